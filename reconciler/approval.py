@@ -1,0 +1,70 @@
+"""Whether what would be done is what was approved. Pure.
+
+An approved action is a ref, a verb, wanted fields and step templates. In any round an
+action may only run if the approved plan holds one with the same ref and verb whose wanted
+fields and steps are equal once the holes are filled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from reconciler.model import Action, Plan, Ref, fits
+
+
+class Stale(Exception):
+    """The hosts ask for something else than what was approved. `lines` say what, per
+    action; `begun` whether anything had been done by then."""
+
+    def __init__(self, lines: list[str], begun: bool) -> None:
+        self.lines, self.begun = lines, begun
+        super().__init__("the plan is stale")
+
+
+def disallowed(approved: Plan, plan: Plan, finished: Collection[Ref]) -> list[str]:
+    """One line for each action of `plan` that `approved` does not allow.
+
+    Actions on what was already attempted are left out: they will not run again.
+    """
+    allowed = {action.ref: action for action in approved.actions}
+    return [
+        f"{action.ref}: {reason}"
+        for action in plan.actions
+        if action.ref not in finished and (reason := _differs(allowed.get(action.ref), action))
+    ]
+
+
+def _differs(approved: Action | None, action: Action) -> str | None:
+    if approved is None:
+        what = ", ".join(f"{d.field}: {d.seen!r} → {d.want!r}" for d in action.deltas)
+        return f"to {action.verb} it was not in the plan ({what})"
+    if approved.verb != action.verb:
+        return f"{approved.verb} was planned, {action.verb} would be done"
+    wanted = {delta.field: delta.want for delta in approved.deltas}
+    for delta in action.deltas:
+        if delta.field not in wanted or not fits(wanted[delta.field], delta.want):
+            planned = wanted.get(delta.field, "nothing")
+            return f"{delta.field}: {planned!r} was planned, {delta.want!r} would be set"
+    commands = [step.command for step in approved.steps]
+    for step in action.steps:
+        if not any(fits(command, step.command) for command in commands):
+            return f"this command was not in the plan: {step.command}"
+    return None
+
+
+def changes_since(approved: Plan, plan: Plan) -> list[str]:
+    """What differs between a saved plan and what would be done now; empty where nothing.
+
+    Stricter than `disallowed`: before the first step, everything must be as it was.
+    """
+    old = {action.ref: action for action in approved.actions}
+    new = {action.ref: action for action in plan.actions}
+    lines = [f"{ref}: it is settled meanwhile" for ref in old if ref not in new]
+    lines += [line for line in disallowed(approved, plan, ())]
+    for ref in old.keys() & new.keys():
+        if old[ref].seen_digest != new[ref].seen_digest:
+            lines.append(f"{ref}: the host is no longer as it was seen")
+    for host in sorted(set(approved.unreachable) ^ set(plan.unreachable)):
+        state = "cannot be looked at now" if host in plan.unreachable else "can be looked at again"
+        lines.append(f"{host}: it {state}")
+    return sorted(lines)

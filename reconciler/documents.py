@@ -1,0 +1,185 @@
+"""Plans and observations as JSON documents, and back. Pure.
+
+No document holds a secret: what is fed to a command is only told by its size, contents
+are digests and, where they are not secret, unified diffs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from reconciler.executor import Report, Sight
+from reconciler.model import Action, CannotSee, Delta, Plan, Ref, Seen, Step
+from reconciler.planner import digest
+
+VERSION = 1
+
+
+class NotADocument(ValueError):
+    """A file is not the document it is taken for; the message says why."""
+
+
+def plan_document(plan: Plan, *, file: str, file_digest: str, made: datetime) -> dict[str, Any]:
+    """A plan as users, scripts and `apply PLAN` read it (schemas/plan.schema.json).
+
+    `digest` covers what would be done and what was seen, not when or where that was.
+    """
+    actions = [_action(action) for action in plan.actions]
+    body = {
+        "environment": plan.environment,
+        "actions": actions,
+        "unreachable": [
+            {"host": host, "reason": reason} for host, reason in sorted(plan.unreachable.items())
+        ],
+        "unknown": [
+            {"host": ref.host, "kind": ref.kind, "name": ref.name, "reason": reason}
+            for ref, reason in sorted(plan.unknown.items())
+        ],
+        "hosts": list(plan.hosts),
+        "resources": plan.resources,
+    }
+    return {
+        "version": VERSION,
+        "document": "plan",
+        "digest": f"sha256:{digest(body)}",
+        "made": made.isoformat(timespec="seconds"),
+        "file": file,
+        "file_digest": file_digest,
+        **body,
+    }
+
+
+def _action(action: Action) -> dict[str, Any]:
+    return {
+        "host": action.ref.host,
+        "kind": action.ref.kind,
+        "name": action.ref.name,
+        "verb": action.verb,
+        "deltas": [_delta(delta) for delta in action.deltas],
+        "steps": [_step(step) for step in action.steps],
+        "after": [str(ref) for ref in action.after],
+        "blocked": action.blocked,
+        "seen_digest": action.seen_digest,
+        "place": str(action.place) if action.place else None,
+    }
+
+
+def _delta(delta: Delta) -> dict[str, Any]:
+    pair = {"field": delta.field, "seen": delta.seen, "want": delta.want}
+    return pair if delta.text is None else {**pair, "diff": delta.text}
+
+
+def _step(step: Step) -> dict[str, Any]:
+    shown: dict[str, Any] = {"command": step.command, "why": step.why}
+    if step.stdin is not None:
+        shown["stdin_bytes"] = len(step.stdin.encode())
+    return shown
+
+
+def plan_from(document: Any) -> Plan:
+    """The plan in a document. Raises `NotADocument`, also where its digest does not fit."""
+    if not isinstance(document, dict) or document.get("document") != "plan":
+        raise NotADocument("it is no plan that `reconcile plan -o` saved")
+    if document.get("version") != VERSION:
+        raise NotADocument(f"it is a plan of version {document.get('version')}, not {VERSION}")
+    names = ("environment", "actions", "unreachable", "unknown", "hosts", "resources")
+    body = {name: document.get(name) for name in names}
+    if document.get("digest") != f"sha256:{digest(body)}":
+        raise NotADocument("its digest does not fit: it was changed after it was saved")
+    try:
+        return Plan(
+            environment=document["environment"],
+            actions=tuple(_action_from(each) for each in document["actions"]),
+            unreachable={each["host"]: each["reason"] for each in document["unreachable"]},
+            unknown={_ref(each): each["reason"] for each in document["unknown"]},
+            hosts=tuple(document["hosts"]),
+            resources=document["resources"],
+        )
+    except (KeyError, TypeError) as error:
+        raise NotADocument(f"a part of it is missing or of the wrong type ({error})") from None
+
+
+def _ref(each: Mapping[str, Any]) -> Ref:
+    return Ref(each["host"], each["kind"], each["name"])
+
+
+def _action_from(each: Mapping[str, Any]) -> Action:
+    return Action(
+        ref=_ref(each),
+        verb=each["verb"],
+        deltas=tuple(Delta(d["field"], d["seen"], d["want"], d.get("diff")) for d in each["deltas"]),
+        steps=tuple(Step(s["command"], s["why"], "" if "stdin_bytes" in s else None) for s in each["steps"]),
+        after=(),
+        blocked=each["blocked"],
+        seen_digest=each["seen_digest"],
+    )
+
+
+def observation_document(environment: str, sight: Sight, *, file: str, looked: datetime) -> dict[str, Any]:
+    """What was seen of each host (schemas/observation.schema.json)."""
+    hosts: dict[str, Any] = {
+        host: {"unreachable": reason} for host, reason in sorted(sight.unreachable.items())
+    }
+    for ref, seen in sorted(sight.seen.items(), key=lambda item: item[0]):
+        if ref.host not in sight.unreachable:
+            hosts.setdefault(ref.host, {"resources": []})["resources"].append(_seen(ref, seen))
+    return {
+        "version": VERSION,
+        "document": "observation",
+        "environment": environment,
+        "looked": looked.isoformat(timespec="seconds"),
+        "file": file,
+        "hosts": hosts,
+    }
+
+
+def _seen(ref: Ref, seen: Seen) -> dict[str, Any]:
+    named = {"kind": ref.kind, "name": ref.name}
+    if isinstance(seen, CannotSee):
+        return {**named, "unknown": seen.reason}
+    return {**named, "state": None if seen is None else dict(seen)}
+
+
+def sight_from(document: Any) -> Sight:
+    """What an observation holds. Raises `NotADocument`."""
+    if not isinstance(document, dict) or document.get("document") != "observation":
+        raise NotADocument("it is no observation that `reconcile observe -o` saved")
+    if document.get("version") != VERSION:
+        raise NotADocument(f"it is an observation of version {document.get('version')}, not {VERSION}")
+    sight = Sight()
+    try:
+        for host, each in document["hosts"].items():
+            if "unreachable" in each:
+                sight.unreachable[host] = str(each["unreachable"])
+                continue
+            for one in each["resources"]:
+                ref = Ref(host, one["kind"], one["name"])
+                hidden = one.get("unknown")
+                sight.seen[ref] = CannotSee(hidden) if hidden is not None else one["state"]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise NotADocument(f"a part of it is missing or of the wrong type ({error})") from None
+    return sight
+
+
+def apply_document(environment: str, report: Report | None, *, code: int) -> dict[str, Any]:
+    """How an apply ended (schemas/apply.schema.json)."""
+    outcomes = report.outcomes if report else ()
+    return {
+        "version": VERSION,
+        "document": "apply",
+        "environment": environment,
+        "exit_code": code,
+        "outcomes": [
+            {
+                "host": each.ref.host,
+                "kind": each.ref.kind,
+                "name": each.ref.name,
+                "result": each.result,
+                "detail": each.detail,
+            }
+            for each in outcomes
+        ],
+        "neither": [str(ref) for ref in report.neither] if report else [],
+    }

@@ -1,0 +1,80 @@
+"""The order of resources, across hosts: a graph made of what each needs. Pure."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from reconciler.model import Ref, Resource
+
+
+class Cycle(Exception):
+    """Resources that wait for each other. `members` are their refs, in order."""
+
+    def __init__(self, members: list[Ref]) -> None:
+        self.members = members
+        super().__init__("these wait for each other: " + " → ".join(map(str, members)))
+
+
+def edges(resources: Iterable[Resource]) -> dict[Ref, set[Ref]]:
+    """For each resource, those that must be settled before it.
+
+    What is declared absent is removed after all that needs it is gone, so its edges turn
+    round. What a resource requires but nobody declares is taken to be there.
+    """
+    everyone = {resource.ref: resource for resource in resources}
+    providers: dict[tuple[str, str], list[Ref]] = defaultdict(list)
+    for ref, resource in everyone.items():
+        for token in resource.provides():
+            providers[ref.host, token].append(ref)
+    before: dict[Ref, set[Ref]] = {ref: set() for ref in everyone}
+    for ref, resource in everyone.items():
+        needed = {*resource.needs, *resource.refers()}
+        for token in resource.requires():
+            needed |= set(providers.get((ref.host, token), ()))
+        for other in (needed | _watched(ref, resource, providers)) & everyone.keys() - {ref}:
+            if everyone[other].absent and resource.absent:
+                before[other].add(ref)
+            else:
+                before[ref].add(other)
+    return before
+
+
+def _watched(ref: Ref, resource: Resource, providers: Mapping[tuple[str, str], list[Ref]]) -> set[Ref]:
+    roots = tuple(resource.watches())
+    if not roots:
+        return set()
+    return {
+        other
+        for (host, token), others in providers.items()
+        if host == ref.host and any(is_below(token.removeprefix("path:"), root) for root in roots)
+        for other in others
+    }
+
+
+def is_below(path: str, root: str) -> bool:
+    """Whether a path is `root` or lies below it."""
+    return path == root or path.startswith(f"{root.rstrip('/')}/")
+
+
+def ordered(before: Mapping[Ref, set[Ref]]) -> list[Ref]:
+    """All resources, each after what it needs; ties by host, kind and name.
+
+    Raises `Cycle`.
+    """
+    sorter = TopologicalSorter(before)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        raise Cycle(list(reversed(error.args[1]))) from None
+    ready = sorted(sorter.get_ready())
+    order = []
+    while ready:
+        ref = heapq.heappop(ready)
+        order.append(ref)
+        sorter.done(ref)
+        for freed in sorter.get_ready():
+            heapq.heappush(ready, freed)
+    return order

@@ -1,0 +1,44 @@
+"""The kind `cron`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from reconciler.kinds.paths import LINE, NAME
+from reconciler.kinds.written import WrittenFile
+from reconciler.model import option
+
+_FIELD = r"[0-9A-Za-z*/,-]+"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cron(WrittenFile):
+    """A job in /etc/cron.d. cron skips names with a dot, so they are not accepted here."""
+
+    kind: ClassVar[str] = "cron"
+    title: ClassVar[str] = "job"
+
+    job: str = option(
+        "The name of the file.",
+        schema={"pattern": "^[A-Za-z0-9_-]+$", "x-want": "a name without a dot: cron skips others"},
+    )
+    schedule: str = option(
+        "When: five fields, or @daily and the like.",
+        default="@daily",
+        schema={
+            "pattern": rf"^({_FIELD}( +{_FIELD}){{4}}|@(reboot|yearly|annually|monthly|weekly|daily|midnight|hourly))$",
+            "x-want": "five fields of crontab(5), or @daily and the like",
+        },
+    )
+    command: str = option("What to run, on one line.", default="true", schema=LINE)
+    user: str = option("The account it runs as.", default="root", schema=NAME)
+    mailto: str | None = option("Who gets its output by mail.", default=None, schema=LINE)
+
+    def where(self) -> str:
+        return f"/etc/cron.d/{self.job}"
+
+    def body(self) -> str | None:
+        mailto = f"MAILTO={self.mailto}\n" if self.mailto is not None else ""
+        path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
+        return f"{path}{mailto}{self.schedule} {self.user} {self.command}\n"

@@ -1,0 +1,132 @@
+"""The kind `keypair`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from reconciler.kinds.paths import (
+    ABSOLUTE,
+    LINE,
+    NAME,
+    chown_steps,
+    move_aside,
+    ownership,
+    parents,
+    type_of,
+    unseen,
+)
+from reconciler.model import CannotSee, Change, Look, Question, Resource, Seen, State, Step, option, quote
+from reconciler.questions.files import Entry, Stat, Text
+from reconciler.questions.system import Command, Said
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keypair(Resource):
+    """An SSH key pair without a passphrase, made on the host by its account.
+
+    Only the public half is ever looked at: `ssh-keygen -y` derives it on the host from the
+    private one, which never leaves the host.
+    """
+
+    kind: ClassVar[str] = "keypair"
+    title: ClassVar[str] = "path"
+
+    path: str = option("The private key; the public one lies beside it as .pub.", schema=ABSOLUTE)
+    account: str = option("Who owns and makes it.", default="root", schema=NAME)
+    comment: str = option("The comment in the public key.", default="reconciler", schema=LINE)
+
+    def ask(self) -> Mapping[str, Question]:
+        return {
+            "private": Stat(self.path),
+            "public": Text(f"{self.path}.pub"),
+            "derived": Command(f"ssh-keygen -y -P '' -f {quote(self.path)}"),
+        }
+
+    def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        entry: Entry | None = answers["private"]
+        if entry is None or (hidden := unseen(entry, answers["derived"], answers["public"])):
+            return entry if entry is None else hidden
+        said: Said = answers["derived"]
+        if entry.type != "f":
+            return {"type": type_of(entry)}
+        if said.status != 0 and "Permission denied" in said.output:
+            return CannotSee("the account may not read the key")
+        words = said.output.split()
+        if said.status != 0 or len(words) < 2:
+            return {"type": "file without a usable key"}
+        beside = (answers["public"] or b"").decode("ascii", "replace").split()[:2]
+        return {
+            "type": words[0],
+            "public": " ".join(words[:2]),
+            "public file": "matches" if beside == words[:2] else "does not match",
+            **ownership(entry),
+        }
+
+    def want(self, look: Look) -> State | None:
+        if self.absent:
+            return None
+        return {
+            "type": "ssh-ed25519",
+            "public file": "matches",
+            "mode": "0600",
+            "owner": self.account,
+        }
+
+    def steps(self, change: Change) -> Iterable[Step]:
+        path, run = quote(self.path), f"runuser -u {quote(self.account)} --"
+        if change.removes:
+            yield Step(f"rm -f -- {path} {path}.pub", "declared absent")
+        elif change.creates or "type" in change.deltas:
+            yield from move_aside(self.path, change)
+            yield Step(
+                f"rm -f -- {path}.pub && {run} ssh-keygen -q -t ed25519 -N ''"
+                f" -C {quote(self.comment)} -f {path} </dev/null",
+                "makes the pair; the private key stays on this host",
+            )
+        else:
+            yield from chown_steps(self.path, change)
+            if "public file" in change.deltas:
+                yield Step(
+                    f"ssh-keygen -y -P '' -f {path} | {run} tee {path}.pub >/dev/null",
+                    "writes the public key that belongs to the private one",
+                )
+
+    def provides(self) -> Iterable[str]:
+        return (f"path:{self.path}", f"path:{self.path}.pub")
+
+    def requires(self) -> Iterable[str]:
+        return (*parents(self.path), f"account:{self.account}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostKey(Resource):
+    """The public host key of a host's sshd: only looked at, so that its peers can pin it.
+
+    Declared by the blueprint, not in the YAML.
+    """
+
+    kind: ClassVar[str] = "host_key"
+    title: ClassVar[str] = "path"
+
+    path: str = "/etc/ssh/ssh_host_ed25519_key.pub"
+
+    def ask(self) -> Mapping[str, Question]:
+        return {"public": Text(self.path)}
+
+    def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        public = answers["public"]
+        if hidden := unseen(public):
+            return hidden
+        words = (public or b"").decode("ascii", "replace").split()
+        if len(words) < 2:
+            return CannotSee(f"there is no public key in {self.path}")
+        return {"public": " ".join(words[:2])}
+
+    def want(self, look: Look) -> State | None:
+        return {}
+
+    def steps(self, change: Change) -> Iterable[Step]:
+        return ()

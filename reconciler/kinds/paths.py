@@ -1,0 +1,69 @@
+"""What the kinds that own a path share: reading it, and getting the way free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from reconciler.model import CannotSee, Change, Step, quote
+from reconciler.questions.files import Entry
+
+ABSOLUTE = {"pattern": r"^/[^\x00-\x1f\x7f]*$", "x-want": "an absolute path"}
+MODE = {"pattern": "^[0-7]{4}$", "x-want": 'four octal digits in quotes, such as "0644"'}
+NAME = {
+    "pattern": r"^[A-Za-z_][A-Za-z0-9_.-]*$",
+    "x-want": "a name of letters, digits, `_`, `-` and `.`",
+}
+LINE = {"pattern": r"^[^\x00-\x08\x0a-\x1f\x7f]*$", "x-want": "text on one line"}
+
+TYPES = {"f": "file", "d": "directory", "l": "link", "p": "pipe", "s": "socket"}
+NEW = ".reconcile-new"
+"""What a file is called until it has been checked and takes the old one's place."""
+
+
+def parents(path: str) -> Iterable[str]:
+    """Tokens of every folder above a path, nearest first."""
+    while (path := path.rsplit("/", 1)[0]) and path != "":
+        yield f"path:{path}"
+
+
+def type_of(entry: Entry) -> str:
+    """The type of what lies at a path, as a state says it."""
+    return TYPES.get(entry.type, "device")
+
+
+def ownership(entry: Entry) -> dict[str, Any]:
+    """The fields of a state that every file and directory has."""
+    return {"mode": entry.mode, "owner": entry.owner, "group": entry.group}
+
+
+def move_aside(path: str, change: Change) -> Iterable[Step]:
+    """Frees the way where something of another type lies at the path; it is kept."""
+    if change.seen is not None and "type" in change.deltas:
+        yield Step(
+            f"mv -T -- {quote(path)} {quote(path)}.$(date +%Y%m%d-%H%M%S)",
+            f"a {change.seen['type']} is in the way; it is kept under a dated name",
+        )
+
+
+def refuse_removal(path: str, change: Change, own_type: str) -> str | None:
+    """Why a path is not removed: it is not what was declared absent."""
+    if change.removes and change.seen is not None and change.seen["type"] != own_type:
+        seen = change.seen["type"]
+        return f"{path} is a {seen}, not a {own_type}; remove it by hand if it is not needed"
+    return None
+
+
+def unseen(*answers: Any) -> CannotSee | None:
+    """The first of the answers that could not be had."""
+    return next((answer for answer in answers if isinstance(answer, CannotSee)), None)
+
+
+def chown_steps(path: str, change: Change) -> Iterable[Step]:
+    """Settles owner, group and mode of what exists; the mode last, for chown clears bits."""
+    owner, group = (change.deltas.get(name) for name in ("owner", "group"))
+    if owner or group:
+        who = f"{owner.want if owner else ''}{f':{group.want}' if group else ''}"
+        yield Step(f"chown -h {quote(who)} {quote(path)}", "gives it to its owner")
+    if change.want and (mode := change.want.get("mode")) and ("mode" in change.deltas or owner):
+        yield Step(f"chmod 0{mode} {quote(path)}", "sets its mode, all of its bits")

@@ -1,0 +1,96 @@
+"""The kind `property`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from reconciler.kinds.paths import ABSOLUTE, LINE, parents, unseen
+from reconciler.model import Change, Look, Question, Resource, Seen, State, Step, option, quote
+from reconciler.questions.files import Stat
+from reconciler.questions.properties import (
+    JOIN,
+    SECRET_SAME,
+    escape_key,
+    escape_value,
+    key_pattern,
+    line_digest,
+)
+from reconciler.questions.properties import Property as PropertyQuestion
+
+
+@dataclass(frozen=True, kw_only=True)
+class Property(Resource):
+    """One key of a Java properties file, on one line as `key=value`; every other byte of
+    the file stays. A key that is there twice is drift: readers disagree which one counts."""
+
+    kind: ClassVar[str] = "property"
+    title: ClassVar[str] = "label"
+
+    path: str = option("The properties file.", schema=ABSOLUTE)
+    key: str = option(
+        "The key.", schema={"pattern": r"^[^\s\x00-\x1f\x7f]+$", "x-want": "a key without blanks"}
+    )
+    value: str = option("Its value.", default="", schema=LINE)
+    secret: bool = option("Compare it on the host, never show it.", default=False)
+
+    @property
+    def label(self) -> str:
+        return f"{self.path} {self.key}"
+
+    def _line(self) -> str:
+        return f"{escape_key(self.key)}={escape_value(self.value)}"
+
+    def ask(self) -> Mapping[str, Question]:
+        digest = line_digest(self._line()) if self.secret else None
+        return {"stat": Stat(self.path), "values": PropertyQuestion(self.path, self.key, digest)}
+
+    def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        entry, values = answers["stat"], answers["values"]
+        if entry is None or (hidden := unseen(entry, values)):
+            return entry if entry is None else hidden
+        if not values:
+            return {"value": None, "times": 0}
+        return {"value": values[-1], "times": len(values)}
+
+    def want(self, look: Look) -> State | None:
+        if self.absent:
+            return None if look.own() is None else {"value": None, "times": 0}
+        return {"value": SECRET_SAME if self.secret else self.value, "times": 1}
+
+    def verb(self, change: Change) -> str:
+        there = change.seen is not None and change.seen["times"]
+        return "remove" if self.absent else "change" if there else "create"
+
+    def steps(self, change: Change) -> Iterable[Step]:
+        path = quote(self.path)
+        pattern = key_pattern(self.key)
+        if self.absent:
+            script = quote(pattern + "d")
+            yield Step(f"sed -i -e {quote(JOIN)} -e {script} {path}", "takes the key out, nothing else")
+        elif change.seen is None or not change.seen["times"]:
+            end = f"if [ -s {path} ]; then sed -i -e '$a\\' {path}; fi && " if change.seen else ""
+            append, line = f"tee -a {path} >/dev/null", f"{self._line()}\n"
+            if self.secret:
+                yield Step(f"{end}{append}", "adds the key at the end", stdin=line)
+            else:
+                yield Step(f"{end}printf '%s\\n' {quote(self._line())} | {append}", "adds the key at the end")
+        else:
+            yield self._replace(pattern)
+
+    def _replace(self, pattern: str) -> Step:
+        text = self._line().replace("\\", r"\\").replace("&", r"\&").replace("/", r"\/")
+        # The hold space counts: the first line of the key is replaced, further ones go.
+        script = f"{pattern}{{x;s/$/k/;/kk/{{x;d}};x;s/.*/{text}/}}"
+        why = "replaces the key's line, nothing else"
+        if self.secret:
+            return Step(f"sed -i -f - {quote(self.path)}", why, stdin=f"{JOIN}\n{script}\n")
+        return Step(f"sed -i -e {quote(JOIN)} -e {quote(script)} {quote(self.path)}", why)
+
+    def provides(self) -> Iterable[str]:
+        return (f"path:{self.path}",)
+
+    def requires(self) -> Iterable[str]:
+        return parents(self.path)

@@ -1,0 +1,161 @@
+"""The kind `service`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from reconciler.kinds.paths import ABSOLUTE, LINE, unseen
+from reconciler.model import Change, Look, Question, Resource, Seen, State, Step, Value, option, quote
+from reconciler.questions.files import Text, Tree, tree_digest
+from reconciler.questions.system import Command, Listening, Unit
+
+RECORDS = "/var/lib/reconciler/loaded"
+CURRENT = "as on disk"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service(Resource):
+    """A systemd unit: enabled, running, listening, its configuration valid, and the
+    configuration on disk loaded. Declared absent, it is stopped and not started at boot.
+
+    A reload is owed to state, not to an event. The sum of all that the unit loads is taken
+    *before* a reload and recorded *after* it has succeeded, so a crash, a failed check or a
+    change in between leaves the reload owed. The record is in /var/lib/reconciler/loaded.
+    """
+
+    kind: ClassVar[str] = "service"
+    title: ClassVar[str] = "unit"
+
+    unit: str = option(
+        "The systemd unit, such as `apache2`.",
+        schema={"pattern": r"^[A-Za-z0-9:_.\\@-]+$", "x-want": "the name of a systemd unit"},
+    )
+    enabled: bool | None = option("Started at boot, or not.", default=None)
+    running: bool | None = option("Running, or not.", default=True)
+    ports: tuple[int, ...] = option(
+        "TCP ports on which it listens.",
+        default=(),
+        schema={"items": {"type": "integer", "minimum": 1, "maximum": 65535}, "uniqueItems": True},
+    )
+    check: str | None = option(
+        "The command that checks its configuration, and changes nothing.", default=None, schema=LINE
+    )
+    loads: tuple[str, ...] = option(
+        "Files and folders that it loads; a change of any is loaded by a reload.",
+        default=(),
+        schema={"items": {"type": "string", **ABSOLUTE}, "uniqueItems": True},
+    )
+    on_change: str = option(
+        "How it loads them: `reload`, or `restart` where it must.",
+        default="reload",
+        schema={"enum": ["reload", "restart"]},
+    )
+
+    def _record(self) -> str:
+        return f"{RECORDS}/{self.unit}"
+
+    def ask(self) -> Mapping[str, Question]:
+        questions: dict[str, Question] = {"unit": Unit(self.unit)}
+        if self.ports:
+            questions["ports"] = Listening()
+        if self.check:
+            questions["check"] = Command(self.check)
+        if self.loads:
+            questions |= {"tree": Tree(self.loads), "record": Text(self._record())}
+        return questions
+
+    def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        if hidden := unseen(*answers.values()):
+            return hidden
+        unit: Mapping[str, str] = answers["unit"]
+        if unit.get("LoadState") == "not-found":
+            return None
+        running = unit.get("ActiveState") in ("active", "reloading")
+        state: dict[str, Value] = {
+            "enabled": unit.get("UnitFileState", "").startswith(("enabled", "alias", "static", "generated")),
+            "running": running,
+        }
+        state |= {f"port {port}": port in answers["ports"] for port in self.ports}
+        if self.check:
+            said = answers["check"]
+            state["configuration"] = "valid" if said.status == 0 else f"refused: {said.output}"
+        if self.loads:
+            recorded = (answers["record"] or b"").decode("ascii", "replace").strip()
+            state["loaded"] = self._loaded(running, recorded, answers["tree"])
+        return state
+
+    @staticmethod
+    def _loaded(running: bool, recorded: str, on_disk: str) -> str:
+        if not running:
+            return "nothing: it does not run"
+        if not recorded:
+            return "not known: it was never reloaded by us"
+        return CURRENT if recorded == on_disk else "older than on disk"
+
+    def want(self, look: Look) -> State | None:
+        if self.absent:
+            return None if look.own() is None else {"enabled": False, "running": False}
+        want: dict[str, Value] = {}
+        if self.enabled is not None:
+            want["enabled"] = self.enabled
+        if self.running is not None:
+            want["running"] = self.running
+        if self.running:
+            want |= {f"port {port}": True for port in self.ports}
+            if self.check:
+                want["configuration"] = "valid"
+            if self.loads:
+                want["loaded"] = CURRENT
+        return want
+
+    def foresee(self, seen: State, pending: tuple[str, ...]) -> State:
+        if not self.loads or not pending or seen.get("loaded") != CURRENT:
+            return seen
+        return {**seen, "loaded": f"older than on disk, once this is done: {', '.join(pending)}"}
+
+    def verb(self, change: Change) -> str:
+        if self.absent:
+            return "remove"
+        reloads = not change.creates and set(change.deltas) == {"loaded"}
+        return self.on_change if reloads else super().verb(change)
+
+    def steps(self, change: Change) -> Iterable[Step]:
+        unit = quote(self.unit)
+        if self.absent:
+            yield Step(f"systemctl disable --now {unit}", "declared absent: stopped, not started at boot")
+            yield Step(f"rm -f -- {quote(self._record())}", "forgets what it had loaded")
+            return
+        enabled, running = change.deltas.get("enabled"), change.deltas.get("running")
+        if enabled:
+            yield Step(f"systemctl {'enable' if enabled.want else 'disable'} {unit}", "at boot")
+        if running and not running.want:
+            yield Step(f"systemctl stop {unit}", "it shall not run")
+        elif set(change.deltas) - {"enabled"}:
+            yield from self._load(bool(running))
+
+    def _load(self, start: bool) -> Iterable[Step]:
+        unit, record = quote(self.unit), quote(self._record())
+        if self.check:
+            yield Step(self.check, "checks the configuration first")
+        if self.loads:
+            yield Step(
+                f"mkdir -p {RECORDS} && {tree_digest(self.loads)} >{record}.new",
+                "takes the sum of what it is about to load",
+            )
+        yield Step(f"systemctl {'start' if start else self.on_change} {unit}", "loads it")
+        for port in self.ports:
+            yield Step(
+                f"timeout 30 sh -c 'until ss -Hltn sport = :{port} | grep -q .; do sleep 0.2; done'",
+                f"waits until it listens on port {port}",
+            )
+        if self.loads:
+            yield Step(f"mv {record}.new {record}", "records what it has loaded")
+
+    def provides(self) -> Iterable[str]:
+        return (f"service:{self.unit}",)
+
+    def watches(self) -> Iterable[str]:
+        return self.loads

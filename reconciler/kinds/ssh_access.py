@@ -1,0 +1,62 @@
+"""The kind `ssh_access`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from reconciler.kinds.paths import ABSOLUTE, LINE, NAME
+from reconciler.model import CannotSee, Change, Look, Question, Resource, Seen, State, Step, option, quote
+from reconciler.questions.system import Command, Said
+
+
+@dataclass(frozen=True, kw_only=True)
+class SshAccess(Resource):
+    """Proof that an account can run a harmless command on another host over ssh.
+
+    Nothing brings it about but what it needs; its step is the proof, made again.
+    """
+
+    kind: ClassVar[str] = "ssh_access"
+    title: ClassVar[str] = "destination"
+
+    destination: str = option("ACCOUNT@HOST.", schema=LINE)
+    account: str = option("Who connects.", default="root", schema=NAME)
+    identity: str = option("The private key to use.", default="/root/.ssh/id_ed25519", schema=ABSOLUTE)
+    command: str = option("What to run there.", default="true", schema=LINE)
+
+    def _command(self) -> str:
+        return (
+            f"runuser -u {quote(self.account)} -- ssh -o BatchMode=yes -o ConnectTimeout=5"
+            f" -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -i {quote(self.identity)}"
+            f" {quote(self.destination)} {quote(self.command)}"
+        )
+
+    def ask(self) -> Mapping[str, Question]:
+        return {"said": Command(self._command())}
+
+    def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        said: Said | CannotSee = answers["said"]
+        if isinstance(said, CannotSee):
+            return said
+        if said.status == 0:
+            return {"works": True}
+        if said.output.startswith("runuser: may not be used"):
+            return CannotSee("only root can connect as another account")
+        return {"works": said.output.splitlines()[-1] if said.output else f"no: status {said.status}"}
+
+    def want(self, look: Look) -> State | None:
+        return None if self.absent else {"works": True}
+
+    def verb(self, change: Change) -> str:
+        # Why it does not work yet changes while what it needs comes about; the proof does not.
+        return "remove" if change.removes else "create"
+
+    def steps(self, change: Change) -> Iterable[Step]:
+        if not change.removes:
+            yield Step(f"{self._command()} </dev/null", "proves it")
+
+    def requires(self) -> Iterable[str]:
+        return (f"account:{self.account}", f"path:{self.identity}")

@@ -1,0 +1,167 @@
+"""The kinds `authorized_keys` and `known_hosts`: lines that carry our tag in a file that
+may hold others.
+
+A line of ours ends with the comment `reconciler ENVIRONMENT NAME`. Ours that are no longer
+declared are removed, so that a retired host's key does not stay; lines without the tag are
+never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from reconciler.kinds.paths import ABSOLUTE, LINE, NAME, chown_steps, ownership, parents, type_of, unseen
+from reconciler.model import (
+    CannotSee,
+    Change,
+    Look,
+    Question,
+    Ref,
+    Resource,
+    Seen,
+    State,
+    Step,
+    Value,
+    option,
+    quote,
+)
+from reconciler.questions.files import Entry, Stat, Text
+
+KEY = {
+    "pattern": r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]+$",
+    "x-want": "a public key without options and comment, such as `ssh-ed25519 AAAA…`",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaggedLines(Resource):
+    """What the two kinds share. `lines` gives each entry's line without its tag."""
+
+    title: ClassVar[str] = "path"
+
+    path: str = option("The file.", schema=ABSOLUTE)
+    account: str = option("Who owns the file.", default="root", schema=NAME)
+    tag: str = "reconciler"
+    keys_of: tuple[tuple[str, Ref], ...] = ()
+    """Further entries, whose public key is a field of another resource: (name, its ref)."""
+
+    def lines(self, look: Look) -> Mapping[str, str | CannotSee]:
+        """What each entry's line shall be."""
+        raise NotImplementedError
+
+    def ask(self) -> Mapping[str, Question]:
+        return {"stat": Stat(self.path), "text": Text(self.path)}
+
+    def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        entry: Entry | None = answers["stat"]
+        if entry is None or (hidden := unseen(entry, answers["text"])):
+            return entry if entry is None else hidden
+        state: dict[str, Value] = {"type": type_of(entry)}
+        if entry.type != "f":
+            return state
+        if answers["text"] is None:
+            return CannotSee("the account may not read it, or it is very large")
+        state |= ownership(entry)
+        for line in answers["text"].decode("utf-8", "backslashreplace").splitlines():
+            body, ours, name = line.rpartition(f" {self.tag} ")
+            if ours and name and not line.startswith("#"):
+                state[f"line {name}"] = body
+        return state
+
+    def want(self, look: Look) -> State | None:
+        seen = look.own()
+        ours = {name: None for name in (seen if isinstance(seen, Mapping) else {}) if name[:5] == "line "}
+        if self.absent:
+            return ours if seen is not None else None
+        wanted: dict[str, Value] = {}
+        for name, line in self.lines(look).items():
+            ours.pop(f"line {name}", None)
+            if not isinstance(line, CannotSee):
+                wanted[f"line {name}"] = line
+        if not wanted and seen is None:
+            return None
+        return {"type": "file", "mode": "0600", "owner": self.account} | wanted | ours
+
+    def refuses(self, change: Change) -> str | None:
+        if "type" in change.deltas and change.seen is not None:
+            return f"{self.path} is a {change.seen['type']}, not a file; move it away by hand"
+        return None
+
+    def verb(self, change: Change) -> str:
+        return "remove" if self.absent else super().verb(change)
+
+    def steps(self, change: Change) -> Iterable[Step]:
+        path, run = quote(self.path), f"runuser -u {quote(self.account)} --"
+        if change.creates:
+            # As the account, not as root: it could have put a link in the way.
+            yield Step(f"{run} install -m 0600 /dev/null {path}", "makes the file")
+        else:
+            yield from chown_steps(self.path, change)
+        for field, delta in change.deltas.items():
+            if field.startswith("line "):
+                yield self._settle(field[5:], delta.want, change.creates)
+
+    def _settle(self, name: str, line: Value, created: bool) -> Step:
+        path, run = quote(self.path), f"runuser -u {quote(self.account)} --"
+        mark = f" {self.tag} {name}"
+        escaped = "".join(f"\\{c}" if c in r".[]*^$/" + "\\" else c for c in mark)
+        remove = f"{run} sed -i -e '$a\\' -e {quote(f'/{escaped}$/d')} {path}"
+        if line is None:
+            return Step(remove, "ours, and no longer declared")
+        append = f"printf '%s\\n' {quote(f'{line}{mark}')} | {run} tee -a {path} >/dev/null"
+        return Step(append if created else f"{remove} && {append}", f"the line for {name}")
+
+    def provides(self) -> Iterable[str]:
+        return (f"path:{self.path}",)
+
+    def requires(self) -> Iterable[str]:
+        return (*parents(self.path), f"account:{self.account}")
+
+    def refers(self) -> Iterable[Ref]:
+        return (ref for _, ref in self.keys_of)
+
+    def _public_keys(self, look: Look) -> Iterable[tuple[str, str | CannotSee]]:
+        for name, ref in self.keys_of:
+            value = look.value(ref, "public")
+            yield name, value if isinstance(value, CannotSee) else str(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthorizedKeys(TaggedLines):
+    """Public keys that may log in to an account; keys that are not ours stay."""
+
+    kind: ClassVar[str] = "authorized_keys"
+
+    options: str = option(
+        'Options for each key, such as `restrict,command="…"` (sshd(8)).', default="", schema=LINE
+    )
+    keys: Mapping[str, str] = option(
+        "Name to public key.",
+        default=(),
+        schema={"type": "object", "additionalProperties": {"type": "string", **KEY}},
+    )
+
+    def lines(self, look: Look) -> Mapping[str, str | CannotSee]:
+        keys = {**dict(self.keys), **dict(self._public_keys(look))}
+        lead = f"{self.options} " if self.options else ""
+        return {name: key if isinstance(key, CannotSee) else f"{lead}{key}" for name, key in keys.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownHosts(TaggedLines):
+    """Host keys that are pinned for an account; lines that are not ours stay."""
+
+    kind: ClassVar[str] = "known_hosts"
+
+    hosts: Mapping[str, str] = option(
+        "Host name to its public host key.",
+        default=(),
+        schema={"type": "object", "additionalProperties": {"type": "string", **KEY}},
+    )
+
+    def lines(self, look: Look) -> Mapping[str, str | CannotSee]:
+        keys = {**dict(self.hosts), **dict(self._public_keys(look))}
+        return {name: key if isinstance(key, CannotSee) else f"{name} {key}" for name, key in keys.items()}

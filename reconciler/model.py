@@ -1,0 +1,310 @@
+"""The nouns of the program, and nothing that acts.
+
+A *resource* is one thing that shall be so on one host. Its *state* is a flat mapping
+of field to value; a resource that is not there has no state (`None`). What is seen and
+what is wanted are compared by one generic function (`diff`), and the *deltas* become an
+*action* with the *steps* that settle them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+
+Value = str | int | bool | None
+State = Mapping[str, Value]
+
+HOLE_PREFIX = "(known after apply"
+"""How a value that only apply can know begins, in a plan, a diff and a command."""
+
+_HOLE = re.compile(r"\(known after apply: [^()]*\)")
+
+
+@dataclass(frozen=True, order=True)
+class Ref:
+    """Names one resource: which host, which kind, which one of that kind."""
+
+    host: str
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.host} {self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class CannotSee:
+    """In place of a state or an answer: the account may not look, or lacks the means.
+
+    Not being able to see a thing is not the same as its absence: nothing is planned for
+    it, and the verdict about its host is incomplete.
+    """
+
+    reason: str
+
+
+Seen = State | None | CannotSee
+"""A resource's state, `None` where it is absent, or why that could not be seen."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a file something was asked for. Lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Delta:
+    """One field that differs. `text` is a unified diff where the values are digests."""
+
+    field: str
+    seen: Value
+    want: Value
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A shell command that an administrator could run by hand, and why.
+
+    `stdin` is fed to the command and is never shown; `minutes` is how long it may take.
+    A step of more than one minute is a round of its own.
+    """
+
+    command: str
+    why: str
+    stdin: str | None = None
+    minutes: int = 1
+
+
+@dataclass(frozen=True)
+class Action:
+    """What settles the deltas of one resource. `after` names the actions it waits for;
+    `blocked` says why it cannot be carried out in this run, whatever else happens."""
+
+    ref: Ref
+    verb: str
+    deltas: tuple[Delta, ...]
+    steps: tuple[Step, ...]
+    after: tuple[Ref, ...] = ()
+    blocked: str | None = None
+    seen_digest: str = ""
+    place: Place | None = field(default=None, compare=False)
+
+    @property
+    def has_holes(self) -> bool:
+        """Whether part of it can only be known once another action has been carried out."""
+        texts = [d.want for d in self.deltas] + [s.command for s in self.steps]
+        texts += [s.stdin for s in self.steps]
+        return any(is_hole(text) for text in texts)
+
+    @property
+    def minutes(self) -> int:
+        """How long the whole action may take."""
+        return max((step.minutes for step in self.steps), default=1)
+
+
+VERBS = {"create": "+", "change": "~", "remove": "-", "reload": "!", "restart": "!"}
+"""Every verb of an action, and its symbol."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be done, in order, and what could not be judged."""
+
+    environment: str
+    actions: tuple[Action, ...]
+    unreachable: Mapping[str, str] = field(default_factory=dict)
+    unknown: Mapping[Ref, str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
+    resources: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every resource of every host could be judged."""
+        return not self.unreachable and not self.unknown
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an action: done, unsettled, failed, skipped or lost."""
+
+    ref: Ref
+    result: str
+    detail: str = ""
+
+
+def hole(ref: Ref, name: str = "") -> str:
+    """The text that stands for a value which only `ref`'s action can bring about."""
+    what = f"{name} of {ref}" if name else str(ref)
+    return f"{HOLE_PREFIX}: {what.translate({40: 91, 41: 93})})"
+
+
+def is_hole(value: Value) -> bool:
+    """Whether a value, or a part of it, is not known yet."""
+    return isinstance(value, str) and HOLE_PREFIX in value
+
+
+def fits(template: Value, value: Value) -> bool:
+    """Whether `value` is `template` with its holes filled in (or left as they are)."""
+    if not is_hole(template) or not isinstance(template, str) or not isinstance(value, str):
+        return template == value
+    parts = _HOLE.split(template)
+    pattern = r"'?.+?'?".join(re.escape(part.strip("'")) for part in parts)
+    return re.fullmatch(rf"'?{pattern}'?", value, re.DOTALL) is not None
+
+
+def quote(value: str | int) -> str:
+    """The one way a value reaches a shell: as one word that the shell takes as it is."""
+    return shlex.quote(str(value))
+
+
+class Question(Protocol):
+    """Something to ask a host. Questions of one class are asked together by one command.
+
+    `script` is POSIX shell that answers them all on stdout; `cut` takes what it printed
+    apart again, one answer per question, `CannotSee` where there is none.
+    """
+
+    @classmethod
+    def script(cls, questions: list[Any]) -> str: ...
+
+    @classmethod
+    def cut(cls, output: bytes, questions: list[Any]) -> list[Any]: ...
+
+
+class Look(Protocol):
+    """What a resource may know of others when it says what it wants."""
+
+    def own(self) -> Seen:
+        """The resource's own state, as it was seen."""
+
+    def value(self, ref: Ref, name: str) -> Value | CannotSee:
+        """A field of another resource: its value, a hole while an action on it is
+        pending, `CannotSee` where its host cannot be looked at."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What `Resource.steps` gets: the deltas by field, and both states whole."""
+
+    deltas: Mapping[str, Delta]
+    seen: State | None
+    want: State | None
+
+    @property
+    def creates(self) -> bool:
+        return self.seen is None
+
+    @property
+    def removes(self) -> bool:
+        return self.want is None
+
+
+def option(
+    text: str,
+    *,
+    default: Any = dataclasses.MISSING,
+    schema: Mapping[str, Any] | None = None,
+) -> Any:
+    """A field of a kind that the YAML may set: its one-line description, its default, and
+    what its JSON Schema says beyond the type."""
+    return field(default=default, metadata={"doc": text, "schema": dict(schema or {})})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One thing that shall be so on one host. A kind is a subclass with four methods.
+
+    `needs` are further resources that must be settled first; `place` is the line of the
+    YAML that asks for it. Both are set by whoever declares the resource.
+    """
+
+    kind: ClassVar[str]
+    title: ClassVar[str]
+    """The option that names the resource among those of its kind."""
+
+    host: str
+    needs: tuple[Ref, ...] = ()
+    place: Place | None = field(default=None, compare=False)
+    absent: bool = option("Remove it instead.", default=False)
+
+    @property
+    def name(self) -> str:
+        return str(getattr(self, self.title))
+
+    @property
+    def ref(self) -> Ref:
+        return Ref(self.host, self.kind, self.name)
+
+    def ask(self) -> Mapping[str, Question]:
+        """The questions to the host, each under a label of the kind's own."""
+        raise NotImplementedError
+
+    def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        """The state, from the answers under the same labels."""
+        raise NotImplementedError
+
+    def foresee(self, seen: State, pending: tuple[str, ...]) -> State:
+        """What will be seen once what it watches has changed; `pending` names that."""
+        return seen
+
+    def want(self, look: Look) -> State | None:
+        """The fields that shall be so; `None` where the thing shall be absent."""
+        raise NotImplementedError
+
+    def steps(self, change: Change) -> Iterable[Step]:
+        """The commands that settle the deltas, in order."""
+        raise NotImplementedError
+
+    def verb(self, change: Change) -> str:
+        """One of `VERBS`."""
+        return "create" if change.creates else "remove" if change.removes else "change"
+
+    def refuses(self, change: Change) -> str | None:
+        """Why this change is not made, and what the administrator can do instead."""
+        return None
+
+    def diff_text(self, delta: Delta, seen: State | None) -> str | None:
+        """A unified diff for a delta whose values are digests, where one may be shown."""
+        return None
+
+    def provides(self) -> Iterable[str]:
+        """Tokens such as `path:/etc/x` that other resources on the host may require."""
+        return ()
+
+    def requires(self) -> Iterable[str]:
+        """Tokens of what must be settled first, where it is declared at all."""
+        return ()
+
+    def refers(self) -> Iterable[Ref]:
+        """Resources, of other hosts too, whose seen state is a part of what is wanted."""
+        return ()
+
+    def watches(self) -> Iterable[str]:
+        """Paths (with all below them) whose change this resource has to follow."""
+        return ()
+
+
+def diff(seen: State | None, want: State | None) -> tuple[Delta, ...]:
+    """What of the wanted fields is not as seen. Fields nobody asked for are not compared."""
+    if want is None:
+        if seen is None:
+            return ()
+        return tuple(Delta(name, value, None) for name, value in seen.items() if name != "text")
+    if seen is None:
+        return tuple(Delta(name, None, value) for name, value in want.items() if value is not None)
+    return tuple(
+        Delta(name, seen.get(name), value) for name, value in want.items() if seen.get(name) != value
+    )

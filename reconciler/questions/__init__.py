@@ -1,0 +1,1 @@
+"""What can be asked of a host: one class per question, asked together by one command."""

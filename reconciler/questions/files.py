@@ -1,0 +1,220 @@
+"""Questions about paths. Each class is one or two processes on the host for all its paths.
+
+Answers are NUL-ended records, so that any path the schema lets through survives, and end
+with an empty record, so that a reply cut short is not taken for "not there".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from reconciler.model import CannotSee, quote
+
+SUM_LIMIT = 16 * 1024 * 1024
+TEXT_LIMIT = 64 * 1024
+NO_ANSWER = CannotSee("the host gave no answer to this question")
+
+
+def _arguments(paths: list[str]) -> str:
+    return "set -- " + " ".join(quote(path) for path in paths)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What lies at a path. `type` is find's letter: f, d, l, p, s, b or c."""
+
+    type: str
+    mode: str
+    owner: str
+    group: str
+    size: int
+    target: str
+
+
+@dataclass(frozen=True)
+class Stat:
+    """Type, mode (octal, four digits), owner, group, size in bytes, link target.
+
+    The answer is an `Entry`, or None. A path below a folder that the account may not
+    search cannot be seen: `find` alone would call it absent.
+    """
+
+    path: str
+
+    @classmethod
+    def script(cls, questions: list[Stat]) -> str:
+        return f"""{_arguments([q.path for q in questions])}
+find "$@" -maxdepth 0 -printf '%p\\0%y\\0%m\\0%u\\0%g\\0%s\\0%l\\0' 2>/dev/null
+printf '\\0'
+for p do
+  [ -e "$p" ] || [ -L "$p" ] && continue
+  d=$p; while d=${{d%/*}}; [ "$d" ] && [ ! -e "$d" ]; do :; done
+  [ -d "${{d:-/}}" ] && [ ! -x "${{d:-/}}" ] && printf '%s\\0' "$p"
+done
+printf '\\0'"""
+
+    @classmethod
+    def cut(cls, output: bytes, questions: list[Stat]) -> list[Entry | None | CannotSee]:
+        words = iter(output.decode("utf-8", "surrogateescape").split("\0"))
+        found: dict[str, Entry] = {}
+        hidden: set[str] = set()
+        try:
+            while path := next(words):
+                kind, mode, owner, group, size, target = (next(words) for _ in range(6))
+                found[path] = Entry(kind, mode.zfill(4), owner, group, int(size), target)
+            while path := next(words):
+                hidden.add(path)
+        except (StopIteration, RuntimeError, ValueError):
+            return [NO_ANSWER for _ in questions]
+        return [
+            CannotSee("the account may not look into the folder that holds it")
+            if q.path in hidden
+            else found.get(q.path)
+            for q in questions
+        ]
+
+
+@dataclass(frozen=True)
+class Sum:
+    """The SHA-256 of a regular file, in hexadecimal; None for all that is not a regular
+    file, cannot be read, or is larger than `SUM_LIMIT` bytes."""
+
+    path: str
+
+    @classmethod
+    def script(cls, questions: list[Sum]) -> str:
+        return f"""{_arguments([q.path for q in questions])}
+find "$@" -maxdepth 0 -type f -size -{SUM_LIMIT + 1}c -exec sha256sum -z {{}} + 2>/dev/null
+printf '\\0'"""
+
+    @classmethod
+    def cut(cls, output: bytes, questions: list[Sum]) -> list[str | None | CannotSee]:
+        records = output.decode("utf-8", "surrogateescape").split("\0")
+        if records[-2:] != ["", ""] and records != ["", ""]:
+            return [NO_ANSWER for _ in questions]
+        sums = {record[66:]: record[:64] for record in records if record}
+        return [sums.get(q.path) for q in questions]
+
+
+@dataclass(frozen=True)
+class Text:
+    """The bytes of a regular file of at most `TEXT_LIMIT` bytes; None for anything else.
+
+    Never asked of a file that may hold a secret.
+    """
+
+    path: str
+
+    @classmethod
+    def script(cls, questions: list[Text]) -> str:
+        test = f'find "$@" -maxdepth 0 -type f -readable -size -{TEXT_LIMIT + 1}c'
+        return f"""{_arguments([q.path for q in questions])}
+{test} -printf '%p\\0%s\\0' 2>/dev/null
+printf '\\0'
+{test} -exec cat {{}} + 2>/dev/null"""
+
+    @classmethod
+    def cut(cls, output: bytes, questions: list[Text]) -> list[bytes | None | CannotSee]:
+        sizes: list[tuple[str, int]] = []
+        while True:
+            head, ended, output = output.partition(b"\0")
+            if not ended:
+                return [NO_ANSWER for _ in questions]
+            if not head:
+                break
+            size, ended, output = output.partition(b"\0")
+            if not size.isdigit():
+                return [NO_ANSWER for _ in questions]
+            sizes.append((head.decode("utf-8", "surrogateescape"), int(size)))
+        if len(output) != sum(size for _, size in sizes):
+            return [CannotSee("a file changed while it was being read") for _ in questions]
+        texts: dict[str, bytes] = {}
+        for path, length in sizes:
+            texts[path], output = output[:length], output[length:]
+        return [texts.get(q.path) for q in questions]
+
+
+@dataclass(frozen=True)
+class Acl:
+    """The access and default ACL of a path: entry (`user:name`, `default:mask:` …) to
+    permissions (`rw-`). None where there is nothing. Symbolic links are followed.
+
+    Format: getfacl(1); in its `# file:` line odd characters are octal escapes.
+    """
+
+    path: str
+
+    @classmethod
+    def script(cls, questions: list[Acl]) -> str:
+        return f"""{_arguments([q.path for q in questions])}
+if command -v getfacl >/dev/null; then getfacl -pE -- "$@" 2>/dev/null; echo done
+else echo missing; fi"""
+
+    @classmethod
+    def cut(cls, output: bytes, questions: list[Acl]) -> list[dict[str, str] | None | CannotSee]:
+        text = output.decode("utf-8", "surrogateescape")
+        if text.endswith("missing\n"):
+            return [CannotSee("getfacl is not there: install the package acl") for _ in questions]
+        if not text.endswith("done\n"):
+            return [NO_ANSWER for _ in questions]
+        found: dict[str, dict[str, str]] = {}
+        entries: dict[str, str] = {}
+        for line in text.splitlines()[:-1]:
+            if line.startswith("# file: "):
+                found[_unescape(line[8:])] = entries = {}
+            elif line and not line.startswith("#"):
+                entry, _, permissions = line.rpartition(":")
+                entries[_unescape(entry)] = permissions
+        return [found.get(q.path) for q in questions]
+
+
+def _unescape(text: str) -> str:
+    octal = re.compile(r"\\([0-7]{3})")
+    raw = text.encode("utf-8", "surrogateescape").decode("latin-1")
+    raw = octal.sub(lambda match: chr(int(match[1], 8)), raw)
+    return raw.encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+def tree_digest(paths: tuple[str, ...]) -> str:
+    """The command that prints one SHA-256 over all files at and below `paths`.
+
+    Links are followed, so a change of what a link leads to is a change of the tree.
+    """
+    names = " ".join(quote(path) for path in paths)
+    return (
+        f"find -L {names} -type f -print0 2>/dev/null | LC_ALL=C sort -z"
+        " | xargs -0r sha256sum -z | sha256sum | cut -c1-64"
+    )
+
+
+@dataclass(frozen=True)
+class Tree:
+    """One SHA-256 over all files at and below some paths (see `tree_digest`).
+
+    Cannot be seen where the account may not read one of the files.
+    """
+
+    paths: tuple[str, ...]
+
+    @classmethod
+    def script(cls, questions: list[Tree]) -> str:
+        lines = []
+        for q in questions:
+            names = " ".join(quote(path) for path in q.paths)
+            lines.append(
+                f'if [ "$(id -u)" = 0 ] || [ -z "$(find -L {names} \'(\' ! -readable -o -type d'
+                f" ! -executable ')' -print 2>/dev/null | head -n 1)\" ]; then {tree_digest(q.paths)}"
+                "; else echo hidden; fi"
+            )
+        return "\n".join(lines)
+
+    @classmethod
+    def cut(cls, output: bytes, questions: list[Tree]) -> list[str | CannotSee]:
+        lines = output.decode("ascii", "replace").split()
+        if len(lines) != len(questions):
+            return [NO_ANSWER for _ in questions]
+        return [
+            line if re.fullmatch("[0-9a-f]{64}", line) else CannotSee("the account may not read it")
+            for line in lines
+        ]

@@ -1,0 +1,130 @@
+"""The question about keys in a Java properties file, and the sed that finds a key.
+
+Syntax: the documentation of java.util.Properties.load. A logical line may go on over
+several natural lines by a backslash at the end; a key ends at the first unescaped `=`,
+`:` or blank. Only the declared keys are ever read: such files hold passwords.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from reconciler.model import CannotSee, quote
+from reconciler.questions.files import NO_ANSWER
+
+JOIN = r":a;/^[[:space:]]*[#!]/!{/\(^\|[^\]\)\(\\\\\)*\\$/{$!{N;ba}}}"
+"""sed: make one pattern space of each logical line; comments never go on."""
+
+
+def key_pattern(key: str) -> str:
+    """A basic regular expression, between slashes, for the logical lines of a key."""
+    escaped = "".join(f"\\{c}" if c in r".[]*^$/" + "\\" else c for c in escape_key(key))
+    return rf"/^[[:space:]]*{escaped}\([=:[:space:]]\|$\)/"
+
+
+def escape_key(key: str) -> str:
+    """The key as a properties file spells it."""
+    return re.sub(r"([\\=: #!])", r"\\\1", key)
+
+
+def escape_value(value: str) -> str:
+    """The value as a properties file spells it: only a backslash and a leading blank need it."""
+    escaped = value.replace("\\", "\\\\")
+    return f"\\{escaped}" if escaped[:1] in (" ", "\t") else escaped
+
+
+def parse_line(line: str) -> tuple[str, str]:
+    """The key and the value of one logical line (its natural lines still joined by \\n)."""
+    text = re.sub(r"\\\r?\n[ \t\f]*", "", line).strip("\r").lstrip(" \t\f")
+    match = re.match(r"((?:\\.|[^\\=: \t\f])*)[ \t\f]*[=:]?[ \t\f]*(.*)", text, re.DOTALL)
+    assert match is not None
+    return _unescape(match[1]), _unescape(match[2])
+
+
+def _unescape(text: str) -> str:
+    named = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
+
+    def one(match: re.Match[str]) -> str:
+        if match[1]:
+            return chr(int(match[1], 16))
+        return named.get(match[2], match[2])
+
+    return re.sub(r"\\(?:u([0-9a-fA-F]{4})|(.))", one, text, flags=re.DOTALL)
+
+
+SECRET_SAME = "(secret) as wanted"
+SECRET_OTHER = "(secret)"
+
+
+@dataclass(frozen=True)
+class Property:
+    """The values that a key has in a file, in order; usually one, none where it is absent.
+
+    With `secret_line` (the SHA-256 of the natural line wanted) the value never leaves the
+    host: the answer is `SECRET_SAME` or `SECRET_OTHER` in its place.
+    """
+
+    path: str
+    key: str
+    secret_line: str | None = None
+
+    @classmethod
+    def script(cls, questions: list[Property]) -> str:
+        parts = []
+        for path in dict.fromkeys(q.path for q in questions if not q.secret_line):
+            keys = [q.key for q in questions if q.path == path and not q.secret_line]
+            prints = ";".join(f"{key_pattern(key)}{{s/$/\\x00/p;d}}" for key in keys)
+            parts.append(_guarded(path, f"sed -n -e {quote(JOIN)} -e {quote(prints)} {quote(path)}"))
+        for q in questions:
+            if q.secret_line:
+                found = f"{key_pattern(q.key)}p"
+                run = f"sed -n -e {quote(JOIN)} -e {quote(found)} {quote(q.path)}"
+                parts.append(
+                    _guarded(
+                        q.path,
+                        f"o=$({run} | wc -l); [ $o = 0 ] || {{ "
+                        f"[ \"$({run} | sha256sum)\" = '{q.secret_line}  -' ] && echo same || echo other; }}",
+                    )
+                )
+        return "\n".join(parts)
+
+    @classmethod
+    def cut(cls, output: bytes, questions: list[Property]) -> list[tuple[str, ...] | CannotSee]:
+        sections = output.decode("utf-8", "backslashreplace").split("\0\0\n")[:-1]
+        paths = list(dict.fromkeys(q.path for q in questions if not q.secret_line))
+        secrets = [q for q in questions if q.secret_line]
+        if len(sections) != len(paths) + len(secrets):
+            return [NO_ANSWER for _ in questions]
+        values: dict[str, list[tuple[str, str]] | CannotSee] = {}
+        for path, section in zip(paths, sections, strict=False):
+            lines = [line for line in section.split("\0\n") if line]
+            values[path] = (
+                CannotSee("the account may not read it")
+                if lines == ["hidden\n"]
+                else [parse_line(line) for line in lines]
+            )
+        hidden = dict(zip(secrets, sections[len(paths) :], strict=True))
+        return [_secret(hidden[q]) if q.secret_line else _values(values[q.path], q.key) for q in questions]
+
+
+def _guarded(path: str, command: str) -> str:
+    name = quote(path)
+    return f"if [ -r {name} ]; then {command}; elif [ -e {name} ]; then echo hidden; fi; printf '\\0\\0\\n'"
+
+
+def _values(found: list[tuple[str, str]] | CannotSee, key: str) -> tuple[str, ...] | CannotSee:
+    if isinstance(found, CannotSee):
+        return found
+    return tuple(value for name, value in found if name == key)
+
+
+def _secret(section: str) -> tuple[str, ...] | CannotSee:
+    answers = {"": (), "same\n": (SECRET_SAME,), "other\n": (SECRET_OTHER,)}
+    return answers.get(section, CannotSee("the account may not read it"))
+
+
+def line_digest(line: str) -> str:
+    """The SHA-256 of a natural line with its newline, as `Property.secret_line` wants it."""
+    return hashlib.sha256(f"{line}\n".encode()).hexdigest()

@@ -1,0 +1,180 @@
+"""Questions about packages, accounts, units, ports, and what a command says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.model import CannotSee, quote
+from reconciler.questions.files import NO_ANSWER
+
+
+def _words(names: list[str]) -> str:
+    return " ".join(quote(name) for name in dict.fromkeys(names))
+
+
+def _text(output: bytes) -> str:
+    return output.decode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A Debian package: its version where it is installed, else None.
+
+    A package that was removed but has its configuration left is not installed.
+    """
+
+    package: str
+
+    @classmethod
+    def script(cls, questions: list[Installed]) -> str:
+        names = _words([q.package for q in questions])
+        form = "'${Package} ${db:Status-Status} ${Version}\\n'"
+        return f"""if command -v dpkg-query >/dev/null; then
+dpkg-query -W -f {form} -- {names} 2>/dev/null; echo done
+fi"""
+
+    @classmethod
+    def cut(cls, output: bytes, questions: list[Installed]) -> list[str | None | CannotSee]:
+        lines = _text(output).splitlines()
+        if lines[-1:] != ["done"]:
+            return [CannotSee("dpkg-query is not there: the host is no Debian") for _ in questions]
+        rows = [line.split(" ") for line in lines[:-1]]
+        versions = {row[0]: row[2] for row in rows if len(row) == 3 and row[1] == "installed"}
+        return [versions.get(q.package) for q in questions]
+
+
+@dataclass(frozen=True)
+class Login:
+    """What the account database says of an account. `password` is None where the account
+    may not look into the shadow file, else whether one is set."""
+
+    home: str
+    shell: str
+    groups: frozenset[str]
+    password: bool | None
+
+
+@dataclass(frozen=True)
+class Passwd:
+    """An account, and which of the named groups it is in. The answer is a `Login` or None."""
+
+    account: str
+    groups: tuple[str, ...] = ()
+
+    @classmethod
+    def script(cls, questions: list[Passwd]) -> str:
+        names = _words([q.account for q in questions])
+        groups = _words([group for q in questions for group in q.groups])
+        return f"""getent passwd -- {names}; echo
+{f"getent group -- {groups}" if groups else ":"}; echo
+if [ -r /etc/shadow ]; then getent shadow -- {names} | sed -E 's/^([^:]*:.?)[^:]*:.*/\\1/'
+echo done; else echo hidden; fi"""
+
+    @classmethod
+    def cut(cls, output: bytes, questions: list[Passwd]) -> list[Login | None | CannotSee]:
+        lines = _text(output).splitlines()
+        if lines[-1:] not in (["done"], ["hidden"]) or lines.count("") != 2:
+            return [NO_ANSWER for _ in questions]
+        first, second = [number for number, line in enumerate(lines) if not line]
+        people = {row[0]: row for row in (line.split(":") for line in lines[:first])}
+        groups = [line.split(":") for line in lines[first + 1 : second]]
+        shadow = dict(line.split(":", 1) for line in lines[second + 1 : -1])
+        return [cls._login(people.get(q.account), groups, shadow, lines[-1] == "hidden") for q in questions]
+
+    @staticmethod
+    def _login(
+        row: list[str] | None, groups: list[list[str]], shadow: dict[str, str], hidden: bool
+    ) -> Login | None:
+        if row is None or len(row) < 7:
+            return None
+        member = frozenset(
+            group[0]
+            for group in groups
+            if len(group) == 4 and (row[0] in group[3].split(",") or group[2] == row[3])
+        )
+        # shadow(5): a hash can never begin with ! or *, so such a field lets nobody in.
+        password = None if hidden else shadow.get(row[0], "*") not in ("!", "*")
+        return Login(row[5], row[6], member, password)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A systemd unit: the properties systemctl shows of it, by name."""
+
+    unit: str
+
+    @classmethod
+    def script(cls, questions: list[Unit]) -> str:
+        names = _words([q.unit for q in questions])
+        shown = "Id,LoadState,ActiveState,SubState,UnitFileState,InvocationID"
+        return f"systemctl show -p {shown} -- {names} 2>/dev/null; echo; echo done"
+
+    @classmethod
+    def cut(cls, output: bytes, questions: list[Unit]) -> list[dict[str, str] | CannotSee]:
+        names = list(dict.fromkeys(q.unit for q in questions))
+        blocks = [block for block in _text(output).split("\n\n") if block.strip() not in ("", "done")]
+        if len(blocks) != len(names):
+            return [CannotSee("systemd does not answer on this host") for _ in questions]
+        shown = {
+            name: dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+            for name, block in zip(names, blocks, strict=True)
+        }
+        return [shown[q.unit] for q in questions]
+
+
+@dataclass(frozen=True)
+class Listening:
+    """The TCP ports on which something listens, as a frozenset of int."""
+
+    @classmethod
+    def script(cls, questions: list[Listening]) -> str:
+        return "command -v ss >/dev/null && ss -Hltn && echo done"
+
+    @classmethod
+    def cut(cls, output: bytes, questions: list[Listening]) -> list[frozenset[int] | CannotSee]:
+        lines = _text(output).splitlines()
+        if lines[-1:] != ["done"]:
+            missing = CannotSee("ss is not there: install the package iproute2")
+            return [missing for _ in questions]
+        ports = [line.split()[3].rpartition(":")[2] for line in lines[:-1] if len(line.split()) > 3]
+        return [frozenset(int(port) for port in ports if port.isdigit()) for _ in questions]
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended, and the first of what it said (stdout and stderr, stripped)."""
+
+    status: int
+    output: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """Runs a command that changes nothing; all of them run side by side.
+
+    `seconds` bounds it; the answer is `Said`, with status 124 where that was not enough.
+    """
+
+    command: str
+    seconds: int = 20
+
+    @classmethod
+    def script(cls, questions: list[Command]) -> str:
+        lines = []
+        for number, q in enumerate(questions):
+            run = f"timeout {q.seconds} sh -c {quote(q.command)}"
+            lines.append(
+                "{ "
+                f'o=$({run} 2>&1 </dev/null; echo "=$?"); s=${{o##*=}}; o=${{o%=*}}\n'
+                f'printf \'{number} %d %.3000s\\0\' "$s" "$o"; }} &'
+            )
+        return "\n".join([*lines, "wait"])
+
+    @classmethod
+    def cut(cls, output: bytes, questions: list[Command]) -> list[Said | CannotSee]:
+        said: dict[int, Said] = {}
+        for record in _text(output).split("\0")[:-1]:
+            number, status, text = (record.split(" ", 2) + ["", ""])[:3]
+            if number.isdigit() and status.isdigit():
+                said[int(number)] = Said(int(status), text.strip())
+        return [said.get(number, NO_ANSWER) for number in range(len(questions))]

@@ -1,0 +1,140 @@
+"""Plans, observations and outcomes as text for people. Pure.
+
+Whatever came from a host or the YAML passes through `printable` on its way to a terminal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from reconciler.executor import Report, Sight
+from reconciler.model import VERBS, Action, CannotSee, Delta, Plan, Value
+
+COLOURS = {"+": "32", "~": "33", "-": "31", "!": "36"}
+
+
+def printable(text: str) -> str:
+    """The text with every control character escaped, so that it cannot move a cursor."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+class Paper:
+    """Lines of text, coloured or not."""
+
+    def __init__(self, colour: bool) -> None:
+        self._colour = colour
+
+    def mark(self, symbol: str, text: str) -> str:
+        """The text in the colour of a symbol."""
+        return f"\x1b[{COLOURS[symbol]}m{text}\x1b[0m" if self._colour and symbol in COLOURS else text
+
+    def dim(self, text: str) -> str:
+        return f"\x1b[2m{text}\x1b[0m" if self._colour else text
+
+
+def plan_lines(plan: Plan, paper: Paper) -> Iterable[str]:
+    """The plan as Terraform's users know it: what, from what, to what, why, by which command."""
+    for action in plan.actions:
+        yield from _action_lines(action, paper)
+        yield ""
+    yield from incomplete_lines(plan)
+    yield summary(plan)
+
+
+def _action_lines(action: Action, paper: Paper) -> Iterable[str]:
+    symbol = VERBS[action.verb]
+    place = paper.dim(f"  ({action.place})") if action.place else ""
+    yield paper.mark(symbol, f"{symbol} {printable(str(action.ref))}") + place
+    for delta in action.deltas:
+        yield from _delta_lines(delta, paper)
+    if action.blocked:
+        yield f"    refused: {printable(action.blocked)}"
+    for step in action.steps:
+        fed = f" <<< ({len(step.stdin.encode())} bytes)" if step.stdin else ""
+        lines = step.command.split("\n")
+        yield f"    $ {printable(lines[0])}{paper.dim(f'{fed}  # {printable(step.why)}')}"
+        yield from (f"      {printable(line)}" for line in lines[1:])
+
+
+def _delta_lines(delta: Delta, paper: Paper) -> Iterable[str]:
+    if delta.text is not None:
+        yield f"    {delta.field}:"
+        for line in delta.text.splitlines():
+            symbol = line[:1] if line[:1] in "+-" and line[:3] not in ("+++", "---") else ""
+            yield "      " + paper.mark(symbol, printable(line))
+    elif delta.seen is None:
+        yield f"    {printable(delta.field)}: {_shown(delta.want)}"
+    else:
+        yield f"    {printable(delta.field)}: {_shown(delta.seen)} → {_shown(delta.want)}"
+
+
+def _shown(value: Value) -> str:
+    if value is None:
+        return "(none)"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = printable(str(value))
+    return text if text.startswith("(") or isinstance(value, int) else f'"{text}"'
+
+
+def incomplete_lines(plan: Plan) -> Iterable[str]:
+    """What could not be judged, by host; the same reason is told once."""
+    for host, reason in sorted(plan.unreachable.items()):
+        yield f"? {printable(host)} could not be looked at: {printable(reason)}"
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for ref, reason in sorted(plan.unknown.items()):
+        reasons.setdefault((ref.host, reason), []).append(f"{ref.kind} {ref.name}")
+    for (host, reason), names in reasons.items():
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        yield f"? {host}: cannot see {printable(', '.join(names[:3]))}{more}: {printable(reason)}"
+
+
+def summary(plan: Plan) -> str:
+    """The last line of a plan: what it comes to."""
+    if not plan.actions and plan.complete:
+        return f"Nothing to do: {plan.environment} is as declared."
+    if not plan.actions:
+        return f"Nothing to do as far as could be seen; {plan.environment} was not seen whole."
+    count = Counter(VERBS[action.verb] for action in plan.actions)
+    hosts = len({action.ref.host for action in plan.actions})
+    return (
+        f"Plan: {count['+']} to create, {count['~']} to change, {count['-']} to remove,"
+        f" {_many(count['!'], 'reload')} on {_many(hosts, 'host')}."
+    )
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def observation_lines(sight: Sight) -> Iterable[str]:
+    """What was seen, host by host."""
+    for host, reason in sorted(sight.unreachable.items()):
+        yield f"? {printable(host)} could not be looked at: {printable(reason)}"
+    for ref, seen in sorted(sight.seen.items(), key=lambda item: item[0]):
+        if ref.host in sight.unreachable:
+            continue
+        yield printable(str(ref))
+        if isinstance(seen, CannotSee):
+            yield f"    cannot be seen: {printable(seen.reason)}"
+        elif seen is None:
+            yield "    absent"
+        else:
+            yield from (
+                f"    {printable(name)}: {_shown(value)}" for name, value in seen.items() if name != "text"
+            )
+
+
+def outcome_lines(report: Report, paper: Paper) -> Iterable[str]:
+    """What became of each action that is not done, and the sum of all."""
+    for each in report.outcomes:
+        if each.result != "done":
+            text = printable(each.detail.replace("\n", " | "))
+            yield paper.mark("-", f"{each.result}: {printable(str(each.ref))}") + f": {text}"
+    for ref in report.neither:
+        yield f"neither as before nor as wanted: {printable(str(ref))}; look at it by hand"
+    yield from incomplete_lines(report.left)
+    count = Counter(each.result for each in report.outcomes)
+    told = ", ".join(f"{number} {result}" for result, number in count.items())
+    yield f"Apply: {told or 'nothing to do'}."
