@@ -76,6 +76,7 @@ def _show(fleet: Fleet) -> None:
         print(f"  {host.address:<13} {host.name}  {host.state()}")
     login = f"ssh -i {fleet.identity} -o UserKnownHostsFile={fleet.known_hosts}"
     print(f"  log in: {login} ops@{fleet.hosts[0].address}")
+    print(fleet.environment)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ from pathlib import Path
 from lab import image, network
 from lab.commands import LabError, say
 from lab.disk import delete_folder
+from lab.environment import environment_text
 from lab.host import LabHost
 from lab.identity import ROUTER, Member, host_name, host_table, make_key
 from lab.machine import require
@@ -32,6 +33,7 @@ class Fleet:
     hosts        the hosts, by number
     identity     the private key that logs in as ops (sudo) and as looker (none)
     known_hosts  the ssh host keys of all hosts, by name and address
+    environment  an environment file for the hosts as they were at `up`
     """
 
     def __init__(self, root: Path, name: str) -> None:
@@ -40,6 +42,7 @@ class Fleet:
         self.router = ROUTER
         self.identity = self.dir / "id_ed25519"
         self.known_hosts = self.dir / "known_hosts"
+        self.environment = self.dir / "environment.yaml"
         self._root = root
         record = load(self.dir)
         if record is None:
@@ -70,6 +73,7 @@ class Fleet:
             fleet = cls._found(root, name, hosts, base)
             try:
                 fleet._start(range(1, hosts + 1))
+                fleet.environment.write_text(fleet.declaration(), encoding="utf-8")
             except BaseException:
                 remove(root, name, 0)
                 raise
@@ -135,6 +139,16 @@ class Fleet:
         """Write known_hosts with the keys that the hosts have now."""
         lines = [host.host_key_line() for host in self.hosts]
         self.known_hosts.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+    def declaration(self, more: str = "") -> str:
+        """The text of an environment file for the hosts as they are; `more` is appended."""
+        return environment_text(
+            self.hosts,
+            router=self.router,
+            identity=self.identity,
+            known_hosts=self.known_hosts,
+            more=more,
+        )
 
     def down(self, orderly: bool = True) -> None:
         """End the fleet without a trace; without `orderly` by cutting the power, which is quick."""

@@ -24,13 +24,17 @@ class Stale(Exception):
 def disallowed(approved: Plan, plan: Plan, finished: Collection[Ref]) -> list[str]:
     """One line for each action of `plan` that `approved` does not allow.
 
-    Actions on what was already attempted are left out: they will not run again.
+    Left out are actions that will not run: on what was already attempted, and on what could
+    not be seen when the plan was made; that needs a plan of its own.
     """
     allowed = {action.ref: action for action in approved.actions}
     return [
         f"{action.ref}: {reason}"
         for action in plan.actions
-        if action.ref not in finished and (reason := _differs(allowed.get(action.ref), action))
+        if action.ref not in finished
+        and action.ref not in approved.unknown
+        and action.ref.host not in approved.unreachable
+        and (reason := _differs(allowed.get(action.ref), action))
     ]
 
 
@@ -60,7 +64,7 @@ def changes_since(approved: Plan, plan: Plan) -> list[str]:
     old = {action.ref: action for action in approved.actions}
     new = {action.ref: action for action in plan.actions}
     lines = [f"{ref}: it is settled meanwhile" for ref in old if ref not in new]
-    lines += [line for line in disallowed(approved, plan, ())]
+    lines += disallowed(approved, plan, ())
     for ref in old.keys() & new.keys():
         if old[ref].seen_digest != new[ref].seen_digest:
             lines.append(f"{ref}: the host is no longer as it was seen")

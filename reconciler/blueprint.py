@@ -49,7 +49,7 @@ def _node(env: Environment, host: Host) -> Iterable[Resource]:
     rows = [certbot, node_properties, sync_account, mesh, challenge_directory]
     if env.services.apache:
         rows += [port_80, apache]
-    rows += [hooks, notice]
+    rows += [hooks, notice, others]
     for row in rows:
         for resource in row(env, host):
             yield replace(resource, place=resource.place or host.place)
@@ -237,6 +237,16 @@ def apache(env: Environment, host: Host) -> Iterable[Resource]:
         loads=("/etc/apache2",),
         needs=(Ref(host.name, "package", "apache2"),),
     )
+
+
+def others(env: Environment, host: Host) -> Iterable[Resource]:
+    """S16, its first check: PostgreSQL and Tomcat run and listen. Neither is installed or
+    migrated from here: a version that is not there yet is a service that does not start."""
+    if env.services.postgresql:
+        unit = f"postgresql@{env.services.postgresql}-main"
+        yield Service(host=host.name, unit=unit, ports=(5432,))
+    if env.services.tomcat:
+        yield Service(host=host.name, unit=f"tomcat{env.services.tomcat}", ports=(8080,))
 
 
 def _retired(env: Environment, host: Host) -> Iterable[Resource]:

@@ -144,7 +144,7 @@ def run(arguments: list[str]) -> int:
         for line in stop.lines:
             print(line, file=sys.stderr)
         return stop.code
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - only click's own are taken, all others go on
         return _usage(error)
 
 

@@ -14,14 +14,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from reconciler import approval, documents, report
+from reconciler import approval, documents, executor, report
 from reconciler.blueprint import resources as blueprint_resources
 from reconciler.declared import Environment
 from reconciler.environment import InvalidEnvironment, find, load
-from reconciler.executor import Fleet, Report
+from reconciler.executor import Report
 from reconciler.graph import Cycle
+from reconciler.look import Fleet
 from reconciler.model import Plan, Resource
 from reconciler.planner import plan as make_plan
+from reconciler.replies import HostError, Locked
 
 
 class Code(enum.IntEnum):
@@ -102,16 +104,15 @@ def _matches(resource: Resource, text: str) -> bool:
 def _fleet(environment: Environment, resources: list[Resource], options: Options) -> Fleet:
     from dataclasses import replace  # noqa: PLC0415
 
-    from reconciler.hosts import Doors, Host  # noqa: PLC0415 - paramiko is slow to load
+    from reconciler.hosts import Host  # noqa: PLC0415 - paramiko is slow to load
+    from reconciler.ssh import Doors  # noqa: PLC0415
 
     ssh = environment.ssh
     if options.timeout:
         ssh = replace(ssh, timeout=options.timeout)
     doors = Doors(ssh)
     wanted = {resource.host for resource in resources}
-    hosts = [
-        Host(host, ssh, doors) for host in (*environment.hosts, *environment.retired) if host.name in wanted
-    ]
+    hosts = [Host(host, doors) for host in (*environment.hosts, *environment.retired) if host.name in wanted]
     return Fleet(
         environment.name,
         resources,
@@ -336,8 +337,6 @@ class _Apply:
             raise Stop(Code.NOT_APPROVED, "not approved; nothing was done")
 
     def _carry_out(self, approved: Plan) -> int:
-        from reconciler.hosts import HostError, Locked  # noqa: PLC0415
-
         try:
             self.fleet.lock(self._who())
         except Locked as error:
@@ -353,7 +352,7 @@ class _Apply:
         if changed:
             raise Stop(Code.STALE, *self._stale(changed), "nothing was done; make a new plan")
         try:
-            result = self.fleet.apply(approved)
+            result = executor.apply(self.fleet, approved)
         except approval.Stale as stale:
             code = Code.FAILED if stale.begun else Code.STALE
             raise Stop(code, *self._stale(stale.lines), "make a new plan") from None

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from reconciler.kinds.paths import ABSOLUTE, LINE, NAME
 from reconciler.model import Place, Resource, option
 
+_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 HOST_NAME = {
-    "pattern": r"^(?=.{1,253}$)([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$",
+    "pattern": rf"^(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*$",
     "x-want": "a host name (letters, digits and `-`, labels joined by dots)",
 }
 VERSION = {"pattern": r"^[0-9]+(\.[0-9]+)?$", "x-want": 'a version in quotes, such as "15"'}

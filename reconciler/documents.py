@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from reconciler.executor import Report, Sight
+from reconciler.executor import Report
+from reconciler.look import Sight
 from reconciler.model import Action, CannotSee, Delta, Plan, Ref, Seen, Step
 from reconciler.planner import digest
 

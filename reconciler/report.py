@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from reconciler.executor import Report, Sight
+from reconciler.executor import Report
+from reconciler.look import Sight
 from reconciler.model import VERBS, Action, CannotSee, Delta, Plan, Value
 
 COLOURS = {"+": "32", "~": "33", "-": "31", "!": "36"}

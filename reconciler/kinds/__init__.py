@@ -36,7 +36,8 @@ DECLARABLE: tuple[type[Resource], ...] = (
 )
 """The kinds that the YAML may declare under `resources:`."""
 
-KINDS: dict[str, type[Resource]] = {each.kind: each for each in (*DECLARABLE, HostKey)}
+_ALL: tuple[type[Resource], ...] = (*DECLARABLE, HostKey)
+KINDS: dict[str, type[Resource]] = {each.kind: each for each in _ALL}
 
 __all__ = [
     "DECLARABLE",

@@ -1,0 +1,59 @@
+# The targets of docs/contract: each installs what it needs. See README.md.
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+LINTED := reconciler lab tests benchmarks
+
+.PHONY: setup demo test lab lab-down lint bench schemas lock coverage clean
+
+setup: .venv/ready
+
+.venv/ready: requirements.lock pyproject.toml
+	@[ -n "$(PYTHON)" ] || { echo "reconcile needs Python 3.11 or newer; on Debian 12: apt-get install python3" >&2; exit 1; }
+	@echo "setup: a virtual environment in .venv, from requirements.lock"
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "setup: installing python3-venv"; apt-get -qq update && apt-get -qq install -y python3-venv >/dev/null; }
+	@rm -rf .venv && $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip -qq --disable-pip-version-check install --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip -qq --disable-pip-version-check install --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: machine
+machine:
+	@[ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ] || \
+		{ echo "this starts real hosts and needs root on Linux (Debian 12); what runs anywhere: see README.md, 'Without root'" >&2; exit 1; }
+
+demo: machine setup
+	@lab/demo.sh
+
+test: machine setup
+	@$(BIN)/python -m pytest
+
+coverage: machine setup
+	@rm -f .coverage .coverage.*
+	@$(BIN)/python -m coverage run -m pytest
+	@$(BIN)/python -m coverage combine -q && $(BIN)/python -m coverage report
+
+lab: machine
+	@$(PYTHON) -m lab up
+
+lab-down: machine
+	@$(PYTHON) -m lab down
+
+lint: setup
+	@$(BIN)/ruff check $(LINTED)
+	@$(BIN)/ruff format --check $(LINTED)
+	@$(BIN)/mypy
+
+bench: machine setup
+	@$(BIN)/python -m benchmarks
+
+schemas: setup
+	@$(BIN)/python -m reconciler.schema schemas
+
+lock:
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* dist
