@@ -69,6 +69,7 @@ def _text(template: Template, env: Environment, host: Host, **more: str) -> str:
         "router": env.router,
         "host": host.name,
         "account": env.sync.account,
+        "port": str(env.ssh.port),
         "home_word": quote(_home(env)),
         "challenge": env.paths.challenge,
         "challenge_word": quote(env.paths.challenge),
@@ -143,7 +144,7 @@ def mesh(env: Environment, host: Host) -> Iterable[Resource]:
         path=f"{ssh}/known_hosts",
         account=account,
         tag=env.tag,
-        keys_of=tuple((peer, Ref(peer, HostKey.kind, host_key.path)) for peer in peers),
+        keys_of=tuple((_pinned(env, peer), Ref(peer, HostKey.kind, host_key.path)) for peer in peers),
     )
     for peer in peers:
         yield SshAccess(
@@ -151,6 +152,7 @@ def mesh(env: Environment, host: Host) -> Iterable[Resource]:
             destination=f"{account}@{peer}",
             account=account,
             identity=_identity(env),
+            port=env.ssh.port,
             command="ping",
             needs=(
                 Ref(host.name, KnownHosts.kind, f"{ssh}/known_hosts"),
@@ -159,6 +161,11 @@ def mesh(env: Environment, host: Host) -> Iterable[Resource]:
                 Ref(peer, Account.kind, account),
             ),
         )
+
+
+def _pinned(env: Environment, peer: str) -> str:
+    """A host's name as known_hosts spells it (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
+    return peer if env.ssh.port == 22 else f"[{peer}]:{env.ssh.port}"
 
 
 def challenge_directory(env: Environment, host: Host) -> Iterable[Resource]:

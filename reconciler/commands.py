@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,8 @@ from typing import Any
 from reconciler import approval, documents, executor, report
 from reconciler.blueprint import resources as blueprint_resources
 from reconciler.declared import Environment
-from reconciler.environment import InvalidEnvironment, find, load
+from reconciler.environment import InvalidEnvironment, check_whole, find, load
 from reconciler.executor import Report
-from reconciler.graph import Cycle
 from reconciler.look import Fleet
 from reconciler.model import Plan, Resource
 from reconciler.planner import plan as make_plan
@@ -63,6 +62,11 @@ class Options:
     verbose: bool = False
 
     @property
+    def scope(self) -> dict[str, list[str]]:
+        """What a plan was narrowed to; goes with a saved plan."""
+        return {"host": sorted(self.host or ()), "only": sorted(self.only or ())}
+
+    @property
     def paper(self) -> report.Paper:
         plain = self.no_color or "NO_COLOR" in os.environ or not sys.stdout.isatty()
         return report.Paper(not plain)
@@ -82,6 +86,10 @@ def _load(env: str) -> Environment:
 
 def _resources(environment: Environment, options: Options) -> list[Resource]:
     everything = blueprint_resources(environment)
+    try:
+        check_whole(environment, everything)
+    except InvalidEnvironment as error:
+        raise Stop(Code.USAGE, *map(str, error.problems)) from None
     names = {host.name for host in (*environment.hosts, *environment.retired)}
     for host in options.host or ():
         if host not in names:
@@ -102,8 +110,6 @@ def _matches(resource: Resource, text: str) -> bool:
 
 
 def _fleet(environment: Environment, resources: list[Resource], options: Options) -> Fleet:
-    from dataclasses import replace  # noqa: PLC0415
-
     from reconciler.hosts import Host  # noqa: PLC0415 - paramiko is slow to load
     from reconciler.ssh import Doors  # noqa: PLC0415
 
@@ -150,10 +156,6 @@ def _read(path: Path) -> Any:
         raise Stop(Code.USAGE, f"{path}: is not JSON ({error})") from None
 
 
-def _cycle(error: Cycle, environment: Environment) -> Stop:
-    return Stop(Code.USAGE, f"{environment.file}: {error}")
-
-
 def validate(envs: list[str], *, as_json: bool) -> int:
     """`reconcile validate`: 0, or 64 with every problem of every file."""
     problems: list[str] = []
@@ -161,12 +163,9 @@ def validate(envs: list[str], *, as_json: bool) -> int:
         try:
             environment = load(find(env))
             resources = blueprint_resources(environment)
-            seen = dict.fromkeys((r.ref for r in resources), None)
-            make_plan(environment.name, resources, seen, {})
+            check_whole(environment, resources)
         except InvalidEnvironment as error:
             problems += map(str, error.problems)
-        except Cycle as error:
-            problems.append(f"{environment.file}: {error}")
         else:
             if not as_json:
                 hosts, count = len(environment.hosts), len(resources)
@@ -194,8 +193,9 @@ def observe(env: str, options: Options, output: Path | None) -> int:
     elif not output:
         _print(report.observation_lines(sight))
     _warn(fleet, options)
-    for host, reason in sight.unreachable.items():
-        options.say(f"{host}: {reason}")
+    if options.json or output:
+        for host, reason in sight.unreachable.items():
+            options.say(f"{host}: {reason}")
     return Code.INCOMPLETE if sight.unreachable else Code.OK
 
 
@@ -209,9 +209,7 @@ def plan(env: str, options: Options, output: Path | None, seen: Path | None, *, 
     environment = _load(env)
     resources = _resources(environment, options)
     made = _plan_from_file(environment, resources, seen) if seen else _plan(environment, resources, options)
-    document = documents.plan_document(
-        made, file=environment.file, file_digest=environment.digest, made=datetime.now(UTC)
-    )
+    document = _document(made, environment, options)
     if output:
         _save(output, document)
     if options.json:
@@ -223,24 +221,29 @@ def plan(env: str, options: Options, output: Path | None, seen: Path | None, *, 
     return Code.CHANGES if detailed and made.actions else Code.OK
 
 
+def _document(made: Plan, environment: Environment, options: Options) -> dict[str, Any]:
+    return documents.plan_document(
+        made,
+        file=environment.file,
+        file_digest=environment.digest,
+        made=datetime.now(UTC),
+        scope=options.scope,
+    )
+
+
 def _plan(environment: Environment, resources: list[Resource], options: Options) -> Plan:
     with _fleet(environment, resources, options) as fleet:
         fleet.look()
         _warn(fleet, options)
-        try:
-            return fleet.plan()
-        except Cycle as error:
-            raise _cycle(error, environment) from None
+        return fleet.plan()
 
 
 def _plan_from_file(environment: Environment, resources: list[Resource], seen: Path) -> Plan:
     try:
         sight = documents.sight_from(_read(seen))
-        return make_plan(environment.name, resources, sight.seen, sight.unreachable)
     except documents.NotADocument as error:
         raise Stop(Code.USAGE, f"{seen}: {error}") from None
-    except Cycle as error:
-        raise _cycle(error, environment) from None
+    return make_plan(environment.name, resources, sight.seen, sight.unreachable)
 
 
 def show(file: Path, options: Options) -> int:
@@ -267,11 +270,7 @@ def drift(env: str, options: Options) -> int:
     environment = _load(env)
     made = _plan(environment, _resources(environment, options), options)
     if options.json:
-        _print_json(
-            documents.plan_document(
-                made, file=environment.file, file_digest=environment.digest, made=datetime.now(UTC)
-            )
-        )
+        _print_json(_document(made, environment, options))
     else:
         _print(report.plan_lines(made, options.paper))
     if not made.complete:
@@ -286,6 +285,7 @@ def apply(env: str, options: Options, *, yes: bool) -> int:
         document = _read(Path(env))
         saved = _saved(Path(env), document)
         env = str(document["file"])
+        options = replace(options, **document["scope"])
     environment = _load(env)
     resources = _resources(environment, options)
     with _fleet(environment, resources, options) as fleet:
@@ -307,15 +307,15 @@ class _Apply:
         self.environment, self.fleet, self.options = environment, fleet, options
 
     def run(self, saved: Plan | None, yes: bool) -> int:
-        try:
-            shown = saved or self._shown()
-            if saved is None and not shown.actions:
-                return self._end(None, Code.OK if shown.complete else Code.INCOMPLETE)
-            if saved is None and not yes:
-                self._ask()
-            return self._carry_out(shown)
-        except Cycle as error:
-            raise _cycle(error, self.environment) from None
+        if saved is not None:
+            self.fleet.look()
+            return self._carry_out(saved)
+        shown = self._shown()
+        if not shown.actions:
+            return self._end(None, Code.OK if shown.complete else Code.INCOMPLETE)
+        if not yes:
+            self._ask()
+        return self._carry_out(shown)
 
     def _shown(self) -> Plan:
         self.fleet.look()
@@ -326,6 +326,10 @@ class _Apply:
         return made
 
     def _ask(self) -> None:
+        if self.options.json:
+            raise Stop(
+                Code.NOT_APPROVED, "not approved: with --json nothing is asked; use --yes or a saved plan"
+            )
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise Stop(
                 Code.NOT_APPROVED,

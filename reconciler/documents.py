@@ -22,7 +22,11 @@ class NotADocument(ValueError):
     """A file is not the document it is taken for; the message says why."""
 
 
-def plan_document(plan: Plan, *, file: str, file_digest: str, made: datetime) -> dict[str, Any]:
+Scope = Mapping[str, list[str]]
+"""What a plan was narrowed to: `host` and `only`, as on the command line."""
+
+
+def plan_document(plan: Plan, *, file: str, file_digest: str, made: datetime, scope: Scope) -> dict[str, Any]:
     """A plan as users, scripts and `apply PLAN` read it (schemas/plan.schema.json).
 
     `digest` covers what would be done and what was seen, not when or where that was.
@@ -40,6 +44,7 @@ def plan_document(plan: Plan, *, file: str, file_digest: str, made: datetime) ->
         ],
         "hosts": list(plan.hosts),
         "resources": plan.resources,
+        "scope": {"host": list(scope["host"]), "only": list(scope["only"])},
     }
     return {
         "version": VERSION,
@@ -85,7 +90,7 @@ def plan_from(document: Any) -> Plan:
         raise NotADocument("it is no plan that `reconcile plan -o` saved")
     if document.get("version") != VERSION:
         raise NotADocument(f"it is a plan of version {document.get('version')}, not {VERSION}")
-    names = ("environment", "actions", "unreachable", "unknown", "hosts", "resources")
+    names = ("environment", "actions", "unreachable", "unknown", "hosts", "resources", "scope")
     body = {name: document.get(name) for name in names}
     if document.get("digest") != f"sha256:{digest(body)}":
         raise NotADocument("its digest does not fit: it was changed after it was saved")

@@ -67,7 +67,7 @@ failed=
 $local || failed="$$failed $host"
 for peer in $peers; do
   $input | runuser -u $account -- ssh -o BatchMode=yes -o ConnectTimeout=10 \\
-    -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -i $identity_word \\
+    -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -p $port -i $identity_word \\
     "$account@$$peer" "challenge $verb $$token" || failed="$$failed $$peer"
 done
 if [ -n "$$failed" ]; then
