@@ -84,9 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--name", default="lab", help="the fleet's name (default: lab)")
-    shared.add_argument(
-        "--dir", type=Path, help="where images and fleets are kept (default: $RECONCILE_LAB)"
-    )
+    shared.add_argument("--dir", type=Path, help="where images and fleets are kept (default: $RECONCILE_LAB)")
     start = commands.add_parser("up", parents=[shared], help="start a fleet")
     start.add_argument("-n", dest="hosts", type=int, default=3, help="how many hosts (default: 3)")
     start.set_defaults(action=up)

@@ -28,9 +28,7 @@ def command(*args: str, stdin: str | None = None, seconds: float = 60) -> str:
     return done.stdout
 
 
-def attempt(
-    *args: str, stdin: str | None = None, seconds: float = 60
-) -> subprocess.CompletedProcess[str]:
+def attempt(*args: str, stdin: str | None = None, seconds: float = 60) -> subprocess.CompletedProcess[str]:
     """Run a program that is allowed to fail; LabError only when it is missing or too slow."""
     try:
         return subprocess.run(

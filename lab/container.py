@@ -30,8 +30,7 @@ exec "$@"
 """
 
 CLEAN_ENVIRONMENT: Final = shlex.split(
-    "env -i HOME=/root LANG=C.UTF-8 "
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    "env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
 
 

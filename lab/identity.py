@@ -78,9 +78,7 @@ def known_hosts_line(host: Member, key: Path) -> str:
     return f"{host.name},{host.address} {kind} {public}"
 
 
-def write_identity(
-    root: Path, host: Member, members: Sequence[Member], key: Path, authorized: str
-) -> None:
+def write_identity(root: Path, host: Member, members: Sequence[Member], key: Path, authorized: str) -> None:
     """Write all of a host's identity into its mounted disk, before it boots."""
     # Empty or missing would mean a first boot, which enables units by preset.
     machine = hashlib.md5(host.name.encode(), usedforsecurity=False).hexdigest()

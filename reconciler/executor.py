@@ -25,6 +25,8 @@ class Report:
     left: Plan
     neither: tuple[Ref, ...] = ()
     """Resources that are neither as before nor as wanted, or whose state is not known."""
+    needless: int = 0
+    """How many approved actions were settled by the time their turn came."""
 
 
 def apply(fleet: Fleet, approved: Plan) -> Report:
@@ -137,7 +139,8 @@ class _Run:
             if lost and action.ref not in self.outcomes:
                 reason = plan.unreachable[action.ref.host]
                 self.outcomes[action.ref] = Outcome(action.ref, "lost", reason)
-        return Report(tuple(self.outcomes.values()), plan, self._neither(plan))
+        needless = len({action.ref for action in self.approved.actions} - self.outcomes.keys())
+        return Report(tuple(self.outcomes.values()), plan, self._neither(plan), needless)
 
     def _why(self, action: Action, plan: Plan) -> str:
         if action.blocked:

@@ -137,5 +137,7 @@ def outcome_lines(report: Report, paper: Paper) -> Iterable[str]:
         yield f"neither as before nor as wanted: {printable(str(ref))}; look at it by hand"
     yield from incomplete_lines(report.left)
     count = Counter(each.result for each in report.outcomes)
+    if report.needless:
+        count["came about on their own"] = report.needless
     told = ", ".join(f"{number} {result}" for result, number in count.items())
     yield f"Apply: {told or 'nothing to do'}."

@@ -108,7 +108,7 @@ class TaggedLines(Resource):
         path, run = quote(self.path), f"runuser -u {quote(self.account)} --"
         mark = f" {self.tag} {name}"
         escaped = "".join(f"\\{c}" if c in r".[]*^$/" + "\\" else c for c in mark)
-        remove = f"{run} sed -i -e '$a\\' -e {quote(f'/{escaped}$/d')} {path}"
+        remove = f"{run} sed -i -e {quote(f'/{escaped}$/d')} -e '$a\\' {path}"
         if line is None:
             return Step(remove, "ours, and no longer declared")
         append = f"printf '%s\\n' {quote(f'{line}{mark}')} | {run} tee -a {path} >/dev/null"
