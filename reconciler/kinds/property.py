@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from reconciler.kinds.paths import ABSOLUTE, LINE, parents, unseen
-from reconciler.model import Change, Look, Question, Resource, Seen, State, Step, option, quote
+from reconciler.kinds.paths import ABSOLUTE, LINE, parents, type_of, unseen
+from reconciler.model import CannotSee, Change, Look, Question, Resource, Seen, State, Step, option, quote
 from reconciler.questions.files import Stat
 from reconciler.questions.properties import (
     JOIN,
@@ -51,6 +51,8 @@ class Property(Resource):
         entry, values = answers["stat"], answers["values"]
         if entry is None or (hidden := unseen(entry, values)):
             return entry if entry is None else hidden
+        if entry.type not in ("f", "l"):
+            return CannotSee(f"{self.path} is a {type_of(entry)}, not a file; move it away by hand")
         if not values:
             return {"value": None, "times": 0}
         return {"value": values[-1], "times": len(values)}
@@ -69,9 +71,9 @@ class Property(Resource):
         pattern = key_pattern(self.key)
         if self.absent:
             script = quote(pattern + "d")
-            yield Step(f"sed -i -e {quote(JOIN)} -e {script} {path}", "takes the key out, nothing else")
+            yield Step(f"sed -i --follow-symlinks -e {quote(JOIN)} -e {script} {path}", "takes the key out, nothing else")
         elif change.seen is None or not change.seen["times"]:
-            end = f"if [ -s {path} ]; then sed -i -e '$a\\' {path}; fi && " if change.seen else ""
+            end = f"if [ -s {path} ]; then sed -i --follow-symlinks -e '$a\\' {path}; fi && " if change.seen else ""
             append, line = f"tee -a {path} >/dev/null", f"{self._line()}\n"
             if self.secret:
                 yield Step(f"{end}{append}", "adds the key at the end", stdin=line)
@@ -86,8 +88,8 @@ class Property(Resource):
         script = f"{pattern}{{x;s/$/k/;/kk/{{x;d}};x;s/.*/{text}/}}"
         why = "replaces the key's line, nothing else"
         if self.secret:
-            return Step(f"sed -i -f - {quote(self.path)}", why, stdin=f"{JOIN}\n{script}\n")
-        return Step(f"sed -i -e {quote(JOIN)} -e {quote(script)} {quote(self.path)}", why)
+            return Step(f"sed -i --follow-symlinks -f - {quote(self.path)}", why, stdin=f"{JOIN}\n{script}\n")
+        return Step(f"sed -i --follow-symlinks -e {quote(JOIN)} -e {quote(script)} {quote(self.path)}", why)
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.path}",)
