@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
-LINTED := reconciler lab tests benchmarks
+LINTED := $(wildcard reconciler lab tests benchmarks)
 
 .PHONY: setup demo test lab lab-down lint bench schemas lock coverage clean
 

@@ -29,7 +29,11 @@ class LocalHost:
         if not self.root:
             command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
         done = subprocess.run(
-            command, input=script.encode("utf-8", "surrogateescape"), capture_output=True, timeout=15, check=False
+            command,
+            input=script.encode("utf-8", "surrogateescape"),
+            capture_output=True,
+            timeout=15,
+            check=False,
         )
         return Reply(done.stdout, root=self.root, sudo="" if self.root else "sudo: a password is required")
 

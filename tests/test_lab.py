@@ -87,9 +87,7 @@ def test_a_reset_undoes_whatever_happened_to_a_fleet(fleet: Fleet) -> None:
     third.partition()
     fleet.reset()
     first.run("test ! -e /srv/mark && systemctl is-active apache2")
-    assert [ssh(fleet, host, "hostname -f") for host in fleet.hosts] == [
-        host.name for host in fleet.hosts
-    ]
+    assert [ssh(fleet, host, "hostname -f") for host in fleet.hosts] == [host.name for host in fleet.hosts]
 
 
 def test_packages_install_without_a_network(spare: LabHost) -> None:
@@ -103,9 +101,7 @@ def test_write_takes_any_text(spare: LabHost) -> None:
     assert spare.run("cat '/srv/a folder/file'; stat -c %a /srv/*/file").stdout == f"{text}600\n"
 
 
-def test_a_power_cut_keeps_the_disk_and_a_reset_does_not(
-    spare: LabHost, spare_fleet: Fleet
-) -> None:
+def test_a_power_cut_keeps_the_disk_and_a_reset_does_not(spare: LabHost, spare_fleet: Fleet) -> None:
     key = spare.host_key_line()
     spare.run("touch /srv/mark && chattr +i /srv/mark")
     spare.kill()
@@ -186,6 +182,4 @@ def test_without_root_one_line_says_so() -> None:
     if "Permission denied" in done.stderr:
         pytest.skip("this interpreter or checkout is not readable by other users")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines() == [
-        "lab: the lab mounts disks and makes networks: run it as root"
-    ]
+    assert done.stderr.splitlines() == ["lab: the lab mounts disks and makes networks: run it as root"]

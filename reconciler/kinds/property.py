@@ -21,6 +21,9 @@ from reconciler.questions.properties import (
 from reconciler.questions.properties import Property as PropertyQuestion
 
 
+SED = "sed -i --follow-symlinks"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Property(Resource):
     """One key of a Java properties file, on one line as `key=value`; every other byte of
@@ -71,9 +74,12 @@ class Property(Resource):
         pattern = key_pattern(self.key)
         if self.absent:
             script = quote(pattern + "d")
-            yield Step(f"sed -i --follow-symlinks -e {quote(JOIN)} -e {script} {path}", "takes the key out, nothing else")
+            yield Step(
+                f"{SED} -e {quote(JOIN)} -e {script} {path}",
+                "takes the key out, nothing else",
+            )
         elif change.seen is None or not change.seen["times"]:
-            end = f"if [ -s {path} ]; then sed -i --follow-symlinks -e '$a\\' {path}; fi && " if change.seen else ""
+            end = f"if [ -s {path} ]; then {SED} -e '$a\\' {path}; fi && " if change.seen else ""
             append, line = f"tee -a {path} >/dev/null", f"{self._line()}\n"
             if self.secret:
                 yield Step(f"{end}{append}", "adds the key at the end", stdin=line)
@@ -88,8 +94,8 @@ class Property(Resource):
         script = f"{pattern}{{x;s/$/k/;/kk/{{x;d}};x;s/.*/{text}/}}"
         why = "replaces the key's line, nothing else"
         if self.secret:
-            return Step(f"sed -i --follow-symlinks -f - {quote(self.path)}", why, stdin=f"{JOIN}\n{script}\n")
-        return Step(f"sed -i --follow-symlinks -e {quote(JOIN)} -e {quote(script)} {quote(self.path)}", why)
+            return Step(f"{SED} -f - {quote(self.path)}", why, stdin=f"{JOIN}\n{script}\n")
+        return Step(f"{SED} -e {quote(JOIN)} -e {quote(script)} {quote(self.path)}", why)
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.path}",)

@@ -170,9 +170,9 @@ else echo missing; fi"""
 
 
 def _unescape(text: str) -> str:
-    octal = re.compile(r"\\([0-7]{3})")
+    escape = re.compile(r"\\(?:([0-7]{3})|\\)")
     raw = text.encode("utf-8", "surrogateescape").decode("latin-1")
-    raw = octal.sub(lambda match: chr(int(match[1], 8)), raw)
+    raw = escape.sub(lambda match: chr(int(match[1], 8)) if match[1] else "\\", raw)
     return raw.encode("latin-1").decode("utf-8", "surrogateescape")
 
 

@@ -111,7 +111,10 @@ class Property:
 
 def _guarded(path: str, command: str) -> str:
     name = quote(path)
-    return f"if [ -f {name} ] && [ -r {name} ]; then {command}; elif [ -f {name} ]; then echo hidden; fi; printf '\\0\\0\\n'"
+    return (
+        f"if [ -f {name} ] && [ -r {name} ]; then {command}; elif [ -f {name} ]; then echo hidden; fi"
+        "; printf '\\0\\0\\n'"
+    )
 
 
 def _values(found: list[tuple[str, str]] | CannotSee, key: str) -> tuple[str, ...] | CannotSee:

@@ -1,0 +1,1 @@
+"""Measured side by side with what a user would pick instead."""

@@ -1,0 +1,234 @@
+"""Two hosts in one environment: one is well, the other is broken by the test.
+
+Used by test_fleet_faults.py and test_fleet_broken_hosts.py: every fault must leave the host
+that is well looked at, and name the one that is not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import LabHost
+
+ROOT = Path(__file__).parent.parent
+WELL, SICK = "well.test.dataone.org", "sick.test.dataone.org"
+
+BARE = """\
+  - directory: /srv/ward
+  - file: /srv/ward/note
+    content: "as declared\\n"
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run of the program ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def lines(self, begin: str) -> list[str]:
+        """The lines of stdout that begin so."""
+        return [line for line in self.out.splitlines() if line.startswith(begin)]
+
+    def reason(self, host: str = SICK) -> str:
+        """Why a host could not be looked at; the test fails where that is not said once."""
+        found = self.lines(f"? {host} could not be looked at: ")
+        assert len(found) == 1, f"{self.out}\n{self.err}"
+        return found[0].partition(": ")[2]
+
+
+class Ward:
+    """The environment of both hosts, and the program run on it as a user runs it.
+
+    `after` undoes what the test has broken; it runs in reverse order when the test ends.
+    """
+
+    def __init__(self, folder: Path, well: LabHost, sick: LabHost, identity: Path) -> None:
+        self.folder, self.well, self.sick, self.identity = folder, well, sick, identity
+        self.after = ExitStack()
+        self.known_hosts = folder / "known_hosts"
+        self.known_hosts.write_text(f"{pin(WELL, well)}\n{pin(SICK, sick)}\n", encoding="ascii")
+        self.resources = BARE
+        self.ssh: dict[str, Any] = {
+            "user": "ops",
+            "identity": identity,
+            "known_hosts": self.known_hosts,
+            "timeout": 10,
+        }
+        self.address = sick.address
+        self.variables: dict[str, str] = {}
+        self.flags: tuple[str, ...] = ()
+
+    # -- the program -----------------------------------------------------------
+
+    def environment(self) -> Path:
+        """Writes the environment file as it is now."""
+        ssh = "".join(
+            f"  {key}: {json.dumps(str(value) if isinstance(value, Path) else value)}\n"
+            for key, value in self.ssh.items()
+        )
+        file = self.folder / "ward.yaml"
+        file.write_text(
+            f"""\
+environment: ward
+router: cn-ward.test.dataone.org
+hosts:
+  - name: {WELL}
+    address: {self.well.address}
+    primary: true
+  - name: {SICK}
+    address: {self.address}
+ssh:
+{ssh}blueprint: false
+resources:
+{self.resources}""",
+            encoding="utf-8",
+        )
+        return file
+
+    def start(self, command: str, *flags: str) -> subprocess.Popen[str]:
+        """Starts `reconcile COMMAND ENV`, and does not wait for it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "reconciler", command, str(self.environment()), *self.flags, *flags],
+            cwd=ROOT,
+            env={**os.environ, **self.variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def wait(self, process: subprocess.Popen[str], seconds: float = 60) -> Ended:
+        """Waits for it, for at most that long."""
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            raise AssertionError(f"it did not end within {seconds} s\n{out}\n{err}") from None
+        assert "Traceback" not in err, err
+        return Ended(process.returncode, out, err)
+
+    def reconcile(self, command: str, *flags: str, seconds: float = 60) -> Ended:
+        """Runs `reconcile COMMAND ENV FLAGS…` to its end."""
+        return self.wait(self.start(command, *flags), seconds)
+
+    def blind(self, *words: str) -> str:
+        """`plan` and `drift` cannot look at the sick host, say so with these words, and have
+        looked at the other. Returns the reason."""
+        with ThreadPoolExecutor(2) as both:
+            plan, drift = both.map(self.reconcile, ("plan", "drift"))
+        assert (plan.code, drift.code) == (3, 3), f"{plan}\n{drift}"
+        for ended in (plan, drift):
+            assert ended.err == ""
+            for word in words:
+                assert word in ended.reason()
+            assert ended.lines(f"+ {WELL} file /srv/ward/note"), ended.out
+            assert not ended.lines(f"+ {SICK}"), ended.out
+        return plan.reason()
+
+    def whole(self) -> Ended:
+        """A plan that sees both hosts, whatever is odd about one of them."""
+        ended = self.reconcile("plan")
+        assert ended.code == 0, f"{ended.out}\n{ended.err}"
+        for host in (WELL, SICK):
+            assert ended.lines(f"+ {host} file /srv/ward/note"), ended.out
+        return ended
+
+    # -- the sick host ---------------------------------------------------------
+
+    def run(self, text: str, undo: str = "") -> str:
+        """Runs a shell text on the sick host as root; `undo` when the test ends."""
+        if undo:
+            self.after.callback(self.sick.run, undo)
+        return self.sick.run(text).stdout
+
+    def replace(self, path: str, text: str, mode: int = 0o755) -> None:
+        """Puts a file in the place of another on the sick host, until the test ends."""
+        aside = shlex.quote(f"{path}.aside")
+        where = shlex.quote(path)
+        self.run(
+            f"test ! -e {where} || mv -T {where} {aside}",
+            f"rm -rf {where}; test ! -e {aside} || mv -T {aside} {where}",
+        )
+        self.sick.write(path, text, mode)
+
+    def hide(self, path: str) -> None:
+        """Takes a file away on the sick host, until the test ends."""
+        where = shlex.quote(path)
+        self.run(f"mv -T {where} {where}.aside", f"mv -T {where}.aside {where}")
+
+    def sshd(self, text: str) -> None:
+        """Gives the sick host's sshd further configuration, until the test ends."""
+        self.after.callback(self.sick.run, "systemctl restart ssh")
+        self.replace("/etc/ssh/sshd_config.d/00-fault.conf", text, 0o644)
+        self.sick.run("sshd -t && systemctl restart ssh")
+
+    def bashrc(self, text: str) -> None:
+        """What the account runs at each login, before our command."""
+        self.replace("/home/ops/.bashrc", text, 0o644)
+
+    def forget(self) -> None:
+        """Back to what it was: undoes the fault, and what was applied."""
+        self.after.close()
+        for host in (self.sick, self.well):
+            host.run("rm -rf /srv/ward /var/lib/reconciler")
+
+
+def pin(name: str, host: LabHost) -> str:
+    """A line of known_hosts for a host under a name of the test's own."""
+    return f"{name} {host.host_key_line().partition(' ')[2]}"
+
+
+def authorise(host: LabHost, identity: Path) -> None:
+    """Lets a key in as ops, besides those that may."""
+    public = identity.with_name(f"{identity.name}.pub").read_text(encoding="ascii")
+    host.run("cat >>/home/ops/.ssh/authorized_keys", stdin=public)
+
+
+def until(test: Callable[[], Any], what: str, seconds: float = 15) -> Any:
+    """Waits for something to become true, and returns it."""
+    deadline = time.monotonic() + seconds
+    while not (found := test()):
+        assert time.monotonic() < deadline, f"after {seconds} s still not: {what}"
+        time.sleep(0.1)
+    return found
+
+
+def new_key(path: Path, *, passphrase: str = "") -> Path:
+    """A key pair of its own."""
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-f", str(path)], check=True, timeout=20
+    )
+    return path
+
+
+@contextmanager
+def agent(*keys: Path) -> Iterator[Mapping[str, str]]:
+    """An ssh-agent that holds these keys: the variables that lead to it."""
+    started = subprocess.run(["ssh-agent", "-s"], capture_output=True, text=True, check=True, timeout=20)
+    words = dict(part.split("=", 1) for part in started.stdout.replace("\n", ";").split(";") if "=" in part)
+    variables = {"SSH_AUTH_SOCK": words["SSH_AUTH_SOCK"]}
+    try:
+        for key in keys:
+            subprocess.run(
+                ["ssh-add", "-q", str(key)], env={**os.environ, **variables}, check=True, timeout=20
+            )
+        yield variables
+    finally:
+        os.kill(int(words["SSH_AGENT_PID"]), signal.SIGTERM)
