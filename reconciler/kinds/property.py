@@ -20,7 +20,6 @@ from reconciler.questions.properties import (
 )
 from reconciler.questions.properties import Property as PropertyQuestion
 
-
 SED = "sed -i --follow-symlinks"
 
 
