@@ -10,6 +10,7 @@ import typer
 
 from reconciler import __version__, commands
 from reconciler.commands import Code, Options
+from reconciler.report import printable
 
 app = typer.Typer(
     add_completion=False,
@@ -141,8 +142,8 @@ def run(arguments: list[str]) -> int:
         sys.stderr.close()
         return Code.ERROR
     except commands.Stop as stop:
-        for line in stop.lines:
-            print(line, file=sys.stderr)
+        for line in stop.lines:  # some of it is what a host has said
+            print(printable(line), file=sys.stderr)
         return stop.code
     except Exception as error:  # noqa: BLE001 - only click's own are taken, all others go on
         return _usage(error)

@@ -16,6 +16,9 @@ from reconciler.look import Fleet
 from reconciler.model import Action, Outcome, Plan, Ref
 from reconciler.replies import HostError
 
+MINUTE = 60
+"""Seconds in a minute of a step; tests have less time."""
+
 
 @dataclass(frozen=True)
 class Report:
@@ -105,7 +108,7 @@ class _Run:
         boundary = secrets.token_hex(16)
         questions = fleet.questions(name)
         minutes = max(action.minutes for action in actions)
-        seconds = fleet.seconds + 60 * minutes
+        seconds = fleet.seconds + MINUTE * minutes
         for action in actions:
             self.attempted.add(action.ref)
             fleet.listen(f"{action.ref}: {action.verb}")
@@ -116,9 +119,8 @@ class _Run:
             results = runbook.outcomes(actions, error.output, boundary, False, error.reason)
         else:
             fleet.take(name, reply, questions, boundary)
-            ended = not reply.timed_out
-            why = f"it took longer than {seconds:.0f} s" if reply.timed_out else ""
-            results = runbook.outcomes(actions, reply.output, boundary, ended, why)
+            why = f"it took longer than {seconds:.0f} s and was ended" if reply.timed_out else ""
+            results = runbook.outcomes(actions, reply.output, boundary, True, why)
             if reply.timed_out:
                 with suppress(HostError):
                     fleet.look_at(host)

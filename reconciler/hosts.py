@@ -8,15 +8,22 @@ last process of a broken run has ended.
 
 from __future__ import annotations
 
+import re
 import secrets
 
 from reconciler.declared import Host as HostEntry
 from reconciler.model import quote
+from reconciler.probe import PROLOGUE
 from reconciler.replies import HostError, Locked, Refused, Reply
 from reconciler.ssh import Doors, Shell
 
 REPLY_LIMIT = 16 * 1024 * 1024
 """Bytes a host may answer in one exchange."""
+
+NEEDED = "base64 cat cut find getent head id sed sha256sum sort tail timeout wc xargs"
+"""What a host must have. Without `find`, for one, everything would look absent."""
+
+LACKS = 127
 
 LOCK = "/run/reconciler.lock"
 GRACE = 10
@@ -37,10 +44,15 @@ class Host:
         """Runs a script to its end, for at most `seconds`. Raises `HostError`."""
         end = secrets.token_hex(16)
         text = (
+            f'm=; for c in {NEEDED}; do command -v $c >/dev/null || m="$m $c"; done\n'
+            f'if [ "$m" ]; then printf %s "$m"; s={LACKS}; else\n'
             f"timeout -k 5 {seconds:.0f} sh -s <<'{end}'\n{{\n{script}\nexit 0\n}} </dev/null\n{end}\n"
-            f'printf \'\\n{end} %d %d\\n\' "$?" "$(id -u)"\n'
+            f"s=$?; fi; printf '\\n{end} %d %d\\n' $s \"$(id -u)\"\n"
         )
         output, status, uid = self._ask(text, end, seconds + GRACE)
+        if status == LACKS:
+            lacks = ", ".join(output.decode("utf-8", "replace").split())
+            raise Refused(self.name, f"it lacks the command {lacks}; install it there")
         return Reply(output, uid == 0, self._sudo or "", timed_out=status in (124, 137))
 
     def lock(self, who: str) -> None:
@@ -83,25 +95,25 @@ class Host:
             self._shell = Shell(self.name, client, self._command(), self._doors.ssh.timeout)
             self._sudo = None
         try:
-            output, tail = self._shell.ask(text, end, seconds, REPLY_LIMIT)
+            noise, output, tail = self._shell.ask(text, end, seconds, REPLY_LIMIT)
         except HostError:
             self._shell = None
             raise
         if self._sudo is None:
-            self._sudo = _complaint(output)
-        status, uid = (int(word) if word.isdigit() else 255 for word in tail.split())
+            self._sudo = _complaint(noise)
+        words = [int(word) if word.isdecimal() else 255 for word in tail.split()]
+        status, uid = words if len(words) == 2 else (255, 255)
         return output, status, uid
 
     def _command(self) -> str:
-        if self._doors.ssh.user == "root" or not self._doors.ssh.sudo:
-            return "exec sh 2>&1"
+        root = self._doors.ssh.user == "root" or not self._doors.ssh.sudo
         # Where sudo wants a password the look goes on as far as the account itself can see.
-        return "exec sh -c 'exec 2>&1; sudo -n sh || exec sh'"
+        shell = "exec sh" if root else "sudo -n sh || exec sh"
+        # Nothing of what a start-up file has set may count; the quotes suit every login shell.
+        return f"exec /bin/sh -c 'exec 2>&1; umask 022; {PROLOGUE}; {shell}'"
 
 
-def _complaint(output: bytes) -> str:
-    """What sudo said before the first answer, if it did not let us in."""
-    for line in output[:4096].decode("utf-8", "replace").splitlines():
-        if line.startswith("sudo: ") or (line.startswith("sh: ") and "sudo" in line):
-            return line
-    return ""
+def _complaint(noise: bytes) -> str:
+    """What sudo said when it did not let us in: the last of it, for the first are warnings."""
+    said = re.findall(r"sudo: [^\n]+", noise[-4096:].decode("utf-8", "replace"))
+    return said[-1] if said else ""

@@ -61,7 +61,7 @@ def _action_lines(action: Action, paper: Paper) -> Iterable[str]:
 def _delta_lines(delta: Delta, paper: Paper) -> Iterable[str]:
     if delta.text is not None:
         yield f"    {delta.field}:"
-        for line in delta.text.splitlines():
+        for line in delta.text.removesuffix("\n").split("\n"):
             symbol = line[:1] if line[:1] in "+-" and line[:3] not in ("+++", "---") else ""
             yield "      " + paper.mark(symbol, printable(line))
     elif delta.seen is None:
@@ -134,7 +134,10 @@ def outcome_lines(report: Report, paper: Paper) -> Iterable[str]:
             text = printable(each.detail.replace("\n", " | "))
             yield paper.mark("-", f"{each.result}: {printable(str(each.ref))}") + f": {text}"
     for ref in report.neither:
-        yield f"neither as before nor as wanted: {printable(str(ref))}; look at it by hand"
+        if ref.host in report.left.unreachable:
+            yield f"not known how it is now: {printable(str(ref))}; apply again once its host can be reached"
+        else:
+            yield f"neither as before nor as wanted: {printable(str(ref))}; look at it by hand"
     yield from incomplete_lines(report.left)
     count = Counter(each.result for each in report.outcomes)
     if report.needless:

@@ -50,7 +50,9 @@ def outcomes(
 ) -> list[Outcome]:
     """What the frames say of each action: done, failed, lost or skipped.
 
-    `ended` is whether the script came to its own end; `why` says what happened if not.
+    `ended` is whether the host ended the script, by itself or because its time was up: what
+    had not begun then never will. Where we only lost sight of it, the host may still go on.
+    `why` says what happened.
     "done" is what the commands say; the look that follows has the last word.
     """
     frame = re.compile(rb"\n" + boundary.encode() + rb"a (\d+) (\d+) (begin|\d+)\n")
@@ -61,17 +63,20 @@ def outcomes(
         said = "" if word != "begin" else parts[at + 3].decode("utf-8", "backslashreplace")
         before = reached.get((number, index), ("", ""))[1]
         reached[number, index] = (word, said or before)
-    return [
+    found = [
         _outcome(action, [reached.get((number, i)) for i in range(len(action.steps))], ended, why)
         for number, action in enumerate(actions)
     ]
+    if ended and found[0].result == "skipped":
+        # Nothing came before it that could have failed; without this it would be tried for ever.
+        found[0] = Outcome(actions[0].ref, "lost", "the host did not report on it")
+    return found
 
 
 def _outcome(action: Action, steps: list[tuple[str, str] | None], ended: bool, why: str) -> Outcome:
     for step, frame in zip(action.steps, steps, strict=True):
         if frame is None:
-            first = step is action.steps[0]
-            result = "skipped" if ended or first else "lost"
+            result = "skipped" if ended and step is action.steps[0] else "lost"
             return Outcome(action.ref, result, why or "an earlier step on this host failed")
         status, said = frame
         if status == "begin":

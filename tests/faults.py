@@ -32,6 +32,10 @@ BARE = """\
 """
 
 
+# systemd refuses the sixth start within ten seconds.
+RESTART = "systemctl reset-failed ssh; systemctl restart ssh"
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a run of the program ended."""
@@ -175,9 +179,9 @@ resources:
 
     def sshd(self, text: str) -> None:
         """Gives the sick host's sshd further configuration, until the test ends."""
-        self.after.callback(self.sick.run, "systemctl restart ssh")
-        self.replace("/etc/ssh/sshd_config.d/00-fault.conf", text, 0o644)
-        self.sick.run("sshd -t && systemctl restart ssh")
+        self.after.callback(self.sick.run, RESTART)
+        self.replace("/etc/ssh/sshd_config.d/zz-fault.conf", text, 0o644)
+        self.sick.run(f"sshd -t && {RESTART}")
 
     def bashrc(self, text: str) -> None:
         """What the account runs at each login, before our command."""
