@@ -119,14 +119,25 @@ class Fleet:
             said = reply.output[-200:].decode("utf-8", "replace").strip()
             self.lose(host, f"it did not answer in the form asked for; it last said: {said!r}")
             return
+        try:
+            seen = self._read(host, reply, questions, boundary)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            # One host that talks nonsense must not keep us from the others.
+            self.lose(host, f"its answer makes no sense ({error})")
+            return
         self.sight.unreachable.pop(host, None)
+        self.sight.seen |= seen
         if not reply.root:
             self.sight.warnings[host] = reply.sudo or "the account is not root there"
+
+    def _read(self, host: str, reply: Reply, questions: list[Question], boundary: str) -> dict[Ref, Seen]:
         answers = probe.cut(reply.output, questions, boundary)
         now = self._clock()
+        states: dict[Ref, Seen] = {}
         for resource in self._by_host[host]:
             mine = {label: answers[question] for label, question in resource.ask().items()}
             seen = resource.read(mine, now)
             if isinstance(seen, CannotSee) and not reply.root and reply.sudo:
                 seen = CannotSee(f"{seen.reason} ({reply.sudo})")
-            self.sight.seen[resource.ref] = seen
+            states[resource.ref] = seen
+        return states

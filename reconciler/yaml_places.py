@@ -17,6 +17,9 @@ Path = tuple[str | int, ...]
 NODES = 200_000
 """How many values a file may come to once its aliases are followed."""
 
+DEPTH = 50
+"""How deeply values may nest. libyaml composes recursively, and deep enough ends the process."""
+
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -62,6 +65,9 @@ def parse(file: str, raw: bytes) -> Placed:
         placed.problems.append(Problem(Place(file, line, column), message))
         return placed
     try:
+        if too_deep := _too_deep(file, text):
+            placed.problems.append(too_deep)
+            return placed
         documents = list(yaml.compose_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         placed.problems.append(Problem(_mark(file, error.problem_mark), _syntax(error, text)))
@@ -69,11 +75,20 @@ def parse(file: str, raw: bytes) -> Placed:
     except yaml.YAMLError as error:
         placed.problems.append(Problem(_unmarked(file, text, error), f"not YAML: {_one_line(error)}"))
         return placed
-    except RecursionError:
-        placed.problems.append(Problem(Place(file, 1, 1), "nested too deeply"))
-        return placed
     _convert(placed, documents)
     return placed
+
+
+def _too_deep(file: str, text: str) -> Problem | None:
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEPTH:
+                return Problem(_mark(file, event.start_mark), f"nested more than {DEPTH} deep")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return None
 
 
 def _convert(placed: Placed, documents: list[Any]) -> None:
@@ -109,8 +124,8 @@ class _Converter:
         placed.nodes += 1
         if placed.nodes > NODES:
             raise _TooMuch(place, f"the aliases of this file come to more than {NODES} values")
-        if id(node) in self._open or len(self._open) > 50:
-            raise _TooMuch(place, "an alias that contains itself, or nesting deeper than 50")
+        if id(node) in self._open or len(self._open) > DEPTH:
+            raise _TooMuch(place, f"an alias that contains itself, or values nested more than {DEPTH} deep")
         placed.places[path] = place
         self._open.append(id(node))
         try:
@@ -145,7 +160,7 @@ class _Converter:
         if not node.tag.startswith("tag:yaml.org,2002:"):
             self._problem(place, f"the tag {node.tag} is not supported")
             return node.value
-        kind = node.tag.rpartition(":")[2]
+        kind = node.tag.removeprefix("tag:yaml.org,2002:")
         if kind not in ("str", "int", "bool", "null"):
             # A date or a fraction means nothing here: it is what was written.
             if kind not in ("float", "timestamp", "value"):
