@@ -197,8 +197,8 @@ def _mark(file: str, mark: Any) -> Place:
 
 
 def _syntax(error: Any, text: str) -> str:
-    line = text.splitlines()[error.problem_mark.line] if error.problem_mark else ""
-    if "\t" in line and "token" in str(error.problem):
+    line = text.split("\n")[error.problem_mark.line :][:1] if error.problem_mark else []
+    if "\t" in "".join(line) and "token" in str(error.problem):
         return "a tab cannot indent or separate in YAML; use spaces"
     return f"not YAML: {_one_line(error.problem or error.context or error)}"
 
