@@ -50,7 +50,7 @@ bench: machine setup
 	@$(BIN)/python -m benchmarks
 
 schemas: setup
-	@$(BIN)/python -m reconciler.schema schemas
+	@$(BIN)/python -m reconciler.schema .
 
 lock:
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra dev pyproject.toml -o requirements.lock

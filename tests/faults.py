@@ -1,7 +1,9 @@
-"""Two hosts in one environment: one is well, the other is broken by the test.
+"""Hosts that misbehave, and one that is well, in one environment; a pytest plugin.
 
-Used by test_fleet_faults.py and test_fleet_broken_hosts.py: every fault must leave the host
-that is well looked at, and name the one that is not.
+Every fault must name the host that has it, and leave the one that is well looked at. The sick
+host has one account and one sshd, but as many addresses as a test wants *beds*: what a bed's
+sshd or login does is told apart by the address that was called, so that one run of the program
+meets many faults at once.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import LabHost
+import pytest
+
+from lab import Fleet, LabHost
+from tests.fleet import FRESH
 
 ROOT = Path(__file__).parent.parent
 WELL, SICK = "well.test.dataone.org", "sick.test.dataone.org"
@@ -73,7 +78,7 @@ class Ward:
             "known_hosts": self.known_hosts,
             "timeout": 10,
         }
-        self.address = sick.address
+        self.hosts = {SICK: sick.address}
         self.variables: dict[str, str] = {}
         self.flags: tuple[str, ...] = ()
 
@@ -81,33 +86,31 @@ class Ward:
 
     def environment(self) -> Path:
         """Writes the environment file as it is now."""
-        ssh = "".join(
-            f"  {key}: {json.dumps(str(value) if isinstance(value, Path) else value)}\n"
-            for key, value in self.ssh.items()
-        )
+        plain = {key: str(value) if isinstance(value, Path) else value for key, value in self.ssh.items()}
+        document = {
+            "environment": "ward",
+            "router": "cn-ward.test.dataone.org",
+            "hosts": [
+                {"name": WELL, "address": self.well.address, "primary": True},
+                *({"name": name, "address": address} for name, address in self.hosts.items()),
+            ],
+            "ssh": plain,
+            "blueprint": False,
+        }
+        # JSON is YAML; the resources are YAML as the tests write it.
+        parts = [f"{key}: {json.dumps(value)}\n" for key, value in document.items()]
         file = self.folder / "ward.yaml"
-        file.write_text(
-            f"""\
-environment: ward
-router: cn-ward.test.dataone.org
-hosts:
-  - name: {WELL}
-    address: {self.well.address}
-    primary: true
-  - name: {SICK}
-    address: {self.address}
-ssh:
-{ssh}blueprint: false
-resources:
-{self.resources}""",
-            encoding="utf-8",
-        )
+        file.write_text(f"{''.join(parts)}resources:\n{self.resources}", encoding="utf-8")
         return file
 
     def start(self, command: str, *flags: str) -> subprocess.Popen[str]:
-        """Starts `reconcile COMMAND ENV`, and does not wait for it."""
+        """Starts `reconcile COMMAND ENV FLAGS…`, and does not wait for it."""
+        return self.start_on(self.environment(), command, *flags)
+
+    def start_on(self, file: Path, command: str, *flags: str) -> subprocess.Popen[str]:
+        """Starts it on another file than the environment's."""
         return subprocess.Popen(
-            [sys.executable, "-m", "reconciler", command, str(self.environment()), *self.flags, *flags],
+            [sys.executable, "-m", "reconciler", command, str(file), *self.flags, *flags],
             cwd=ROOT,
             env={**os.environ, **self.variables},
             stdin=subprocess.DEVNULL,
@@ -150,9 +153,20 @@ resources:
         """A plan that sees both hosts, whatever is odd about one of them."""
         ended = self.reconcile("plan")
         assert ended.code == 0, f"{ended.out}\n{ended.err}"
-        for host in (WELL, SICK):
-            assert ended.lines(f"+ {host} file /srv/ward/note"), ended.out
+        for host in (WELL, *self.hosts):
+            assert ended.lines(f"+ {host} file /srv/ward/note"), f"{host}\n{ended.out}"
         return ended
+
+    def apply(self, code: int, *flags: str, seconds: float = 60) -> Ended:
+        """`apply --yes` that ends with this code."""
+        ended = self.reconcile("apply", "--yes", *flags, seconds=seconds)
+        assert ended.code == code, f"{ended.out}\n{ended.err}"
+        return ended
+
+    def settled(self) -> None:
+        """There is nothing left to do on any host."""
+        ended = self.reconcile("plan", "--detailed-exitcode")
+        assert ended.code == 0, f"{ended.out}\n{ended.err}"
 
     # -- the sick host ---------------------------------------------------------
 
@@ -177,6 +191,21 @@ resources:
         where = shlex.quote(path)
         self.run(f"mv -T {where} {where}.aside", f"mv -T {where}.aside {where}")
 
+    def beds(self, beds: Mapping[str, Bed]) -> None:
+        """Puts beds in the place of the sick host, until the test ends."""
+        network = self.sick.address.rpartition(".")[0]
+        self.hosts, sshd, bashrc = {}, [], ["case $SSH_CONNECTION in"]
+        for number, (name, bed) in enumerate(beds.items(), 100):
+            address = f"{network}.{number}"
+            self.hosts[f"{name}.test.dataone.org"] = address
+            self.run(f"ip addr add {address}/24 dev host0", f"ip addr del {address}/24 dev host0")
+            sshd.append(f"Match LocalAddress {address}\n{bed.sshd}\n")
+            bashrc.append(f"*' {address} 22')\n{bed.bashrc}\n;;")
+        pins = [pin(WELL, self.well), *(pin(name, self.sick) for name in self.hosts)]
+        self.known_hosts.write_text("\n".join(pins) + "\n", encoding="ascii")
+        self.bashrc("\n".join([*bashrc, "esac\n"]))
+        self.sshd("".join(sshd))
+
     def sshd(self, text: str) -> None:
         """Gives the sick host's sshd further configuration, until the test ends."""
         self.after.callback(self.sick.run, RESTART)
@@ -189,9 +218,36 @@ resources:
 
     def forget(self) -> None:
         """Back to what it was: undoes the fault, and what was applied."""
-        self.after.close()
-        for host in (self.sick, self.well):
-            host.run("rm -rf /srv/ward /var/lib/reconciler")
+        try:
+            self.after.close()
+        finally:
+            for host in (self.sick, self.well):
+                host.run("rm -rf /srv/ward")
+
+
+@dataclass(frozen=True)
+class Bed:
+    """A fault: what sshd is told, and what the account's .bashrc does, at one address."""
+
+    sshd: str = ""
+    bashrc: str = ":"
+
+
+@pytest.fixture(scope="module")
+def sick(fleet: Fleet, spare_fleet: Fleet, pytestconfig: pytest.Config) -> LabHost:
+    """The host of the spare fleet, bare, which the key of the session's fleet opens."""
+    if spare_fleet.name not in pytestconfig.stash[FRESH]:
+        spare_fleet.reset()
+    authorise(spare_fleet.hosts[0], fleet.identity)
+    return spare_fleet.hosts[0]
+
+
+@pytest.fixture
+def ward(fleet: Fleet, sick: LabHost, tmp_path: Path) -> Iterator[Ward]:
+    """The session's first host, well, and a sick one, which is mended when the test ends."""
+    made = Ward(tmp_path, fleet.hosts[0], sick, fleet.identity)
+    yield made
+    made.forget()
 
 
 def pin(name: str, host: LabHost) -> str:

@@ -20,7 +20,7 @@ from reconciler import blueprint
 from reconciler.environment import InvalidEnvironment, check_whole, find, load
 from reconciler.kinds import DECLARABLE
 from reconciler.model import Ref
-from reconciler.schema import environment_schema, title_field
+from reconciler.schema import environment_schema, reference, title_field
 
 ROOT = Path(__file__).parent.parent
 CASES = Path(__file__).parent / "cases" / "environment"
@@ -63,7 +63,7 @@ def test_case(name: str) -> None:
         (b"# only this\n", "1:1: the file is empty"),
         (b"environment: \xff\n", "1:14: the byte 0xff is not UTF-8; save the file as UTF-8"),
         (b"a:\n\tb: 1\n", "2:1: a tab cannot indent or separate in YAML; use spaces"),
-        (b"a: \x00\n", "2:1: not YAML:"),
+        (b"a: \x00\n", "1:4: not YAML:"),
         (b"a: [1\n", "2:1: not YAML:"),
         (b"- a\n- b\n", "1:1: the file: this is not keys with values"),
         (b"text", '1:1: the file: "text" is not keys with values'),
@@ -118,6 +118,10 @@ def test_the_committed_schema_is_the_generated_one() -> None:
     committed = json.loads((ROOT / "schemas" / "environment.schema.json").read_text(encoding="utf-8"))
     assert committed == environment_schema(), "run `make schemas`"
     jsonschema.Draft202012Validator.check_schema(committed)
+
+
+def test_the_committed_reference_is_the_generated_one() -> None:
+    assert (ROOT / "docs" / "kinds.md").read_text(encoding="utf-8") == reference(), "run `make schemas`"
 
 
 def test_every_option_is_described() -> None:
