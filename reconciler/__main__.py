@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from reconciler import __version__
@@ -14,7 +15,12 @@ def main() -> None:
         return
     from reconciler.cli import run  # noqa: PLC0415 - it loads all the rest
 
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code == 130:
+        # At once: threads that wait for a host would hold up an orderly end.
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -133,10 +133,8 @@ def run(arguments: list[str]) -> int:
         return int(app(arguments, prog_name="reconcile", standalone_mode=False) or 0)
     except typer.Exit as ended:
         return ended.exit_code
-    except typer.Abort:
-        return Code.INTERRUPTED
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except (typer.Abort, KeyboardInterrupt):  # typer makes the one of the other
+        print("interrupted; a host that is at a step finishes it, and begins no other", file=sys.stderr)
         return Code.INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()

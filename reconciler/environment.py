@@ -16,10 +16,11 @@ from typing import Any
 from reconciler.declared import Certificate, Environment, Host, Paths, Services, Ssh, Sync
 from reconciler.graph import Cycle, edges, ordered
 from reconciler.kinds import KINDS
+from reconciler.kinds.tagged_lines import TaggedLines
 from reconciler.model import HOLE_PREFIX, Place, Ref, Resource
 from reconciler.schema import title_field
 from reconciler.schema_check import check
-from reconciler.yaml_places import Path, Placed, Problem, parse
+from reconciler.yaml_places import Number, Path, Placed, Problem, parse
 
 SIZE = 4 * 1024 * 1024
 """Bytes an environment file, or a file it names, may have."""
@@ -58,10 +59,20 @@ def load(path: str) -> Environment:
     _Cross(placed).check()
     if placed.problems:
         raise InvalidEnvironment(_in_order(placed.problems))
+    placed.value = _plain(placed.value)
     environment = _Builder(placed).environment(hashlib.sha256(raw).hexdigest())
     if placed.problems:
         raise InvalidEnvironment(_in_order(placed.problems))
     return environment
+
+
+def _plain(value: Any) -> Any:
+    """The value without the memory of how its numbers were written: sockets want plain ones."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return int(value) if isinstance(value, Number) else value
 
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:
@@ -240,6 +251,8 @@ class _Builder:
         item[title_field(kind)] = item.pop(kind.kind)
         template = self._files(kind, number, item)
         options = _tuples(item)
+        if issubclass(kind, TaggedLines):
+            options["tag"] = environment.tag
         for host in environment.hosts:
             if wanted is not None and not _is_for(host, wanted):
                 continue

@@ -67,8 +67,9 @@ class Fleet:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.pool.shutdown(cancel_futures=True)
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Whoever interrupts does not want to wait for a host that may never answer.
+        self.pool.shutdown(wait=kind is not KeyboardInterrupt, cancel_futures=True)
         for host in self.hosts.values():
             host.close()
 

@@ -310,7 +310,7 @@ def _label(name: str, port: int) -> str:
 def jump_parts(jump: str, user: str) -> tuple[str, str, int]:
     """[USER@]HOST[:PORT] as user, host and port."""
     who, at, where = jump.rpartition("@")
-    parts = re.fullmatch(r"(?:\[([^]]+)\]|([^:]+))(?::([0-9]+))?", where)
+    parts = re.fullmatch(r"(?:\[([^]]+)\]|([^][:]+))(?::([0-9]+))?", where)
     if parts is None:
         raise ValueError(f"`ssh.jump: {jump}` is not [USER@]HOST[:PORT]; an IPv6 address goes in brackets")
     return (who if at else user), parts[1] or parts[2], int(parts[3] or 22)

@@ -156,12 +156,12 @@ class KnownHosts(TaggedLines):
 
     kind: ClassVar[str] = "known_hosts"
 
-    hosts: Mapping[str, str] = option(
+    keys: Mapping[str, str] = option(
         "Host name to its public host key.",
         default=(),
         schema={"type": "object", "additionalProperties": {"type": "string", **KEY}},
     )
 
     def lines(self, look: Look) -> Mapping[str, str | CannotSee]:
-        keys = {**dict(self.hosts), **dict(self._public_keys(look))}
+        keys = {**dict(self.keys), **dict(self._public_keys(look))}
         return {name: key if isinstance(key, CannotSee) else f"{name} {key}" for name, key in keys.items()}
