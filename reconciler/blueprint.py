@@ -105,7 +105,7 @@ def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
     account, home = env.sync.account, _home(env)
     yield Account(host=host.name, account=account, home=home, shell="/bin/sh")
     yield Directory(host=host.name, path=f"{home}/.ssh", owner=account, group=account, mode="0700")
-    yield Keypair(host=host.name, path=_identity(env), account=account, comment=f"{env.tag} {host.name}")
+    yield Keypair(host=host.name, path=_identity(env), user=account, comment=f"{env.tag} {host.name}")
     yield Directory(host=host.name, path=f"{home}/bin", owner="root", group="root", mode="0755")
     yield File(
         host=host.name,
@@ -134,7 +134,7 @@ def mesh(env: Environment, host: Host) -> Iterable[Resource]:
     yield AuthorizedKeys(
         host=host.name,
         path=f"{ssh}/authorized_keys",
-        account=account,
+        user=account,
         tag=env.tag,
         options=f'restrict,command="{_home(env)}/bin/rsync-wrapper.sh"',
         keys_of=tuple((peer, Ref(peer, Keypair.kind, _identity(env))) for peer in peers),
@@ -142,7 +142,7 @@ def mesh(env: Environment, host: Host) -> Iterable[Resource]:
     yield KnownHosts(
         host=host.name,
         path=f"{ssh}/known_hosts",
-        account=account,
+        user=account,
         tag=env.tag,
         keys_of=tuple((_pinned(env, peer), Ref(peer, HostKey.kind, host_key.path)) for peer in peers),
     )
@@ -150,7 +150,7 @@ def mesh(env: Environment, host: Host) -> Iterable[Resource]:
         yield SshAccess(
             host=host.name,
             destination=f"{account}@{peer}",
-            account=account,
+            user=account,
             identity=_identity(env),
             port=env.ssh.port,
             command="ping",

@@ -129,12 +129,18 @@ def drift(
 
 def run(arguments: list[str]) -> int:
     """Runs one command line and returns its exit code; never a traceback for a mistake."""
+    code = _ended(arguments)
+    if code == Code.INTERRUPTED:
+        print("interrupted; a host that is at a step finishes it, and begins no other", file=sys.stderr)
+    return code
+
+
+def _ended(arguments: list[str]) -> int:
     try:
         return int(app(arguments, prog_name="reconcile", standalone_mode=False) or 0)
     except typer.Exit as ended:
         return ended.exit_code
-    except (typer.Abort, KeyboardInterrupt):  # typer makes the one of the other
-        print("interrupted; a host that is at a step finishes it, and begins no other", file=sys.stderr)
+    except (typer.Abort, KeyboardInterrupt):  # or typer has made 130 of it by itself
         return Code.INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()

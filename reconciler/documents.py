@@ -12,7 +12,7 @@ from typing import Any
 
 from reconciler.executor import Report
 from reconciler.look import Sight
-from reconciler.model import Action, CannotSee, Delta, Plan, Ref, Seen, Step
+from reconciler.model import Action, CannotSee, Delta, Place, Plan, Ref, Seen, Step
 from reconciler.planner import digest
 
 VERSION = 1
@@ -79,8 +79,8 @@ def _delta(delta: Delta) -> dict[str, Any]:
 
 def _step(step: Step) -> dict[str, Any]:
     shown: dict[str, Any] = {"command": step.command, "why": step.why}
-    if step.stdin is not None:
-        shown["stdin_bytes"] = len(step.stdin.encode())
+    if step.fed is not None:
+        shown["stdin_bytes"] = step.fed
     return shown
 
 
@@ -103,7 +103,7 @@ def plan_from(document: Any) -> Plan:
             hosts=tuple(document["hosts"]),
             resources=document["resources"],
         )
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise NotADocument(f"a part of it is missing or of the wrong type ({error})") from None
 
 
@@ -116,11 +116,17 @@ def _action_from(each: Mapping[str, Any]) -> Action:
         ref=_ref(each),
         verb=each["verb"],
         deltas=tuple(Delta(d["field"], d["seen"], d["want"], d.get("diff")) for d in each["deltas"]),
-        steps=tuple(Step(s["command"], s["why"], "" if "stdin_bytes" in s else None) for s in each["steps"]),
+        steps=tuple(Step(s["command"], s["why"], bytes_fed=s.get("stdin_bytes")) for s in each["steps"]),
         after=(),
         blocked=each["blocked"],
         seen_digest=each["seen_digest"],
+        place=_place(each["place"]),
     )
+
+
+def _place(text: str | None) -> Place | None:
+    file, line, column = text.rsplit(":", 2) if text else ("", "", "")
+    return Place(file, int(line), int(column)) if text else None
 
 
 def observation_document(environment: str, sight: Sight, *, file: str, looked: datetime) -> dict[str, Any]:

@@ -79,13 +79,20 @@ class Step:
     """A shell command that an administrator could run by hand, and why.
 
     `stdin` is fed to the command and is never shown; `minutes` is how long it may take.
-    A step of more than one minute is a round of its own.
+    A step of more than one minute is a round of its own. Of a saved step only `bytes_fed`,
+    the size of its stdin, is known.
     """
 
     command: str
     why: str
     stdin: str | None = None
     minutes: int = 1
+    bytes_fed: int | None = None
+
+    @property
+    def fed(self) -> int | None:
+        """How many bytes it is fed; `None` where it is fed nothing."""
+        return self.bytes_fed if self.stdin is None else len(self.stdin.encode())
 
 
 @dataclass(frozen=True)

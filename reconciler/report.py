@@ -52,7 +52,7 @@ def _action_lines(action: Action, paper: Paper) -> Iterable[str]:
     if action.blocked:
         yield f"    refused: {printable(action.blocked)}"
     for step in action.steps:
-        fed = f" <<< ({len(step.stdin.encode())} bytes)" if step.stdin else ""
+        fed = f" <<< ({step.fed} bytes)" if step.fed else ""
         lines = step.command.split("\n")
         yield f"    $ {printable(lines[0])}{paper.dim(f'{fed}  # {printable(step.why)}')}"
         yield from (f"      {printable(line)}" for line in lines[1:])

@@ -90,7 +90,11 @@ class Thing(Resource):
 @dataclass
 class Scripted:
     """A host whose state is a dict. `say` may spoil a reply, `fails` names steps that fail,
-    `deaf` things that stay as they are, `lost_after` counts steps until the line is cut."""
+    `deaf` things that stay as they are, `lost_after` counts steps until the line is cut.
+
+    `watchers` says what becomes `old` when a thing is set, as a service does whose files
+    change; `log` is told of every step, and may be shared by several hosts.
+    """
 
     name: str
     things: dict[str, str] = field(default_factory=dict)
@@ -103,6 +107,9 @@ class Scripted:
     held_by: str | None = None
     ran: list[str] = field(default_factory=list)
     scripts: list[str] = field(default_factory=list)
+    watchers: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    log: list[tuple[str, str]] = field(default_factory=list)
+    locked_by: list[str] = field(default_factory=list)
 
     def run(self, script: str, seconds: float) -> Reply:
         if self.error:
@@ -116,6 +123,7 @@ class Scripted:
     def lock(self, who: str) -> None:
         if self.held_by:
             raise Locked(self.name, self.held_by)
+        self.locked_by.append(who)
 
     def close(self) -> None:
         pass
@@ -141,6 +149,7 @@ class Scripted:
         if self.lost_after is not None:
             self.lost_after -= 1
         self.ran.append(line)
+        self.log.append((self.name, line))
         failed = line in self.fails
         if line.startswith("set ") and not failed:
             _, label, value = line.split(" ", 2)
@@ -148,6 +157,7 @@ class Scripted:
                 self.things[label] = value.strip("'")
                 if self.things[label] == "absent":
                     del self.things[label]
+                self.things |= dict.fromkeys(self.things.keys() & set(self.watchers.get(label, ())), "old")
         out.append("it says why\n" if failed else "")
         out.append(f"\n{frame} {1 if failed else 0}\n")
         return not failed

@@ -394,6 +394,7 @@ def cut_by_the_network(ward: Ward) -> None:
 
 
 def cut_by_the_power(ward: Ward) -> None:
+    ward.after.callback(lambda: ward.sick.alive() or ward.sick.boot())
     ward.sick.kill()
 
 

@@ -60,8 +60,17 @@ def worlds(draw: st.DrawFn) -> tuple[list[Thing], dict[str, dict[str, str]]]:
     return draw(st.permutations(things)), seen
 
 
+def watchers(things: Sequence[Thing], host: str) -> dict[str, list[str]]:
+    """For each thing of a host, those that are `old` once it has changed."""
+    mine = [each for each in things if each.host == host]
+    return {each.label: [other.label for other in mine if each.label in other.watched] for each in mine}
+
+
 def start(things: Sequence[Thing], seen: dict[str, dict[str, str]]) -> tuple[Fleet, dict[str, Scripted]]:
-    hosts = {host: Scripted(host, dict(seen[host])) for host in HOSTS}
+    log: list[tuple[str, str]] = []
+    hosts = {
+        host: Scripted(host, dict(seen[host]), watchers=watchers(things, host), log=log) for host in HOSTS
+    }
     fleet = Fleet("test", things, list(hosts.values()))
     fleet.look()
     return fleet, hosts

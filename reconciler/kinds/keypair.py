@@ -35,7 +35,7 @@ class Keypair(Resource):
     title: ClassVar[str] = "path"
 
     path: str = option("The private key; the public one lies beside it as .pub.", schema=ABSOLUTE)
-    account: str = option("Who owns and makes it.", default="root", schema=NAME)
+    user: str = option("Who owns and makes it.", default="root", schema=NAME)
     comment: str = option("The comment in the public key.", default="reconciler", schema=LINE)
 
     def ask(self) -> Mapping[str, Question]:
@@ -75,11 +75,11 @@ class Keypair(Resource):
             "type": "ssh-ed25519",
             "public file": "matches",
             "mode": "0600",
-            "owner": self.account,
+            "owner": self.user,
         }
 
     def steps(self, change: Change) -> Iterable[Step]:
-        path, run = quote(self.path), f"runuser -u {quote(self.account)} --"
+        path, run = quote(self.path), f"runuser -u {quote(self.user)} --"
         if change.removes:
             yield Step(f"rm -f -- {path} {path}.pub", "declared absent")
         elif change.creates or "type" in change.deltas:
@@ -101,7 +101,7 @@ class Keypair(Resource):
         return (f"path:{self.path}", f"path:{self.path}.pub")
 
     def requires(self) -> Iterable[str]:
-        return (*parents(self.path), f"account:{self.account}")
+        return (*parents(self.path), f"account:{self.user}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,14 +23,14 @@ class SshAccess(Resource):
     title: ClassVar[str] = "destination"
 
     destination: str = option("ACCOUNT@HOST.", schema=LINE)
-    account: str = option("Who connects.", default="root", schema=NAME)
+    user: str = option("Who connects.", default="root", schema=NAME)
     identity: str = option("The private key to use.", default="/root/.ssh/id_ed25519", schema=ABSOLUTE)
     port: int = option("The port of sshd there.", default=22, schema={"minimum": 1, "maximum": 65535})
     command: str = option("What to run there.", default="true", schema=LINE)
 
     def _command(self) -> str:
         return (
-            f"runuser -u {quote(self.account)} -- ssh -o BatchMode=yes -o ConnectTimeout=5"
+            f"runuser -u {quote(self.user)} -- ssh -o BatchMode=yes -o ConnectTimeout=5"
             f" -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -p {self.port} -i {quote(self.identity)}"
             f" {quote(self.destination)} {quote(self.command)}"
         )
@@ -60,4 +60,4 @@ class SshAccess(Resource):
             yield Step(f"{self._command()} </dev/null", "proves it")
 
     def requires(self) -> Iterable[str]:
-        return (f"account:{self.account}", f"path:{self.identity}")
+        return (f"account:{self.user}", f"path:{self.identity}")

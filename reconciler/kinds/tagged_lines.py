@@ -43,7 +43,7 @@ class TaggedLines(Resource):
     title: ClassVar[str] = "path"
 
     path: str = option("The file.", schema=ABSOLUTE)
-    account: str = option("Who owns the file.", default="root", schema=NAME)
+    user: str = option("Who owns the file.", default="root", schema=NAME)
     tag: str = "reconciler"
     keys_of: tuple[tuple[str, Ref], ...] = ()
     """Further entries, whose public key is a field of another resource: (name, its ref)."""
@@ -83,7 +83,7 @@ class TaggedLines(Resource):
                 wanted[f"line {name}"] = line
         if not wanted and seen is None:
             return None
-        return {"type": "file", "mode": "0600", "owner": self.account} | wanted | ours
+        return {"type": "file", "mode": "0600", "owner": self.user} | wanted | ours
 
     def refuses(self, change: Change) -> str | None:
         if "type" in change.deltas and change.seen is not None:
@@ -94,7 +94,7 @@ class TaggedLines(Resource):
         return "remove" if self.absent else super().verb(change)
 
     def steps(self, change: Change) -> Iterable[Step]:
-        path, run = quote(self.path), f"runuser -u {quote(self.account)} --"
+        path, run = quote(self.path), f"runuser -u {quote(self.user)} --"
         if change.creates:
             # As the account, not as root: it could have put a link in the way.
             yield Step(f"{run} install -m 0600 /dev/null {path}", "makes the file")
@@ -105,7 +105,7 @@ class TaggedLines(Resource):
                 yield self._settle(field[5:], delta.want, change.creates)
 
     def _settle(self, name: str, line: Value, created: bool) -> Step:
-        path, run = quote(self.path), f"runuser -u {quote(self.account)} --"
+        path, run = quote(self.path), f"runuser -u {quote(self.user)} --"
         mark = f" {self.tag} {name}"
         escaped = "".join(f"\\{c}" if c in r".[]*^$/" + "\\" else c for c in mark)
         remove = f"{run} sed -i -e {quote(f'/{escaped}$/d')} -e '$a\\' {path}"
@@ -118,7 +118,7 @@ class TaggedLines(Resource):
         return (f"path:{self.path}",)
 
     def requires(self) -> Iterable[str]:
-        return (*parents(self.path), f"account:{self.account}")
+        return (*parents(self.path), f"account:{self.user}")
 
     def refers(self) -> Iterable[Ref]:
         return (ref for _, ref in self.keys_of)
