@@ -60,7 +60,10 @@ class _Look:
         if isinstance(seen, CannotSee):
             return seen
         value = (seen or {}).get(name)
-        return hole(ref, name) if value is None else value
+        if value is not None:
+            return value
+        # A hole is a promise that an action fills it.
+        return hole(ref, name) if action else CannotSee(f"{ref} has no {name}")
 
 
 def plan(

@@ -15,4 +15,6 @@ settings.register_profile(
     derandomize="CI" in os.environ,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
+# For a change of the planner or of apply: pytest tests/test_laws.py --hypothesis-profile=long
+settings.register_profile("long", settings.get_profile("here"), max_examples=1500, derandomize=False)
 settings.load_profile("here")

@@ -1,0 +1,123 @@
+"""Timing whole processes, in turn, each of which must have done what was asked of it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LIMIT = 1800
+"""Seconds after which a run is taken for hung."""
+
+
+class BenchError(Exception):
+    """Nothing was measured; the text is one line for a person."""
+
+
+def say(line: str) -> None:
+    """Tells of progress, on stderr."""
+    print(f"bench: {line}", file=sys.stderr, flush=True)
+
+
+def last_line(text: str) -> str:
+    """The last line that is not blank, or a word for nothing."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "(nothing)"
+
+
+@dataclass(frozen=True)
+class Command:
+    """Something to time. `wrong` says what is wrong with what it printed (stdout and stderr
+    in one); `tidy` runs after the clock has stopped."""
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    wrong: Callable[[str], str | None] = lambda output: None
+    tidy: Callable[[], None] = lambda: None
+    most: int = 1000
+    """In how many turns it takes part."""
+
+
+@dataclass
+class Timings:
+    """The runs of one command: seconds on the wall, and of CPU by it and its children."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        return statistics.median(self.wall)
+
+    def document(self) -> dict[str, object]:
+        """All of it, for the report."""
+        return {
+            "seconds": round(self.seconds, 4),
+            "cpu_seconds": round(statistics.median(self.cpu), 4),
+            "runs": [round(each, 4) for each in self.wall],
+        }
+
+
+def in_turn(commands: Sequence[Command], runs: int, log: Path) -> dict[str, Timings]:
+    """Runs each command `runs` times, A B C A B C, so that a busy minute hits all of them."""
+    timings = {command.name: Timings() for command in commands}
+    for turn in range(runs):
+        for command in commands:
+            if turn < command.most:
+                wall, cpu = timed(command, log)
+                timings[command.name].wall.append(wall)
+                timings[command.name].cpu.append(cpu)
+    return timings
+
+
+def timed(command: Command, log: Path) -> tuple[float, float]:
+    """One run: seconds on the wall and of CPU. Raises `BenchError` where it did not do its work."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.perf_counter()
+    status = _run(command, log)
+    wall = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command.tidy()
+    output = log.read_text(encoding="utf-8", errors="replace")
+    wrong = f"ended with {status}: {last_line(output)}" if status else command.wrong(output)
+    if wrong:
+        raise BenchError(f"{command.name}: {wrong}")
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _run(command: Command, log: Path) -> int:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command.argv,
+            env=command.env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        return process.wait(LIMIT)
+    except subprocess.TimeoutExpired:
+        raise BenchError(f"{command.name}: no end after {LIMIT} s") from None
+    finally:
+        if process.returncode is None:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends the group of a command that was interrupted: politely first."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(3)
+            return
