@@ -34,7 +34,9 @@ def edges(resources: Iterable[Resource]) -> dict[Ref, set[Ref]]:
         needed = {*resource.needs, *resource.refers()}
         for token in resource.requires():
             needed |= set(providers.get((ref.host, token), ()))
-        for other in (needed | _watched(ref, resource, providers)) & everyone.keys() - {ref}:
+        for other in needed | _watched(ref, resource, providers):
+            if other == ref or other not in everyone:
+                continue
             if everyone[other].absent and resource.absent:
                 before[other].add(ref)
             else:

@@ -18,6 +18,10 @@ from reconciler.probe import PROLOGUE, compose
 _BEGIN = "trap '' HUP PIPE; ok=1"
 
 
+TOLD = 2000
+"""Characters of what a failed step has said that are passed on: the last of it."""
+
+
 def script(actions: Sequence[Action], questions: Iterable[Question], boundary: str) -> str:
     """Carries out the actions in order, up to the first step that fails; then looks."""
     lines = [PROLOGUE, _BEGIN]
@@ -55,7 +59,7 @@ def outcomes(
     `why` says what happened.
     "done" is what the commands say; the look that follows has the last word.
     """
-    frame = re.compile(rb"\n" + boundary.encode() + rb"a (\d+) (\d+) (begin|\d+)\n")
+    frame = re.compile(rb"\n" + boundary.encode() + rb"a (\d{1,9}) (\d{1,9}) (begin|\d{1,9})\n")
     parts = frame.split(reply)
     reached: dict[tuple[int, int], tuple[str, str]] = {}
     for at in range(1, len(parts), 4):
@@ -76,8 +80,9 @@ def outcomes(
 def _outcome(action: Action, steps: list[tuple[str, str] | None], ended: bool, why: str) -> Outcome:
     for step, frame in zip(action.steps, steps, strict=True):
         if frame is None:
-            result = "skipped" if ended and step is action.steps[0] else "lost"
-            return Outcome(action.ref, result, why or "an earlier step on this host failed")
+            if ended and step is action.steps[0]:
+                return Outcome(action.ref, "skipped", why or "an earlier step on this host failed")
+            return Outcome(action.ref, "lost", why or "the host did not report on it")
         status, said = frame
         if status == "begin":
             return Outcome(action.ref, "lost", f"{why or 'no answer'}, during: {step.command}")
@@ -87,5 +92,5 @@ def _outcome(action: Action, steps: list[tuple[str, str] | None], ended: bool, w
 
 
 def _failure(step: Step, status: int, said: str) -> str:
-    last = "\n".join(line for line in said.strip().splitlines()[-8:])
+    last = "\n".join(said.strip().splitlines()[-8:])[-TOLD:]
     return f"{last or 'it gave no reason'} (status {status} of: {step.command})"

@@ -305,7 +305,10 @@ def test_what_a_host_holds_cannot_move_the_cursor_of_a_terminal(ward: Ward) -> N
 def test_an_answer_that_makes_no_sense_is_no_answer(ward: Ward) -> None:
     ward.replace("/usr/bin/getent", "#!/bin/sh\necho done; echo; echo \xff:::::\xff\n")
     ward.resources += "  - account: someone\n"
-    ward.blind("its answer makes no sense")
+    ended = ward.reconcile("plan")
+    assert ended.code == 3
+    why = "the host gave no answer to this question"
+    assert ended.lines("? ") == [f"? {SICK}: cannot see account someone: {why}"]
 
 
 class held:  # noqa: N801 - read as `with held(ward)`

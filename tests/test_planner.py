@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from reconciler.graph import Cycle
-from reconciler.kinds import KINDS, HostKey
+from reconciler.kinds import KINDS
 from reconciler.model import CannotSee, Plan, Ref, Resource, Seen
 from reconciler.planner import plan
 from reconciler.schema import title_field
@@ -53,9 +53,10 @@ def _resource(item: dict[str, Any], host: str) -> Resource:
     kind = next(kinds[key] for key in item if key in kinds)
     title = "label" if kind is Thing else title_field(kind)
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in item.items() if k != kind.kind}
-    if kind is not HostKey or item[kind.kind]:
-        options[title] = item[kind.kind]
+    options[title] = item[kind.kind]
     options["needs"] = tuple(ref(text) for text in item.get("needs", ()))
+    if "copy_of" in item:
+        options["copy_of"] = ref(item["copy_of"])
     if "keys_of" in item:
         options["keys_of"] = tuple((name, ref(text)) for name, text in item["keys_of"].items())
     return kind(**options, host=host)
