@@ -98,7 +98,7 @@ def pyinfra(folder: Path, venv: Path, at: Endpoints, files: Mapping[str, str]) -
         " user='root', group='root')\n",
         "utf-8",
     )
-    argv = [str(venv / "bin/pyinfra"), "--dry", "-y", str(inventory), str(deploy)]
+    argv = [str(venv / "bin/pyinfra"), "--dry", str(inventory), str(deploy)]
     return Command("pyinfra", argv, _bare(folder), partial(_pyinfra_wrong, len(at.addresses)))
 
 

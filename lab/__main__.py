@@ -19,7 +19,12 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         require_root()
-        return int(arguments.action(arguments))
+        code = int(arguments.action(arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # who reads our output has had enough, as `| head -1` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # what a shell says of a program that SIGPIPE has ended
     except LabError as problem:
         say(str(problem))
         return 1

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from lab import recipe
+from lab.ca import Authority
+
 
 class _Named(Protocol):
     @property
@@ -20,13 +23,15 @@ def environment_text(
     router: str,
     identity: Path,
     known_hosts: Path,
+    ca: Authority,
     primary: int = 0,
     retired: Iterable[_Named] = (),
     user: str = "ops",
+    manage: bool = True,
     more: str = "",
 ) -> str:
-    """YAML for these hosts; `primary` is the index of the one that runs certbot, `more` is
-    appended as it is."""
+    """YAML for these hosts; `primary` is the index of the one that runs certbot, `manage` is
+    whether the certificate is a matter of the environment, `more` is appended as it is."""
     schema = Path(__file__).resolve().parent.parent / "schemas" / "environment.schema.json"
     gone = "".join(_host(host) for host in retired)
     return f"""\
@@ -45,10 +50,19 @@ ssh:
 
 certificate:
   administrators: root@localhost
+  manage: {str(manage).lower()}
+  server: {ca.directory}
+  roots: {ca.roots}
+  resolver: {ca.address}
+  jitter: 0
 
 services:
   postgresql: "15"
   tomcat: "10"
+  tomcat_tls:
+    port: 8443
+    reload: {recipe.TOMCAT_RELOAD}
+  portal: true
 {more}"""
 
 

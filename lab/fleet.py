@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab import image, network
+from lab.ca import Authority
 from lab.commands import LabError, say
 from lab.disk import delete_folder
 from lab.environment import environment_text
@@ -34,6 +35,7 @@ class Fleet:
     identity     the private key that logs in as ops (sudo) and as looker (none)
     known_hosts  the ssh host keys of all hosts, by name and address
     environment  an environment file for the hosts as they were at `up`
+    ca           the certificate authority beside them
     """
 
     def __init__(self, root: Path, name: str) -> None:
@@ -49,6 +51,7 @@ class Fleet:
             raise LabError(f"there is no fleet {name}: start it with `lab up`")
         self._record = record
         self._network = Network(record.number)
+        self.ca = Authority(self.dir / "ca", self._network)
 
     @classmethod
     def up(cls, name: str = "lab", hosts: int = 3, folder: Path | None = None) -> Fleet:
@@ -104,7 +107,7 @@ class Fleet:
     def hosts(self) -> tuple[LabHost, ...]:
         """The hosts, by number."""
         return tuple(
-            LabHost(self.dir, Path(self._record.image), self._network, member, self._members)
+            LabHost(self.dir, Path(self._record.image), self._network, self.ca, member, self._members)
             for member in self._members()
         )
 
@@ -123,15 +126,17 @@ class Fleet:
     def reset(self, host: LabHost | None = None) -> None:
         """Bring one host back to the bare image; without one, the whole fleet as it was at `up`.
 
-        Hosts that joined later leave then, and known_hosts is written anew.
+        Hosts that joined later leave then, known_hosts is written anew, and the CA is there.
         """
         if host is not None:
             host.reset()
             return
         for extra in self.hosts[self._record.size :]:
             extra.end(0)
+            self.ca.forget(extra.name)
             delete_folder(self.dir / "hosts" / str(extra.index))
-        self._write_host_tables()
+        self.ca.start()
+        self.refuse(False)
         each(self.hosts, LabHost.reset)
         self.pin()
 
@@ -147,6 +152,7 @@ class Fleet:
             router=self.router,
             identity=self.identity,
             known_hosts=self.known_hosts,
+            ca=self.ca,
             more=more,
         )
 
@@ -164,7 +170,9 @@ class Fleet:
             Record(number, size, str(base), ready=False).save(folder)
             Network(number).create()
         make_key(folder / "id_ed25519", f"lab fleet {name}")
-        return cls(root, name)
+        fleet = cls(root, name)
+        fleet.ca.create()
+        return fleet
 
     def _start(self, indexes: Iterable[int]) -> list[LabHost]:
         """Make the hosts with these numbers, tell everybody, wait until they are up."""
@@ -173,11 +181,14 @@ class Fleet:
             (self.dir / "hosts" / str(index)).mkdir(mode=0o700, parents=True)
         new = [host for host in self.hosts if host.index in indexes]
         began = time.monotonic()
+        self.ca.start_dns()
         for host in new:
             say(f"starting {host.name} ({host.address})")
         each(new, LabHost.create)
         self._write_host_tables()
         self.pin()
+        if not self._record.ready:
+            self.ca.start()
 
         def wait(host: LabHost) -> None:
             await_up(host)
@@ -188,8 +199,21 @@ class Fleet:
         self._record.save(self.dir)
         return new
 
-    def _write_host_tables(self) -> None:
-        each(self.hosts, lambda host: host.learn(host_table(self._members())))
+    def _write_host_tables(self, acme: str | None = None) -> None:
+        """Tell everybody the names: each host's /etc/hosts, and the DNS that the CA asks."""
+        members = self._members()
+        each(self.hosts, lambda host: host.learn(host_table(members, acme or self.ca.address)))
+        for member in members:
+            self.ca.set_name(member.name, member.address)
+        self.ca.set_name(ROUTER, members[0].address)
+
+    def refuse(self, refusing: bool) -> None:
+        """Let the hosts find a CA that is at its limit, or the usual one again."""
+        if refusing:
+            self.ca.start_refusing()
+        self._write_host_tables(self.ca.refusing if refusing else None)
+        if not refusing:
+            self.ca.stop_refusing()
 
     def _members(self) -> list[Member]:
         folder = self.dir / "hosts"

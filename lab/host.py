@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lab.ca import Authority
 from lab.commands import LabError, attempt, last_line
 from lab.container import Container
 from lab.disk import Disk
@@ -26,6 +27,7 @@ class LabHost:
         fleet: Path,
         image: Path,
         network: Network,
+        ca: Authority,
         me: Member,
         crew: Callable[[], Sequence[Member]],
     ) -> None:
@@ -33,6 +35,7 @@ class LabHost:
         self.address = me.address
         self.index = me.index
         self._me = me
+        self._ca = ca
         self._crew = crew
         self._fleet = fleet
         self._image = image
@@ -135,7 +138,7 @@ class LabHost:
     def _boot_bare(self) -> None:
         authorized = (self._fleet / "id_ed25519.pub").read_text(encoding="ascii")
         self._disk.mount(self._image)
-        write_identity(self._disk.root, self._me, self._crew(), self._key, authorized)
+        write_identity(self._disk.root, self._me, self._crew(), self._key, authorized, self._ca)
         self._container.start(self._network.namespace(self.index))
 
     def learn(self, host_table: str) -> None:

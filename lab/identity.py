@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from lab import recipe
+from lab.ca import Authority
 from lab.commands import command
 
 DOMAIN: Final = "test.dataone.org"
@@ -57,12 +58,13 @@ def host_name(index: int) -> str:
     return f"cn-lab-{index}.{DOMAIN}"
 
 
-def host_table(members: Sequence[Member]) -> str:
-    """The /etc/hosts that every host has; the router's name points at the first host."""
+def host_table(members: Sequence[Member], acme: str) -> str:
+    """The /etc/hosts that every host has; the router's name points at the first host, and
+    `acme` is the address of the CA."""
     lines = ["127.0.0.1 localhost"]
     # Full name first: that makes it the answer of `hostname -f`.
     lines += [f"{host.address} {host.name} {host.name.split('.')[0]}" for host in members]
-    lines += [f"{members[0].address} {ROUTER} {ROUTER.split('.')[0]}"]
+    lines += [f"{members[0].address} {ROUTER} {ROUTER.split('.')[0]}", f"{acme} acme"]
     return "\n".join(lines) + "\n"
 
 
@@ -78,7 +80,9 @@ def known_hosts_line(host: Member, key: Path) -> str:
     return f"{host.name},{host.address} {kind} {public}"
 
 
-def write_identity(root: Path, host: Member, members: Sequence[Member], key: Path, authorized: str) -> None:
+def write_identity(
+    root: Path, host: Member, members: Sequence[Member], key: Path, authorized: str, ca: Authority
+) -> None:
     """Write all of a host's identity into its mounted disk, before it boots."""
     # Empty or missing would mean a first boot, which enables units by preset.
     machine = hashlib.md5(host.name.encode(), usedforsecurity=False).hexdigest()
@@ -91,7 +95,13 @@ def write_identity(root: Path, host: Member, members: Sequence[Member], key: Pat
     )
     put(root, "etc/hostname", host.name.split(".")[0] + "\n")
     put(root, "etc/machine-id", machine + "\n", mode=0o444)
-    put(root, "etc/hosts", host_table(members))
+    put(root, "etc/hosts", host_table(members, ca.address))
+    put(root, "etc/resolv.conf", f"nameserver {ca.address}\n")
+    trusted = ca.certificate.read_text(encoding="ascii")
+    put(root, "usr/local/share/ca-certificates/lab-acme.crt", trusted)
+    # What update-ca-certificates would do, but for the seconds that Java's part of it takes.
+    with (root / "etc/ssl/certs/ca-certificates.crt").open("a", encoding="ascii") as bundle:
+        bundle.write(trusted)
     put(root, "etc/dataone/node.properties", properties)
     public = key.with_name(key.name + ".pub")
     put(root, "etc/ssh/ssh_host_ed25519_key", key.read_text(encoding="ascii"), mode=0o600)

@@ -13,7 +13,7 @@ SUITE: Final = "bookworm"
 PACKAGES: Final = (
     "systemd systemd-sysv dbus openssh-server sudo iproute2 iputils-ping net-tools acl attr "
     "e2fsprogs rsync cron logrotate apache2 postgresql tomcat10 openssl ca-certificates curl "
-    "bsd-mailx msmtp-mta ssl-cert adduser procps"
+    "bsd-mailx msmtp-mta ssl-cert adduser procps bind9-dnsutils tomcat10-admin"
 )
 
 # Not installed, but their archives are in the image: installing them is a real action
@@ -54,6 +54,39 @@ TOMCAT: Final = (
     '-XX:TieredStopAtLevel=1 -Xshare:auto"\n'
 )
 
+# The connector's files come with the certificate; until then it fails to start, alone.
+CURRENT: Final = "/var/lib/reconciler/certificate/current"
+TOMCAT_TLS: Final = (
+    '<Connector port="8443" protocol="org.apache.coyote.http11.Http11NioProtocol" SSLEnabled="true"'
+    ' scheme="https" secure="true" maxThreads="20"><SSLHostConfig><Certificate type="RSA"'
+    f' certificateFile="{CURRENT}/cert.pem" certificateKeyFile="{CURRENT}/privkey.pem"'
+    f' certificateChainFile="{CURRENT}/chain.pem"/></SSLHostConfig></Connector>'
+)
+TOMCAT_USERS: Final = """\
+<tomcat-users xmlns="http://tomcat.apache.org/xml" version="1.0">
+  <role rolename="manager-script"/>
+  <user username="reconcile" password="only-on-loopback" roles="manager-script"/>
+</tomcat-users>
+"""
+# Debian's own, with the limit that this file in place of the application's would lift.
+TOMCAT_MANAGER: Final = """\
+<Context path="/manager" docBase="/usr/share/tomcat10-admin/manager" privileged="true">
+  <Valve className="org.apache.catalina.valves.RemoteCIDRValve" allow="127.0.0.0/8, ::1/128"/>
+</Context>
+"""
+NETRC: Final = "machine 127.0.0.1 login reconcile password only-on-loopback\n"
+TOMCAT_RELOAD: Final = (
+    "curl -fsS --netrc-file /etc/tomcat10/reconcile.netrc http://127.0.0.1:8080/manager/text/sslReload"
+)
+
+# As the portal's package leaves them; the password is a canary.
+PORTAL: Final = """\
+# The portal's settings
+cn.server.publiccert.filename=/etc/dataone/old/cert.pem
+cn.server.privatekey.filename=/etc/dataone/old/key.pem
+cilogon.password=canary-portal
+"""
+
 POSTGRESQL: Final = "shared_buffers = 16MB\nfsync = off\nlisten_addresses = '*'\n"
 
 # path in the image -> (mode, text)
@@ -63,6 +96,14 @@ FILES: Final[Mapping[str, tuple[int, str]]] = {
     "etc/default/tomcat10": (0o644, TOMCAT),
     "etc/postgresql/15/main/conf.d/lab.conf": (0o644, POSTGRESQL),
     "usr/local/lib/lab/sendmail": (0o755, MAIL_SINK),
+    "etc/tomcat10/tomcat-users.xml": (0o640, TOMCAT_USERS),
+    "etc/tomcat10/Catalina/localhost/manager.xml": (0o644, TOMCAT_MANAGER),
+    "etc/tomcat10/reconcile.netrc": (0o600, NETRC),
+    "var/lib/tomcat10/webapps/portal/WEB-INF/portal.properties": (0o600, PORTAL),
+    "var/lib/tomcat10/webapps/cn/WEB-INF/classes/org/dataone/configuration/portal.properties": (
+        0o644,
+        PORTAL,
+    ),
 }
 
 # Runs in the image with /proc mounted: Java's package needs it, and without it stays
@@ -79,6 +120,9 @@ dpkg-divert --quiet --local --rename --add /usr/sbin/sendmail
 ln -s /usr/local/lib/lab/sendmail /usr/sbin/sendmail
 install -m 666 /dev/null /var/mail/sink
 for unit in {MASKED}; do ln -sf /dev/null "/etc/systemd/system/$unit"; done
+sed -i 's|</Service>|{TOMCAT_TLS}</Service>|' /etc/tomcat10/server.xml
+chgrp tomcat /etc/tomcat10/tomcat-users.xml
+chown -R tomcat:tomcat /var/lib/tomcat10/webapps/portal /var/lib/tomcat10/webapps/cn
 update-ca-certificates >/dev/null
 apt-get clean
 apt-get -qq -y --download-only install {" ".join(OFFERED)}

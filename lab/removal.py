@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lab import cgroups, network
+from lab.ca import Authority
 from lab.container import Container
 from lab.disk import delete_folder
 from lab.network import Network
@@ -25,12 +26,14 @@ def remove(root: Path, name: str, seconds: float) -> None:
     def stop(index: int) -> None:
         Container(folder / "hosts" / str(index), name, index).stop(seconds)
 
+    record = load(folder)
+    if record is not None:
+        Authority(folder / "ca", Network(record.number)).remove()
     with ThreadPoolExecutor(max_workers=16) as pool:
         list(pool.map(stop, indexes))
     for group in cgroups.groups(name):
         cgroups.remove(group)
     with network.numbers_locked():
-        record = load(folder)
         if record is not None:  # else it was killed before it had a network
             Network(record.number).remove()
         network.tidy()

@@ -42,15 +42,17 @@ def _differs(approved: Action | None, action: Action) -> str | None:
     if approved is None:
         what = ", ".join(f"{d.field}: {d.seen!r} → {d.want!r}" for d in action.deltas)
         return f"to {action.verb} it was not in the plan ({what})"
-    if approved.verb != action.verb:
+    # Of a change, the part that is left may be no more than a reload; its steps are compared.
+    less = approved.verb == "change" and action.verb in ("reload", "restart")
+    if approved.verb != action.verb and not less:
         return f"{approved.verb} was planned, {action.verb} would be done"
     wanted = {delta.field: delta.want for delta in approved.deltas}
     for delta in action.deltas:
         if delta.field not in wanted or not fits(wanted[delta.field], delta.want):
             planned = wanted.get(delta.field, "nothing")
             return f"{delta.field}: {planned!r} was planned, {delta.want!r} would be set"
-    commands = [step.command for step in approved.steps]
-    for step in action.steps:
+    commands = [step.command for step in (*approved.steps, *approved.rescue)]
+    for step in (*action.steps, *action.rescue):
         if not any(fits(command, step.command) for command in commands):
             return f"this command was not in the plan: {step.command}"
     return None

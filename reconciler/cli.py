@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from reconciler import __version__, commands
-from reconciler.commands import Code, Options
+from reconciler import __version__, applying, commands
 from reconciler.report import printable
+from reconciler.session import Code, Options, Stop
 
 app = typer.Typer(
     add_completion=False,
@@ -24,6 +24,10 @@ Env = Annotated[str, typer.Argument(metavar="ENV", help="A path, or NAME for env
 Hosts = Annotated[list[str] | None, typer.Option("--host", help="Only this host; repeatable.")]
 Only = Annotated[
     list[str] | None, typer.Option("--only", metavar="KIND[:NAME]", help="Only these resources; repeatable.")
+]
+Replace = Annotated[
+    list[str] | None,
+    typer.Option("--replace", metavar="certificate", help="Order another, though nothing is wrong with it."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Parallel = Annotated[int, typer.Option("--parallel", min=1, max=1000, help="Hosts at a time.")]
@@ -61,7 +65,7 @@ def observe(
     no_color: NoColor = False,
     verbose: Verbose = False,
 ) -> None:
-    options = Options(host, only, json, parallel, timeout, no_color, verbose)
+    options = Options(host, only, None, json, parallel, timeout, no_color, verbose)
     raise typer.Exit(commands.observe(env, options, output))
 
 
@@ -77,13 +81,14 @@ def plan(
     ] = False,
     host: Hosts = None,
     only: Only = None,
+    replace: Replace = None,
     json: Json = False,
     parallel: Parallel = 32,
     timeout: Timeout = None,
     no_color: NoColor = False,
     verbose: Verbose = False,
 ) -> None:
-    options = Options(host, only, json, parallel, timeout, no_color, verbose)
+    options = Options(host, only, replace, json, parallel, timeout, no_color, verbose)
     raise typer.Exit(commands.plan(env, options, output, seen, detailed=detailed_exitcode))
 
 
@@ -102,14 +107,15 @@ def apply(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     host: Hosts = None,
     only: Only = None,
+    replace: Replace = None,
     json: Json = False,
     parallel: Parallel = 32,
     timeout: Timeout = None,
     no_color: NoColor = False,
     verbose: Verbose = False,
 ) -> None:
-    options = Options(host, only, json, parallel, timeout, no_color, verbose)
-    raise typer.Exit(commands.apply(env, options, yes=yes))
+    options = Options(host, only, replace, json, parallel, timeout, no_color, verbose)
+    raise typer.Exit(applying.apply(env, options, yes=yes))
 
 
 @app.command(help="Look and judge, for cron. Cannot change anything.")
@@ -123,8 +129,25 @@ def drift(
     no_color: NoColor = False,
     verbose: Verbose = False,
 ) -> None:
-    options = Options(host, only, json, parallel, timeout, no_color, verbose)
+    options = Options(host, only, None, json, parallel, timeout, no_color, verbose)
     raise typer.Exit(commands.drift(env, options))
+
+
+@app.command(help="Ask every service, as a client would, whether it shows what was issued.")
+def verify(
+    env: Env,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", help="Also write the checks as JUnit's XML.")
+    ] = None,
+    host: Hosts = None,
+    json: Json = False,
+    parallel: Parallel = 32,
+    timeout: Timeout = None,
+    no_color: NoColor = False,
+    verbose: Verbose = False,
+) -> None:
+    options = Options(host, None, None, json, parallel, timeout, no_color, verbose)
+    raise typer.Exit(commands.verify(env, options, junit))
 
 
 def run(arguments: list[str]) -> int:
@@ -145,7 +168,7 @@ def _ended(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return Code.ERROR
-    except commands.Stop as stop:
+    except Stop as stop:
         for line in stop.lines:  # some of it is what a host has said
             print(printable(line), file=sys.stderr)
         return stop.code

@@ -6,7 +6,7 @@ are digests and, where they are not secret, unified diffs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from reconciler.executor import Report
 from reconciler.look import Sight
 from reconciler.model import Action, CannotSee, Delta, Place, Plan, Ref, Seen, Step
 from reconciler.planner import digest
+from reconciler.verify import Check
 
 VERSION = 1
 
@@ -23,7 +24,7 @@ class NotADocument(ValueError):
 
 
 Scope = Mapping[str, list[str]]
-"""What a plan was narrowed to: `host` and `only`, as on the command line."""
+"""What a plan was made for: `host`, `only` and `replace`, as on the command line."""
 
 
 def plan_document(plan: Plan, *, file: str, file_digest: str, made: datetime, scope: Scope) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def plan_document(plan: Plan, *, file: str, file_digest: str, made: datetime, sc
         ],
         "hosts": list(plan.hosts),
         "resources": plan.resources,
-        "scope": {"host": list(scope["host"]), "only": list(scope["only"])},
+        "scope": {name: list(values) for name, values in scope.items()},
     }
     return {
         "version": VERSION,
@@ -65,6 +66,7 @@ def _action(action: Action) -> dict[str, Any]:
         "verb": action.verb,
         "deltas": [_delta(delta) for delta in action.deltas],
         "steps": [_step(step) for step in action.steps],
+        "rescue": [_step(step) for step in action.rescue],
         "after": [str(ref) for ref in action.after],
         "blocked": action.blocked,
         "seen_digest": action.seen_digest,
@@ -116,12 +118,17 @@ def _action_from(each: Mapping[str, Any]) -> Action:
         ref=_ref(each),
         verb=each["verb"],
         deltas=tuple(Delta(d["field"], d["seen"], d["want"], d.get("diff")) for d in each["deltas"]),
-        steps=tuple(Step(s["command"], s["why"], bytes_fed=s.get("stdin_bytes")) for s in each["steps"]),
+        steps=tuple(map(_step_from, each["steps"])),
+        rescue=tuple(map(_step_from, each["rescue"])),
         after=(),
         blocked=each["blocked"],
         seen_digest=each["seen_digest"],
         place=_place(each["place"]),
     )
+
+
+def _step_from(each: Mapping[str, Any]) -> Step:
+    return Step(each["command"], each["why"], bytes_fed=each.get("stdin_bytes"))
 
 
 def _place(text: str | None) -> Place | None:
@@ -173,6 +180,29 @@ def sight_from(document: Any) -> Sight:
     except (AttributeError, KeyError, TypeError) as error:
         raise NotADocument(f"a part of it is missing or of the wrong type ({error})") from None
     return sight
+
+
+def verify_document(environment: str, release: str | None, checks: Sequence[Check]) -> dict[str, Any]:
+    """What `verify` found (schemas/verify.schema.json)."""
+    return {
+        "version": VERSION,
+        "document": "verify",
+        "environment": environment,
+        "release": release,
+        "checks": [
+            {
+                "host": each.asked.host,
+                "service": each.asked.service,
+                "port": each.asked.port,
+                "name": each.asked.name,
+                "seen_from": each.seen_from,
+                "verdict": each.verdict,
+                "detail": each.detail,
+                "expires": each.expires,
+            }
+            for each in checks
+        ],
+    }
 
 
 def apply_document(environment: str, report: Report | None, *, code: int) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from pathlib import Path as FilePath
 from string import Template
 from typing import Any
 
-from reconciler.declared import Certificate, Environment, Host, Paths, Services, Ssh, Sync
+from reconciler.cross_check import cross_check
+from reconciler.declared import Certificate, Environment, Host, Paths, Services, Ssh, Sync, TomcatTls
 from reconciler.graph import Cycle, edges, ordered
 from reconciler.kinds import KINDS
 from reconciler.kinds.tagged_lines import TaggedLines
-from reconciler.model import HOLE_PREFIX, Place, Ref, Resource
+from reconciler.model import Place, Ref, Resource
 from reconciler.schema import title_field
 from reconciler.schema_check import check
 from reconciler.yaml_places import Number, Path, Placed, Problem, parse
@@ -56,7 +57,7 @@ def load(path: str) -> Environment:
     if placed.problems:
         raise InvalidEnvironment(placed.problems)
     placed.problems += check(placed)
-    _Cross(placed).check()
+    placed.problems += cross_check(placed)
     if placed.problems:
         raise InvalidEnvironment(_in_order(placed.problems))
     placed.value = _plain(placed.value)
@@ -94,94 +95,6 @@ def _read(path: str) -> bytes:
     raise InvalidEnvironment([Problem(Place(path, 1, 1), reason)])
 
 
-class _Cross:
-    """What a schema cannot say."""
-
-    def __init__(self, placed: Placed) -> None:
-        self._placed = placed
-        value = placed.value if isinstance(placed.value, dict) else {}
-        self._value: Mapping[str, Any] = value
-        self._hosts = self._named("hosts")
-        self._retired = self._named("retired")
-
-    def _named(self, key: str) -> list[tuple[int, dict[str, Any]]]:
-        items = self._value.get(key)
-        if not isinstance(items, list):
-            return []
-        return [
-            (number, each)
-            for number, each in enumerate(items)
-            if isinstance(each, dict) and isinstance(each.get("name"), str)
-        ]
-
-    def _problem(self, path: Path, message: str) -> None:
-        self._placed.problems.append(Problem(self._placed.place(path), message))
-
-    def check(self) -> None:
-        self._check_primary()
-        self._check_names()
-        self._check_reserved((), self._value)
-        self._check_resources()
-
-    def _check_primary(self) -> None:
-        marked = [number for number, host in self._hosts if host.get("primary") is True]
-        for number in marked[1:]:
-            first = self._placed.place(("hosts", marked[0], "primary")).line
-            self._problem(
-                ("hosts", number, "primary"),
-                f"a second primary; one host is the primary, and line {first} has named it",
-            )
-        if not marked and len(self._hosts) > 1:
-            self._problem(("hosts",), "no primary: mark the host on which certbot runs with `primary: true`")
-
-    def _check_names(self) -> None:
-        first: dict[str, Path] = {}
-        for key, hosts in (("hosts", self._hosts), ("retired", self._retired)):
-            for number, host in hosts:
-                path: Path = (key, number, "name")
-                name = host["name"].lower()
-                if name in first:
-                    line = self._placed.place(first[name]).line
-                    what = "retired and not retired" if first[name][0] != key else "twice"
-                    self._problem(path, f"the host {host['name']} is here {what}; see line {line}")
-                first.setdefault(name, path)
-        certificate = self._value.get("certificate")
-        names = certificate.get("names") if isinstance(certificate, dict) else None
-        router = self._value.get("router")
-        taken = {name: self._placed.place(path) for name, path in first.items() if path[0] == "hosts"}
-        if isinstance(router, str):
-            taken.setdefault(router.lower(), self._placed.place(("router",)))
-        for number, name in enumerate(names if isinstance(names, list) else ()):
-            if isinstance(name, str):
-                path = ("certificate", "names", number)
-                if name.lower() in taken:
-                    line = taken[name.lower()].line
-                    self._problem(path, f"the certificate has the name {name} already, from line {line}")
-                taken.setdefault(name.lower(), self._placed.place(path))
-
-    def _check_reserved(self, path: Path, value: Any) -> None:
-        if isinstance(value, dict):
-            for key, each in value.items():
-                self._check_reserved((*path, key), each)
-        elif isinstance(value, list):
-            for number, each in enumerate(value):
-                self._check_reserved((*path, number), each)
-        elif isinstance(value, str) and HOLE_PREFIX in value:
-            self._problem(
-                path, f"the text `{HOLE_PREFIX}` is reserved: a plan says so where it does not know"
-            )
-
-    def _check_resources(self) -> None:
-        known = {host["name"] for _, host in self._hosts} | {"primary", "replicas"}
-        items = self._value.get("resources")
-        for number, item in enumerate(items if isinstance(items, list) else ()):
-            hosts = item.get("hosts") if isinstance(item, dict) else None
-            for index, name in enumerate(hosts if isinstance(hosts, list) else ()):
-                if name not in known:
-                    path: Path = ("resources", number, "hosts", index)
-                    self._problem(path, f"there is no host {name} (known: {', '.join(sorted(known))})")
-
-
 class _Builder:
     """Makes the environment of values that have been checked."""
 
@@ -202,9 +115,9 @@ class _Builder:
             retired=tuple(self._hosts("retired")),
             ssh=self._ssh(),
             sync=Sync(**value.get("sync", {})),
-            certificate=Certificate(**_tuples(value.get("certificate", {}))),
+            certificate=self._certificate(),
             paths=Paths(**value.get("paths", {})),
-            services=Services(**value.get("services", {})),
+            services=self._services(),
             blueprint=value.get("blueprint", True),
             file=self._placed.file,
             digest=digest,
@@ -221,6 +134,22 @@ class _Builder:
         ssh = Ssh(**self._value.get("ssh", {}))
         identity = self._local(ssh.identity) if ssh.identity else None
         return dataclasses.replace(ssh, identity=identity, known_hosts=self._local(ssh.known_hosts))
+
+    def _certificate(self) -> Certificate:
+        certificate = Certificate(**_tuples(self._value.get("certificate", {})))
+        if certificate.roots is None:
+            import ssl  # noqa: PLC0415 - slow to load, and seldom needed
+
+            file = ssl.get_default_verify_paths().cafile
+            trusted = FilePath(file).read_bytes() if file and FilePath(file).exists() else b""
+        else:
+            trusted = self._text(("certificate", "roots"), certificate.roots).encode()
+        return dataclasses.replace(certificate, trusted=trusted)
+
+    def _services(self) -> Services:
+        value = dict(self._value.get("services", {}))
+        tls = value.pop("tomcat_tls", None)
+        return Services(**value, tomcat_tls=None if tls is None else TomcatTls(**tls))
 
     def _local(self, path: str) -> str:
         try:

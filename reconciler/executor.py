@@ -101,7 +101,14 @@ class _Run:
         fleet = self.fleet
         list(fleet.pool.map(self._act, batches, batches.values()))
         waiting = {action.ref.host for action in fleet.plan().actions if action.ref not in self.outcomes}
-        fleet.look(sorted(waiting - set(batches) - set(fleet.sight.unreachable)))
+        again = waiting - set(batches) | {
+            ref.host
+            for actions in batches.values()
+            for resource in (fleet.resources[action.ref] for action in actions)
+            if resource.seen_elsewhere
+            for ref in resource.refers()
+        }
+        fleet.look(sorted(again - set(fleet.sight.unreachable)))
 
     def _act(self, name: str, actions: list[Action]) -> None:
         fleet, host = self.fleet, self.fleet.hosts[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -60,9 +60,9 @@ class Fleet:
         self._clock = clock
         self.listen = listen
         self.pool = ThreadPoolExecutor(max_workers=max(1, min(parallel, len(hosts) or 1)))
-        self._by_host: dict[str, list[Resource]] = defaultdict(list)
+        self._by_host: dict[str, list[Ref]] = defaultdict(list)
         for resource in self.resources.values():
-            self._by_host[resource.host].append(resource)
+            self._by_host[resource.host].append(resource.ref)
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +84,13 @@ class Fleet:
         resources = [r for r in self.resources.values() if r.host in self.hosts]
         return make_plan(self.environment, resources, self.sight.seen, self.sight.unreachable)
 
+    def replace(self, kind: str) -> None:
+        """From now on, wants another of each resource of the kind than what was last seen."""
+        for ref, resource in self.resources.items():
+            seen = self.sight.seen.get(ref)
+            if resource.kind == kind and not resource.absent and isinstance(seen, Mapping):
+                self.resources[ref] = resource.another(seen)
+
     def lock(self, who: str) -> None:
         """Takes the lock of every host that answers; raises `hosts.Locked`, `hosts.Refused`.
 
@@ -94,7 +101,7 @@ class Fleet:
 
     def questions(self, host: str) -> list[Question]:
         """Everything to ask a host."""
-        return [q for resource in self._by_host[host] for q in resource.ask().values()]
+        return [q for ref in self._by_host[host] for q in self.resources[ref].ask().values()]
 
     def look_at(self, host: Shell) -> None:
         """Looks at one host."""
@@ -135,7 +142,7 @@ class Fleet:
         answers = probe.cut(reply.output, questions, boundary)
         now = self._clock()
         states: dict[Ref, Seen] = {}
-        for resource in self._by_host[host]:
+        for resource in (self.resources[ref] for ref in self._by_host[host]):
             mine = {label: answers[question] for label, question in resource.ask().items()}
             seen = resource.read(mine, now)
             if isinstance(seen, CannotSee) and not reply.root and reply.sudo:

@@ -98,12 +98,14 @@ class Step:
 @dataclass(frozen=True)
 class Action:
     """What settles the deltas of one resource. `after` names the actions it waits for;
-    `blocked` says why it cannot be carried out in this run, whatever else happens."""
+    `blocked` says why it cannot be carried out in this run, whatever else happens; `rescue`
+    is carried out, all of it, where one of the steps has failed."""
 
     ref: Ref
     verb: str
     deltas: tuple[Delta, ...]
     steps: tuple[Step, ...]
+    rescue: tuple[Step, ...] = ()
     after: tuple[Ref, ...] = ()
     blocked: str | None = None
     seen_digest: str = ""
@@ -112,14 +114,15 @@ class Action:
     @property
     def has_holes(self) -> bool:
         """Whether part of it can only be known once another action has been carried out."""
-        texts = [d.want for d in self.deltas] + [s.command for s in self.steps]
-        texts += [s.stdin for s in self.steps]
+        steps = (*self.steps, *self.rescue)
+        texts = [d.want for d in self.deltas] + [s.command for s in steps] + [s.stdin for s in steps]
         return any(is_hole(text) for text in texts)
 
     @property
     def minutes(self) -> int:
         """How long the whole action may take."""
-        return max((step.minutes for step in self.steps), default=1)
+        steps = max((step.minutes for step in self.steps), default=1)
+        return steps + sum(step.minutes for step in self.rescue)
 
 
 VERBS = {"create": "+", "change": "~", "remove": "-", "reload": "!", "restart": "!"}
@@ -241,6 +244,8 @@ class Resource:
     kind: ClassVar[str]
     title: ClassVar[str]
     """The option that names the resource among those of its kind."""
+    seen_elsewhere: ClassVar[bool] = False
+    """Whether what its steps bring about is seen on the hosts that it refers to."""
 
     host: str
     needs: tuple[Ref, ...] = ()
@@ -275,6 +280,10 @@ class Resource:
         """The commands that settle the deltas, in order."""
         raise NotImplementedError
 
+    def rescue(self, change: Change) -> Iterable[Step]:
+        """What puts things right again where one of the steps has failed; all of it is tried."""
+        return ()
+
     def verb(self, change: Change) -> str:
         """One of `VERBS`."""
         return "create" if change.creates else "remove" if change.removes else "change"
@@ -298,6 +307,10 @@ class Resource:
     def refers(self) -> Iterable[Ref]:
         """Resources, of other hosts too, whose seen state is a part of what is wanted."""
         return ()
+
+    def another(self, seen: State) -> Resource:
+        """The same, but wanting another than what was seen, although that is as declared."""
+        raise NotImplementedError
 
     def watches(self) -> Iterable[str]:
         """Paths (with all below them) whose change this resource has to follow."""

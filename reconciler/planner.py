@@ -134,6 +134,7 @@ def _action(
         verb=resource.verb(change),
         deltas=tuple(replace(d, text=resource.diff_text(d, foreseen)) for d in deltas),
         steps=() if refused else tuple(resource.steps(change)),
+        rescue=() if refused else tuple(resource.rescue(change)),
         blocked=refused,
         seen_digest=digest(dict(seen) if seen is not None else None),
         place=resource.place,

@@ -6,11 +6,12 @@ Whatever came from a host or the YAML passes through `printable` on its way to a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from reconciler.executor import Report
 from reconciler.look import Sight
-from reconciler.model import VERBS, Action, CannotSee, Delta, Plan, Value
+from reconciler.model import VERBS, Action, CannotSee, Delta, Plan, Step, Value
+from reconciler.verify import Check
 
 COLOURS = {"+": "32", "~": "33", "-": "31", "!": "36"}
 
@@ -52,10 +53,16 @@ def _action_lines(action: Action, paper: Paper) -> Iterable[str]:
     if action.blocked:
         yield f"    refused: {printable(action.blocked)}"
     for step in action.steps:
-        fed = f" <<< ({step.fed} bytes)" if step.fed else ""
-        lines = step.command.split("\n")
-        yield f"    $ {printable(lines[0])}{paper.dim(f'{fed}  # {printable(step.why)}')}"
-        yield from (f"      {printable(line)}" for line in lines[1:])
+        yield from _step_lines("", step, paper)
+    for step in action.rescue:
+        yield from _step_lines("if one fails: ", step, paper)
+
+
+def _step_lines(when: str, step: Step, paper: Paper) -> Iterable[str]:
+    fed = f" <<< ({step.fed} bytes)" if step.fed else ""
+    lines = step.command.split("\n")
+    yield f"    {when}$ {printable(lines[0])}{paper.dim(f'{fed}  # {printable(step.why)}')}"
+    yield from (f"      {printable(line)}" for line in lines[1:])
 
 
 def _delta_lines(delta: Delta, paper: Paper) -> Iterable[str]:
@@ -107,6 +114,25 @@ def summary(plan: Plan) -> str:
 
 def _many(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def check_lines(checks: Sequence[Check], paper: Paper) -> Iterable[str]:
+    """The checks of `verify` as a table; those that are not ok stand out."""
+    rows = [
+        (each.asked.host, f"{each.asked.service} {each.asked.port}", _under(each), each.verdict, each.detail)
+        for each in checks
+    ]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
+    for row in rows:
+        cells = "  ".join(printable(cell).ljust(width) for cell, width in zip(row, widths, strict=False))
+        text = f"{cells}  {printable(row[4])}"
+        yield text if row[3] == "ok" else paper.mark("-" if row[3] == "wrong" else "~", text)
+
+
+def _under(check: Check) -> str:
+    if check.seen_from != "outside":
+        return check.seen_from
+    return check.asked.name or "without a name"
 
 
 def observation_lines(sight: Sight) -> Iterable[str]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from reconciler.model import Action, Outcome, Question, Step
 from reconciler.probe import PROLOGUE, compose
 
 # A lost connection must not end the step that is running; the frame after it, which then
 # cannot be written, ends the script.
-_BEGIN = "trap '' HUP PIPE; ok=1"
+_BEGIN = "trap '' HUP PIPE; ok=1; bad="
 
 
 TOLD = 2000
@@ -23,15 +23,18 @@ TOLD = 2000
 
 
 def script(actions: Sequence[Action], questions: Iterable[Question], boundary: str) -> str:
-    """Carries out the actions in order, up to the first step that fails; then looks."""
+    """Carries out the actions in order, up to the first step that fails, whose action is
+    then rescued; then looks."""
     lines = [PROLOGUE, _BEGIN]
     for number, action in enumerate(actions):
         for index, step in enumerate(action.steps):
-            lines.append(_framed(step, f"{number} {index}", boundary))
+            lines.append(_framed(step, f"{number} {index}", boundary, "$ok = 1", f"ok=0 bad={number}"))
+        for index, step in enumerate(action.rescue, len(action.steps)):
+            lines.append(_framed(step, f"{number} {index}", boundary, f'"$bad" = {number}', ":"))
     return "\n".join([*lines, compose(questions, boundary)])
 
 
-def _framed(step: Step, label: str, boundary: str) -> str:
+def _framed(step: Step, label: str, boundary: str, when: str, failed: str) -> str:
     lead, data = "(", ""
     if step.stdin is not None:
         encoded = base64.b64encode(step.stdin.encode()).decode()
@@ -39,9 +42,9 @@ def _framed(step: Step, label: str, boundary: str) -> str:
         lead, data = f"base64 -d <<'{boundary}' | (", f"{_wrapped(encoded)}\n{boundary}\n"
     source = "" if step.stdin is not None else " </dev/null"
     return (
-        f"if [ $ok = 1 ]; then printf '\\n{boundary}a {label} begin\\n' || exit 1\n"
+        f"if [ {when} ]; then printf '\\n{boundary}a {label} begin\\n' || exit 1\n"
         f"{lead}\n{data}{step.command}\n) 2>&1{source}\n"
-        f"s=$?; printf '\\n{boundary}a {label} %d\\n' \"$s\" || exit 1; [ $s = 0 ] || ok=0; fi"
+        f"s=$?; printf '\\n{boundary}a {label} %d\\n' \"$s\" || exit 1; [ $s = 0 ] || {{ {failed}; }}; fi"
     )
 
 
@@ -68,7 +71,7 @@ def outcomes(
         before = reached.get((number, index), ("", ""))[1]
         reached[number, index] = (word, said or before)
     found = [
-        _outcome(action, [reached.get((number, i)) for i in range(len(action.steps))], ended, why)
+        _outcome(action, _frames(action, number, reached), ended, why)
         for number, action in enumerate(actions)
     ]
     if ended and found[0].result == "skipped":
@@ -77,8 +80,15 @@ def outcomes(
     return found
 
 
-def _outcome(action: Action, steps: list[tuple[str, str] | None], ended: bool, why: str) -> Outcome:
-    for step, frame in zip(action.steps, steps, strict=True):
+_Frames = list[tuple[str, str] | None]
+
+
+def _frames(action: Action, number: int, reached: Mapping[tuple[int, int], tuple[str, str]]) -> _Frames:
+    return [reached.get((number, index)) for index in range(len(action.steps) + len(action.rescue))]
+
+
+def _outcome(action: Action, frames: _Frames, ended: bool, why: str) -> Outcome:
+    for step, frame in zip(action.steps, frames, strict=False):
         if frame is None:
             if ended and step is action.steps[0]:
                 return Outcome(action.ref, "skipped", why or "an earlier step on this host failed")
@@ -87,8 +97,22 @@ def _outcome(action: Action, steps: list[tuple[str, str] | None], ended: bool, w
         if status == "begin":
             return Outcome(action.ref, "lost", f"{why or 'no answer'}, during: {step.command}")
         if status != "0":
-            return Outcome(action.ref, "failed", _failure(step, int(status), said))
+            rescued = _rescued(action, frames[len(action.steps) :])
+            return Outcome(action.ref, "failed", _failure(step, int(status), said) + rescued)
     return Outcome(action.ref, "done")
+
+
+def _rescued(action: Action, frames: _Frames) -> str:
+    """How the rescue of a failed action went, as the end of a sentence."""
+    if not action.rescue:
+        return ""
+    for step, frame in zip(action.rescue, frames, strict=True):
+        if frame is None or frame[0] == "begin":
+            return f"; then putting it back was cut short, at: {step.command}"
+        if frame[0] != "0":
+            return f"; then putting it back failed: {_failure(step, int(frame[0]), frame[1])}"
+    last = (frames[-1] or ("", ""))[1].strip()
+    return f"; it was put back{f' ({last[-200:]})' if last else ''}"
 
 
 def _failure(step: Step, status: int, said: str) -> str:

@@ -11,7 +11,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.declared import HOST_NAME, Certificate, Host, Paths, Services, Ssh, Sync
+from reconciler.declared import HOST_NAME, Certificate, Host, Paths, Services, Ssh, Sync, TomcatTls
 from reconciler.kinds import DECLARABLE
 from reconciler.kinds.paths import LINE
 from reconciler.model import Resource
@@ -118,6 +118,12 @@ def _section(cls: type[Any]) -> dict[str, Any]:
     }
 
 
+def _services() -> dict[str, Any]:
+    section = _section(Services)
+    section["properties"]["tomcat_tls"] = _section(TomcatTls)
+    return section
+
+
 def environment_schema() -> dict[str, Any]:
     """The schema of the environment file (JSON Schema, draft 2020-12)."""
     host = _section(Host) | {"required": ["name"]}
@@ -149,7 +155,7 @@ def environment_schema() -> dict[str, Any]:
             "sync": _section(Sync),
             "certificate": _section(Certificate),
             "paths": _section(Paths),
-            "services": _section(Services),
+            "services": _services(),
             "blueprint": {
                 "type": "boolean",
                 "default": True,

@@ -64,8 +64,7 @@ class Shell:
         begin = f"\n{end}\n"
         whole = f"printf '{begin.encode('unicode_escape').decode()}'\n{text}"
         try:
-            self._channel.settimeout(seconds)
-            self._channel.sendall(whole.encode("utf-8", "surrogateescape"))
+            self._send(whole.encode("utf-8", "surrogateescape"), seconds)
             answer, tail = self._receive(received, f"\n{end} ".encode(), deadline, limit)
             noise, begun, output = answer.partition(begin.encode())
             return (noise, output, tail) if begun else (b"", answer, tail)
@@ -80,6 +79,17 @@ class Shell:
             error = known
         self.close()
         raise error
+
+    def _send(self, data: bytes, seconds: float) -> None:
+        self._channel.settimeout(seconds)
+        try:
+            self._channel.sendall(data)
+        except TimeoutError:
+            raise
+        except OSError:
+            # A login that has ended already: what it said, and its status, tell more than this.
+            if not _alive(self._client):
+                raise
 
     def _receive(self, received: bytearray, end: bytes, deadline: float, limit: int) -> tuple[bytes, str]:
         while True:

@@ -14,11 +14,13 @@ WRAPPER = Template(
     + HEAD
     + """\
 # The only thing that the key of $account on another host may do here: ping, put a
-# challenge, take it away. Nothing here runs as root; what it does is in the log.
+# challenge, take it away, deliver a certificate into ~/incoming. Nothing here runs as root,
+# nothing that arrives is used before root has checked it; what was done is in the log.
 set -u
 umask 022
 challenge=$challenge_word
-log=$home_word/actions.log
+home=$home_word
+log=$$home/actions.log
 request=$${SSH_ORIGINAL_COMMAND:-}
 client=$${SSH_CLIENT:-local}
 
@@ -27,9 +29,20 @@ refuse() { note "refused: $$1"; echo "refused: $$1" >&2; exit 64; }
 
 case $$request in
 ping) echo pong; exit 0 ;;
+'rsync --server -tce.'*' --timeout=60 . incoming/')
+  # -tce.: times, checksums; no links, no folders, no other way out of ~/incoming
+  flags=$${request#rsync --server -tce.}
+  flags=$${flags% --timeout=60 . incoming/}
+  case $$flags in *[!A-Za-z]*) refuse 'these options of rsync are not allowed' ;; esac
+  umask 077
+  ulimit -f 256
+  mkdir -p "$$home/incoming" && cd "$$home" || exit 1
+  note 'delivery'
+  exec rsync --server "-tce.$$flags" --timeout=60 . incoming/
+  ;;
 'challenge put '*) verb=put token=$${request#challenge put } ;;
 'challenge remove '*) verb=remove token=$${request#challenge remove } ;;
-*) refuse 'only ping, challenge put and challenge remove are allowed' ;;
+*) refuse 'only ping, challenge put, challenge remove and a delivery are allowed' ;;
 esac
 case $$token in
 '' | *[!A-Za-z0-9_-]*) refuse 'a token is letters, digits, - and _' ;;

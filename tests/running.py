@@ -50,6 +50,8 @@ class Desk:
             "router": self.fleet.router,
             "identity": self.fleet.identity,
             "known_hosts": self.fleet.known_hosts,
+            "ca": self.fleet.ca,
+            "manage": False,
             "more": more,
             **other,
         }
@@ -206,7 +208,15 @@ def changed_since(host: LabHost, mark: str) -> list[str]:
     """What was changed on a host's disk after a mark was set, but for logs and the like."""
     skipped = " -o ".join(f"-path {each}" for each in ("/proc", "/sys", "/dev", "/run", "/tmp", "/var/log"))
     found = host.run(f"find / '(' {skipped} ')' -prune -o -cnewer {mark} -print").stdout.splitlines()
-    own = ("/var/mail", "/var/lib/postgresql", "/var/lib/systemd", "/var/tmp", "/root", "/etc/resolv.conf")
+    own = (
+        "/var/mail",
+        "/var/cache/tomcat10",
+        "/var/lib/postgresql",
+        "/var/lib/systemd",
+        "/var/tmp",
+        "/root",
+        "/etc/resolv.conf",
+    )
     return sorted(path for path in found if not path.startswith(own) and path != mark)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from reconciler import commands, report
+from reconciler import report, session
 from reconciler.cli import run
 from reconciler.declared import Environment, Host
 from reconciler.look import Fleet
@@ -33,15 +33,15 @@ def world(monkeypatch: pytest.MonkeyPatch) -> dict[str, Scripted]:
     environment = Environment(
         name="e", router="r", hosts=(Host(name="a", primary=True), Host(name="b")), file="e.yaml"
     )
-    monkeypatch.setattr(commands, "load", lambda path: environment)
-    monkeypatch.setattr(commands, "find", lambda env: env)
-    monkeypatch.setattr(commands, "blueprint_resources", lambda env: things)
+    monkeypatch.setattr(session, "load", lambda path: environment)
+    monkeypatch.setattr(session, "find", lambda env: env)
+    monkeypatch.setattr(session, "blueprint_resources", lambda env: things)
 
-    def fleet(env: Environment, resources: list[Any], options: commands.Options) -> Fleet:
+    def fleet(env: Environment, resources: list[Any], options: session.Options) -> Fleet:
         chosen = [hosts[name] for name in sorted({resource.host for resource in resources})]
         return Fleet(env.name, resources, chosen, listen=options.say)
 
-    monkeypatch.setattr(commands, "_fleet", fleet)
+    monkeypatch.setattr(session, "fleet_of", fleet)
     return hosts
 
 

@@ -315,7 +315,8 @@ def over(source: LabHost, target: LabHost, request: str, stdin: str = "x") -> tu
     return done.returncode, (done.stdout + done.stderr).strip()
 
 
-ONLY = "refused: only ping, challenge put and challenge remove are allowed"
+ONLY = "refused: only ping, challenge put, challenge remove and a delivery are allowed"
+OPTIONS = "refused: these options of rsync are not allowed"
 TOKEN = "refused: a token is letters, digits, - and _"
 REFUSED = [
     ("", ONLY),
@@ -323,6 +324,11 @@ REFUSED = [
     ("sh", ONLY),
     ("sudo -n id", ONLY),
     ("rsync --server --sender -vlogDtpre.iLsfxC . /etc/shadow", ONLY),
+    ("rsync --server -tce.LsfxCIvu --timeout=60 . .ssh/", ONLY),
+    ("rsync --server -tce.LsfxCIvu --timeout=60 . incoming/../.ssh/", ONLY),
+    ("rsync --server --sender -tce.LsfxCIvu --timeout=60 . incoming/", ONLY),
+    ("rsync --server -tce.LsfxCIvu --delete --timeout=60 . incoming/", OPTIONS),
+    ("rsync --server -tce.LsfxCIvu;id --timeout=60 . incoming/", OPTIONS),
     ("/usr/lib/openssh/sftp-server", ONLY),
     ("ping; id", ONLY),
     ("ping\nid", ONLY),
@@ -347,7 +353,7 @@ REFUSED = [
 ]
 
 
-def test_the_sync_key_does_three_things_and_no_other(desk: Desk) -> None:
+def test_the_sync_key_does_what_it_is_for_and_nothing_else(desk: Desk) -> None:
     source, target = desk.fleet.hosts[0], desk.fleet.hosts[1]
     log = f"{SYNC}/actions.log"
     target.run(f"rm -f {log}; sleep 0.01; touch /root/mark")

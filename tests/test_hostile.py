@@ -187,7 +187,7 @@ def test_a_reply_cut_anywhere_never_says_absent(tmp_path: Path) -> None:
 
 
 def test_what_the_account_may_not_see_is_not_absent(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
     hidden = tmp_path / "hidden"
     hidden.mkdir(mode=0o700)

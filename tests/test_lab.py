@@ -32,9 +32,11 @@ def ssh(fleet: Fleet, host: LabHost, text: str, user: str = "ops") -> str:
 
 
 def traces() -> dict[str, str]:
-    """What a fleet could leave on this machine: mounts, namespaces, devices, routes, groups."""
+    """What a fleet could leave on this machine: mounts, namespaces, devices, routes, groups, a CA."""
     asked = ("ip netns", "findmnt -rno TARGET", "ip -o link show type bridge", "ip route")
     found = {text: _printed(text) for text in (*asked, "ip -o link show type veth")}
+    listening = _printed("ss -Hlntu src 10.77.0.0/16").splitlines()
+    found["the CA's sockets"] = "\n".join(sorted(" ".join(line.split()) for line in listening))
     groups = Path("/sys/fs/cgroup").glob("**/reconcile-lab/*")
     found["groups"] = "\n".join(sorted(str(group) for group in groups))
     return found

@@ -46,6 +46,8 @@ class Account(Resource):
         schema={"enum": ["disabled", "any"]},
     )
 
+    create: bool = option("Make it where it is missing; that is refused if not.", default=True)
+
     def ask(self) -> Mapping[str, Question]:
         return {"login": Passwd(self.account, self.groups)}
 
@@ -71,6 +73,11 @@ class Account(Resource):
         named = {"home": home, "shell": shell, "password": password}
         want: dict[str, Value] = {name: value for name, value in named.items() if value}
         return want | {f"group {name}": True for name in self.groups}
+
+    def refuses(self, change: Change) -> str | None:
+        if change.creates and not self.create:
+            return f"there is no account {self.account}: install the package that brings it"
+        return None
 
     def steps(self, change: Change) -> Iterable[Step]:
         name = quote(self.account)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from reconciler.kinds.paths import ABSOLUTE, LINE, unseen
+from reconciler.kinds.paths import ABSOLUTE, LINE, NAME, unseen
 from reconciler.model import Change, Look, Question, Resource, Seen, State, Step, Value, option, quote
 from reconciler.questions.files import Text, Tree, tree_digest
 from reconciler.questions.system import Command, Listening, Unit
@@ -54,8 +54,20 @@ class Service(Resource):
         schema={"enum": ["reload", "restart"]},
     )
 
+    group: str | None = option(
+        "A group that the running process must be in; a restart gives it.", default=None, schema=NAME
+    )
+
     def _record(self) -> str:
         return f"{RECORDS}/{self.unit}"
+
+    def _in_group(self) -> str:
+        """Looks at the process, not at the account: it keeps the groups it was started with."""
+        return (
+            f'g=$(getent group {quote(self.group or "")} | cut -d: -f3); [ "$g" ] || exit 1;'
+            f' p=$(systemctl show -p MainPID --value {quote(self.unit)}); [ "$p" -gt 0 ] || exit 1;'
+            " sed -n -e 's/^Groups:/ /p' -e 's/^Gid:/ /p' /proc/$p/status | tr '\\t' ' ' | grep -qw \"$g\""
+        )
 
     def ask(self) -> Mapping[str, Question]:
         questions: dict[str, Question] = {"unit": Unit(self.unit)}
@@ -63,6 +75,8 @@ class Service(Resource):
             questions["ports"] = Listening()
         if self.check:
             questions["check"] = Command(self.check)
+        if self.group:
+            questions["group"] = Command(self._in_group())
         if self.loads:
             questions |= {"tree": Tree(self.loads), "record": Text(self._record())}
         return questions
@@ -82,6 +96,8 @@ class Service(Resource):
         if self.check:
             said = answers["check"]
             state["configuration"] = "valid" if said.status == 0 else f"refused: {said.output}"
+        if self.group:
+            state[self._group()] = answers["group"].status == 0
         if self.loads:
             recorded = (answers["record"] or b"").decode("ascii", "replace").strip()
             state["loaded"] = self._loaded(running, recorded, answers["tree"])
@@ -107,6 +123,8 @@ class Service(Resource):
             want |= {f"port {port}": True for port in self.ports}
             if self.check:
                 want["configuration"] = "valid"
+            if self.group:
+                want[self._group()] = True
             if self.loads:
                 want["loaded"] = CURRENT
         return want
@@ -119,8 +137,14 @@ class Service(Resource):
     def verb(self, change: Change) -> str:
         if self.absent:
             return "remove"
-        reloads = not change.creates and set(change.deltas) == {"loaded"}
-        return self.on_change if reloads else super().verb(change)
+        only_loads = not change.creates and set(change.deltas) <= {"loaded", self._group()}
+        return self._how(change) if only_loads else super().verb(change)
+
+    def _group(self) -> str:
+        return f"in group {self.group}"
+
+    def _how(self, change: Change) -> str:
+        return "restart" if self._group() in change.deltas else self.on_change
 
     def steps(self, change: Change) -> Iterable[Step]:
         unit = quote(self.unit)
@@ -134,9 +158,9 @@ class Service(Resource):
         if running and not running.want:
             yield Step(f"systemctl stop {unit}", "it shall not run")
         elif set(change.deltas) - {"enabled"}:
-            yield from self._load(bool(running))
+            yield from self._load("start" if running else self._how(change))
 
-    def _load(self, start: bool) -> Iterable[Step]:
+    def _load(self, how: str) -> Iterable[Step]:
         unit, record = quote(self.unit), quote(self._record())
         if self.check:
             yield Step(self.check, "checks the configuration first")
@@ -145,7 +169,7 @@ class Service(Resource):
                 f"mkdir -p {RECORDS} && {tree_digest(self.loads)} >{record}.new",
                 "takes the sum of what it is about to load",
             )
-        yield Step(f"systemctl {'start' if start else self.on_change} {unit}", "loads it")
+        yield Step(f"systemctl {how} {unit}", "loads it")
         for port in self.ports:
             yield Step(
                 f"timeout 30 sh -c 'until ss -Hltn sport = :{port} | grep -q .; do sleep 0.2; done'",

@@ -1,7 +1,4 @@
-"""What a coordinating node is: an environment in, resources out. Pure.
-
-Reads like the published procedure, row by row; the numbers are those of docs/procedure.md.
-"""
+"""The node itself: account, mesh, challenges, port 80, hooks; rows S1 to S8 of the procedure."""
 
 from __future__ import annotations
 
@@ -24,43 +21,12 @@ from reconciler.kinds import (
     KnownHosts,
     Package,
     Property,
-    Service,
     SshAccess,
     Sudoers,
 )
+from reconciler.kinds.answer import Answer
+from reconciler.kinds.release import Current
 from reconciler.model import Ref, Resource, quote
-
-
-def resources(environment: Environment) -> list[Resource]:
-    """Every resource of the environment: the blueprint's, then the YAML's own.
-
-    One that the YAML declares itself stands in place of the blueprint's with the same ref.
-    """
-    found: dict[Ref, Resource] = {}
-    if environment.blueprint:
-        for host in environment.hosts:
-            found |= {r.ref: r for r in _node(environment, host)}
-        for host in environment.retired:
-            found |= {r.ref: r for r in _retired(environment, host)}
-    return list((found | {r.ref: r for r in environment.resources}).values())
-
-
-def _node(env: Environment, host: Host) -> Iterable[Resource]:
-    rows = [certbot, node_properties, sync_account, mesh, challenge_directory]
-    if env.services.apache:
-        rows += [port_80, apache]
-    rows += [hooks, notice, others]
-    for row in rows:
-        for resource in row(env, host):
-            yield replace(resource, place=resource.place or host.place)
-
-
-def _home(env: Environment) -> str:
-    return env.sync.home or f"/home/{env.sync.account}"
-
-
-def _identity(env: Environment) -> str:
-    return f"{_home(env)}/.ssh/id_ed25519"
 
 
 def _text(template: Template, env: Environment, host: Host, **more: str) -> str:
@@ -70,29 +36,34 @@ def _text(template: Template, env: Environment, host: Host, **more: str) -> str:
         "host": host.name,
         "account": env.sync.account,
         "port": str(env.ssh.port),
-        "home_word": quote(_home(env)),
+        "home_word": quote(env.sync.folder),
         "challenge": env.paths.challenge,
         "challenge_word": quote(env.paths.challenge),
-        "identity_word": quote(_identity(env)),
+        "identity_word": quote(env.sync.identity),
     }
     return template.substitute(values | more)
 
 
-def certbot(env: Environment, host: Host) -> Iterable[Resource]:
+def packages(env: Environment, host: Host) -> Iterable[Resource]:
     """S1: certbot on the primary; what the procedure itself calls, on every host."""
     for package in ("acl", "openssl", "rsync", "sudo"):
         yield Package(host=host.name, package=package)
     if host.primary:
-        yield Package(host=host.name, package="certbot")
+        mask = (Ref(host.name, "symlink", "/etc/systemd/system/certbot.timer"),)
+        yield Package(host=host.name, package="certbot", needs=mask if env.certificate.manage else ())
+    elif env.certificate.manage:
+        yield Package(host=host.name, package="certbot", absent=True)
 
 
 def node_properties(env: Environment, host: Host) -> Iterable[Resource]:
     """S2: the four keys of node.properties; every other byte of the file stays."""
     path = env.paths.node_properties
+    live = f"{env.paths.letsencrypt}/live/{env.router}"
+    certificate = env.paths.certificate if env.certificate.manage else live
     values = {
         "cn.router.hostname": env.router,
         "cn.rsyncuser": env.sync.account,
-        "cn.server.publiccert.filename": f"{env.paths.letsencrypt}/live/{env.router}/cert.pem",
+        "cn.server.publiccert.filename": f"{certificate}/cert.pem",
         "environment.hosts": " ".join(each.name for each in env.hosts),
     }
     yield Directory(host=host.name, path=path.rsplit("/", 1)[0])
@@ -102,10 +73,10 @@ def node_properties(env: Environment, host: Host) -> Iterable[Resource]:
 
 def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
     """S3: the sync account, its key pair, its wrapper; and that it can never become root."""
-    account, home = env.sync.account, _home(env)
+    account, home = env.sync.account, env.sync.folder
     yield Account(host=host.name, account=account, home=home, shell="/bin/sh")
     yield Directory(host=host.name, path=f"{home}/.ssh", owner=account, group=account, mode="0700")
-    yield Keypair(host=host.name, path=_identity(env), user=account, comment=f"{env.tag} {host.name}")
+    yield Keypair(host=host.name, path=env.sync.identity, user=account, comment=f"{env.tag} {host.name}")
     yield Directory(host=host.name, path=f"{home}/bin", owner="root", group="root", mode="0755")
     yield File(
         host=host.name,
@@ -127,7 +98,7 @@ def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
 def mesh(env: Environment, host: Host) -> Iterable[Resource]:
     """S4: every other host's key authorised, every other host's host key pinned, and the
     way from each host to each other one proven."""
-    account, ssh = env.sync.account, f"{_home(env)}/.ssh"
+    account, ssh = env.sync.account, f"{env.sync.folder}/.ssh"
     peers = [other.name for other in env.hosts if other.name != host.name]
     host_key = HostKey(host=host.name)
     yield host_key
@@ -136,8 +107,8 @@ def mesh(env: Environment, host: Host) -> Iterable[Resource]:
         path=f"{ssh}/authorized_keys",
         user=account,
         tag=env.tag,
-        options=f'restrict,command="{_home(env)}/bin/rsync-wrapper.sh"',
-        keys_of=tuple((peer, Ref(peer, Keypair.kind, _identity(env))) for peer in peers),
+        options=f'restrict,command="{env.sync.folder}/bin/rsync-wrapper.sh"',
+        keys_of=tuple((peer, Ref(peer, Keypair.kind, env.sync.identity)) for peer in peers),
     )
     yield KnownHosts(
         host=host.name,
@@ -151,13 +122,13 @@ def mesh(env: Environment, host: Host) -> Iterable[Resource]:
             host=host.name,
             destination=f"{account}@{peer}",
             user=account,
-            identity=_identity(env),
+            identity=env.sync.identity,
             port=env.ssh.port,
             command="ping",
             needs=(
                 Ref(host.name, KnownHosts.kind, f"{ssh}/known_hosts"),
                 Ref(peer, AuthorizedKeys.kind, f"{ssh}/authorized_keys"),
-                Ref(peer, File.kind, f"{_home(env)}/bin/rsync-wrapper.sh"),
+                Ref(peer, File.kind, f"{env.sync.folder}/bin/rsync-wrapper.sh"),
                 Ref(peer, Account.kind, account),
             ),
         )
@@ -171,13 +142,14 @@ def _pinned(env: Environment, peer: str) -> str:
 def challenge_directory(env: Environment, host: Host) -> Iterable[Resource]:
     """S5: where challenges lie, writable by the sync account."""
     account, path = env.sync.account, env.paths.challenge
-    for parent in _parents(path):
+    for parent in parents(path):
         yield Directory(host=host.name, path=parent)
     yield Directory(host=host.name, path=path, owner=account, group=account, mode="2775")
     yield Acl(host=host.name, path=path, entries=(f"default:group:{account}:rw-",))
 
 
-def _parents(path: str) -> list[str]:
+def parents(path: str) -> list[str]:
+    """The two folders above a path, the outer one first."""
     parts = path.strip("/").split("/")[:-1]
     return ["/" + "/".join(parts[: n + 1]) for n in range(len(parts))][-2:]
 
@@ -194,6 +166,32 @@ def port_80(env: Environment, host: Host) -> Iterable[Resource]:
     )
     yield ApacheSite(host=host.name, site="cn-port80")
     yield ApacheSite(host=host.name, site="000-default", absent=True)
+
+
+PROBE = "reconcile-probe"
+
+
+def challenge_answer(env: Environment, host: Host) -> Iterable[Resource]:
+    """S6: what lies in the challenge directory is what port 80 answers, under every name."""
+    text = f"{env.name} {host.name}"
+    path = f"{env.paths.challenge}/{PROBE}"
+    yield Package(host=host.name, package="curl")
+    yield File(host=host.name, path=path, content=f"{text}\n", mode="0644")
+    yield Answer(
+        host=host.name,
+        path=f"/.well-known/acme-challenge/{PROBE}",
+        text=text,
+        names=(env.router, host.name),
+        established=Ref(host.name, Current.kind, Current.path),
+        needs=(
+            Ref(host.name, "package", "apache2"),
+            Ref(host.name, "package", "curl"),
+            Ref(host.name, File.kind, path),
+            Ref(host.name, ApacheModule.kind, "alias"),
+            Ref(host.name, ApacheSite.kind, "cn-port80"),
+            Ref(host.name, ApacheSite.kind, "000-default"),
+        ),
+    )
 
 
 def hooks(env: Environment, host: Host) -> Iterable[Resource]:
@@ -232,31 +230,7 @@ def notice(env: Environment, host: Host) -> Iterable[Resource]:
     )
 
 
-def apache(env: Environment, host: Host) -> Iterable[Resource]:
-    """S15, Apache's part: reloaded when it has not loaded what is on disk, after its
-    configuration test."""
-    yield Service(
-        host=host.name,
-        unit="apache2",
-        enabled=True,
-        ports=(80,),
-        check="apache2ctl -t",
-        loads=("/etc/apache2",),
-        needs=(Ref(host.name, "package", "apache2"),),
-    )
-
-
-def others(env: Environment, host: Host) -> Iterable[Resource]:
-    """S16, its first check: PostgreSQL and Tomcat run and listen. Neither is installed or
-    migrated from here: a version that is not there yet is a service that does not start."""
-    if env.services.postgresql:
-        unit = f"postgresql@{env.services.postgresql}-main"
-        yield Service(host=host.name, unit=unit, ports=(5432,))
-    if env.services.tomcat:
-        yield Service(host=host.name, unit=f"tomcat{env.services.tomcat}", ports=(8080,))
-
-
-def _retired(env: Environment, host: Host) -> Iterable[Resource]:
+def retired(env: Environment, host: Host) -> Iterable[Resource]:
     """What a retired host gives up: the keys that open its former peers, and its hooks."""
     for resource in (*mesh(env, host), *sync_account(env, host), *hooks(env, host)):
         if isinstance(resource, (AuthorizedKeys, KnownHosts, Keypair)) or (

@@ -1,0 +1,187 @@
+"""The certificate authority beside a fleet: Pebble, and the DNS it asks."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab.commands import LabError, attempt, command, last_line
+from lab.container import BOOT
+from lab.network import Network
+from lab.processes import recorded
+
+NAME: Final = "acme"
+DAYS_90: Final = 90 * 86400
+PORT: Final = 14000
+
+
+@dataclass(frozen=True)
+class Authority:
+    """Pebble and its DNS on the bridge of a fleet, found again from the fleet's folder.
+
+    The issuing root is a new one at every start; `roots` keeps all that were ever seen.
+    """
+
+    folder: Path
+    network: Network
+
+    @property
+    def address(self) -> str:
+        """Where the hosts find it, and the DNS."""
+        return f"10.77.{self.network.number}.1"
+
+    @property
+    def refusing(self) -> str:
+        """Where a CA answers that takes no order; see `Fleet.refuse`."""
+        return f"10.77.{self.network.number}.3"
+
+    @property
+    def directory(self) -> str:
+        """Its ACME directory."""
+        return f"https://{NAME}:{PORT}/dir"
+
+    @property
+    def roots(self) -> Path:
+        """The issuing roots, as PEM."""
+        return self.folder.parent / "roots.pem"
+
+    @property
+    def certificate(self) -> Path:
+        """What its API identifies itself with: whoever shall trust it has this."""
+        return self.folder / "api.pem"
+
+    def create(self) -> None:
+        """Make its folder and the certificate of its API."""
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        self.roots.touch()
+        command(
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+            *("-keyout", str(self.folder / "api.key"), "-out", str(self.certificate), "-days", "3650"),
+            *("-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME},IP:{self.address}"),
+        )
+
+    def start(self, validity: int = DAYS_90) -> None:
+        """Start the DNS and Pebble, unless they run; certificates live `validity` seconds."""
+        self.start_dns()
+        if self._runs("pebble"):
+            return
+        config = {
+            "pebble": {
+                "listenAddress": f"{self.address}:{PORT}",
+                "managementListenAddress": f"{self.address}:15000",
+                "certificate": str(self.certificate),
+                "privateKey": str(self.folder / "api.key"),
+                "httpPort": 80,
+                "tlsPort": 443,
+                "ocspResponderURL": "",
+                "externalAccountBindingRequired": False,
+                "certificateValidityPeriod": validity,
+            }
+        }
+        path = self.folder / "pebble.json"
+        path.write_text(json.dumps(config), encoding="utf-8")
+        settings = ("PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=0", "PEBBLE_WFE_NONCEREJECT=5")
+        dns = f"{self.address}:53"
+        self._spawn("pebble", ["env", *settings, "pebble", "-config", str(path), "-dnsserver", dns])
+        self._learn_root()
+
+    def stop(self) -> None:
+        """End Pebble; the DNS goes on."""
+        self._end("pebble")
+
+    def restart(self, validity: int = DAYS_90) -> None:
+        """A new Pebble: another root, and no memory of accounts."""
+        self.stop()
+        self.start(validity)
+
+    def remove(self) -> None:
+        """End all of it."""
+        for name in ("pebble", "dns", "refusing"):
+            self._end(name)
+
+    def set_name(self, name: str, *addresses: str) -> None:
+        """What the DNS answers for a name: these IPv4 addresses, or none."""
+        self._dns("clear-a", {"host": f"{name}."})
+        if addresses:
+            self._dns("add-a", {"host": f"{name}.", "addresses": list(addresses)})
+
+    def forget(self, name: str) -> None:
+        """Let the DNS know no address of a name."""
+        self.set_name(name)
+
+    def start_refusing(self) -> None:
+        """Start a CA that is at its limit, unless it runs: it takes no order."""
+        if self._runs("refusing"):
+            return
+        attempt("ip", "address", "add", f"{self.refusing}/32", "dev", self.network.bridge)
+        script = Path(__file__).with_name("refusing.py")
+        files = (str(self.certificate), str(self.folder / "api.key"))
+        self._spawn("refusing", [sys.executable, str(script), self.refusing, str(PORT), *files])
+        self._await(f"https://{self.refusing}:{PORT}/dir", "refusing")
+
+    def stop_refusing(self) -> None:
+        """End it."""
+        self._end("refusing")
+
+    def start_dns(self) -> None:
+        """Start the DNS, if it does not run."""
+        if self._runs("dns"):
+            return
+        nothing = ("-defaultIPv4", "-defaultIPv6", "-http01", "-https01", "-tlsalpn01")
+        listen = ["-dns01", f"{self.address}:53", "-management", f"{self.address}:8055"]
+        without = [part for flag in nothing for part in (flag, "")]
+        self._spawn("dns", ["pebble-challtestsrv", *without, *listen])
+        self._await(f"http://{self.address}:8055/", "dns")
+
+    def _learn_root(self) -> None:
+        root = self._await(f"https://{self.address}:15000/roots/0", "pebble")
+        if root not in self.roots.read_text(encoding="ascii"):
+            with self.roots.open("a", encoding="ascii") as file:
+                file.write(root)
+
+    def _await(self, url: str, name: str) -> str:
+        deadline = time.monotonic() + 15
+        while True:
+            done = attempt("curl", "-sSk", "--max-time", "2", url)
+            if done.returncode == 0:
+                return done.stdout
+            if time.monotonic() > deadline or not self._runs(name):
+                log = (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+                raise LabError(f"{name} of the CA did not start: {last_line(log) or done.stderr.strip()}")
+            time.sleep(0.05)
+
+    def _dns(self, what: str, body: dict[str, object]) -> None:
+        url = f"http://{self.address}:8055/{what}"
+        command("curl", "-fsS", "--max-time", "5", "-d", json.dumps(body), url)
+
+    def _spawn(self, name: str, arguments: Sequence[str]) -> None:
+        record = self.folder / name
+        record.unlink(missing_ok=True)
+        with (self.folder / f"{name}.log").open("wb") as log:
+            subprocess.run(
+                ["setsid", "--fork", "sh", "-c", BOOT, "sh", str(record), "--", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                check=True,
+            )
+        deadline = time.monotonic() + 10
+        while recorded(record) is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def _runs(self, name: str) -> bool:
+        process = recorded(self.folder / name)
+        return process is not None and process.alive()
+
+    def _end(self, name: str) -> None:
+        process = recorded(self.folder / name)
+        if process is not None and process.send(signal.SIGKILL):
+            process.wait(5)
+        (self.folder / name).unlink(missing_ok=True)

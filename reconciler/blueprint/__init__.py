@@ -1,0 +1,52 @@
+"""What a coordinating node is: an environment in, resources out. Pure.
+
+Reads like the published procedure, row by row; the numbers are those of docs/procedure.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from reconciler.blueprint import certificate, node, services
+from reconciler.declared import Environment, Host
+from reconciler.model import Ref, Resource
+
+Row = Callable[[Environment, Host], Iterable[Resource]]
+
+
+def resources(environment: Environment) -> list[Resource]:
+    """Every resource of the environment: the blueprint's, then the YAML's own.
+
+    One that the YAML declares itself stands in place of the blueprint's with the same ref.
+    """
+    found: dict[Ref, Resource] = {}
+    if environment.blueprint:
+        for host in environment.hosts:
+            for row in rows(environment):
+                for resource in row(environment, host):
+                    found[resource.ref] = replace(resource, place=resource.place or host.place)
+        for host in environment.retired:
+            found |= {r.ref: r for r in node.retired(environment, host)}
+    return list((found | {r.ref: r for r in environment.resources}).values())
+
+
+def rows(environment: Environment) -> list[Row]:
+    """The rows of the procedure that this environment has."""
+    found: list[Row] = [node.packages, node.node_properties, node.sync_account, node.mesh]
+    found += [node.challenge_directory, node.hooks, node.notice]
+    if environment.services.apache:
+        found += [node.port_80, services.apache]
+    if environment.services.postgresql:
+        found.append(services.postgresql)
+    if environment.services.tomcat:
+        found.append(services.tomcat)
+    if environment.certificate.manage:
+        found += [certificate.issued, certificate.renewed, certificate.distributed, certificate.served]
+        if environment.services.apache:
+            found += [node.challenge_answer, services.port_443]
+        if environment.services.postgresql:
+            found.append(services.postgresql_certificate)
+        if environment.services.portal:
+            found.append(services.portal)
+    return found

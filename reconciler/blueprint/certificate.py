@@ -1,0 +1,246 @@
+"""The certificate: issued, renewed, distributed, switched and proven; rows S9, S13 to S16."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reconciler import scripts, texts
+from reconciler.blueprint.node import PROBE, parents
+from reconciler.declared import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Environment, Host
+from reconciler.kinds import Cron, Directory, File, Package, Service, Symlink
+from reconciler.kinds.answer import Answer
+from reconciler.kinds.lineage import Lineage
+from reconciler.kinds.pair import GROUP, Trust
+from reconciler.kinds.release import INCOMING, STORE, TOOL, Arrival, Current, Delivery, Release
+from reconciler.kinds.serving import Endpoint, Serving
+from reconciler.model import Ref, Resource
+
+
+def trust(env: Environment) -> Trust:
+    """What every certificate of the environment has to stand up to."""
+    return Trust(env.names, env.certificate.trusted)
+
+
+def lineage(env: Environment) -> Ref:
+    """The certificate as it was issued, on the primary."""
+    return Ref(env.primary.name, Lineage.kind, env.router)
+
+
+def _script(env: Environment) -> str:
+    return f"{env.paths.letsencrypt}/renewal/certificate.sh"
+
+
+def _hook(env: Environment, name: str) -> str:
+    return f"{env.paths.letsencrypt}/renewal/manual-{name}-hook.sh"
+
+
+def _head(env: Environment) -> str:
+    return texts.HEAD.replace("$environment", env.name)
+
+
+def _renewal_script(env: Environment) -> str:
+    certificate = env.certificate
+    staged = LETS_ENCRYPT_STAGING if certificate.server == LETS_ENCRYPT else "none"
+    rehearsal = certificate.rehearsal or staged
+    values: dict[str, str | int] = {
+        "router": env.router,
+        "names": " ".join(env.names),
+        "hosts": " ".join(host.name for host in env.hosts),
+        "folder": env.paths.letsencrypt,
+        "server": certificate.server,
+        "rehearsal": "" if rehearsal == "none" else rehearsal,
+        "email": certificate.email or "",
+        "key_size": certificate.key_size,
+        "auth_hook": _hook(env, "auth"),
+        "cleanup_hook": _hook(env, "cleanup"),
+        "resolver": certificate.resolver or "",
+        "ca_bundle": certificate.ca_bundle or "",
+        "orders_a_week": certificate.orders_a_week,
+        "failures_an_hour": certificate.failures_an_hour,
+    }
+    return scripts.script(_head(env), values, scripts.RENEWAL)
+
+
+def issued(env: Environment, host: Host) -> Iterable[Resource]:
+    """S9: ordered on the primary once every host answers for every name; judged by its files."""
+    script = _script(env)
+    yield File(
+        host=host.name,
+        path=script,
+        content=_renewal_script(env) if host.primary else None,
+        mode="0755",
+        check="sh -n {}",
+        absent=not host.primary,
+    )
+    if host.primary:
+        yield Package(host=host.name, package="bind9-dnsutils")
+    needs = [Ref(host.name, File.kind, script), Ref(host.name, Package.kind, "certbot")]
+    if host.primary:
+        needs.append(Ref(host.name, Package.kind, "bind9-dnsutils"))
+        needs += [Ref(host.name, File.kind, _hook(env, name)) for name in ("auth", "cleanup")]
+        needs += _ready(env)
+    else:
+        # Whatever this host served out of certbot's folder, it must serve from ours first.
+        needs = [Ref(host.name, Serving.kind, env.router)]
+    yield Lineage(
+        host=host.name,
+        router=env.router,
+        folder=env.paths.letsencrypt,
+        script=script,
+        server=env.certificate.server,
+        trust=trust(env),
+        renewal=(
+            ("server", env.certificate.server),
+            ("authenticator", "manual"),
+            ("key_type", "rsa"),
+            ("pref_challs", "http-01,"),
+            ("manual_auth_hook", _hook(env, "auth")),
+            ("manual_cleanup_hook", _hook(env, "cleanup")),
+        ),
+        spare=f"{STORE}/current",
+        contact=env.certificate.email,
+        overdue=env.certificate.overdue / 100,
+        needs=tuple(needs),
+        absent=not host.primary,
+    )
+
+
+def _ready(env: Environment) -> Iterable[Ref]:
+    """What every host must have before the CA may be asked: any of them may be asked by it."""
+    for host in env.hosts:
+        yield Ref(host.name, "directory", env.paths.challenge)
+        yield Ref(host.name, "acl", env.paths.challenge)
+        if env.services.apache:
+            yield Ref(host.name, Answer.kind, f"/.well-known/acme-challenge/{PROBE}")
+        for other in env.hosts:
+            if other.name != host.name:
+                yield Ref(other.name, "ssh_access", f"{env.sync.account}@{host.name}")
+
+
+def renewed(env: Environment, host: Host) -> Iterable[Resource]:
+    """S13: cron renews on the primary; certbot's own timer runs nowhere."""
+    yield Cron(
+        host=host.name,
+        job="reconcile-certificate",
+        schedule=env.certificate.schedule,
+        command=f"sh {_script(env)} renew {env.certificate.jitter}",
+        absent=not host.primary,
+    )
+    timer = "certbot.timer"
+    yield Service(host=host.name, unit=timer, absent=True)
+    yield Symlink(
+        host=host.name,
+        path=f"/etc/systemd/system/{timer}",
+        target="/dev/null",
+        needs=(Ref(host.name, Service.kind, timer),),
+    )
+
+
+def distributed(env: Environment, host: Host) -> Iterable[Resource]:
+    """S14: from the primary to every host, into a new folder, checked there before it counts."""
+    incoming = f"{env.sync.folder}/{INCOMING}"
+    yield Package(host=host.name, package=GROUP)
+    yield Directory(host=host.name, path=TOOL.rsplit("/", 1)[0])
+    yield File(
+        host=host.name,
+        path=TOOL,
+        content=scripts.script(_head(env), {"store": STORE, "group": GROUP}, scripts.RELEASE),
+        mode="0755",
+        check="sh -n {}",
+    )
+    if host.primary:
+        for peer in env.replicas:
+            yield Delivery(
+                host=host.name,
+                peer=peer.name,
+                lineage=lineage(env),
+                arrival=Ref(peer.name, Arrival.kind, incoming),
+                account=env.sync.account,
+                identity=env.sync.identity,
+                port=env.ssh.port,
+                needs=(
+                    Ref(host.name, Release.kind, env.router),
+                    Ref(host.name, "ssh_access", f"{env.sync.account}@{peer.name}"),
+                ),
+            )
+    else:
+        yield Arrival(host=host.name, folder=incoming, trust=trust(env))
+    yield Release(
+        host=host.name,
+        router=env.router,
+        lineage=lineage(env),
+        trust=trust(env),
+        users=_users(env),
+        source=f"{env.paths.letsencrypt}/live/{env.router}" if host.primary else incoming,
+        account=None if host.primary else env.sync.account,
+        needs=(
+            Ref(host.name, Package.kind, GROUP),
+            Ref(host.name, File.kind, TOOL),
+            *(Ref(host.name, "account", user) for user in _users(env)),
+            *(() if host.primary else (Ref(env.primary.name, Delivery.kind, host.name),)),
+        ),
+    )
+    yield Current(host=host.name, needs=(Ref(host.name, Release.kind, env.router),))
+    if env.paths.certificate != Current.path:
+        for parent in parents(env.paths.certificate):
+            # Services that are not root have to get through.
+            yield Directory(host=host.name, path=parent, mode="0755")
+        yield Symlink(host=host.name, path=env.paths.certificate, target=Current.path)
+
+
+def _users(env: Environment) -> tuple[str, ...]:
+    used = {"postgres": env.services.postgresql, "tomcat": env.services.tomcat}
+    return tuple(user for user, version in used.items() if version)
+
+
+def served(env: Environment, host: Host) -> Iterable[Resource]:
+    """S15, S16: nobody switches before all have it; then host after host, the primary last;
+    a service that does not prove it stops everything and brings the old one back."""
+    yield Serving(
+        host=host.name,
+        router=env.router,
+        lineage=lineage(env),
+        trust=trust(env),
+        endpoints=tuple(endpoints(env, host)),
+        settle=env.certificate.settle,
+        deadline=env.certificate.deadline,
+        keep=env.certificate.keep,
+        needs=(*_before(env, host), *_own(env, host)),
+    )
+
+
+def _before(env: Environment, host: Host) -> Iterable[Ref]:
+    for each in env.hosts:
+        yield Ref(each.name, Release.kind, env.router)
+    size = env.certificate.max_unavailable
+    replicas = list(env.replicas)
+    count = len(replicas) if host.primary else replicas.index(host) // size * size
+    for each in replicas[:count]:
+        yield Ref(each.name, Serving.kind, env.router)
+
+
+def _own(env: Environment, host: Host) -> Iterable[Ref]:
+    yield Ref(host.name, Current.kind, Current.path)
+    services = env.services
+    units = (
+        ("apache2", services.apache),
+        (f"postgresql@{services.postgresql}-main", services.postgresql),
+        (f"tomcat{services.tomcat}", services.tomcat),
+    )
+    for unit, used in units:
+        if used:
+            yield Ref(host.name, Service.kind, unit)
+
+
+def endpoints(env: Environment, host: Host) -> Iterable[Endpoint]:
+    services = env.services
+    names = (env.router, host.name, None)
+    if services.apache:
+        yield Endpoint("apache", 443, "tls", "apache2ctl -t", "systemctl reload apache2", names)
+    if services.postgresql:
+        reload = f"systemctl reload postgresql@{services.postgresql}-main"
+        yield Endpoint("postgresql", 5432, "postgresql", None, reload, (None,))
+    if services.tomcat and services.tomcat_tls:
+        tls = services.tomcat_tls
+        reload = tls.reload or f"systemctl restart tomcat{services.tomcat}"
+        yield Endpoint("tomcat", tls.port, "tls", None, reload, names)

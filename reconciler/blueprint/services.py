@@ -1,0 +1,133 @@
+"""The services that use the certificate: rows S10, S11, S12 and S15's part of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reconciler import scripts, texts
+from reconciler.declared import Environment, Host
+from reconciler.kinds import Account, ApacheModule, ApacheSite, File, Package, Property, Service, Symlink
+from reconciler.kinds.pair import GROUP
+from reconciler.kinds.release import Current
+from reconciler.model import Ref, Resource
+
+
+def current(env: Environment, host: Host) -> Ref:
+    """What must be there before a service can be told to use the certificate."""
+    kind = Current.kind if env.paths.certificate == Current.path else Symlink.kind
+    return Ref(host.name, kind, env.paths.certificate)
+
+
+def apache(env: Environment, host: Host) -> Iterable[Resource]:
+    """S15, Apache: reloaded when it has not loaded what is on disk, after its test."""
+    yield Service(
+        host=host.name,
+        unit="apache2",
+        enabled=True,
+        ports=(80, 443) if env.certificate.manage else (80,),
+        check="apache2ctl -t",
+        loads=("/etc/apache2",),
+        needs=(Ref(host.name, "package", "apache2"),),
+    )
+
+
+def port_443(env: Environment, host: Host) -> Iterable[Resource]:
+    """S10: port 443 with the whole chain, the key and the clients' CAs; no pinned intermediate."""
+    path = "/etc/apache2/sites-available/cn-ssl.conf"
+    ca = env.services.client_ca
+    content = texts.HEAD.replace("$environment", env.name) + scripts.APACHE_443.format(
+        router=env.router,
+        host=host.name,
+        certificate=env.paths.certificate,
+        client_ca=f"    SSLCACertificateFile {ca}\n" if ca else "",
+    )
+    yield ApacheModule(host=host.name, module="ssl")
+    yield File(host=host.name, path=path, content=content, mode="0644", needs=(current(env, host),))
+    yield ApacheSite(host=host.name, site="cn-ssl")
+
+
+def _member(account: str, host: Host) -> Account:
+    """The account of a service that reads the key: in the group, and else as its package made it."""
+    kept = "any"
+    return Account(host=host.name, account=account, groups=(GROUP,), password=kept, create=False)
+
+
+def postgresql(env: Environment, host: Host) -> Iterable[Resource]:
+    """S16, its first check: PostgreSQL runs and listens. It is neither installed nor migrated
+    from here: a version that is not there yet is a service that does not start."""
+    version = env.services.postgresql
+    unit = f"postgresql@{version}-main"
+    if not env.certificate.manage:
+        yield Service(host=host.name, unit=unit, ports=(5432,))
+        return
+    folder = f"/etc/postgresql/{version}/main"
+    yield _member("postgres", host)
+    yield Service(
+        host=host.name,
+        unit=unit,
+        ports=(5432,),
+        check=f"runuser -u postgres -- /usr/lib/postgresql/{version}/bin/postgres -C ssl"
+        f" -D {folder} >/dev/null",
+        loads=(folder,),
+        group=GROUP,
+        needs=(Ref(host.name, "account", "postgres"),),
+    )
+
+
+def postgresql_certificate(env: Environment, host: Host) -> Iterable[Resource]:
+    """S11: certificate and key by settings, or by links in the data directory; never the leaf
+    alone, for with that the chain does not verify."""
+    version = env.services.postgresql
+    files = {"crt": f"{env.paths.certificate}/fullchain.pem", "key": f"{env.paths.certificate}/privkey.pem"}
+    data = f"/var/lib/postgresql/{version}/main"
+    if env.services.postgresql_certificate == "links":
+        for suffix, target in files.items():
+            yield Symlink(
+                host=host.name, path=f"{data}/server.{suffix}", target=target, needs=(current(env, host),)
+            )
+        files = {suffix: f"server.{suffix}" for suffix in files}
+    yield File(
+        host=host.name,
+        path=f"/etc/postgresql/{version}/main/conf.d/zz-reconcile.conf",
+        content=texts.HEAD.replace("$environment", env.name)
+        + f"ssl = on\nssl_cert_file = '{files['crt']}'\nssl_key_file = '{files['key']}'\n",
+        mode="0644",
+        needs=(current(env, host),),
+    )
+
+
+def tomcat(env: Environment, host: Host) -> Iterable[Resource]:
+    """S12 and S16: Tomcat runs and listens; its process may read the key."""
+    services = env.services
+    unit = f"tomcat{services.tomcat}"
+    if not env.certificate.manage:
+        yield Service(host=host.name, unit=unit, ports=(8080,))
+        return
+    yield Package(host=host.name, package=GROUP)
+    yield _member("tomcat", host)
+    ports = (8080, services.tomcat_tls.port) if services.tomcat_tls else (8080,)
+    yield Service(
+        host=host.name,
+        unit=unit,
+        ports=ports,
+        group=GROUP,
+        on_change="restart",
+        needs=(Ref(host.name, "account", "tomcat"), current(env, host)),
+    )
+
+
+def portal(env: Environment, host: Host) -> Iterable[Resource]:
+    """S12: both portal.properties of the portal; what CILogon has pinned is not touched."""
+    webapps = f"/var/lib/tomcat{env.services.tomcat}/webapps"
+    keys = {"publiccert": "cert", "privatekey": "privkey"}
+    for path in (
+        f"{webapps}/portal/WEB-INF/portal.properties",
+        f"{webapps}/cn/WEB-INF/classes/org/dataone/configuration/portal.properties",
+    ):
+        for key, name in keys.items():
+            yield Property(
+                host=host.name,
+                path=path,
+                key=f"cn.server.{key}.filename",
+                value=f"{env.paths.certificate}/{name}.pem",
+            )

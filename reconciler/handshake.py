@@ -1,0 +1,194 @@
+"""Services as their clients see them: a real TLS handshake, and what was shown in it.
+
+The one door to pyOpenSSL, which, unlike Python's own `ssl` up to 3.12, tells the chain as it
+was sent. Whether that is to be trusted is not judged here (see certificates.py), but a
+handshake is only over when the server has proved that it has the certificate's key
+(RFC 8446, section 4.4.3; RFC 5246, section 7.4.3).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import socket
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from OpenSSL import SSL, crypto
+
+T = TypeVar("T")
+
+SSL_REQUEST = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
+"""How a client of PostgreSQL asks for TLS; the answer is one byte, `S` or `N`, or `E` for an
+error (https://www.postgresql.org/docs/15/protocol-message-formats.html)."""
+
+AGENT = "Mozilla/5.0 (reconcile)"
+
+STATUS_LINE = re.compile(rb"HTTP/\d\.\d (\d{3})\b")
+ALERT = re.compile(r"(?:sslv3|tlsv1\d?|tls(?= alert))(?: alert)? (.+)")
+LONGEST = 4096
+"""Bytes of an answer in which its first line has to end."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a service is asked: at `address` (an IP address or a name) and `port`, on behalf
+    of the host `host`. `name`, a DNS name in ASCII, is sent as SNI; None sends none."""
+
+    host: str
+    address: str
+    port: int
+    protocol: Literal["tls", "postgresql"]
+    name: str | None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a service showed: its chain (DER, leaf first, exactly as sent), the version of TLS
+    (`TLSv1.3`), and the HTTP status of its answer to the ping; None where none was asked for,
+    or where none came."""
+
+    chain: tuple[bytes, ...]
+    version: str
+    ping: int | None
+
+
+class NoHandshake(Exception):
+    """No handshake was completed: `reason` is one line; `listens` is whether something at
+    least accepted the connection."""
+
+    def __init__(self, reason: str, listens: bool) -> None:
+        self.reason, self.listens = reason, listens
+        super().__init__(reason)
+
+
+def shake_all(
+    endpoints: Iterable[Endpoint], seconds: float, parallel: int, ping: str | None = None
+) -> dict[Endpoint, Shown | NoHandshake]:
+    """`shake` for all of them, `parallel` at a time."""
+
+    def one(endpoint: Endpoint) -> Shown | NoHandshake:
+        try:
+            return shake(endpoint, seconds, ping)
+        except NoHandshake as why_not:
+            return why_not
+
+    each = tuple(endpoints)
+    with ThreadPoolExecutor(parallel) as threads:
+        return dict(zip(each, threads.map(one, each), strict=True))
+
+
+def shake(endpoint: Endpoint, seconds: float, ping: str | None = None) -> Shown:
+    """What the service shows to a client, within `seconds` for everything (a name with several
+    addresses: for each connection that is tried). `ping` is a path to `GET` where the protocol
+    is `tls`. Raises `NoHandshake`."""
+    deadline = time.monotonic() + seconds
+    try:
+        connected = socket.create_connection((endpoint.address, endpoint.port), seconds)
+    except (OSError, UnicodeError) as error:
+        raise NoHandshake(_not_reached(error, seconds), listens=False) from None
+    with connected:
+        try:
+            return _over(connected, endpoint, deadline, ping)
+        except TimeoutError:
+            reason = f"it listens, but the handshake was not over within {seconds:g} s"
+        except (SSL.SysCallError, SSL.ZeroReturnError, OSError):
+            reason = "it closed the connection during the handshake"
+        except SSL.Error as error:
+            reason = _refused(error)
+        raise NoHandshake(reason, listens=True)
+
+
+def _over(connected: socket.socket, endpoint: Endpoint, deadline: float, ping: str | None) -> Shown:
+    connected.settimeout(max(deadline - time.monotonic(), 0.001))
+    if endpoint.protocol == "postgresql":
+        _ask_for_tls(connected)
+    connected.setblocking(False)
+    settings = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    settings.set_verify(SSL.VERIFY_NONE)
+    line = SSL.Connection(settings, connected)
+    if endpoint.name is not None:
+        line.set_tlsext_host_name(endpoint.name.encode("ascii"))
+    line.set_connect_state()
+    _until(line, line.do_handshake, deadline)
+    sent = line.get_peer_cert_chain() or []
+    chain = tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, each) for each in sent)
+    status = None
+    if ping is not None and endpoint.protocol == "tls":
+        with suppress(SSL.Error, OSError):
+            status = _status(line, endpoint.name or endpoint.host, ping, deadline)
+    with suppress(SSL.Error, OSError):
+        line.shutdown()
+    return Shown(chain, line.get_protocol_version_name(), status)
+
+
+def _ask_for_tls(connected: socket.socket) -> None:
+    connected.sendall(SSL_REQUEST)
+    match connected.recv(1):
+        case b"S":
+            return
+        case b"N":
+            reason = "it offers no TLS"
+        case b"E":
+            reason = "it answered the request for TLS with an error"
+        case b"":
+            reason = "it closed the connection when asked for TLS"
+        case other:
+            reason = f"it answered the request for TLS with {other!r}; is that PostgreSQL?"
+    raise NoHandshake(reason, listens=True)
+
+
+def _until(line: SSL.Connection, act: Callable[[], T], deadline: float) -> T:
+    """What `act` returns, as soon as it need not wait; raises `TimeoutError`."""
+    while True:
+        try:
+            return act()
+        except SSL.WantReadError:
+            event = select.POLLIN
+        except SSL.WantWriteError:
+            event = select.POLLOUT
+        ready = select.poll()
+        ready.register(line.fileno(), event)
+        if not ready.poll(max(deadline - time.monotonic(), 0) * 1000):
+            raise TimeoutError
+
+
+def _status(line: SSL.Connection, host: str, path: str, deadline: float) -> int | None:
+    head = (f"GET {path} HTTP/1.1", f"Host: {host}", f"User-Agent: {AGENT}", "Connection: close", "", "")
+    request = "\r\n".join(head).encode()
+    _until(line, lambda: line.send(request), deadline)
+    answer = b""
+    while b"\r\n" not in answer and len(answer) < LONGEST:
+        answer += _until(line, lambda: line.recv(LONGEST), deadline)
+    found = STATUS_LINE.match(answer)
+    return int(found[1]) if found else None
+
+
+def _not_reached(error: OSError | UnicodeError, seconds: float) -> str:
+    match error:
+        case ConnectionRefusedError():
+            return "connection refused"
+        case TimeoutError():
+            return f"no answer within {seconds:g} s"
+        case socket.gaierror() | UnicodeError():
+            return "its name does not resolve"
+        case _:
+            return f"it cannot be reached ({os.strerror(error.errno or 0)})"
+
+
+def _refused(error: SSL.Error) -> str:
+    """OpenSSL's words for what went wrong, without what leads up to them (ssl/ssl_err.c; what
+    begins with a version of the protocol is an alert of the server's)."""
+    said = error.args[0][-1][2] if error.args and error.args[0] else ""
+    if alert := ALERT.match(said):
+        return f"it refused the handshake: {alert[1]}"
+    if said == "bad signature":
+        return "the handshake failed: wrong signature (its key does not belong to its certificate)"
+    if said in ("wrong version number", "record layer failure"):
+        return "the handshake failed: it does not speak TLS"
+    return f"the handshake failed: {said or 'no reason given'}"

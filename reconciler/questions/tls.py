@@ -1,0 +1,116 @@
+"""Questions about certificates on disk and on the wire. No private key is ever printed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.model import CannotSee, quote
+from reconciler.questions.files import NO_ANSWER
+
+PEM_LIMIT = 64 * 1024
+SECONDS = 10
+"""How long a handshake with the host itself may take."""
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """The certificates in a file, as PEM text; links are followed. None where there is none.
+
+    Only what stands between the marks of a certificate is printed, so a private key that
+    somebody put into the file stays on the host.
+    """
+
+    path: str
+
+    @classmethod
+    def script(cls, questions: list[Certificates]) -> str:
+        marks = "/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/p"
+        lines = [
+            f"if [ ! -e {path} ]; then [ -x {folder} ] || [ ! -e {folder} ] && echo none || echo hidden; "
+            f"elif [ -r {path} ]; then head -c {PEM_LIMIT} {path} | sed -n '{marks}'; else echo hidden; fi; "
+            "printf '\\0'"
+            for path, folder in ((quote(q.path), quote(q.path.rsplit("/", 1)[0] or "/")) for q in questions)
+        ]
+        return "\n".join(lines)
+
+    @classmethod
+    def cut(cls, output: bytes, questions: list[Certificates]) -> list[str | None | CannotSee]:
+        records = output.decode("ascii", "replace").split("\0")
+        if len(records) != len(questions) + 1:
+            return [NO_ANSWER for _ in questions]
+        answers: list[str | None | CannotSee] = []
+        for record in records[:-1]:
+            text = record.strip()
+            if text == "hidden":
+                answers.append(CannotSee("the account may not read the certificate"))
+            else:
+                answers.append(None if text == "none" else text)
+        return answers
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a service presented in a handshake that was completed: PEM, leaf first. Where
+    none was completed, `certificates` is empty and `reason` says why."""
+
+    certificates: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Handshake:
+    """A TLS handshake of the host with itself, for one name (None: without SNI).
+
+    A service whose key does not belong to its certificate presents the certificate all the
+    same; only a handshake that was completed proves the pair. `protocol` is `tls` or
+    `postgresql`. All handshakes run side by side.
+    """
+
+    port: int
+    protocol: str
+    name: str | None
+
+    @classmethod
+    def script(cls, questions: list[Handshake]) -> str:
+        lines = []
+        for number, q in enumerate(questions):
+            sni = f"-servername {quote(q.name)}" if q.name else "-noservername"
+            start = " -starttls postgres" if q.protocol == "postgresql" else ""
+            client = f"timeout {SECONDS} openssl s_client -connect 127.0.0.1:{q.port}{start} {sni} -showcerts"
+            lines.append(
+                "{ "
+                f"o=$({client} 2>&1 </dev/null); s=$?\n"
+                'if [ $s = 0 ]; then o=$(printf %s "$o" | '
+                "sed -n '/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/p'); "
+                'else o=$(printf %s "$o" | grep -i -m1 -e error -e errno -e refused); fi\n'
+                f'printf \'{number} %d %.40000s\\0\' "$s" "$o"; }} &'
+            )
+        return "\n".join([*lines, "wait"])
+
+    @classmethod
+    def cut(cls, output: bytes, questions: list[Handshake]) -> list[Served | CannotSee]:
+        found: dict[int, Served] = {}
+        for record in output.decode("utf-8", "backslashreplace").split("\0")[:-1]:
+            number, status, text = (record.split(" ", 2) + ["", ""])[:3]
+            if number.isdigit() and status.isdigit():
+                found[int(number)] = Served(text) if status == "0" else Served("", _reason(status, text))
+        return [found.get(number, NO_ANSWER) for number in range(len(questions))]
+
+
+def _reason(status: str, said: str) -> str:
+    """OpenSSL's words in ours (ssl/ssl_err.c has the texts it may print)."""
+    if status == "124":
+        return f"no answer within {SECONDS} s"
+    if status == "127":
+        return "openssl is not there"
+    words = {
+        "refused": "nothing listens",
+        "errno=111": "nothing listens",
+        "signature": "the handshake fails: its key does not belong to its certificate",
+        "unexpected eof": "it closes the connection during the handshake",
+        "reset by peer": "it closes the connection during the handshake",
+    }
+    for word, meaning in words.items():
+        if word in said.lower():
+            return meaning
+    return f"the handshake fails: {said.strip().rpartition(':')[2][:80] or 'no reason given'}"

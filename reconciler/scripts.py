@@ -1,0 +1,286 @@
+"""The longer shell scripts that the blueprint writes on hosts. Text only.
+
+Each is a body without a single value in it; `script` puts the values in front, quoted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.model import quote
+
+
+def script(head: str, values: Mapping[str, str | int], body: str) -> str:
+    """A whole script: what it is, its values as variables, what it does."""
+    lines = "".join(f"{name}={quote(value)}\n" for name, value in values.items())
+    return f"#!/bin/sh\n{head}{lines}{body}"
+
+
+RENEWAL = r"""
+# certificate.sh preflight           proves that the CA would find a challenge everywhere
+# certificate.sh order               preflight, rehearsal where there is one, then an order
+# certificate.sh renew [SECONDS]     the same, if it is due; waits up to SECONDS first (cron)
+# certificate.sh limits              75 and a line, where the CA would refuse another order
+# certificate.sh begun               what certbot calls just before it orders
+set -u
+umask 022
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH LC_ALL=C
+[ -z "$ca_bundle" ] || export REQUESTS_CA_BUNDLE="$ca_bundle" CURL_CA_BUNDLE="$ca_bundle"
+state=/var/lib/reconciler
+ledger=$state/orders
+cert=$folder/live/$router/cert.pem
+
+say() { printf '%s\n' "$*" >&2; }
+note() { mkdir -p "$state" && printf '%s %s\n' "$(date +%s)" "$1" >>"$ledger"; }
+serial() { openssl x509 -noout -serial -in "$cert" 2>/dev/null; }
+
+# An order that began and never ended counts for both: as issued and as failed.
+limits() {
+  [ -s "$ledger" ] || return 0
+  awk -v now="$(date +%s)" -v orders="$orders_a_week" -v failures="$failures_an_hour" '
+    function unfinished() { if (open) { issued[++i] = open; failed[++f] = open }; open = 0 }
+    function refuse(what, at) { print what "; the next is possible from @" at; bad = 1; exit 75 }
+    $2 == "begun" { unfinished(); open = $1 }
+    $2 == "issued" { issued[++i] = $1; open = 0 }
+    $2 == "failed" { failed[++f] = $1; open = 0 }
+    END {
+      if (bad) exit 75
+      unfinished()
+      for (n = 1; n <= i; n++) if (issued[n] > now - 604800) { if (!a++) first = issued[n] }
+      if (a >= orders) refuse(a " certificates for these names in 7 days, and the limit is " orders, first + 604800)
+      for (n = 1; n <= f; n++) if (failed[n] > now - 3600) { if (!b++) last = failed[n] }
+      if (b >= failures) refuse(b " failed orders within an hour, and the limit is " failures, last + 3600)
+    }' "$ledger" >"$state/.limit" 2>/dev/null && { rm -f "$state/.limit"; return 0; }
+  at=$(sed -n 's/.*@//p' "$state/.limit")
+  say "$(sed 's/@.*//' "$state/.limit")$(date -u -d "@$at" +%Y-%m-%dT%H:%M:%SZ)"
+  rm -f "$state/.limit"
+  return 75
+}
+
+addresses() {  # of a name, from the DNS itself: /etc/hosts is not what the CA asks
+  for type in A AAAA; do
+    dig +short +time=3 +tries=2 ${resolver:+"@$resolver"} "$type" "$1" 2>/dev/null
+  done | grep -E '^[0-9a-fA-F.:]+$'
+}
+
+fetch() {  # NAME ADDRESS WHOSE: as the CA does it, with the redirects that it follows
+  at=$2; case $at in *:*) at="[$at]" ;; esac
+  head=$work/head-$3-$1-$2
+  got=$(curl -sS -k -L --max-redirs 10 --proto-redir =http,https --max-time 20 -D "$head" \
+    --resolve "$1:80:$at" "http://$1/.well-known/acme-challenge/$token" 2>&1)
+  status=$?
+  code=$(sed -n 's/^HTTP\/[0-9.]* \([0-9]*\).*/\1/p' "$head" 2>/dev/null | tail -n 1)
+  if [ $status != 0 ]; then why=${got#curl: ([0-9]*) }
+  elif grep -qE '^HTTP/[0-9.]+ (300|303|304|305|306)' "$head"; then why='it redirects in a way that the CA does not follow'
+  elif [ "$got" = "$value" ]; then return 0
+  elif [ "$code" = 200 ]; then why='another page is there: something swallows /.well-known/acme-challenge'
+  else why="it answers $code"
+  fi
+  printf '%s through %s (%s): %s\n' "$1" "$2" "$3" "$(printf %s "$why" | head -n 1)" >>"$work/wrong"
+}
+
+preflight() {
+  token=reconcile-canary-$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
+  value=$token.preflight
+  work=$(mktemp -d) || return 1
+  if ! CERTBOT_TOKEN=$token CERTBOT_VALIDATION=$value sh "$auth_hook"; then
+    echo 'the canary could not be put on every host' >>"$work/wrong"
+  else
+    for host in $hosts; do
+      found=$(addresses "$host")
+      [ -n "$found" ] || echo "$host: the DNS has no address for it" >>"$work/wrong"
+      for address in $found; do echo "$address $host"; done
+    done >"$work/ours"
+    for name in $names; do
+      found=$(addresses "$name")
+      [ -n "$found" ] || echo "$name: the DNS has no address for it" >>"$work/wrong"
+      for address in $(printf '%s\n' $found $(cut -d' ' -f1 "$work/ours") | sort -u); do
+        whose=$(sed -n "s/^$address //p" "$work/ours" | head -n 1)
+        fetch "$name" "$address" "${whose:-no host of ours}" &
+      done
+      wait
+    done
+  fi
+  CERTBOT_TOKEN=$token sh "$cleanup_hook" || :
+  status=0
+  if [ -s "$work/wrong" ]; then
+    status=1
+    say 'the CA would not find a challenge everywhere, so nothing was ordered:'
+    sort -u "$work/wrong" | sed 's/^/  /' >&2
+  fi
+  rm -rf "$work"
+  return $status
+}
+
+ari() {  # asks the CA when it wants this certificate renewed (RFC 9773); 0 where that time has come
+  aki=$(openssl x509 -noout -ext authorityKeyIdentifier -in "$cert" 2>/dev/null | sed -n 's/^ *\(keyid:\)\{0,1\}\([0-9A-F:]*\)$/\2/p' | tr -d :)
+  number=$(serial | sed 's/.*=//')
+  case $number in [89A-F]*) number=00$number ;; esac
+  url=$(curl -fsS --max-time 20 "$server" 2>/dev/null | tr ',{}' '\n' | sed -n 's/.*"renewalInfo" *: *"\([^"]*\)".*/\1/p')
+  [ -n "$aki" ] && [ -n "$url" ] || { rm -f "$state/ari"; return 1; }
+  id=$(for hex in "$aki" "$number"; do printf %s "$hex" | basenc -d --base16 | basenc --base64url | tr -d '=\n'; echo; done | paste -sd.)
+  answer=$(curl -fsS --max-time 20 "$url/$id" 2>/dev/null | tr -d '\n') || return 1
+  [ -n "$answer" ] || return 1
+  mkdir -p "$state" && printf '%s\n%s\n' "$id" "$answer" >"$state/ari.new" && mv "$state/ari.new" "$state/ari"
+  start=$(printf %s "$answer" | sed -n 's/.*"start" *: *"\([^"]*\)".*/\1/p')
+  [ -n "$start" ] && [ "$(date -d "$start" +%s)" -le "$(date +%s)" ]
+}
+
+ended() {  # STATUS BEFORE LOG: what was really issued decides, not what certbot says
+  after=$(serial)
+  if [ -n "$after" ] && [ "$after" != "$2" ]; then note issued; return 0; fi
+  [ "$(tail -n 1 "$ledger" 2>/dev/null | cut -d' ' -f2)" != begun ] || note failed
+  tail -n 12 "$3" >&2
+  if grep -q accountDoesNotExist /var/log/letsencrypt/letsencrypt.log 2>/dev/null; then
+    say "the CA does not know the account any more: move $folder/accounts away, then try again"
+  fi
+  [ "$1" != 0 ] || say 'certbot says that it succeeded, but no other certificate is there'
+  return 1
+}
+
+run() {  # certbot ARGUMENTS
+  log=$(mktemp)
+  before=$(serial)
+  certbot "$@" --config-dir "$folder" >"$log" 2>&1
+  status=$?
+}
+
+order() {
+  limits && preflight || return $?
+  set -- certonly -n --agree-tos --key-type rsa --rsa-key-size "$key_size" --manual \
+    --preferred-challenges http --manual-auth-hook "$auth_hook" --manual-cleanup-hook "$cleanup_hook" \
+    --cert-name "$router"
+  for name in $names; do set -- "$@" -d "$name"; done
+  if [ -n "$email" ]; then set -- "$@" -m "$email"; else set -- "$@" --register-unsafely-without-email; fi
+  if [ -n "$rehearsal" ]; then
+    run "$@" --dry-run --server "$rehearsal"
+    if [ $status != 0 ]; then
+      tail -n 12 "$log" >&2
+      say "the rehearsal at $rehearsal failed, so nothing was ordered"
+      rm -f "$log"
+      return 1
+    fi
+    rm -f "$log"
+  fi
+  run "$@" --force-renewal --server "$server" --pre-hook "sh $0 begun"
+  ended "$status" "$before" "$log"
+  status=$?
+  rm -f "$log"
+  return $status
+}
+
+renew() {
+  [ "${1:-0}" = 0 ] || sleep "$(($(od -An -N2 -tu2 /dev/urandom) % $1))"
+  [ -e "$cert" ] || { say "there is no certificate to renew: reconcile apply orders it"; return 1; }
+  force=
+  ari && force=--force-renewal
+  limits && preflight || return $?
+  run renew -n -q --cert-name "$router" --no-random-sleep-on-renew $force --pre-hook "sh $0 begun"
+  if [ "$status" = 0 ] && [ "$(serial)" = "$before" ] && [ "$(tail -n 1 "$ledger" 2>/dev/null | cut -d' ' -f2)" != begun ]; then
+    rm -f "$log"  # it was not due
+    return 0
+  fi
+  ended "$status" "$before" "$log"
+  status=$?
+  rm -f "$log"
+  return $status
+}
+
+case ${1:-} in
+preflight | order | limits) "$1" ;;
+renew) renew "${2:-0}" ;;
+begun) note begun ;;
+*) say "usage: $0 preflight | order | renew [SECONDS] | limits"; exit 64 ;;
+esac
+"""
+
+RELEASE = r"""
+# release stage ID SOURCE [ACCOUNT]  copies the pair in SOURCE (read as ACCOUNT) into a new folder
+# release use staged | proven        lets services read that one from now on
+# release proven KEEP                remembers the current one as proven; keeps so many folders
+# release prove SECONDS PORT tls | postgresql NAME...
+#                                    waits until this host completes handshakes with the current
+#                                    one under every name ('' for none); 1 and what it saw if not
+set -u
+umask 077
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH LC_ALL=C
+
+point() {  # LINK TARGET: in one rename, so that the link is never missing
+  ln -s -f -n -- "$2" "$store/$1.new" && mv -T "$store/$1.new" "$store/$1"
+}
+
+stage() {
+  new=$store/next
+  rm -rf "$new" && install -d -m 0755 "$store" "$store/releases" "$new" || return 1
+  for name in cert chain fullchain privkey; do
+    mode=0644
+    [ $name != privkey ] || mode=0640
+    # As the account that owns the folder: no link in there can lead root anywhere.
+    ${3:+runuser -u "$3" --} cat "$2/$name.pem" |
+      install -m $mode -o root -g "$group" /dev/stdin "$new/$name.pem" && test -s "$new/$name.pem" || return 1
+  done
+  release=releases/$(date -u +%Y%m%d-%H%M%S)-$1
+  sync "$new"/*.pem && mv -T "$new" "$store/$release" && point staged "$release" || return 1
+  # The primary brings the next one anew; a key that nobody needs is not left lying about.
+  [ -z "${3:-}" ] || runuser -u "$3" -- rm -rf -- "$2"
+}
+
+use() {
+  target=$(readlink "$store/$1") && [ -e "$store/$target/fullchain.pem" ] ||
+    { echo "there is no $1 release on this host" >&2; return 1; }
+  point current "$target"
+}
+
+proven() {
+  point proven "$(readlink "$store/current")" || return 1
+  for folder in $(ls -1 "$store/releases" | sort -r | tail -n "+$(($1 + 1))"); do
+    case "$(readlink "$store/staged") $(readlink "$store/current")" in
+    *"releases/$folder"*) ;;
+    *) rm -rf -- "$store/releases/$folder" ;;
+    esac
+  done
+}
+
+prove() {
+  seconds=$1 port=$2 start=
+  [ "$3" != postgresql ] || start='-starttls postgres'
+  shift 3
+  want=$(openssl x509 -outform DER -in "$store/current/fullchain.pem" | sha256sum) || return 1
+  end=$(($(date +%s) + seconds))
+  for name do
+    if [ -n "$name" ]; then sni="-servername $name"; else sni=-noservername; fi
+    while :; do
+      # What is presented counts only if the handshake was completed: that proves the key.
+      said=$(timeout 10 openssl s_client -connect "127.0.0.1:$port" $start $sni </dev/null 2>&1)
+      status=$?
+      seen=$(printf '%s\n' "$said" | openssl x509 -outform DER 2>/dev/null | sha256sum)
+      [ $status != 0 ] || [ "$seen" != "$want" ] || break
+      if [ "$(date +%s)" -ge $end ]; then
+        if [ $status = 0 ]; then why='it still serves another certificate'
+        else why="no handshake: $(printf '%s\n' "$said" | grep -i -m1 -e error -e errno -e refused)"; fi
+        printf 'port %s, %s: %s after %s s\n' "$port" "${name:-without a name}" "$why" "$seconds" >&2
+        return 1
+      fi
+      sleep 0.3
+    done
+  done
+}
+
+case ${1:-} in
+stage | use | proven | prove) "$@" ;;
+*) echo "usage: $0 stage | use | proven | prove" >&2; exit 64 ;;
+esac
+"""
+
+APACHE_443 = """\
+<VirtualHost *:443>
+    ServerName {router}
+    ServerAlias {host}
+    DocumentRoot /var/www/html
+    SSLEngine on
+    SSLCertificateFile {certificate}/fullchain.pem
+    SSLCertificateKeyFile {certificate}/privkey.pem
+{client_ca}</VirtualHost>
+"""

@@ -1,0 +1,210 @@
+"""What all commands share: codes, flags, opening an environment, looking, printing, files."""
+
+from __future__ import annotations
+
+import enum
+import json
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from reconciler import documents, report
+from reconciler.blueprint import resources as blueprint_resources
+from reconciler.declared import Environment
+from reconciler.environment import InvalidEnvironment, check_whole, find, load
+from reconciler.look import Fleet
+from reconciler.model import Plan, Resource
+
+
+class Code(enum.IntEnum):
+    """The exit codes of the contract."""
+
+    OK = 0
+    ERROR = 1
+    CHANGES = 2
+    INCOMPLETE = 3
+    FAILED = 4
+    NEITHER = 5
+    STALE = 6
+    LOCKED = 7
+    NOT_APPROVED = 8
+    USAGE = 64
+    INTERRUPTED = 130
+
+
+REPLACEABLE = "certificate"
+
+
+class Stop(Exception):
+    """Ends a command with a code and lines for stderr."""
+
+    def __init__(self, code: Code, *lines: str) -> None:
+        self.code, self.lines = code, lines
+        super().__init__(*lines)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The flags that most commands share."""
+
+    host: list[str] | None = None
+    only: list[str] | None = None
+    replace: list[str] | None = None
+    json: bool = False
+    parallel: int = 32
+    timeout: int | None = None
+    no_color: bool = False
+    verbose: bool = False
+
+    @property
+    def scope(self) -> dict[str, list[str]]:
+        """What a plan was narrowed to; goes with a saved plan."""
+        given = {"host": self.host, "only": self.only, "replace": self.replace}
+        return {name: sorted(values or ()) for name, values in given.items()}
+
+    @property
+    def paper(self) -> report.Paper:
+        plain = self.no_color or "NO_COLOR" in os.environ or not sys.stdout.isatty()
+        return report.Paper(not plain)
+
+    def say(self, line: str) -> None:
+        """Tells of progress, on stderr."""
+        sys.stderr.write(f"{report.printable(line)}\n")
+        sys.stderr.flush()
+
+
+def open_environment(env: str) -> Environment:
+    """The environment that ENV names; raises `Stop` with every problem."""
+    try:
+        return load(find(env))
+    except InvalidEnvironment as error:
+        raise Stop(Code.USAGE, *map(str, error.problems)) from None
+
+
+def chosen(environment: Environment, options: Options) -> list[Resource]:
+    """The resources of the environment that the flags leave; raises `Stop`."""
+    everything = blueprint_resources(environment)
+    try:
+        check_whole(environment, everything)
+    except InvalidEnvironment as error:
+        raise Stop(Code.USAGE, *map(str, error.problems)) from None
+    names = {host.name for host in (*environment.hosts, *environment.retired)}
+    for host in options.host or ():
+        if host not in names:
+            raise Stop(Code.USAGE, f"--host {host}: no such host; known: {', '.join(sorted(names))}")
+    chosen = [r for r in everything if not options.host or r.host in options.host]
+    if not options.only:
+        return chosen
+    found = [r for r in chosen if any(_matches(r, text) for text in options.only)]
+    if not found:
+        kinds = ", ".join(sorted({r.kind for r in everything}))
+        raise Stop(Code.USAGE, f"--only {' '.join(options.only)}: nothing is called so; kinds: {kinds}")
+    return found
+
+
+def _matches(resource: Resource, text: str) -> bool:
+    kind, _, name = text.partition(":")
+    return resource.kind == kind and name in ("", resource.name)
+
+
+def fleet_of(environment: Environment, resources: list[Resource], options: Options) -> Fleet:
+    """The hosts of these resources, not connected yet."""
+    from reconciler.hosts import Host  # noqa: PLC0415 - paramiko is slow to load
+    from reconciler.ssh import Doors  # noqa: PLC0415
+
+    ssh = environment.ssh
+    if options.timeout:
+        ssh = replace(ssh, timeout=options.timeout)
+    doors = Doors(ssh)
+    wanted = {resource.host for resource in resources}
+    hosts = [Host(host, doors) for host in (*environment.hosts, *environment.retired) if host.name in wanted]
+    return Fleet(
+        environment.name,
+        resources,
+        hosts,
+        parallel=options.parallel,
+        seconds=ssh.timeout,
+        listen=options.say,
+    )
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """To stdout."""
+    for line in lines:
+        print(line)
+
+
+def print_json(document: Any) -> None:
+    """To stdout."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def save(path: Path, document: Any) -> None:
+    """Saves a document; raises `Stop`."""
+    write(path, json.dumps(document, indent=2) + "\n")
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a file whole or not at all; raises `Stop`."""
+    try:
+        new = path.with_name(f".{path.name}.new")
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+    except OSError as error:
+        raise Stop(Code.ERROR, f"{path}: cannot be written ({error.strerror})") from None
+
+
+def read(path: Path) -> Any:
+    """The JSON in a file; raises `Stop`."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Stop(Code.USAGE, f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise Stop(Code.USAGE, f"{path}: is not JSON ({error})") from None
+
+
+def warn(fleet: Fleet, options: Options) -> None:
+    """Tells where a host was looked at without root."""
+    for host, warning in sorted(fleet.sight.warnings.items()):
+        options.say(f"{host}: looked without root ({warning})")
+
+
+def document_of(made: Plan, environment: Environment, options: Options) -> dict[str, Any]:
+    """A plan as a document."""
+    return documents.plan_document(
+        made,
+        file=environment.file,
+        file_digest=environment.digest,
+        made=datetime.now(UTC),
+        scope=options.scope,
+    )
+
+
+def plan_of(environment: Environment, resources: list[Resource], options: Options) -> Plan:
+    """Looks, and plans."""
+    with fleet_of(environment, resources, options) as fleet:
+        look(fleet, options)
+        return fleet.plan()
+
+
+def look(fleet: Fleet, options: Options) -> None:
+    """Looks at all hosts, and takes --replace into account."""
+    fleet.look()
+    warn(fleet, options)
+    for kind in options.replace or ():
+        if kind != REPLACEABLE:
+            raise Stop(Code.USAGE, f"--replace {kind}: only `--replace {REPLACEABLE}` makes sense")
+        fleet.replace(kind)
+
+
+def saved_plan(file: Path, document: Any) -> Plan:
+    """The plan in a document; raises `Stop`."""
+    try:
+        return documents.plan_from(document)
+    except documents.NotADocument as error:
+        raise Stop(Code.USAGE, f"{file}: {error}") from None
