@@ -143,8 +143,9 @@ class Authority:
     def _learn_root(self) -> None:
         root = self._await(f"https://{self.address}:15000/roots/0", "pebble")
         if root not in self.roots.read_text(encoding="ascii"):
-            with self.roots.open("a", encoding="ascii") as file:
-                file.write(root)
+            new = self.roots.with_name("roots.new")
+            new.write_text(self.roots.read_text(encoding="ascii") + root, encoding="ascii")
+            new.replace(self.roots)
 
     def _await(self, url: str, name: str) -> str:
         deadline = time.monotonic() + 15

@@ -38,6 +38,7 @@ say "Three real hosts are started: systemd, sshd, Apache, PostgreSQL, Tomcat."
 python3 -m lab down --name "$name" >/dev/null 2>&1
 up=$(python3 -m lab up -n 3 --name "$name") || fail "the hosts did not start"
 env=${up##*$'\n'}
+sed -i 's/^  jitter: 0$/  jitter: 0\n  deadline: 10/' "$env"  # the fault below shall not take a minute
 ops() { local host=$1; shift; show "on host $host: $*"; python3 -m lab exec --name "$name" "$host" sh -c "$*" || fail "$*"; }
 
 say "The environment file is checked, without any host."
@@ -46,11 +47,29 @@ expect 0 reconcile validate "$env"
 say "The plan: everything is to be created, and nothing is touched."
 expect 2 reconcile plan "$env" --detailed-exitcode
 
-say "The plan is carried out: rounds of what is ready, each looked at afterwards."
+say "One apply: accounts, keys, port 80, then the certificate, then all that needs it."
 LINES_SHOWN=2 expect 0 reconcile apply "$env" --yes
 
 say "A second plan has nothing to do."
 expect 0 reconcile plan "$env" --detailed-exitcode
+
+say "Every service of every host shows the certificate, as its clients see it."
+LINES_SHOWN=40 expect 0 reconcile verify "$env"
+
+say "cron's command renews it on the primary; nothing that serves has changed yet."
+ops 1 "sed -i 's/.*renew_before_expiry.*/renew_before_expiry = 3650 days/' /etc/letsencrypt/renewal/*.conf"
+ops 1 sh /etc/letsencrypt/renewal/certificate.sh renew
+ops 1 "sed -i 's/^renew_before_expiry.*/# renew_before_expiry = 30 days/' /etc/letsencrypt/renewal/*.conf"
+
+say "A fault: on host 2, Apache's reload does nothing. The first proof fails, the old one is put back."
+ops 2 "mkdir -p /etc/systemd/system/apache2.service.d; printf '[Service]\\nExecReload=\\nExecReload=/bin/true\\n' >/etc/systemd/system/apache2.service.d/deaf.conf; systemctl daemon-reload"
+LINES_SHOWN=3 expect 4 reconcile apply "$env" --yes
+LINES_SHOWN=1 expect 2 reconcile verify "$env"
+ops 2 "rm /etc/systemd/system/apache2.service.d/deaf.conf; systemctl daemon-reload"
+
+say "The cause is gone: the rollout goes on, host after host, the primary last."
+LINES_SHOWN=2 expect 0 reconcile apply "$env" --yes
+LINES_SHOWN=1 expect 0 reconcile verify "$env"
 
 say "Three things are broken by hand, one on each host."
 ops 1 systemctl stop apache2

@@ -77,7 +77,7 @@ class Desk:
             **{**CHANNELS, **channels},
         )
 
-    def wait(self, process: subprocess.Popen[str], seconds: float = 90) -> Ended:
+    def wait(self, process: subprocess.Popen[str], seconds: float = 300) -> Ended:
         """Waits for it to end, for at most that long."""
         try:
             out, err = process.communicate(timeout=seconds)
@@ -170,7 +170,7 @@ class Running:
 
     def end(self) -> Ended:
         """Waits for its end."""
-        code = self.process.wait(90)
+        code = self.process.wait(300)
         for reader in self._readers:
             reader.join()
         out, err = "\n".join(self._out), "\n".join(self.lines)

@@ -75,7 +75,9 @@ def put(node: Node, certificate: str, chain: str, key: str, fullchain: str | Non
     roots = node.fleet.ca.roots
     root = pem(authority()[0].certificate)
     if root not in roots.read_text():
-        roots.write_text(roots.read_text() + root)
+        new = roots.with_name("roots.new")
+        new.write_text(roots.read_text() + root)
+        new.replace(roots)
 
 
 def forge(node: Node, fault: str) -> None:

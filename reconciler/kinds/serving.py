@@ -13,7 +13,7 @@ from reconciler.kinds.paths import unseen
 from reconciler.kinds.release import STORE, tool
 from reconciler.model import CannotSee, Change, Look, Question, Ref, Resource, Seen, State, Step, Value
 from reconciler.questions.files import Entry, Stat
-from reconciler.questions.tls import Certificates, Handshake, Served
+from reconciler.questions.tls import NOTHING, Certificates, Handshake, Served
 
 LINKS = ("staged", "current", "proven")
 
@@ -91,7 +91,12 @@ class Serving(Resource):
             release = own.get("current") if isinstance(own, Mapping) else None
             if release is None:
                 return {}
-        return {"current": release, **{each.label: release for each in self.endpoints}, "proven": release}
+        served = {each.label: release for each in self.endpoints}
+        own = look.own()
+        if isinstance(own, Mapping) and own["current"] == release:
+            # A service that does not run is its own resource's matter; it will load this one.
+            served = {label: value for label, value in served.items() if own[label] != NOTHING}
+        return {"current": release, **served, "proven": release}
 
     def verb(self, change: Change) -> str:
         return "reload" if change.seen and change.seen["proven"] != "none" else "change"

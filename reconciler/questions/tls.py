@@ -8,6 +8,9 @@ from reconciler.model import CannotSee, quote
 from reconciler.questions.files import NO_ANSWER
 
 PEM_LIMIT = 64 * 1024
+NOTHING = "nothing listens"
+"""The reason where a port does not even take a connection."""
+
 SECONDS = 10
 """How long a handshake with the host itself may take."""
 
@@ -104,8 +107,8 @@ def _reason(status: str, said: str) -> str:
     if status == "127":
         return "openssl is not there"
     words = {
-        "refused": "nothing listens",
-        "errno=111": "nothing listens",
+        "refused": NOTHING,
+        "errno=111": NOTHING,
         "signature": "the handshake fails: its key does not belong to its certificate",
         "unexpected eof": "it closes the connection during the handshake",
         "reset by peer": "it closes the connection during the handshake",
