@@ -87,7 +87,7 @@ class Authority:
         }
         path = self.folder / "pebble.json"
         path.write_text(json.dumps(config), encoding="utf-8")
-        settings = ("PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=0", "PEBBLE_WFE_NONCEREJECT=5")
+        settings = ("PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=0", "PEBBLE_WFE_NONCEREJECT=0")
         dns = f"{self.address}:53"
         self._spawn("pebble", ["env", *settings, "pebble", "-config", str(path), "-dnsserver", dns])
         self._learn_root()

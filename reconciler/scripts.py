@@ -132,7 +132,10 @@ ended() {  # STATUS BEFORE LOG: what was really issued decides, not what certbot
   if [ -n "$after" ] && [ "$after" != "$2" ]; then note issued; return 0; fi
   [ "$(tail -n 1 "$ledger" 2>/dev/null | cut -d' ' -f2)" != begun ] || note failed
   tail -n 12 "$3" >&2
-  if grep -q accountDoesNotExist /var/log/letsencrypt/letsencrypt.log 2>/dev/null; then
+  # certbot 2.1 hides what the CA has answered behind an AttributeError; its log has it.
+  said=$(grep -o 'urn:ietf:params:acme:error:[^"]*' /var/log/letsencrypt/letsencrypt.log 2>/dev/null | tail -n 1)
+  [ -z "$said" ] || say "the CA said: $said"
+  if [ "$said" != "${said#*accountDoesNotExist}" ]; then
     say "the CA does not know the account any more: move $folder/accounts away, then try again"
   fi
   [ "$1" != 0 ] || say 'certbot says that it succeeded, but no other certificate is there'

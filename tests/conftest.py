@@ -6,7 +6,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.fleet", "tests.faults"]
+pytest_plugins = ["tests.fleet", "tests.faults", "tests.serving"]
 
 settings.register_profile(
     "here",

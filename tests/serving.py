@@ -1,17 +1,20 @@
-"""A fleet that serves a certificate, seen as its clients see it."""
+"""A fleet that serves a certificate, seen as its clients see it; a pytest plugin."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
+
 from lab import Fleet, LabHost
 from reconciler import certificates
 from reconciler.handshake import Endpoint, NoHandshake, Shown, shake, shake_all
+from tests.faults import Ended
 from tests.running import Desk
 
 STORE = "/var/lib/reconciler/certificate"
@@ -101,8 +104,8 @@ class Clients:
     `failures` are the handshakes that failed, and `pace` how often each was asked in a second.
     """
 
-    def __init__(self, node: Node) -> None:
-        self.node = node
+    def __init__(self, node: Node, pause: float = 0.03) -> None:
+        self.node, self.pause = node, pause
         self.failures: list[str] = []
         self.asked = 0
         self.seen: dict[str, list[tuple[float, str]]] = {}
@@ -126,7 +129,7 @@ class Clients:
     def _ask(self, endpoint: Endpoint) -> None:
         where = f"{endpoint.host.split('.')[0]} {endpoint.port}"
         history = self.seen.setdefault(where, [])
-        while not self._end.wait(0.03):
+        while not self._end.wait(self.pause):
             try:
                 said = self.node.judged(shake(endpoint, 10))
             except NoHandshake as why_not:
@@ -138,9 +141,37 @@ class Clients:
                 history.append((time.monotonic(), said))
 
 
-def node_of(fleet: Fleet, folder: Path) -> Node:
+@pytest.fixture(scope="module")
+def settled(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Node:
     """Hosts that serve a certificate, whatever the tests before left them as."""
-    node = Node(fleet, folder)
+    node = Node(fleet, tmp_path_factory.mktemp("node"))
     node.declare()
     node.apply(0)
     return node
+
+
+@pytest.fixture
+def watched(settled: Node) -> Iterator[Node]:
+    """The same; clients look at all of them as long as the test lasts, and afterwards one apply
+    has to bring everything to what is declared."""
+    with Clients(settled, pause=0.5) as clients:
+        yield settled
+    settled.declare()
+    settled.settle()
+    settled.one()
+    wrong = [each for each in clients.failures if not _away(each)]
+    assert wrong == [], "a client was shown what it would not take"
+
+
+def _away(failure: str) -> bool:
+    """A service that is stopped, or a host that is off, shows nothing; that is no wrong pair."""
+    words = ("connection refused", "no answer within", "cannot be reached", "closed the connection")
+    return any(word in failure for word in words) or "was not over within" in failure
+
+
+def reason(ended: Ended, host: str, kind: str) -> str:
+    """Why an action failed, as it was told; the test fails where that was not said once."""
+    found = [line for line in ended.out.splitlines() if line.startswith("failed: ")]
+    assert len(found) == 1, ended.out[-3000:]
+    assert found[0].startswith(f"failed: {host} {kind} "), found
+    return found[0]

@@ -98,7 +98,8 @@ class Lineage(Resource):
         if isinstance(found, CannotSee):
             return found
         if answers["conf"] is None or found["release"] == "none":
-            return {"lineage": "absent", **state, "release": self._spare(answers, now)}
+            remains = {} if answers["conf"] is None else {"remains": "what certbot cannot use"}
+            return {"lineage": "absent", **state, **remains, "release": self._spare(answers, now)}
         state |= {"lineage": "present", **found}
         if "names" in found:
             state["fresh"] = self._fresh(certificates.chain(answers["fullchain"]), answers["ari"], now)
@@ -171,8 +172,11 @@ class Lineage(Resource):
     def steps(self, change: Change) -> Iterable[Step]:
         seen = change.seen or {}
         if change.removes:
-            yield from self._set_aside()
-        elif self._orders(seen):
+            yield self._set_aside("this host is not the primary any more; what certbot has of it is kept")
+            return
+        if "remains" in seen or _unusable(seen):
+            yield self._set_aside("certbot would stumble over it; it is kept")
+        if self._orders(seen):
             yield Step(
                 f"sh {quote(self.script)} order",
                 "proves that the CA would find a challenge everywhere, then orders",
@@ -238,13 +242,14 @@ class Lineage(Resource):
             f"[renewalparams]\n{remembered}"
         )
 
-    def _set_aside(self) -> Iterable[Step]:
-        kept = "/var/lib/reconciler/former-$(date -u +%Y%m%d-%H%M%S)"
+    def _set_aside(self, why: str) -> Step:
         name, folder = quote(self.router), quote(self.folder)
-        yield Step(
-            f"umask 077; d={kept}; mkdir -p $d && mv {quote(self.conf)} $d/ && for p in live archive; do"
-            f" [ ! -e {folder}/$p/{name} ] || mv {folder}/$p/{name} $d/$p || exit 1; done",
-            "this host is not the primary any more: certbot shall not renew it here; it is kept",
+        parts = f"renewal/{name}.conf live/{name} archive/{name}"
+        kept = "/var/lib/reconciler/former-$(date -u +%Y%m%d-%H%M%S)"
+        return Step(
+            f"umask 077; d={kept}; mkdir -p $d && for p in {parts}; do [ ! -e {folder}/$p ] ||"
+            f" {{ mkdir -p $d/${{p%%/*}} && mv {folder}/$p $d/$p; }} || exit 1; done",
+            why,
         )
 
     def provides(self) -> Iterable[str]:
@@ -256,6 +261,12 @@ class Lineage(Resource):
 
 def _absent(own: Seen) -> bool:
     return isinstance(own, Mapping) and own.get("lineage") == "absent"
+
+
+def _unusable(seen: State) -> bool:
+    """Whether certbot cannot even read what it has: it could then neither renew nor replace it."""
+    release, pair_is = str(seen.get("release")), seen.get("pair")
+    return release.startswith("unreadable") or pair_is == "there is no usable key"
 
 
 def _stale_links(own: Seen) -> bool:

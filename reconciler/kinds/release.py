@@ -40,6 +40,12 @@ TOOL = "/var/lib/reconciler/bin/release"
 """The script on every host that makes, uses and proves releases (`scripts.RELEASE`)."""
 
 
+PARTS = f"cat {STORE}/staged/cert.pem {STORE}/staged/chain.pem | cmp - {STORE}/staged/fullchain.pem"
+"""Whether the parts of a chain are those of the whole: some services read the one, some the other."""
+
+NOTHING_USABLE = "nothing usable"
+
+
 def tool(*words: str | int) -> str:
     """A command of that script."""
     return " ".join(["sh", TOOL, *map(quote, words)])
@@ -57,8 +63,8 @@ class Arrival(Resource):
     trust: Trust
 
     def ask(self) -> Mapping[str, Question]:
-        there = {f"staged {k}": v for k, v in pair.questions(f"{STORE}/staged").items()}
-        return {**pair.questions(self.folder), **there}
+        there = {f"staged {name}": each for name, each in pair.questions(f"{STORE}/staged").items()}
+        return {**pair.questions(self.folder), **there, "staged parts": Command(PARTS)}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         states = {
@@ -70,7 +76,8 @@ class Arrival(Resource):
         for state in states.values():
             if isinstance(state, CannotSee):
                 return state
-        return {name: _if_good(state, self.trust) for name, state in states.items()}
+        usable = {name: _if_good(state, self.trust) for name, state in states.items()}
+        return usable if _ok(answers["staged parts"]) else {**usable, "staged": NOTHING_USABLE}
 
     def want(self, look: Look) -> State | None:
         return {}
@@ -81,7 +88,7 @@ class Arrival(Resource):
 
 def _if_good(state: Mapping[str, Value] | CannotSee, trust: Trust) -> str:
     good = not isinstance(state, CannotSee) and pair.is_good(state, trust)
-    return str(state["release"]) if good and not isinstance(state, CannotSee) else "nothing usable"
+    return str(state["release"]) if good and not isinstance(state, CannotSee) else NOTHING_USABLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,12 +165,11 @@ class Release(Resource):
 
     def ask(self) -> Mapping[str, Question]:
         staged = f"{STORE}/staged"
-        parts = f"cat {staged}/cert.pem {staged}/chain.pem | cmp - {staged}/fullchain.pem"
         return {
             **pair.questions(staged),
             "key": Stat(f"{staged}/privkey.pem"),
             "acl": Acl(f"{staged}/privkey.pem"),
-            "parts": Command(parts),
+            "parts": Command(PARTS),
             **pair.readable_by(self.users, f"{staged}/privkey.pem"),
         }
 
@@ -210,9 +216,14 @@ class Release(Resource):
 
     def steps(self, change: Change) -> Iterable[Step]:
         release = str((change.want or {}).get("release"))
-        account = (self.account,) if self.account else ()
+        # Where only its permissions are wrong, nothing has to come from anywhere.
+        whole = all(field == "key file" or field.startswith("readable by ") for field in change.deltas)
+        if whole and not change.creates:
+            source: tuple[str, ...] = (f"{STORE}/staged",)
+        else:
+            source = (self.source, self.account) if self.account else (self.source,)
         yield Step(
-            tool("stage", release, self.source, *account),
+            tool("stage", release, *source),
             "copies it into a new folder, which is never written to again; no service reads it yet",
         )
 
