@@ -145,7 +145,7 @@ class Lineage(Resource):
         orders = self._orders(seen)
         if orders and "limit" in seen:
             return str(seen["limit"])
-        if "chain" in change.deltas and not orders and not _absent(seen):
+        if "chain" in change.deltas and not orders and not _absent(seen) and not _stale_links(seen):
             return (
                 f"{seen['chain']}; another order would most likely bring the same: look at `certificate:`"
                 " `roots` first, then `apply --replace certificate`"
@@ -158,6 +158,9 @@ class Lineage(Resource):
             return False
         if _absent(own):
             return own["release"] == "none"
+        if _stale_links(own):
+            # Led back first, then judged: most likely the newest version is good.
+            return False
         wanted = {**pair.wanted(self.trust), "fresh": True}
         faulty = any(own.get(name) != wanted[name] for name in ORDERS)
         return faulty or own.get("release") == self.replaces
@@ -174,7 +177,7 @@ class Lineage(Resource):
         if change.removes:
             yield self._set_aside("this host is not the primary any more; what certbot has of it is kept")
             return
-        if "remains" in seen or _unusable(seen):
+        if "remains" in seen or (_unusable(seen) and not _stale_links(seen)):
             yield self._set_aside("certbot would stumble over it; it is kept")
         if self._orders(seen):
             yield Step(

@@ -16,6 +16,7 @@ from reconciler.questions.files import Entry, Stat
 from reconciler.questions.tls import NOTHING, Certificates, Handshake, Served
 
 LINKS = ("staged", "current", "proven")
+OLDER = ", an older copy"
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,15 @@ class Serving(Resource):
         state: dict[str, Value] = {"current": found["current"], "proven": found["proven"]}
         if found["current"] == found["staged"] and _target(answers, "current") != _target(answers, "staged"):
             # The release was staged again, because something was wrong with the copy in use.
-            state["current"] = f"{found['current']}, an older copy"
+            state["current"] = f"{found['current']}{OLDER}"
         for each in self.endpoints:
             shown = {name: answers[f"{each.label} {name}"] for name in each.names}
             state[each.label] = _shown(shown)
         return state
+
+    def foresee(self, seen: State, pending: tuple[str, ...]) -> State:
+        known = seen["current"] != "none" and not str(seen["current"]).endswith(OLDER)
+        return {**seen, "current": f"{seen['current']}{OLDER}"} if pending and known else seen
 
     def want(self, look: Look) -> State | None:
         release = look.value(self.lineage, "release")
@@ -147,6 +152,9 @@ class Serving(Resource):
 
     def refers(self) -> Iterable[Ref]:
         return (self.lineage,)
+
+    def watches(self) -> Iterable[str]:
+        return (f"{STORE}/staged",)
 
 
 def _target(answers: Mapping[str, Any], name: str) -> str | None:
