@@ -98,7 +98,9 @@ class _Apply:
         try:
             result = executor.apply(self.fleet, approved)
         except approval.Stale as stale:
-            code = Code.FAILED if stale.begun else Code.STALE
+            code = Code.STALE
+            if stale.report:
+                code = self._end(stale.report, Code.NEITHER if stale.report.neither else Code.FAILED)
             raise Stop(code, *self._stale(stale.lines), "make a new plan") from None
         return self._end(result, self._code(result))
 
@@ -122,7 +124,7 @@ class _Apply:
             return Code.FAILED
         return Code.OK if result.left.complete and not result.left.actions else Code.INCOMPLETE
 
-    def _end(self, result: Report | None, code: Code) -> int:
+    def _end(self, result: Report | None, code: Code) -> Code:
         if self.options.json:
             session.print_json(documents.apply_document(self.environment.name, result, code=code))
         elif result is not None:

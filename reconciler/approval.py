@@ -8,16 +8,17 @@ fields and steps are equal once the holes are filled in.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from reconciler.model import Action, Plan, Ref, fits
 
 
 class Stale(Exception):
     """The hosts ask for something else than what was approved. `lines` say what, per
-    action; `begun` whether anything had been done by then."""
+    action; `report`, where anything had been done by then, what became of it."""
 
-    def __init__(self, lines: list[str], begun: bool) -> None:
-        self.lines, self.begun = lines, begun
+    def __init__(self, lines: list[str], report: Any = None) -> None:
+        self.lines, self.report = lines, report
         super().__init__("the plan is stale")
 
 

@@ -56,7 +56,7 @@ class _Run:
             plan = self.fleet.plan()
             self._settle(plan)
             if refused := disallowed(self.approved, plan, set(self.outcomes)):
-                raise Stale(refused, begun=bool(self.attempted))
+                raise Stale(refused, self._report(plan) if self.attempted else None)
             batches = self._ready(plan)
             if not batches:
                 return self._report(plan)

@@ -204,6 +204,9 @@ class Look(Protocol):
         """A field of another resource: its value, a hole while an action on it is
         pending, `CannotSee` where its host cannot be looked at."""
 
+    def away(self, host: str) -> bool:
+        """Whether a host cannot be looked at."""
+
 
 @dataclass(frozen=True)
 class Change:

@@ -50,6 +50,9 @@ class _Look:
     def own(self) -> Seen:
         return self.progress.seen.get(self.ref, NOT_LOOKED)
 
+    def away(self, host: str) -> bool:
+        return host in self.progress.unreachable
+
     def value(self, ref: Ref, name: str) -> Value | CannotSee:
         if ref.host in self.progress.unreachable:
             return CannotSee(f"{ref.host} cannot be looked at")

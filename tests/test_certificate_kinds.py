@@ -107,6 +107,7 @@ def test_a_lineage_in_order_is_left_alone() -> None:
         (fullchain(days=(-70, 20)), None, "fresh"),
         (WHOLE, public(fullchain(rsa_key())), "pair"),
     ],
+    ids=["ECDSA", "a name less", "a name more", "expired", "overdue", "another key"],
 )
 def test_what_only_another_certificate_settles_is_ordered(text: str, said: Said | None, field: str) -> None:
     (action,) = looked(answers(text, said)).actions
@@ -116,7 +117,9 @@ def test_what_only_another_certificate_settles_is_ordered(text: str, said: Said 
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [(WHOLE[:400], None), ("", None), (WHOLE, Said(1, "unable to load key"))]
+    ("text", "said"),
+    [(WHOLE[:400], None), ("", None), (WHOLE, Said(1, "unable to load key"))],
+    ids=["truncated", "empty", "no key"],
 )
 def test_what_certbot_cannot_read_is_set_aside_before_the_order(text: str, said: Said | None) -> None:
     (action,) = looked(answers(text, said or public(WHOLE))).actions
@@ -251,6 +254,7 @@ def of_release(shown: dict[str, Any], wanted: str = ID) -> Plan:
         ({"public": Said(1, "unable to load key")}, "pair"),
         ({"fullchain": fullchain(names=NAMES[:1])}, "names"),
     ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
 def test_a_release_is_staged_again_where_anything_is_wrong(more: dict[str, Any], field: str) -> None:
     (action,) = of_release(staged(**more)).actions

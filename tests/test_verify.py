@@ -71,6 +71,7 @@ def test_every_host_service_and_name_is_asked() -> None:
         (Shown((b"nonsense",)), "wrong", "what it presents is no certificate"),
         (ConnectionError("connection refused"), "wrong", "connection refused"),
     ],
+    ids=["good", "another", "leaf only", "expired", "a name less", "nonsense", "refused"],
 )
 def test_what_is_shown_is_judged(shown: Shown | Exception, verdict: str, words: str) -> None:
     for check in judged(shown):

@@ -49,7 +49,10 @@ class SshAccess(Resource):
         return {"works": said.output.splitlines()[-1] if said.output else f"no: status {said.status}"}
 
     def want(self, look: Look) -> State | None:
-        return None if self.absent else {"works": True}
+        if self.absent:
+            return None
+        # To a host that we cannot reach either it proves nothing: that host is told of already.
+        return {} if look.away(self.destination.rpartition("@")[2]) else {"works": True}
 
     def verb(self, change: Change) -> str:
         # Why it does not work yet changes while what it needs comes about; the proof does not.

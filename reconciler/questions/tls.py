@@ -85,7 +85,7 @@ class Handshake:
                 f"o=$({client} 2>&1 </dev/null); s=$?\n"
                 'if [ $s = 0 ]; then o=$(printf %s "$o" | '
                 "sed -n '/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/p'); "
-                'else o=$(printf %s "$o" | grep -i -m1 -e error -e errno -e refused); fi\n'
+                "else o=$(printf %s \"$o\" | grep -v '^verify ' | grep -i -m1 -e error -e errno); fi\n"
                 f'printf \'{number} %d %.40000s\\0\' "$s" "$o"; }} &'
             )
         return "\n".join([*lines, "wait"])
