@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from reconciler import runbook
 from reconciler.approval import Stale, disallowed
 from reconciler.look import Fleet
-from reconciler.model import Action, Outcome, Plan, Ref
+from reconciler.model import Action, Outcome, Plan, Ref, fits
 from reconciler.replies import HostError
 
 MINUTE = 60
@@ -69,11 +69,24 @@ class _Run:
             if outcome.result != "done":
                 continue
             if ref in open_now or ref in plan.unknown or ref.host in plan.unreachable:
-                left = open_now.get(ref)
-                detail = ", ".join(d.field for d in left.deltas) if left else "it cannot be seen now"
+                fields = self._off(open_now[ref]) if ref in open_now else ()
+                if ref in open_now and not fields:
+                    continue
+                detail = ", ".join(fields) or "it cannot be seen now"
                 self.outcomes[ref] = Outcome(
                     ref, "unsettled", f"its commands succeeded, but it is not as wanted: {detail}"
                 )
+
+    def _off(self, action: Action) -> tuple[str, ...]:
+        """Which fields are not as they were approved. Where something else is wanted meanwhile
+        (a renewal came in between), that is for the next plan and no fault of what was done."""
+        approved = {a.ref: a for a in self.approved.actions}.get(action.ref)
+        wanted = {delta.field: delta.want for delta in approved.deltas} if approved else {}
+        return tuple(
+            delta.field
+            for delta in action.deltas
+            if delta.field not in wanted or fits(wanted[delta.field], delta.want)
+        )
 
     def _ready(self, plan: Plan) -> dict[str, list[Action]]:
         """Per host, what can be done now in one script, in order."""
@@ -165,13 +178,13 @@ class _Run:
         return "what it needs is not known"
 
     def _neither(self, plan: Plan) -> tuple[Ref, ...]:
-        open_now = {action.ref for action in plan.actions}
+        off = {action.ref for action in plan.actions if self._off(action)}
         return tuple(
             sorted(
                 ref
                 for ref in self.attempted
                 if ref.host in plan.unreachable
                 or ref in plan.unknown
-                or (ref in open_now and self.fleet.sight.seen.get(ref) != self.before.get(ref))
+                or (ref in off and self.fleet.sight.seen.get(ref) != self.before.get(ref))
             )
         )

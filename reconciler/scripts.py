@@ -262,7 +262,7 @@ prove() {
       [ $status != 0 ] || [ "$seen" != "$want" ] || break
       if [ "$(date +%s)" -ge $end ]; then
         if [ $status = 0 ]; then why='it still serves another certificate'
-        else why="no handshake: $(printf '%s\n' "$said" | grep -v '^verify ' | grep -i -m1 -e error -e errno -e refused)"; fi
+        else why="no handshake: $(printf '%s\n' "$said" | awk "$complaint")"; fi
         printf 'port %s, %s: %s after %s s\n' "$port" "${name:-without a name}" "$why" "$seconds" >&2
         return 1
       fi

@@ -75,16 +75,17 @@ token=$${CERTBOT_TOKEN:?certbot did not set it}
 case $$token in
 *[!A-Za-z0-9_-]*) echo "the token $$token has a character that a token cannot have" >&2; exit 64 ;;
 esac
-failed=
-
-$local || failed="$$failed $host"
-for peer in $peers; do
-  $input | runuser -u $account -- ssh -o BatchMode=yes -o ConnectTimeout=10 \\
-    -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -p $port -i $identity_word \\
-    "$account@$$peer" "challenge $verb $$token" || failed="$$failed $$peer"
-done
+failed=$$(
+  $local || echo $host
+  for peer in $peers; do
+    { $input | runuser -u $account -- ssh -o BatchMode=yes -o ConnectTimeout=10 \\
+      -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -p $port -i $identity_word \\
+      "$account@$$peer" "challenge $verb $$token" >&2 || echo "$$peer"; } &
+  done
+  wait
+)
 if [ -n "$$failed" ]; then
-  echo "challenge $verb failed for:$$failed" >&2
+  echo challenge $verb failed for: $$failed >&2
   exit 1
 fi
 """

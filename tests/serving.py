@@ -162,7 +162,7 @@ def watched(settled: Node) -> Iterator[Node]:
         settled.fleet.reset()
         settled.apply(0)
     settled.excused = "nothing"
-    with Clients(settled, pause=0.5) as clients:
+    with Clients(settled, pause=1) as clients:
         yield settled
     settled.declare()
     settled.settle()

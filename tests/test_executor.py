@@ -269,6 +269,24 @@ def test_a_change_in_the_middle_ends_the_run_and_says_that_something_was_done() 
     assert "a thing /2: to change it was not in the plan (value: 'meddled' → 'new')" in caught.value.lines
 
 
+def test_what_is_wanted_otherwise_meanwhile_is_no_fault_of_what_was_done() -> None:
+    class Overtaken(Scripted):
+        def _step(self, line: str, out: list[str], frame: str) -> bool:
+            done = super()._step(line, out, frame)
+            self.things["/source"] = "newer"
+            return done
+
+    host = Overtaken("a", {"/source": "new", "/1": "old", "/2": "old"}, deaf={"/2"})
+    source = ref("a", "/source")
+    anything = thing("/source", copy_of=ref("a", "/nowhere"))
+    copies = [thing("/1", copy_of=source), thing("/3", copy_of=source, slow=True)]
+    with fleet_of([anything, *copies, thing("/2")], host) as fleet, pytest.raises(Stale) as caught:
+        executor.apply(fleet, fleet.plan())
+    report = caught.value.report
+    assert results(report) == {"a/1": "done", "a/2": "unsettled", "a/3": "skipped"}
+    assert report.neither == ()
+
+
 def test_progress_is_told_as_it_happens() -> None:
     lines: list[str] = []
     host = Scripted("a", fails={"set /2 'new'"})

@@ -14,6 +14,7 @@ from reconciler.kinds.pair import GROUP, Trust
 from reconciler.kinds.release import INCOMING, STORE, TOOL, Arrival, Current, Delivery, Release
 from reconciler.kinds.serving import Endpoint, Serving
 from reconciler.model import Ref, Resource
+from reconciler.questions.tls import COMPLAINT
 
 
 def trust(env: Environment) -> Trust:
@@ -144,7 +145,9 @@ def distributed(env: Environment, host: Host) -> Iterable[Resource]:
     yield File(
         host=host.name,
         path=TOOL,
-        content=scripts.script(_head(env), {"store": STORE, "group": GROUP}, scripts.RELEASE),
+        content=scripts.script(
+            _head(env), {"store": STORE, "group": GROUP, "complaint": COMPLAINT}, scripts.RELEASE
+        ),
         mode="0755",
         check="sh -n {}",
     )

@@ -14,6 +14,13 @@ NOTHING = "nothing listens"
 SECONDS = 10
 """How long a handshake with the host itself may take."""
 
+COMPLAINT = (
+    "/^verify /||!/[Ee]rror|errno|refused/{next} !first{first=$0} "
+    "/SSL routines/{print;told=1;exit} END{if(!told)print first}"
+)
+"""For awk: the line of `openssl s_client` that says why. Its queue of errors tells first what
+went wrong deep inside and then what that means for TLS; the meaning is wanted."""
+
 
 @dataclass(frozen=True)
 class Certificates:
@@ -85,7 +92,7 @@ class Handshake:
                 f"o=$({client} 2>&1 </dev/null); s=$?\n"
                 'if [ $s = 0 ]; then o=$(printf %s "$o" | '
                 "sed -n '/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/p'); "
-                "else o=$(printf %s \"$o\" | grep -v '^verify ' | grep -i -m1 -e error -e errno); fi\n"
+                f'else o=$(printf "%s\\n" "$o" | awk {quote(COMPLAINT)}); fi\n'
                 f'printf \'{number} %d %.40000s\\0\' "$s" "$o"; }} &'
             )
         return "\n".join([*lines, "wait"])
@@ -116,4 +123,7 @@ def _reason(status: str, said: str) -> str:
     for word, meaning in words.items():
         if word in said.lower():
             return meaning
-    return f"the handshake fails: {said.strip().rpartition(':')[2][:80] or 'no reason given'}"
+    # id:error:code:library:function:reason:file:line:
+    parts = said.strip().split(":")
+    why = parts[5] if len(parts) > 6 else parts[-1]
+    return f"the handshake fails: {why[:80] or 'no reason given'}"
