@@ -88,9 +88,9 @@ class Node(Desk):
         """Cron's command on the primary, on the day that it is due."""
         primary = self.fleet.hosts[0]
         conf = f"/etc/letsencrypt/renewal/{ROUTER}.conf"
-        primary.run(f"sed -i 's/.*renew_before_expiry.*/renew_before_expiry = 3650 days/' {conf}")
+        primary.run(f"sed -i -e '/renew_before_expiry/d' -e '1i renew_before_expiry = 3650 days' {conf}")
         primary.run(f"{SCRIPT} renew")
-        primary.run(f"sed -i 's/^renew_before_expiry.*/# renew_before_expiry = 30 days/' {conf}")
+        primary.run(f"sed -i '/renew_before_expiry/d' {conf}")
 
     def rolls_out(self, hosts: Iterable[int] = (1, 2, 3)) -> list[str]:
         """What a plan holds that does nothing but bring another certificate to everybody."""

@@ -69,6 +69,7 @@ def answers(text: str | None, said: Said | None = None, **more: Any) -> dict[str
         "public": said or public(text or WHOLE),
         "spare fullchain": None,
         "spare public": Said(1, ""),
+        "live": Entry("d", "0755", "root", "root", 0, ""),
         "versions": Said(0, "cert1.pem privkey1.pem privkey2.pem"),
         "limits": Said(0, ""),
         "ari": None,
@@ -148,7 +149,7 @@ def test_at_the_cas_limit_an_order_is_refused_beforehand() -> None:
 
 
 def test_without_a_lineage_one_is_ordered_or_taken_over() -> None:
-    none = answers(None, conf=None)
+    none = answers(None, conf=None, live=None, versions=Said(2, "ls: cannot access"))
     (action,) = looked(none).actions
     assert (action.verb, commands(looked(none))) == (
         "create",
@@ -164,6 +165,23 @@ def test_without_a_lineage_one_is_ordered_or_taken_over() -> None:
     assert "order" in commands(looked({**none, **spare}, replaces=ID))
     # What certbot remembers of one that is gone would make it call the next `-0001`.
     assert "former-" in commands(looked(answers(None)))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"live": Entry("l", "0777", "root", "root", 0, "/var/lib/reconciler/certificate/current")},
+        {"versions": Said(2, "ls: cannot access")},
+        {"conf": None},
+    ],
+    ids=["live is our link", "no versions", "certbot remembers nothing"],
+)
+def test_what_lies_in_certbots_place_is_set_aside_and_never_written_through(more: dict[str, Any]) -> None:
+    spare = {"spare fullchain": WHOLE, "spare public": public(WHOLE)}
+    told = commands(looked(answers(WHOLE, **spare, **more)))
+    assert "former-" in told
+    assert told.index("former-") < told.index("certbot register")
+    assert "ls " not in told
 
 
 def test_links_to_an_older_version_and_a_changed_renewal_need_no_order() -> None:

@@ -250,6 +250,11 @@ def test_the_seeds_path_works_as_an_option(node: Node) -> None:
         assert host.run(f"readlink {LIVE}").stdout == f"{STORE}/current\n"
         host.run(f"runuser -u postgres -- test -r {LIVE}/privkey.pem")
     assert f"{LIVE}/fullchain.pem" in primary.run("cat /etc/apache2/sites-available/cn-ssl.conf").stdout
+    # And back: the link in the place of certbot's folder must not be written through.
+    node.declare()
+    node.settle()
+    assert node.one() == release
+    assert primary.run("ls /etc/letsencrypt/live").stdout.split() == ["README", ROUTER]
 
 
 def test_no_private_key_was_ever_told(node: Node) -> None:

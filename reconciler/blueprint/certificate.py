@@ -137,20 +137,18 @@ def renewed(env: Environment, host: Host) -> Iterable[Resource]:
     )
 
 
+def _tool(env: Environment, host: Host) -> File:
+    values = {"store": STORE, "group": GROUP, "complaint": COMPLAINT}
+    content = scripts.script(_head(env), values, scripts.RELEASE)
+    return File(host=host.name, path=TOOL, content=content, mode="0755", check="sh -n {}")
+
+
 def distributed(env: Environment, host: Host) -> Iterable[Resource]:
     """S14: from the primary to every host, into a new folder, checked there before it counts."""
     incoming = f"{env.sync.folder}/{INCOMING}"
     yield Package(host=host.name, package=GROUP)
     yield Directory(host=host.name, path=TOOL.rsplit("/", 1)[0])
-    yield File(
-        host=host.name,
-        path=TOOL,
-        content=scripts.script(
-            _head(env), {"store": STORE, "group": GROUP, "complaint": COMPLAINT}, scripts.RELEASE
-        ),
-        mode="0755",
-        check="sh -n {}",
-    )
+    yield _tool(env, host)
     if host.primary:
         for peer in env.replicas:
             yield Delivery(

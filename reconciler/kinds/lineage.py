@@ -79,6 +79,7 @@ class Lineage(Resource):
             **questions,
             **pair.questions(self.live),
             **{f"spare {name}": each for name, each in pair.questions(self.spare).items()},
+            "live": Stat(self.live),
             **{f"link {name}": Stat(f"{self.live}/{name}.pem") for name in NAMES},
             "versions": Command(f"ls {archive}"),
             "limits": Command(f"sh {quote(self.script)} limits"),
@@ -94,11 +95,15 @@ class Lineage(Resource):
         said: Said | CannotSee = answers["limits"]
         if isinstance(said, Said) and said.status == 75:
             state["limit"] = said.output
-        found = pair.facts(answers, self.trust, now)
-        if isinstance(found, CannotSee):
-            return found
-        if answers["conf"] is None or found["release"] == "none":
-            remains = {} if answers["conf"] is None else {"remains": "what certbot cannot use"}
+        found, live = pair.facts(answers, self.trust, now), answers["live"]
+        if isinstance(found, CannotSee) or isinstance(live, CannotSee):
+            return found if isinstance(found, CannotSee) else live
+        # A link in the place of certbot's folder is not certbot's: services were led through it.
+        certbots = isinstance(live, Entry) and live.type == "d" and _versions(answers) != []
+        if answers["conf"] is None or found["release"] == "none" or not certbots:
+            # Whatever is left there, certbot would stumble over it, or order a ROUTER-0001.
+            left = answers["conf"] is not None or isinstance(live, Entry) or bool(_versions(answers))
+            remains = {"remains": "what certbot cannot use"} if left else {}
             return {"lineage": "absent", **state, **remains, "release": self._spare(answers, now)}
         state |= {"lineage": "present", **found}
         if "names" in found:
@@ -250,7 +255,8 @@ class Lineage(Resource):
         parts = f"renewal/{name}.conf live/{name} archive/{name}"
         kept = "/var/lib/reconciler/former-$(date -u +%Y%m%d-%H%M%S)"
         return Step(
-            f"umask 077; d={kept}; mkdir -p $d && for p in {parts}; do [ ! -e {folder}/$p ] ||"
+            f"umask 077; d={kept}; mkdir -p $d && for p in {parts}; do"
+            f" [ ! -e {folder}/$p ] && [ ! -L {folder}/$p ] ||"
             f" {{ mkdir -p $d/${{p%%/*}} && mv {folder}/$p $d/$p; }} || exit 1; done",
             why,
         )
@@ -276,17 +282,25 @@ def _stale_links(own: Seen) -> bool:
     return isinstance(own, Mapping) and own.get("links", "newest") != "newest"
 
 
-def _links(answers: Mapping[str, Any]) -> str:
-    """Whether certbot's four links all lead to its newest version."""
+def _versions(answers: Mapping[str, Any]) -> list[int] | None:
+    """The numbers of the versions that certbot keeps; None where they cannot be seen."""
     listed: Said | CannotSee = answers["versions"]
     if isinstance(listed, CannotSee):
-        return "not known"
+        return None
     numbers = [
         name.removeprefix("privkey").removesuffix(".pem")
         for name in listed.output.split()
         if name.startswith("privkey") and name.endswith(".pem")
     ]
-    newest = max((int(number) for number in numbers if number.isdigit()), default=0)
+    return [int(number) for number in numbers if number.isdigit()]
+
+
+def _links(answers: Mapping[str, Any]) -> str:
+    """Whether certbot's four links all lead to its newest version."""
+    versions = _versions(answers)
+    if versions is None:
+        return "not known"
+    newest = max(versions, default=0)
     entries: list[Entry | None | CannotSee] = [answers[f"link {name}"] for name in NAMES]
     for name, entry in zip(NAMES, entries, strict=True):
         if not isinstance(entry, Entry) or not entry.target.endswith(f"/{name}{newest}.pem"):
