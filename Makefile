@@ -28,11 +28,11 @@ demo: machine setup
 	@lab/demo.sh
 
 test: machine setup
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 coverage: machine setup
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m coverage combine -q && $(BIN)/python -m coverage report
 
 lab: machine

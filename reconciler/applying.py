@@ -3,34 +3,71 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import socket
 import sys
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from reconciler import approval, documents, executor, report, session
+from reconciler import (
+    approval,
+    approving,
+    documents,
+    executor,
+    notices,
+    policy,
+    report,
+    sending,
+    session,
+    watching,
+)
 from reconciler.declared import Environment
-from reconciler.executor import Report
+from reconciler.journal import Journal, NoJournal, Run, now
 from reconciler.look import Fleet
-from reconciler.model import Plan
+from reconciler.model import Plan, Ref, Report
 from reconciler.replies import HostError, Locked
 from reconciler.session import Code, Options, Stop
 
 
-def apply(env: str, options: Options, *, yes: bool) -> int:
+@dataclass(frozen=True)
+class Saved:
+    """A plan that was saved, and where it lies."""
+
+    file: Path
+    document: Mapping[str, Any]
+    plan: Plan
+
+
+def apply(env: str, options: Options, *, yes: bool, auto: bool = False) -> int:
     """`reconcile apply`: see the exit codes of the contract."""
-    saved: Plan | None = None
+    saved: Saved | None = None
     if env.endswith(".json") or (Path(env).is_file() and _begins_like_json(Path(env))):
-        document = session.read(Path(env))
-        saved = session.saved_plan(Path(env), document)
-        env = str(document["file"])
-        options = replace(options, **document["scope"])
+        saved = _saved(Path(env))
+        env = str(saved.document["file"])
+        options = replace(options, **saved.document["scope"])
     environment = session.open_environment(env)
     resources = session.chosen(environment, options)
-    with session.fleet_of(environment, resources, options) as fleet:
-        return _Apply(environment, fleet, options).run(saved, yes)
+    try:
+        with Journal() as journal, session.fleet_of(environment, resources, options) as fleet:
+            session.explain(journal, environment, options)
+            return _Apply(environment, fleet, options, journal).run(saved, yes=yes, auto=auto)
+    except NoJournal as error:
+        more = "nothing more was begun; see how far it came with `reconcile plan`"
+        raise Stop(Code.ERROR, str(error), more) from None
+
+
+def _saved(file: Path) -> Saved:
+    document = session.read(file)
+    try:
+        return Saved(file, document, documents.plan_from(document))
+    except documents.Tampered as error:
+        raise Stop(Code.NOT_APPROVED, f"{file}: {error}", "nothing was done") from None
+    except documents.NotADocument as error:
+        raise Stop(Code.USAGE, f"{file}: {error}") from None
 
 
 def _begins_like_json(path: Path) -> bool:
@@ -44,19 +81,73 @@ def _begins_like_json(path: Path) -> bool:
 class _Apply:
     """One `reconcile apply`, from the first look to the report."""
 
-    def __init__(self, environment: Environment, fleet: Fleet, options: Options) -> None:
+    def __init__(self, environment: Environment, fleet: Fleet, options: Options, journal: Journal) -> None:
         self.environment, self.fleet, self.options = environment, fleet, options
+        self.journal = journal
 
-    def run(self, saved: Plan | None, yes: bool) -> int:
+    def run(self, saved: Saved | None, *, yes: bool, auto: bool) -> int:
         if saved is not None:
-            session.look(self.fleet, self.options)
-            return self._carry_out(saved)
+            return self._run_saved(saved)
         shown = self._shown()
+        if auto:
+            return self._run_what_may_be(shown)
         if not shown.actions:
+            watching.remember(self.journal, self.environment, shown)
             return self._end(None, Code.OK if shown.complete else Code.INCOMPLETE)
+        if reasons := self._forbidden(shown, ()):
+            raise self._refused(shown, reasons)
         if not yes:
             self._ask()
-        return self._carry_out(shown)
+        return self._carry_out(shown, "apply")
+
+    def _run_saved(self, saved: Saved) -> int:
+        if session.expiry(saved.document) <= self.journal.latest():
+            why = f"{saved.file}: the plan expired at {saved.document.get('expires')}"
+            raise Stop(Code.STALE, why, "nothing was done; make a new plan")
+        session.look(self.fleet, self.options)
+        at = self.journal.latest()
+        judged = approving.approvals(self.environment, saved.file, saved.document, at)
+        approvers = [each.approver for each in judged if not each.reason]
+        if reasons := self._forbidden(saved.plan, approvers):
+            raise self._refused(saved.plan, [*reasons, *(each.reason for each in judged if each.reason)])
+        return self._carry_out(saved.plan, "apply of a saved plan", approvers)
+
+    def _run_what_may_be(self, shown: Plan) -> int:
+        """What cron runs: what needs nobody's approval is done, the rest waits and is told."""
+        part = policy.automatic(self.environment.policy, shown)
+        why = self._forbidden(part, ())
+        code = Code.OK if shown.complete else Code.INCOMPLETE
+        if part.actions and not why:
+            waiting = {action.ref for action in shown.actions} - {action.ref for action in part.actions}
+            code = self._carry_out(part, "apply --auto", waiting=waiting)
+        left = self.fleet.plan()
+        found = watching.judged(self.journal, self.environment, left, self.fleet.sight.seen)
+        if not self.options.narrowed:
+            watching.watch(self.journal, self.environment, found)
+            self._tell_what_waits(left, why or ["policy does not allow them without"])
+        watching.deliver(self.journal, self.environment, self.options.say)
+        return Code.CHANGES if code in (Code.OK, Code.INCOMPLETE) and left.actions else code
+
+    def _tell_what_waits(self, left: Plan, why: Sequence[str]) -> None:
+        document = session.document_of(left, self.environment, self.options) if left.actions else None
+        lines = list(report.plan_lines(left, report.Paper(colour=False)))
+        watching.ask_for_approval(self.journal, self.environment, document, lines, why)
+        for action in left.actions:
+            self.options.say(f"waits for approval: {action.verb} {action.ref}")
+
+    def _forbidden(self, plan: Plan, approvers: Collection[str]) -> list[str]:
+        certificate = self.environment.certificate
+        left = policy.left_of_lifetime(self.fleet.sight.seen, certificate.lifetime, now())
+        return policy.forbids(self.environment.policy, plan, approvers, now(), left)
+
+    def _refused(self, plan: Plan, reasons: Sequence[str]) -> Stop:
+        body = {"who": self._who(), "reasons": list(reasons), "actions": len(plan.actions)}
+        self.journal.append(0, self.environment.name, "refused", body)
+        return Stop(
+            Code.NOT_APPROVED,
+            *(f"not approved: {each}" for each in reasons),
+            "nothing was done; for an approval: `reconcile plan ENV -o FILE`, `approve FILE`, `apply FILE`",
+        )
 
     def _shown(self) -> Plan:
         session.look(self.fleet, self.options)
@@ -80,7 +171,47 @@ class _Apply:
         if sys.stdin.readline().strip() != "yes":
             raise Stop(Code.NOT_APPROVED, "not approved; nothing was done")
 
-    def _carry_out(self, approved: Plan) -> int:
+    def _carry_out(
+        self, approved: Plan, command: str, approvers: Collection[str] = (), waiting: Collection[Ref] = ()
+    ) -> Code:
+        """Records the run, from before the first lock to how it ended."""
+        name = self.environment.name
+        number = self.journal.begin(name, self._begun(approved, command, approvers), self._text())
+        ended: dict[str, Any] = {}
+        try:
+            code = self._locked(approved, Run(self.journal, number, name), waiting, ended)
+        except Stop as stop:
+            self.journal.end(number, name, {"code": int(stop.code), "lines": list(stop.lines), **ended})
+            raise
+        self.journal.end(number, name, {"code": int(code), **ended})
+        watching.remember(self.journal, self.environment, self.fleet.plan())
+        if command == "apply --auto":
+            lines = [f"{action.verb} {action.ref}" for action in approved.actions]
+            notice = notices.run(self.environment, number, lines, code)
+            sending.post(self.journal, self.environment, notice)
+        return code
+
+    def _begun(self, approved: Plan, command: str, approvers: Collection[str]) -> dict[str, Any]:
+        document = session.document_of(approved, self.environment, self.options)
+        return {
+            "command": command,
+            "who": self._who(),
+            "approvers": sorted(set(approvers)),
+            "file": self.environment.file,
+            "commit": document["commit"],
+            "digest": document["digest"],
+            "actions": len(approved.actions),
+        }
+
+    def _text(self) -> bytes:
+        """The environment file as it is now, if it is still the one that was read."""
+        try:
+            text = Path(self.environment.file).read_bytes()
+        except OSError:
+            return b""
+        return text if hashlib.sha256(text).hexdigest() == self.environment.digest else b""
+
+    def _locked(self, approved: Plan, run: Run, waiting: Collection[Ref], ended: dict[str, Any]) -> Code:
         try:
             self.fleet.lock(self._who())
         except Locked as error:
@@ -92,17 +223,24 @@ class _Apply:
         except HostError as error:
             raise Stop(Code.FAILED, f"{error.host}: {error.reason}", "nothing was done") from None
         self.fleet.look()
-        changed = approval.changes_since(approved, self.fleet.plan())
+        changed = approval.changes_since(approved, self._without(waiting))
         if changed:
             raise Stop(Code.STALE, *self._stale(changed), "nothing was done; make a new plan")
         try:
-            result = executor.apply(self.fleet, approved)
+            result = executor.apply(self.fleet, approved, run, waiting)
         except approval.Stale as stale:
             code = Code.STALE
             if stale.report:
+                ended |= documents.apply_document(self.environment.name, stale.report, code=code)
                 code = self._end(stale.report, Code.NEITHER if stale.report.neither else Code.FAILED)
             raise Stop(code, *self._stale(stale.lines), "make a new plan") from None
-        return self._end(result, self._code(result))
+        code = self._code(result, waiting)
+        ended |= documents.apply_document(self.environment.name, result, code=code)
+        return self._end(result, code)
+
+    def _without(self, waiting: Collection[Ref]) -> Plan:
+        plan = self.fleet.plan()
+        return replace(plan, actions=tuple(each for each in plan.actions if each.ref not in waiting))
 
     @staticmethod
     def _stale(lines: list[str]) -> list[str]:
@@ -116,13 +254,14 @@ class _Apply:
         )
 
     @staticmethod
-    def _code(result: Report) -> Code:
+    def _code(result: Report, waiting: Collection[Ref]) -> Code:
         results = {each.result for each in result.outcomes}
         if result.neither:
             return Code.NEITHER
-        if results & {"failed", "unsettled", "lost"} or any(action.blocked for action in result.left.actions):
+        left = [action for action in result.left.actions if action.ref not in waiting]
+        if results & {"failed", "unsettled", "lost"} or any(action.blocked for action in left):
             return Code.FAILED
-        return Code.OK if result.left.complete and not result.left.actions else Code.INCOMPLETE
+        return Code.OK if result.left.complete and not left else Code.INCOMPLETE
 
     def _end(self, result: Report | None, code: Code) -> Code:
         if self.options.json:

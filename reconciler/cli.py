@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from reconciler import __version__, applying, commands
+from reconciler import __version__, applying, approving, commands, drifting, recalling, scheduling
 from reconciler.report import printable
 from reconciler.session import Code, Options, Stop
 
@@ -65,7 +65,7 @@ def observe(
     no_color: NoColor = False,
     verbose: Verbose = False,
 ) -> None:
-    options = Options(host, only, None, json, parallel, timeout, no_color, verbose)
+    options = Options(host, only, None, None, json, parallel, timeout, no_color, verbose)
     raise typer.Exit(commands.observe(env, options, output))
 
 
@@ -88,7 +88,7 @@ def plan(
     no_color: NoColor = False,
     verbose: Verbose = False,
 ) -> None:
-    options = Options(host, only, replace, json, parallel, timeout, no_color, verbose)
+    options = Options(host, only, replace, None, json, parallel, timeout, no_color, verbose)
     raise typer.Exit(commands.plan(env, options, output, seen, detailed=detailed_exitcode))
 
 
@@ -105,6 +105,9 @@ def show(
 def apply(
     env: Annotated[str, typer.Argument(metavar="ENV|PLAN", help="An environment, or a saved plan.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    auto: Annotated[
+        bool, typer.Option("--auto", help="Do what policy allows without approval; tell of the rest.")
+    ] = False,
     host: Hosts = None,
     only: Only = None,
     replace: Replace = None,
@@ -114,8 +117,20 @@ def apply(
     no_color: NoColor = False,
     verbose: Verbose = False,
 ) -> None:
-    options = Options(host, only, replace, json, parallel, timeout, no_color, verbose)
-    raise typer.Exit(applying.apply(env, options, yes=yes))
+    options = Options(host, only, replace, None, json, parallel, timeout, no_color, verbose)
+    raise typer.Exit(applying.apply(env, options, yes=yes, auto=auto))
+
+
+@app.command(help="Sign a saved plan with an SSH key, so that it may be applied.")
+def approve(
+    file: Annotated[Path, typer.Argument(metavar="PLAN")],
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", help="A private key, or a public one whose private half is in the agent."),
+    ] = None,
+    no_color: NoColor = False,
+) -> None:
+    raise typer.Exit(approving.approve(file, key, Options(no_color=no_color)))
 
 
 @app.command(help="Look and judge, for cron. Cannot change anything.")
@@ -129,8 +144,8 @@ def drift(
     no_color: NoColor = False,
     verbose: Verbose = False,
 ) -> None:
-    options = Options(host, only, None, json, parallel, timeout, no_color, verbose)
-    raise typer.Exit(commands.drift(env, options))
+    options = Options(host, only, None, None, json, parallel, timeout, no_color, verbose)
+    raise typer.Exit(drifting.drift(env, options))
 
 
 @app.command(help="Ask every service, as a client would, whether it shows what was issued.")
@@ -146,8 +161,60 @@ def verify(
     no_color: NoColor = False,
     verbose: Verbose = False,
 ) -> None:
-    options = Options(host, None, None, json, parallel, timeout, no_color, verbose)
+    options = Options(host, None, None, None, json, parallel, timeout, no_color, verbose)
     raise typer.Exit(commands.verify(env, options, junit))
+
+
+@app.command(help="What was done and noticed, from the journal of this machine.")
+def history(
+    run: Annotated[int | None, typer.Argument(metavar="[RUN]", help="One run, with all that it did.")] = None,
+    env: Annotated[str | None, typer.Option("--env", metavar="ENV", help="Only of this environment.")] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Say whether anything in the journal was changed.")
+    ] = False,
+    json: Json = False,
+    no_color: NoColor = False,
+) -> None:
+    raise typer.Exit(recalling.history(run, env, Options(json=json, no_color=no_color), verify=verify))
+
+
+@app.command(help="Plan what would undo a run, where anything does.")
+def rollback(
+    run: Annotated[int, typer.Argument(metavar="RUN")],
+    output: Output = None,
+    json: Json = False,
+    parallel: Parallel = 32,
+    timeout: Timeout = None,
+    no_color: NoColor = False,
+    verbose: Verbose = False,
+) -> None:
+    options = Options(json=json, parallel=parallel, timeout=timeout, no_color=no_color, verbose=verbose)
+    raise typer.Exit(recalling.rollback(run, options, output))
+
+
+@app.command(help="Print the crontab line, or the systemd units, that run it unwatched.")
+def cron(
+    env: Env,
+    auto: Annotated[bool, typer.Option("--auto", help="For `apply --auto` instead of `drift`.")] = False,
+    systemd: Annotated[bool, typer.Option("--systemd", help="Units for systemd.")] = False,
+    minutes: Annotated[int, typer.Option("--minutes", min=1, max=1440, help="How often.")] = 15,
+    jitter: Annotated[
+        int, typer.Option("--jitter", min=0, max=3600, help="Seconds, at most, that it waits at random.")
+    ] = 120,
+) -> None:
+    raise typer.Exit(scheduling.cron(env, auto=auto, systemd=systemd, minutes=minutes, jitter=jitter))
+
+
+@app.command(help="Show who holds the lock of each host; end that only when told.")
+def unlock(
+    env: Env,
+    end: Annotated[bool, typer.Option("--break", help="End the processes that hold it.")] = False,
+    host: Hosts = None,
+    parallel: Parallel = 32,
+    timeout: Timeout = None,
+) -> None:
+    options = Options(host=host, parallel=parallel, timeout=timeout)
+    raise typer.Exit(scheduling.unlock(env, options, end=end))
 
 
 def run(arguments: list[str]) -> int:

@@ -100,19 +100,6 @@ def show(file: Path, options: Options) -> int:
     return Code.OK
 
 
-def drift(env: str, options: Options) -> int:
-    """`reconcile drift`: 0 in sync, 2 drift, 3 where some of it could not be looked at."""
-    environment = session.open_environment(env)
-    made = session.plan_of(environment, session.chosen(environment, options), options)
-    if options.json:
-        session.print_json(session.document_of(made, environment, options))
-    else:
-        session.print_lines(report.plan_lines(made, options.paper))
-    if not made.complete:
-        return Code.INCOMPLETE
-    return Code.CHANGES if made.actions else Code.OK
-
-
 def verify(env: str, options: Options, junit_file: Path | None) -> int:
     """`reconcile verify`: 0, 2 where something is not as wanted, 3 where it cannot be judged."""
     environment = session.open_environment(env)

@@ -4,11 +4,15 @@ is too slow."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
+from zoneinfo import available_timezones
 
 from reconciler.declared import Certificate, Paths
 from reconciler.graph import is_below
+from reconciler.kinds import KINDS
 from reconciler.model import HOLE_PREFIX
+from reconciler.policy import CLASSES, OWN_KINDS
 from reconciler.schedule import longest_gap
 from reconciler.yaml_places import Path, Placed, Problem
 
@@ -49,6 +53,48 @@ class _Cross:
         self._check_paths()
         self._check_reserved((), self._value)
         self._check_resources()
+        self._check_policy()
+        self._check_acknowledged()
+
+    def _check_policy(self) -> None:
+        policy = self._section("policy")
+        approvers = policy.get("approvers")
+        if isinstance(approvers, int) and approvers > 0 and "allowed_signers" not in policy:
+            self._problem(
+                ("policy", "approvers"),
+                "who may approve is not said: name a file with `allowed_signers:`",
+            )
+        classes = policy.get("without_approval")
+        known = {*CLASSES, *KINDS, *OWN_KINDS}
+        for number, name in enumerate(classes if isinstance(classes, list) else ()):
+            if name not in known:
+                self._problem(
+                    ("policy", "without_approval", number),
+                    f"{name!r} is no kind of change (known: {', '.join(sorted(known))})",
+                )
+        zone = policy.get("timezone")
+        if isinstance(zone, str) and zone not in available_timezones():
+            self._problem(
+                ("policy", "timezone"), f"there is no time zone {zone!r}; they are called like Europe/Berlin"
+            )
+
+    def _check_acknowledged(self) -> None:
+        known = {host["name"] for _, host in (*self._hosts, *self._retired)}
+        items = self._value.get("acknowledged")
+        for number, item in enumerate(items if isinstance(items, list) else ()):
+            if not isinstance(item, dict):
+                continue
+            host, until = item.get("host"), item.get("until")
+            if isinstance(host, str) and host not in known:
+                self._problem(
+                    ("acknowledged", number, "host"),
+                    f"there is no host {host} (known: {', '.join(sorted(known))})",
+                )
+            if isinstance(until, str):
+                try:
+                    date.fromisoformat(until)
+                except ValueError:
+                    self._problem(("acknowledged", number, "until"), f"there is no day {until}")
 
     def _check_primary(self) -> None:
         marked = [number for number, host in self._hosts if host.get("primary") is True]

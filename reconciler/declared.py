@@ -10,12 +10,8 @@ from dataclasses import dataclass, field
 
 from reconciler.kinds.paths import ABSOLUTE, LINE, NAME
 from reconciler.model import Place, Resource, option
+from reconciler.rules import HOST_NAME, Acknowledged, Notices, Policy
 
-_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-HOST_NAME = {
-    "pattern": rf"^(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*$",
-    "x-want": "a host name (letters, digits and `-`, labels joined by dots)",
-}
 VERSION = {"pattern": r"^[0-9]+(\.[0-9]+)?$", "x-want": 'a version in quotes, such as "15"'}
 
 
@@ -244,6 +240,9 @@ class Environment:
     certificate: Certificate = Certificate()
     paths: Paths = Paths()
     services: Services = Services()
+    policy: Policy = field(default_factory=Policy)
+    notices: Notices = field(default_factory=Notices)
+    acknowledged: tuple[Acknowledged, ...] = ()
     blueprint: bool = True
     resources: tuple[Resource, ...] = ()
     file: str = ""

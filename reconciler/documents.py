@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from reconciler.executor import Report
+from reconciler.findings import Finding
+from reconciler.journal import Entry
 from reconciler.look import Sight
-from reconciler.model import Action, CannotSee, Delta, Place, Plan, Ref, Seen, Step
+from reconciler.model import Action, CannotSee, Delta, Place, Plan, Ref, Report, Seen, Step
 from reconciler.planner import digest
 from reconciler.verify import Check
 
@@ -23,14 +24,28 @@ class NotADocument(ValueError):
     """A file is not the document it is taken for; the message says why."""
 
 
+class Tampered(NotADocument):
+    """It was changed after it was saved."""
+
+
 Scope = Mapping[str, list[str]]
 """What a plan was made for: `host`, `only` and `replace`, as on the command line."""
 
 
-def plan_document(plan: Plan, *, file: str, file_digest: str, made: datetime, scope: Scope) -> dict[str, Any]:
+def plan_document(
+    plan: Plan,
+    *,
+    file: str,
+    file_digest: str,
+    commit: Mapping[str, Any] | None,
+    made: datetime,
+    expires: datetime,
+    scope: Scope,
+) -> dict[str, Any]:
     """A plan as users, scripts and `apply PLAN` read it (schemas/plan.schema.json).
 
     `digest` covers what would be done and what was seen, not when or where that was.
+    `commit` is what was checked out where the file lies, `id` and `dirty`.
     """
     actions = [_action(action) for action in plan.actions]
     body = {
@@ -52,10 +67,57 @@ def plan_document(plan: Plan, *, file: str, file_digest: str, made: datetime, sc
         "document": "plan",
         "digest": f"sha256:{digest(body)}",
         "made": made.isoformat(timespec="seconds"),
+        "expires": expires.isoformat(timespec="seconds"),
         "file": file,
         "file_digest": file_digest,
+        "commit": None if commit is None else dict(commit),
+        "host_digests": {
+            host: f"sha256:{digest([each for each in actions if each['host'] == host])}"
+            for host in plan.hosts
+        },
         **body,
     }
+
+
+def findings(found: Sequence[Finding], since: Mapping[str, datetime]) -> list[dict[str, Any]]:
+    """What a look came to, for `drift --json`."""
+    return [
+        {
+            "id": each.id,
+            "verdict": each.verdict,
+            "host": each.host,
+            "kind": each.kind,
+            "name": each.name,
+            "detail": each.detail,
+            "acknowledged": each.acknowledged or None,
+            "since": since[each.id].isoformat(timespec="seconds") if each.id in since else None,
+        }
+        for each in found
+    ]
+
+
+def done(entries: Sequence[Entry]) -> dict[Ref, str]:
+    """What a run has settled, with the verb, by its entries in the journal."""
+    verbs: dict[Ref, str] = {}
+    settled: dict[Ref, str] = {}
+    for entry in entries:
+        if entry.what == "intent":
+            verbs |= {_ref(each): each["verb"] for each in entry.body["actions"]}
+        if entry.what == "outcome":
+            found = [_ref(each) for each in entry.body["outcomes"] if each["result"] == "done"]
+            settled |= {ref: verbs[ref] for ref in found if ref in verbs}
+    return settled
+
+
+def unfinished(entries: Sequence[Entry]) -> list[str]:
+    """What a run had begun, by its entries in the journal, and told no outcome of."""
+    begun: dict[str, None] = {}
+    for entry in entries:
+        for each in entry.body["actions"] if entry.what == "intent" else ():
+            begun[f"{each['host']} {each['kind']} {each['name']}"] = None
+        for each in entry.body["outcomes"] if entry.what == "outcome" else ():
+            begun.pop(f"{each['host']} {each['kind']} {each['name']}", None)
+    return list(begun)
 
 
 def _action(action: Action) -> dict[str, Any]:
@@ -95,7 +157,7 @@ def plan_from(document: Any) -> Plan:
     names = ("environment", "actions", "unreachable", "unknown", "hosts", "resources", "scope")
     body = {name: document.get(name) for name in names}
     if document.get("digest") != f"sha256:{digest(body)}":
-        raise NotADocument("its digest does not fit: it was changed after it was saved")
+        raise Tampered("its digest does not fit: it was changed after it was saved")
     try:
         return Plan(
             environment=document["environment"],
@@ -224,4 +286,27 @@ def apply_document(environment: str, report: Report | None, *, code: int) -> dic
             for each in outcomes
         ],
         "neither": [str(ref) for ref in report.neither] if report else [],
+    }
+
+
+def history_document(
+    journal: str, entries: Sequence[Entry], problems: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """What the journal holds, or what is wrong with it (schemas/history.schema.json)."""
+    return {
+        "version": VERSION,
+        "document": "history",
+        "journal": journal,
+        "entries": [
+            {
+                "number": each.number,
+                "at": each.at,
+                "run": each.run,
+                "environment": each.environment,
+                "what": each.what,
+                "body": dict(each.body),
+            }
+            for each in entries
+        ],
+        "problems": None if problems is None else list(problems),
     }

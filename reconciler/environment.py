@@ -14,11 +14,21 @@ from string import Template
 from typing import Any
 
 from reconciler.cross_check import cross_check
-from reconciler.declared import Certificate, Environment, Host, Paths, Services, Ssh, Sync, TomcatTls
+from reconciler.declared import (
+    Certificate,
+    Environment,
+    Host,
+    Paths,
+    Services,
+    Ssh,
+    Sync,
+    TomcatTls,
+)
 from reconciler.graph import Cycle, edges, ordered
 from reconciler.kinds import KINDS
 from reconciler.kinds.tagged_lines import TaggedLines
 from reconciler.model import Place, Ref, Resource
+from reconciler.rules import Acknowledged, Notices, Policy
 from reconciler.schema import title_field
 from reconciler.schema_check import check
 from reconciler.yaml_places import Number, Path, Placed, Problem, parse
@@ -50,9 +60,12 @@ def find(env: str) -> str:
     raise InvalidEnvironment([Problem(Place(env, 1, 1), message)])
 
 
-def load(path: str) -> Environment:
-    """Reads and checks an environment file. Raises `InvalidEnvironment`."""
-    raw = _read(path)
+def load(path: str, raw: bytes | None = None) -> Environment:
+    """Reads and checks an environment file; `raw` is what it held at another time.
+
+    Raises `InvalidEnvironment`.
+    """
+    raw = _read(path) if raw is None else raw
     placed = parse(path, raw)
     if placed.problems:
         raise InvalidEnvironment(placed.problems)
@@ -118,6 +131,9 @@ class _Builder:
             certificate=self._certificate(),
             paths=Paths(**value.get("paths", {})),
             services=self._services(),
+            policy=self._policy(),
+            notices=self._notices(),
+            acknowledged=tuple(Acknowledged(**each) for each in value.get("acknowledged", ())),
             blueprint=value.get("blueprint", True),
             file=self._placed.file,
             digest=digest,
@@ -150,6 +166,22 @@ class _Builder:
         value = dict(self._value.get("services", {}))
         tls = value.pop("tomcat_tls", None)
         return Services(**value, tomcat_tls=None if tls is None else TomcatTls(**tls))
+
+    def _policy(self) -> Policy:
+        policy = Policy(**_tuples(self._value.get("policy", {})))
+        signers = policy.allowed_signers
+        return dataclasses.replace(policy, allowed_signers=self._local(signers) if signers else None)
+
+    def _notices(self) -> Notices:
+        notices = Notices(**_tuples(self._value.get("notices", {})))
+        text = self._text(("notices", "template"), notices.template) if notices.template else None
+        if text is not None:
+            try:
+                Template(text).substitute(subject="", text="", environment="")
+            except (KeyError, ValueError) as error:
+                reason = f"the template has $-names other than $subject, $text, $environment ({error})"
+                self._placed.problems.append(Problem(self._placed.place(("notices", "template")), reason))
+        return dataclasses.replace(notices, template=text)
 
     def _local(self, path: str) -> str:
         try:

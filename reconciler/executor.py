@@ -6,47 +6,50 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import Protocol
 
 from reconciler import runbook
 from reconciler.approval import Stale, disallowed
 from reconciler.look import Fleet
-from reconciler.model import Action, Outcome, Plan, Ref, fits
+from reconciler.model import Action, Outcome, Plan, Ref, Report, fits
 from reconciler.replies import HostError
 
 MINUTE = 60
 """Seconds in a minute of a step; tests have less time."""
 
 
-@dataclass(frozen=True)
-class Report:
-    """How an apply ended: what became of each action, and what is left."""
+class Record(Protocol):
+    """Where it is written down what is about to be done, and what became of it."""
 
-    outcomes: tuple[Outcome, ...]
-    left: Plan
-    neither: tuple[Ref, ...] = ()
-    """Resources that are neither as before nor as wanted, or whose state is not known."""
-    needless: int = 0
-    """How many approved actions were settled by the time their turn came."""
+    def intends(self, actions: Iterable[Action]) -> None:
+        """Before a round; nothing is done where this fails."""
+
+    def became(self, outcomes: Iterable[Outcome]) -> None:
+        """After a round."""
 
 
-def apply(fleet: Fleet, approved: Plan) -> Report:
+def apply(
+    fleet: Fleet, approved: Plan, record: Record | None = None, waiting: Collection[Ref] = ()
+) -> Report:
     """Carries out the approved plan in rounds, and nothing else.
 
-    The fleet must have been looked at, and locked. Raises `approval.Stale` where the hosts
-    ask for something that was not approved.
+    `waiting` are actions that are known and not approved: they are left alone. The fleet must
+    have been looked at, and locked. Raises `approval.Stale` where the hosts ask for something
+    that was not approved, and whatever `record` raises.
     """
-    return _Run(fleet, approved).to_the_end()
+    return _Run(fleet, approved, record, frozenset(waiting)).to_the_end()
 
 
 class _Run:
     """One apply: rounds of what is ready, until nothing is."""
 
-    def __init__(self, fleet: Fleet, approved: Plan) -> None:
+    def __init__(self, fleet: Fleet, approved: Plan, record: Record | None, waiting: frozenset[Ref]) -> None:
         self.fleet = fleet
         self.approved = approved
+        self.record = record
+        self.waiting = waiting
         self.before = dict(fleet.sight.seen)
         self.outcomes: dict[Ref, Outcome] = {}
         self.attempted: set[Ref] = set()
@@ -55,7 +58,7 @@ class _Run:
         while True:
             plan = self.fleet.plan()
             self._settle(plan)
-            if refused := disallowed(self.approved, plan, set(self.outcomes)):
+            if refused := disallowed(self.approved, plan, self.waiting | self.outcomes.keys()):
                 raise Stale(refused, self._report(plan) if self.attempted else None)
             batches = self._ready(plan)
             if not batches:
@@ -111,8 +114,12 @@ class _Run:
         return {host: actions for host, actions in batches.items() if actions}
 
     def _round(self, batches: Mapping[str, list[Action]]) -> None:
-        fleet = self.fleet
+        fleet, known = self.fleet, set(self.outcomes)
+        if self.record:
+            self.record.intends(action for actions in batches.values() for action in actions)
         list(fleet.pool.map(self._act, batches, batches.values()))
+        if self.record:
+            self.record.became(outcome for ref, outcome in self.outcomes.items() if ref not in known)
         waiting = {action.ref.host for action in fleet.plan().actions if action.ref not in self.outcomes}
         again = waiting - set(batches) | {
             ref.host
@@ -154,7 +161,7 @@ class _Run:
 
     def _report(self, plan: Plan) -> Report:
         for action in plan.actions:
-            if action.ref not in self.outcomes:
+            if action.ref not in self.outcomes and action.ref not in self.waiting:
                 self.outcomes[action.ref] = Outcome(action.ref, "skipped", self._why(action, plan))
         for action in self.approved.actions:
             lost = action.ref.host in plan.unreachable

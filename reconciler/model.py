@@ -139,6 +139,8 @@ class Plan:
     unknown: Mapping[Ref, str] = field(default_factory=dict)
     hosts: tuple[str, ...] = ()
     resources: int = 0
+    wants: Mapping[Ref, str] = field(default_factory=dict, compare=False)
+    """The digest of what is wanted, for each resource that could be judged."""
 
     @property
     def complete(self) -> bool:
@@ -153,6 +155,18 @@ class Outcome:
     ref: Ref
     result: str
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """How an apply ended: what became of each action, and what is left."""
+
+    outcomes: tuple[Outcome, ...]
+    left: Plan
+    neither: tuple[Ref, ...] = ()
+    """Resources that are neither as before nor as wanted, or whose state is not known."""
+    needless: int = 0
+    """How many approved actions were settled by the time their turn came."""
 
 
 def hole(ref: Ref, name: str = "") -> str:

@@ -40,6 +40,7 @@ class _Progress:
     actions: dict[Ref, Action] = field(default_factory=dict)
     unknown: dict[Ref, str] = field(default_factory=dict)
     provided: dict[Ref, tuple[str, ...]] = field(default_factory=dict)
+    wants: dict[Ref, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ def plan(
         unknown=progress.unknown,
         hosts=tuple(sorted({ref.host for ref in everyone})),
         resources=len(everyone),
+        wants=progress.wants,
     )
 
 
@@ -106,6 +108,7 @@ def _judge(resource: Resource, before: set[Ref], progress: _Progress) -> None:
     if seen is not None and (pending := _pending(resource, before, progress)):
         foreseen = resource.foresee(seen, pending)
     want = resource.want(_Look(resource.ref, progress))
+    progress.wants[resource.ref] = digest(dict(want) if want is not None else None)
     deltas = diff(foreseen, want)
     if not deltas:
         return

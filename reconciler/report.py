@@ -6,11 +6,15 @@ Whatever came from a host or the YAML passes through `printable` on its way to a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
 
-from reconciler.executor import Report
+from reconciler.findings import Finding
+from reconciler.journal import Entry
 from reconciler.look import Sight
-from reconciler.model import VERBS, Action, CannotSee, Delta, Plan, Step, Value
+from reconciler.model import VERBS, Action, CannotSee, Delta, Plan, Report, Step, Value
 from reconciler.verify import Check
 
 COLOURS = {"+": "32", "~": "33", "-": "31", "!": "36"}
@@ -116,6 +120,22 @@ def _many(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
+def finding_lines(found: Sequence[Finding], since: Mapping[str, datetime], paper: Paper) -> Iterable[str]:
+    """What a look came to, a line each; what was never applied is only counted."""
+    for each in found:
+        at = f" since {since[each.id]:%Y-%m-%d %H:%M} UTC" if each.id in since else ""
+        told = printable(f"{each.verdict}{at}: {each.subject}: {each.detail}")
+        if each.acknowledged:
+            yield paper.dim(f"acknowledged, {told}: {printable(each.acknowledged)}")
+        elif each.verdict != "pending":
+            yield paper.mark("~", told)
+    pending = sum(each.verdict == "pending" and not each.acknowledged for each in found)
+    if pending:
+        yield f"pending: {pending} declared, and not applied yet"
+    if found:
+        yield ""
+
+
 def check_lines(checks: Sequence[Check], paper: Paper) -> Iterable[str]:
     """The checks of `verify` as a table; those that are not ok stand out."""
     rows = [
@@ -151,6 +171,84 @@ def observation_lines(sight: Sight) -> Iterable[str]:
             yield from (
                 f"    {printable(name)}: {_shown(value)}" for name, value in seen.items() if name != "text"
             )
+
+
+def run_lines(entries: Sequence[Entry], paper: Paper) -> Iterable[str]:
+    """The runs, a line each, the newest last; and what was noticed between them."""
+    ends = {each.run: each.body for each in entries if each.what == "end"}
+    told = (each for each in entries if each.what in ("begin", "onset", "recovery", "refused"))
+    # What one look has noticed of a kind is one line.
+    for _, group in groupby(told, lambda e: (e.at[:16], e.environment, e.what, e.body.get("verdict"), e.run)):
+        first, *more = group
+        at = first.at[:16].replace("T", " ")
+        if first.what == "begin":
+            end = ends.get(first.run)
+            line = f"{at}  {printable(_run(first, end))}"
+            yield line if end and end.get("code") == 0 else paper.mark("~", line)
+        else:
+            rest = f"; and {len(more)} more" if more else ""
+            yield paper.dim(f"{at}  {printable(f'{first.environment}: {_noticed(first)}{rest}')}")
+
+
+def _run(begin: Entry, end: Mapping[str, Any] | None) -> str:
+    body = begin.body
+    how = "under way, or broken off" if end is None else _ended(end)
+    approved = f", approved by {', '.join(body['approvers'])}" if body["approvers"] else ""
+    what = f"{body['command']}, {_many(body['actions'], 'action')}{approved}"
+    return f"run {begin.run}  {begin.environment}: {what}: {how}"
+
+
+def _ended(end: Mapping[str, Any]) -> str:
+    return "broke off" if end["code"] is None else "done" if end["code"] == 0 else f"ended with {end['code']}"
+
+
+def _noticed(entry: Entry) -> str:
+    body = entry.body
+    if entry.what == "refused":
+        return f"refused: {'; '.join(body['reasons'])}"
+    about = f"{body['verdict']}: {body['host']} {body['kind']} {body['name']}".rstrip()
+    return f"over, {about}" if entry.what == "recovery" else f"{about}: {body['detail']}"
+
+
+def entry_lines(entries: Sequence[Entry], paper: Paper) -> Iterable[str]:
+    """One run with all that it intended and did."""
+    lines = {"begin": _begin_lines, "intent": _intent_lines, "outcome": _became_lines, "end": _end_lines}
+    for each in entries:
+        at = each.at.replace("T", " ").removesuffix("+00:00")
+        first, *rest = lines[each.what](each) or ["nothing"]
+        yield f"{at}  {printable(first)}"
+        for line in rest:
+            yield paper.dim(f"    {printable(line)}") if line[0] == "$" else f"    {printable(line)}"
+
+
+def _begin_lines(entry: Entry) -> list[str]:
+    body, commit = entry.body, entry.body.get("commit")
+    dirty = ", with changes that are in no commit" if commit and commit["dirty"] else ""
+    where = f"commit {commit['id']}{dirty}" if commit else "in no commit"
+    lines = [f"run {entry.run} of {entry.environment}: {body['command']}", f"by {body['who']}"]
+    lines += [f"file {body['file']}, {where}", f"plan {body['digest']}"]
+    return [*lines, *(f"approved by {who}" for who in body["approvers"])]
+
+
+def _intent_lines(entry: Entry) -> list[str]:
+    lines = ["begins"]
+    for each in entry.body["actions"]:
+        lines.append(f"{each['verb']} {each['host']} {each['kind']} {each['name']}")
+        lines += [f"$ {step}" for step in each["steps"]]
+    return lines
+
+
+def _became_lines(entry: Entry) -> list[str]:
+    return ["came to"] + [
+        f"{one['result']}: {one['host']} {one['kind']} {one['name']}"
+        + (f": {one['detail']}" if one["detail"] else "")
+        for one in entry.body["outcomes"]
+    ]
+
+
+def _end_lines(entry: Entry) -> list[str]:
+    left = [f"was at {ref}, and told no outcome" for ref in entry.body.get("unfinished", ())]
+    return [_ended(entry.body), *entry.body.get("lines", ()), *left]
 
 
 def outcome_lines(report: Report, paper: Paper) -> Iterable[str]:

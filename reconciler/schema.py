@@ -11,10 +11,19 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.declared import HOST_NAME, Certificate, Host, Paths, Services, Ssh, Sync, TomcatTls
+from reconciler.declared import (
+    Certificate,
+    Host,
+    Paths,
+    Services,
+    Ssh,
+    Sync,
+    TomcatTls,
+)
 from reconciler.kinds import DECLARABLE
 from reconciler.kinds.paths import LINE
 from reconciler.model import Resource
+from reconciler.rules import HOST_NAME, Acknowledged, Notices, Policy
 
 NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "acl": (("entries",),),
@@ -49,7 +58,7 @@ def options(cls: type[Any]) -> dict[str, dict[str, Any]]:
             schema = _type(hints[each.name]) | each.metadata["schema"]
             schema["description"] = each.metadata["doc"]
             if each.default not in (dataclasses.MISSING, None, ()) and each.name not in dict(NEEDED_DEFAULTS):
-                schema["default"] = each.default
+                schema["default"] = list(each.default) if isinstance(each.default, tuple) else each.default
             found[each.name] = schema
     return found
 
@@ -124,6 +133,20 @@ def _services() -> dict[str, Any]:
     return section
 
 
+def _sections() -> dict[str, Any]:
+    known = _section(Acknowledged) | {"required": ["kind", "owner", "reason", "until"]}
+    return {
+        "ssh": _section(Ssh),
+        "sync": _section(Sync),
+        "certificate": _section(Certificate),
+        "paths": _section(Paths),
+        "services": _services(),
+        "policy": _section(Policy),
+        "notices": _section(Notices),
+        "acknowledged": {"type": "array", "items": known, "description": "Drift that is known."},
+    }
+
+
 def environment_schema() -> dict[str, Any]:
     """The schema of the environment file (JSON Schema, draft 2020-12)."""
     host = _section(Host) | {"required": ["name"]}
@@ -151,11 +174,7 @@ def environment_schema() -> dict[str, Any]:
                 "items": retired,
                 "description": "Hosts that left: what they were trusted with is taken away from them.",
             },
-            "ssh": _section(Ssh),
-            "sync": _section(Sync),
-            "certificate": _section(Certificate),
-            "paths": _section(Paths),
-            "services": _services(),
+            **_sections(),
             "blueprint": {
                 "type": "boolean",
                 "default": True,

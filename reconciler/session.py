@@ -6,16 +6,17 @@ import enum
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from reconciler import documents, report
+from reconciler import checkout, documents, report, undoing
 from reconciler.blueprint import resources as blueprint_resources
 from reconciler.declared import Environment
 from reconciler.environment import InvalidEnvironment, check_whole, find, load
+from reconciler.journal import Entry, Journal, NoJournal
 from reconciler.look import Fleet
 from reconciler.model import Plan, Resource
 
@@ -54,6 +55,7 @@ class Options:
     host: list[str] | None = None
     only: list[str] | None = None
     replace: list[str] | None = None
+    rollback: list[str] | None = None
     json: bool = False
     parallel: int = 32
     timeout: int | None = None
@@ -63,8 +65,13 @@ class Options:
     @property
     def scope(self) -> dict[str, list[str]]:
         """What a plan was narrowed to; goes with a saved plan."""
-        given = {"host": self.host, "only": self.only, "replace": self.replace}
+        given = {"host": self.host, "only": self.only, "replace": self.replace, "rollback": self.rollback}
         return {name: sorted(values or ()) for name, values in given.items()}
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether only a part of the environment is looked at."""
+        return bool(self.host or self.only)
 
     @property
     def paper(self) -> report.Paper:
@@ -86,7 +93,12 @@ def open_environment(env: str) -> Environment:
 
 
 def chosen(environment: Environment, options: Options) -> list[Resource]:
-    """The resources of the environment that the flags leave; raises `Stop`."""
+    """The resources of the environment that the flags leave; raises `Stop`.
+
+    Those of a rollback are what would undo a run, and nothing else.
+    """
+    if options.rollback:
+        return list(inverse(environment, int(options.rollback[0])).resources)
     everything = blueprint_resources(environment)
     try:
         check_whole(environment, everything)
@@ -104,6 +116,35 @@ def chosen(environment: Environment, options: Options) -> list[Resource]:
         kinds = ", ".join(sorted({r.kind for r in everything}))
         raise Stop(Code.USAGE, f"--only {' '.join(options.only)}: nothing is called so; kinds: {kinds}")
     return found
+
+
+def inverse(environment: Environment, run: int) -> undoing.Inverse:
+    """What would undo a run, by the journal of this machine; raises `Stop`."""
+    try:
+        with Journal(write=False) as journal:
+            entries = journal.entries(run)
+            begun = journal.entries(None, environment.name, "begin")
+            earlier = [each for each in begun if each.run < run]
+            then = _as_it_was(journal, environment, entries[0] if entries else None)
+            before = _as_it_was(journal, environment, earlier[-1] if earlier else None)
+    except NoJournal as error:
+        raise Stop(Code.ERROR, str(error)) from None
+    return undoing.inverse(documents.done(entries), then, before)
+
+
+def _as_it_was(journal: Journal, environment: Environment, begin: Entry | None) -> list[Resource]:
+    """The resources that the environment file asked for when a run began; none before any run."""
+    if begin is None:
+        return []
+    text = journal.text(str(begin.body["file_digest"]))
+    if not text:
+        why = "the environment file was changed while it began, and how it was is not known"
+        raise Stop(Code.USAGE, f"run {begin.run}: {why}")
+    try:
+        return blueprint_resources(load(environment.file, text))
+    except InvalidEnvironment as error:
+        why = "what the environment file held then cannot be read any more"
+        raise Stop(Code.USAGE, f"run {begin.run}: {why}", *map(str, error.problems)) from None
 
 
 def _matches(resource: Resource, text: str) -> bool:
@@ -176,13 +217,35 @@ def warn(fleet: Fleet, options: Options) -> None:
 
 def document_of(made: Plan, environment: Environment, options: Options) -> dict[str, Any]:
     """A plan as a document."""
+    at, commit = datetime.now(UTC), checkout.commit(Path(environment.file))
     return documents.plan_document(
         made,
         file=environment.file,
         file_digest=environment.digest,
-        made=datetime.now(UTC),
+        commit=None if commit is None else {"id": commit.id, "dirty": commit.dirty},
+        made=at,
+        expires=at + timedelta(hours=environment.policy.expires),
         scope=options.scope,
     )
+
+
+def expiry(document: Mapping[str, Any]) -> datetime:
+    """Until when a saved plan counts; the beginning of time where it does not say so."""
+    try:
+        return datetime.fromisoformat(str(document.get("expires")))
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def explain(journal: Journal, environment: Environment, options: Options) -> None:
+    """Tells of runs that broke off, once, and closes them in the journal. Raises `NoJournal`."""
+    for run in journal.broken(environment.name):
+        entries = journal.entries(run)
+        left = documents.unfinished(entries)
+        begin = entries[0]
+        what = ", ".join(left) or "nothing that it had begun is without an outcome"
+        options.say(f"run {run} ({begin.body.get('who')}) broke off; it is looked at again: {what}")
+        journal.end(run, environment.name, {"code": None, "unfinished": left})
 
 
 def plan_of(environment: Environment, resources: list[Resource], options: Options) -> Plan:

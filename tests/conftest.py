@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.fleet", "tests.faults", "tests.serving"]
@@ -18,3 +21,20 @@ settings.register_profile(
 # For a change of the planner or of apply: pytest tests/test_laws.py --hypothesis-profile=long
 settings.register_profile("long", settings.get_profile("here"), max_examples=1500, derandomize=False)
 settings.load_profile("here")
+
+
+LONG = ("rollout_faults", "certificate_faults", "test_fleet_certificate", "test_fleet_")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first: each goes to one process, and none shall wait
+    for the last of them at the end."""
+    items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if name in item.path.name), len(LONG)))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _state() -> Iterator[None]:
+    """No test writes into the journal of whoever runs it."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["RECONCILE_STATE"] = folder
+        yield

@@ -39,6 +39,8 @@ class Desk:
         self.fleet, self.folder, self.checkout = fleet, folder, checkout
         self.file = folder / "lab.yaml"
         self.said: list[str] = []
+        self.state = folder / "state"
+        self.environ: dict[str, str] = {}
 
     # -- the environment file --------------------------------------------------
 
@@ -74,6 +76,7 @@ class Desk:
             cwd=self.checkout,
             text=True,
             encoding="utf-8",
+            env={**os.environ, "RECONCILE_STATE": str(self.state), **self.environ},
             **{**CHANNELS, **channels},
         )
 

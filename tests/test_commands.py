@@ -197,7 +197,8 @@ def test_what_is_no_plan(
     path = tmp_path / "p.json"
     path.write_text(text)
     for command in ("show", "apply"):
-        assert run([command, str(path)]) == 64
+        tampered = command == "apply" and "digest" in text
+        assert run([command, str(path)]) == (8 if tampered else 64)
         assert said in capsys.readouterr().err
     assert run(["plan", "e", "--seen", str(path)]) == 64
 
@@ -208,7 +209,7 @@ def test_a_plan_that_was_tampered_with_is_refused(
     path = tmp_path / "p.json"
     run(["plan", "e", "-o", str(path)])
     path.write_text(path.read_text().replace("set /x 'new'", "rm -rf /"))
-    assert run(["apply", str(path)]) == 64
+    assert run(["apply", str(path)]) == 8
     assert "its digest does not fit: it was changed after it was saved" in capsys.readouterr().err
 
 

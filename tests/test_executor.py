@@ -9,9 +9,8 @@ import pytest
 
 from reconciler import executor
 from reconciler.approval import Stale
-from reconciler.executor import Report
 from reconciler.look import Fleet
-from reconciler.model import CannotSee, Change, Ref
+from reconciler.model import CannotSee, Change, Ref, Report
 from reconciler.replies import Locked, NoAnswer, Refused, Reply, Silent
 from tests.scripted import Scripted, Thing
 

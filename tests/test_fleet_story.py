@@ -262,8 +262,10 @@ def test_a_saved_plan_is_refused_once_the_file_has_changed(desk: Desk) -> None:
 def test_a_saved_plan_that_was_edited_is_none(desk: Desk) -> None:
     plan = desk.folder / "old.json"
     plan.write_text(plan.read_text(encoding="utf-8").replace("chmod 00700", "chmod 00777"), encoding="utf-8")
-    for command in ("show", "apply"):
-        assert "its digest does not fit: it was changed after it was saved" in desk.run(64, command, plan).err
+    for command, code in (("show", 64), ("apply", 8)):
+        assert (
+            "its digest does not fit: it was changed after it was saved" in desk.run(code, command, plan).err
+        )
     assert announced(desk.apply(0)) == DRIFT[2:4]
 
 

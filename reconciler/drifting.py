@@ -1,0 +1,58 @@
+"""`reconcile drift`: looks and judges, for cron. Nothing in here, or below it, writes to a host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from reconciler import documents, report, session, watching
+from reconciler.declared import Environment
+from reconciler.findings import Finding, findings
+from reconciler.journal import Journal, NoJournal, now
+from reconciler.model import Plan
+from reconciler.session import Code, Options
+
+
+def drift(env: str, options: Options) -> int:
+    """0 as declared, 2 where something is not, 3 where some of it could not be looked at."""
+    environment = session.open_environment(env)
+    resources = session.chosen(environment, options)
+    with session.fleet_of(environment, resources, options) as fleet:
+        session.look(fleet, options)
+        plan = fleet.plan()
+        seen = fleet.sight.seen
+    since: Mapping[str, datetime] = {}
+    found: Sequence[Finding] = findings(environment, plan, seen, {}, now())
+    broken = False
+    try:
+        with Journal() as journal:
+            session.explain(journal, environment, options)
+            found = watching.judged(journal, environment, plan, seen)
+            if not options.narrowed:
+                since = watching.watch(journal, environment, found)
+                watching.deliver(journal, environment, options.say)
+    except NoJournal as error:
+        # What is seen counts all the same; what cannot be is remembered and told.
+        options.say(f"{error}; nothing is remembered of this look, and nobody is told")
+        broken = True
+    _print(environment, plan, found, since, options)
+    if not plan.complete:
+        return Code.INCOMPLETE
+    if any(not each.acknowledged for each in found):
+        return Code.CHANGES
+    return Code.ERROR if broken else Code.OK
+
+
+def _print(
+    environment: Environment,
+    plan: Plan,
+    found: Sequence[Finding],
+    since: Mapping[str, datetime],
+    options: Options,
+) -> None:
+    if options.json:
+        document = session.document_of(plan, environment, options)
+        session.print_json({**document, "findings": documents.findings(found, since)})
+        return
+    session.print_lines(report.finding_lines(found, since, options.paper))
+    session.print_lines(report.plan_lines(plan, options.paper))

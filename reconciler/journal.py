@@ -1,0 +1,336 @@
+"""What was intended and what was done, in SQLite on the machine that runs reconcile.
+
+The journal only grows. Each entry carries the SHA-256 over itself and the hash of the one
+before, so that a changed, removed or inserted entry is found by `verify`. It is evidence, not
+state: the hosts are looked at again whatever it says, and another machine plans the same plan.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from reconciler.model import Action, Outcome, Ref
+
+NAME = "journal.sqlite"
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS entries (
+  number INTEGER PRIMARY KEY, at TEXT NOT NULL, run INTEGER NOT NULL, environment TEXT NOT NULL,
+  what TEXT NOT NULL, body TEXT NOT NULL, hash TEXT NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS entries_run ON entries (run);
+CREATE TABLE IF NOT EXISTS settled (
+  environment TEXT NOT NULL, ref TEXT NOT NULL, want TEXT NOT NULL, PRIMARY KEY (environment, ref)) STRICT;
+CREATE TABLE IF NOT EXISTS outbox (
+  number INTEGER PRIMARY KEY, environment TEXT NOT NULL, channel TEXT NOT NULL, notice TEXT NOT NULL,
+  made TEXT NOT NULL, tried INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE IF NOT EXISTS alerts (
+  environment TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (environment, id)) STRICT;
+CREATE TABLE IF NOT EXISTS texts (digest TEXT PRIMARY KEY, text BLOB NOT NULL) STRICT;
+"""
+PATIENCE = 30
+"""Seconds to wait for another process that is writing."""
+
+
+class NoJournal(Exception):
+    """The journal cannot be read or written; the message says where and why."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the journal. `what`: begin, intent, outcome, end; onset, recovery, told."""
+
+    number: int
+    at: str
+    run: int
+    environment: str
+    what: str
+    body: Mapping[str, Any]
+
+
+def folder() -> Path:
+    """Where the journal lies: $RECONCILE_STATE, or reconcile/ in the XDG state folder."""
+    if given := os.environ.get("RECONCILE_STATE"):
+        return Path(given)
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "reconcile"
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        hint = "mend that, or set RECONCILE_STATE to a folder that can be written"
+        raise NoJournal(f"the journal {path} cannot be used: {reason}; {hint}") from None
+
+
+class Journal:
+    """The journal in a folder; made where there is none. Raises `NoJournal`.
+
+    Several processes may use one: each entry is a transaction of its own, synced to disk.
+    """
+
+    def __init__(self, where: Path | None = None, *, write: bool = True) -> None:
+        self.folder = where or folder()
+        self.path = self.folder / NAME
+        with _told(self.path):
+            if write:
+                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._data = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
+                self.path.chmod(0o600)
+            else:
+                uri = f"{self.path.resolve().as_uri()}?mode=ro"
+                self._data = sqlite3.connect(uri, timeout=PATIENCE, isolation_level=None, uri=True)
+            self._data.execute("PRAGMA synchronous = FULL")
+            if write:
+                self._data.executescript(SCHEMA)
+        self._alive: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._data.close()
+        if self._alive is not None:
+            os.close(self._alive)
+
+    # Writing
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with _told(self.path):
+            self._data.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._data.execute("ROLLBACK")
+                raise
+            self._data.execute("COMMIT")
+
+    def append(self, run: int, environment: str, what: str, body: Mapping[str, Any]) -> None:
+        """Adds an entry; on disk when it returns. Run 0 is no run: what `drift` has noticed."""
+        self.append_all(run, environment, [(what, body)])
+
+    def append_all(
+        self, run: int, environment: str, entries: Iterable[tuple[str, Mapping[str, Any]]]
+    ) -> None:
+        """Adds several entries, all or none."""
+        with self._transaction():
+            for what, body in entries:
+                self._append(run, environment, what, body)
+
+    def _append(self, run: int, environment: str, what: str, body: Mapping[str, Any]) -> None:
+        last = self._data.execute("SELECT number, hash FROM entries ORDER BY number DESC LIMIT 1").fetchone()
+        number, before = last or (0, "")
+        row = (number + 1, now().isoformat(timespec="seconds"), run, environment, what, _canonical(body))
+        self._data.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, chained(before, row)))
+
+    def begin(self, environment: str, body: Mapping[str, Any], text: bytes) -> int:
+        """Begins a run and returns its number; `text` is the environment file, kept once."""
+        with self._transaction():
+            run = self._data.execute("SELECT coalesce(max(run), 0) + 1 FROM entries").fetchone()[0]
+            digest = hashlib.sha256(text).hexdigest()
+            self._data.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (digest, text))
+            self._append(run, environment, "begin", {**body, "file_digest": digest})
+        with _told(self.path):
+            self._alive = os.open(self._sign_of_life(run), os.O_CREAT | os.O_RDWR, 0o600)
+            fcntl.flock(self._alive, fcntl.LOCK_EX)
+        return int(run)
+
+    def end(self, run: int, environment: str, body: Mapping[str, Any]) -> None:
+        """Ends a run."""
+        self.append(run, environment, "end", body)
+        self._sign_of_life(run).unlink(missing_ok=True)
+
+    def _sign_of_life(self, run: int) -> Path:
+        """Locked as long as the run's process lives: the lock goes when the process goes."""
+        return self.folder / f"run-{run}.lock"
+
+    def settle(self, environment: str, wants: Mapping[Ref, str]) -> None:
+        """Remembers which resources were seen to be as wanted."""
+        rows = [(environment, str(ref), want) for ref, want in wants.items()]
+        with self._transaction():
+            self._data.executemany("INSERT OR REPLACE INTO settled VALUES (?, ?, ?)", rows)
+
+    def keep_alerts(self, environment: str, alerts: Mapping[str, Mapping[str, Any]]) -> None:
+        """Remembers the alerts that are open, in place of those before."""
+        rows = [(environment, key, _canonical(body)) for key, body in alerts.items()]
+        with self._transaction():
+            self._data.execute("DELETE FROM alerts WHERE environment = ?", (environment,))
+            self._data.executemany("INSERT INTO alerts VALUES (?, ?, ?)", rows)
+
+    def post(self, environment: str, channel: str, notice: str) -> None:
+        """Puts a notice into the outbox."""
+        with self._transaction():
+            made = now().isoformat(timespec="seconds")
+            row = (environment, channel, notice, made)
+            self._data.execute(
+                "INSERT INTO outbox (environment, channel, notice, made) VALUES (?, ?, ?, ?)", row
+            )
+
+    def tried(self, number: int, *, sent: bool) -> None:
+        """A notice was sent, and leaves the outbox; or not, and stays for the next run."""
+        change = "DELETE FROM outbox" if sent else "UPDATE outbox SET tried = tried + 1"
+        with self._transaction():
+            self._data.execute(f"{change} WHERE number = ?", (number,))
+
+    # Reading
+
+    def entries(self, run: int | None = None, environment: str | None = None, *what: str) -> list[Entry]:
+        """The entries, oldest first; of one run, one environment, of some kinds."""
+        query = "SELECT number, at, run, environment, what, body FROM entries WHERE 1"
+        values: list[str | int] = []
+        if run is not None:
+            query, values = f"{query} AND run = ?", [*values, run]
+        if environment is not None:
+            query, values = f"{query} AND environment = ?", [*values, environment]
+        if what:
+            query, values = f"{query} AND what IN ({', '.join('?' * len(what))})", [*values, *what]
+        with _told(self.path), closing(self._data.execute(f"{query} ORDER BY number", values)) as rows:
+            return [Entry(n, at, r, env, kind, json.loads(body)) for n, at, r, env, kind, body in rows]
+
+    def settled(self, environment: str) -> dict[str, str]:
+        """For each ref that was ever seen to be as wanted, what was wanted then."""
+        query = "SELECT ref, want FROM settled WHERE environment = ?"
+        with _told(self.path):
+            return dict(self._data.execute(query, (environment,)).fetchall())
+
+    def alerts(self, environment: str) -> dict[str, Any]:
+        """The alerts that are open, by their id."""
+        query = "SELECT id, body FROM alerts WHERE environment = ?"
+        with _told(self.path):
+            rows = self._data.execute(query, (environment,)).fetchall()
+        return {key: json.loads(body) for key, body in rows}
+
+    def outbox(self) -> list[tuple[int, str, str, str, str, int]]:
+        """What waits to be sent: number, environment, channel, notice, made, tried."""
+        with _told(self.path):
+            query = "SELECT number, environment, channel, notice, made, tried FROM outbox ORDER BY number"
+            return self._data.execute(query).fetchall()
+
+    def text(self, digest: str) -> bytes | None:
+        """The environment file with this SHA-256, as a run has read it."""
+        with _told(self.path):
+            row = self._data.execute("SELECT text FROM texts WHERE digest = ?", (digest,)).fetchone()
+        return row[0] if row else None
+
+    def latest(self) -> datetime:
+        """Now, or the time of the newest entry where that is later: time does not run backwards
+        here, whatever is done to the clock."""
+        with _told(self.path):
+            at = self._data.execute("SELECT max(at) FROM entries").fetchone()[0]
+        return max(now(), datetime.fromisoformat(at)) if at else now()
+
+    def head(self) -> tuple[int, str]:
+        """How many entries there are, and the hash of the newest: whoever keeps that elsewhere
+        can tell later whether entries were cut off."""
+        with _told(self.path):
+            query = "SELECT number, hash FROM entries ORDER BY number DESC LIMIT 1"
+            return self._data.execute(query).fetchone() or (0, "")
+
+    def broken(self, environment: str) -> list[int]:
+        """Runs that began, did not end, and whose process is gone."""
+        ended = {entry.run for entry in self.entries(None, environment, "end")}
+        begun = [entry.run for entry in self.entries(None, environment, "begin")]
+        return [run for run in begun if run not in ended and not self._lives(run)]
+
+    def _lives(self, run: int) -> bool:
+        try:
+            handle = os.open(self._sign_of_life(run), os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
+    def verify(self) -> list[str]:
+        """What is wrong with the journal itself; empty where nothing was changed in it."""
+        with _told(self.path):
+            try:
+                found = [row[0] for row in self._data.execute("PRAGMA integrity_check") if row[0] != "ok"]
+                rows = self._data.execute(
+                    "SELECT number, at, run, environment, what, body, hash FROM entries ORDER BY number"
+                ).fetchall()
+                texts = self._data.execute("SELECT digest, text FROM texts").fetchall()
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+                return [f"the file is damaged: {error}"]
+        problems = [f"the file is damaged: {text}" for text in found]
+        return problems + list(_breaks(rows)) + list(_other_texts(texts))
+
+
+def _breaks(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+    before, last = "", 0
+    for *row, kept in rows:
+        number = row[0]
+        if number != last + 1:
+            yield f"entry {last + 1} is missing"
+        elif chained(before, tuple(row)) != kept:
+            yield f"entry {number} ({row[1]}) is not as it was written, or the one before it is not"
+        before, last = kept, number
+
+
+def _other_texts(texts: Iterable[tuple[str, bytes]]) -> Iterator[str]:
+    for digest, text in texts:
+        if hashlib.sha256(text).hexdigest() != digest:
+            yield f"the environment file {digest[:12]} is not as it was read"
+
+
+def chained(before: str, row: tuple[Any, ...]) -> str:
+    """The hash of an entry: over the hash of the one before it, and all that it says."""
+    return hashlib.sha256(f"{before}\n{json.dumps(row, ensure_ascii=True)}".encode()).hexdigest()
+
+
+def _canonical(body: Mapping[str, Any]) -> str:
+    return json.dumps(body, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+
+
+def now() -> datetime:
+    """The time by this machine's clock."""
+    return datetime.now(UTC)
+
+
+class Run:
+    """A run that is being recorded: what the executor tells of what it does."""
+
+    def __init__(self, journal: Journal, number: int, environment: str) -> None:
+        self._journal, self.number, self._environment = journal, number, environment
+
+    def intends(self, actions: Iterable[Action]) -> None:
+        """Before a round: nothing is begun that is not in the journal. Raises `NoJournal`."""
+        self._journal.append(
+            self.number, self._environment, "intent", {"actions": [_intended(each) for each in actions]}
+        )
+
+    def became(self, outcomes: Iterable[Outcome]) -> None:
+        """After a round. Raises `NoJournal`."""
+        told = [{**_named(each.ref), "result": each.result, "detail": each.detail} for each in outcomes]
+        self._journal.append(self.number, self._environment, "outcome", {"outcomes": told})
+
+
+def _named(ref: Ref) -> dict[str, str]:
+    return {"host": ref.host, "kind": ref.kind, "name": ref.name}
+
+
+def _intended(action: Action) -> dict[str, Any]:
+    deltas = [{"field": d.field, "seen": d.seen, "want": d.want} for d in action.deltas]
+    return {
+        **_named(action.ref),
+        "verb": action.verb,
+        "deltas": deltas,
+        "steps": [step.command for step in action.steps],
+    }

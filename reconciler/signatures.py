@@ -1,0 +1,164 @@
+"""Approvals: a statement about a plan, signed with an SSH key. The door to ssh-keygen.
+
+`ssh-keygen -Y sign` and `-Y verify` (OpenSSH 8.2 and newer); keys in an agent work where only
+the public half is at hand. PROTOCOL.sshsig of OpenSSH has the format.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+NAMESPACE = "reconcile-approval"
+"""What ssh-keygen mixes into a signature, so that one made for anything else is none."""
+
+KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
+
+
+class NoSignature(Exception):
+    """No signature could be made; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A line of a plan's file of approvals: what was said, and the signature over it."""
+
+    statement: str
+    signature: str
+
+    @property
+    def says(self) -> Mapping[str, Any]:
+        """What it states; empty where that is not to be read."""
+        try:
+            said = json.loads(self.statement)
+        except ValueError:
+            return {}
+        return said if isinstance(said, dict) else {}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An approval that counts, by whom; or one that does not, and why."""
+
+    approver: str
+    reason: str = ""
+
+
+def beside(plan: Path) -> Path:
+    """Where the approvals of a saved plan lie: a file beside it, one approval a line."""
+    return plan.with_name(f"{plan.name}.approvals")
+
+
+def statement(document: Mapping[str, Any], expires: datetime, approved: datetime) -> str:
+    """What an approver signs: the plan's digest, and until when that counts."""
+    said = {
+        "approves": document["digest"],
+        "environment": document["environment"],
+        "file_digest": document["file_digest"],
+        "approved": approved.isoformat(timespec="seconds"),
+        "expires": expires.isoformat(timespec="seconds"),
+    }
+    return json.dumps(said, sort_keys=True)
+
+
+def default_key() -> Path:
+    """The first of the user's usual keys. Raises `NoSignature`."""
+    folder = Path.home() / ".ssh"
+    for name in KEYS:
+        for path in (folder / name, folder / f"{name}.pub"):
+            if path.exists():
+                return path
+    raise NoSignature(f"there is no key in {folder} ({', '.join(KEYS)}); name one with --key")
+
+
+def sign(text: str, key: Path) -> Approval:
+    """Signs with a private key, or with the agent's where `key` is a public one. Raises `NoSignature`."""
+    ended = _keygen("sign", "-f", str(key), "-n", NAMESPACE, text=text)
+    if ended.returncode != 0 or "BEGIN SSH SIGNATURE" not in ended.stdout:
+        raise NoSignature(f"{key}: ssh-keygen did not sign: {_last(ended.stderr)}")
+    return Approval(text, ended.stdout)
+
+
+def add(file: Path, approval: Approval) -> None:
+    """Adds an approval to a file. Raises OSError."""
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps({"statement": approval.statement, "signature": approval.signature}) + "\n")
+
+
+def read(file: Path) -> list[Approval]:
+    """The approvals in a file; none where there is no file. A line that is none is an approval
+    that nobody has signed. Raises OSError."""
+    if not file.exists():
+        return []
+    return [
+        _approval(line) for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line
+    ]
+
+
+def _approval(line: str) -> Approval:
+    try:
+        found = json.loads(line)
+        return Approval(str(found["statement"]), str(found["signature"]))
+    except (ValueError, KeyError, TypeError):
+        return Approval(line, "")
+
+
+def judge(
+    approvals: Iterable[Approval], document: Mapping[str, Any], allowed: Path, now: datetime
+) -> list[Judged]:
+    """Who has approved this plan, by the file of allowed signers; and which approvals do not count."""
+    return [_judge(each, document, allowed, now) for each in approvals]
+
+
+def _judge(approval: Approval, document: Mapping[str, Any], allowed: Path, now: datetime) -> Judged:
+    says = approval.says
+    who = signer(approval, allowed)
+    if who is None:
+        return Judged("", f"its signature is not that of anybody in {allowed}")
+    for name, what in (("approves", "digest"), ("environment", "environment")):
+        if says.get(name) != document[what]:
+            return Judged(who, f"{who} has approved another plan ({says.get(name)})")
+    try:
+        over = now >= datetime.fromisoformat(str(says.get("expires")))
+    except (ValueError, TypeError):
+        return Judged(who, f"the approval of {who} does not say until when it counts")
+    if over:
+        return Judged(who, f"the approval of {who} has expired: it counted until {says['expires']}")
+    return Judged(who)
+
+
+def signer(approval: Approval, allowed: Path) -> str | None:
+    """Whose signature it is, by the file of allowed signers; None where it is nobody's."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sig") as file:
+        file.write(approval.signature)
+        file.flush()
+        found = _keygen("find-principals", "-s", file.name, "-f", str(allowed))
+        if found.returncode != 0:
+            return None
+        for who in found.stdout.splitlines():
+            options = ("-f", str(allowed), "-I", who, "-n", NAMESPACE, "-s", file.name)
+            if _keygen("verify", *options, text=approval.statement).returncode == 0:
+                return who
+    return None
+
+
+def _keygen(*words: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            ["ssh-keygen", "-Y", *words], input=text, text=True, capture_output=True, check=False, timeout=120
+        )
+    except FileNotFoundError:
+        raise NoSignature("ssh-keygen is not on this machine; install openssh-client") from None
+    except subprocess.TimeoutExpired:
+        raise NoSignature("ssh-keygen did not come to an end within two minutes") from None
+
+
+def _last(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "it gave no reason"

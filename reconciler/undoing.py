@@ -1,0 +1,50 @@
+"""What would undo a run: the earlier file's wishes for what the run has touched. Pure.
+
+Git is the truth: what undoes a change of the YAML is the YAML before it. What a run has only
+mended has no inverse here, for nobody declared what was there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from reconciler.kinds import DECLARABLE
+from reconciler.model import Ref, Resource
+
+REMOVABLE = frozenset(kind.kind for kind in DECLARABLE) - {"ssh_access"}
+
+
+@dataclass(frozen=True)
+class Inverse:
+    """What would undo a run; and, by ref, why something of it has none."""
+
+    resources: tuple[Resource, ...]
+    without: Mapping[str, str]
+
+
+def inverse(done: Mapping[Ref, str], then: Iterable[Resource], before: Iterable[Resource]) -> Inverse:
+    """`done` are the refs that the run settled, with its verbs; `then` what its file declared,
+    `before` what the file of the run before it did."""
+    now_by, old_by = ({each.ref: each for each in some} for some in (then, before))
+    found: list[Resource] = []
+    without: dict[str, str] = {}
+    for ref, verb in done.items():
+        mine, old = now_by.get(ref), old_by.get(ref)
+        if ref.kind not in REMOVABLE:
+            without[str(ref)] = (
+                "a certificate, or a proof, that was brought about stays; the next one replaces it"
+            )
+        elif verb in ("reload", "restart"):
+            without[str(ref)] = f"a {verb} cannot be undone; what it has loaded may be"
+        elif old is not None and old == mine:
+            without[str(ref)] = (
+                "the file asked for the same before: the run has mended what somebody else had done"
+            )
+        elif old is not None:
+            found.append(replace(old, needs=()))
+        elif mine is not None and verb == "create":
+            found.append(replace(mine, absent=True, needs=()))
+        else:
+            without[str(ref)] = "nothing before this run declared it, so it is not known how it should be"
+    return Inverse(tuple(found), without)
