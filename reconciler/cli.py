@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from reconciler import __version__, applying, commands
+from reconciler import __version__, applying, commands, explaining
 from reconciler.report import printable
 from reconciler.session import Code, Options, Stop
 
@@ -148,6 +148,38 @@ def verify(
 ) -> None:
     options = Options(host, None, None, json, parallel, timeout, no_color, verbose)
     raise typer.Exit(commands.verify(env, options, junit))
+
+
+@app.command(help="Tell why a resource is as it is: who wants it, what was seen, what it waits for.")
+def explain(
+    env: Env,
+    ref: Annotated[
+        list[str], typer.Argument(metavar="REF", help="HOST KIND NAME as the plan prints it, or KIND:NAME.")
+    ],
+    seen: Annotated[
+        Path | None, typer.Option("--seen", help="By a saved observation, not by the hosts.")
+    ] = None,
+    host: Annotated[list[str] | None, typer.Option("--host", help="Where REF is; repeatable.")] = None,
+    json: Json = False,
+    parallel: Parallel = 32,
+    timeout: Timeout = None,
+    no_color: NoColor = False,
+    verbose: Verbose = False,
+) -> None:
+    options = Options(host, None, None, json, parallel, timeout, no_color, verbose)
+    raise typer.Exit(explaining.explain(env, ref, options, seen))
+
+
+@app.command(help="Print the order of the resources as a drawing's text. Needs no host.")
+def graph(
+    env: Env,
+    form: Annotated[str, typer.Option("--format", metavar="mermaid|dot", help="For which program.")] = (
+        "mermaid"
+    ),
+    host: Hosts = None,
+    only: Only = None,
+) -> None:
+    raise typer.Exit(explaining.graph(env, Options(host, only), form))
 
 
 def run(arguments: list[str]) -> int:

@@ -32,7 +32,7 @@ def plan_document(plan: Plan, *, file: str, file_digest: str, made: datetime, sc
 
     `digest` covers what would be done and what was seen, not when or where that was.
     """
-    actions = [_action(action) for action in plan.actions]
+    actions = [action_document(action) for action in plan.actions]
     body = {
         "environment": plan.environment,
         "actions": actions,
@@ -58,7 +58,8 @@ def plan_document(plan: Plan, *, file: str, file_digest: str, made: datetime, sc
     }
 
 
-def _action(action: Action) -> dict[str, Any]:
+def action_document(action: Action) -> dict[str, Any]:
+    """An action as it stands in a plan's document."""
     return {
         "host": action.ref.host,
         "kind": action.ref.kind,

@@ -13,8 +13,9 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"commands", "applying"},
+    {"commands", "applying", "explaining"},
     {"session"},
+    {"explanation", "graph_text"},
     {"documents", "report", "junit"},
     {"verify"},
     {"executor"},
@@ -33,6 +34,7 @@ LAYERS = [
 PURE = {
     "approval", "blueprint", "certificates", "declared", "documents", "graph", "kinds", "model",
     "planner", "probe", "questions", "replies", "report", "runbook", "scripts", "texts", "verify", "junit",
+    "explanation", "graph_text",
 }  # fmt: skip
 IMPURE = {"os", "pathlib", "subprocess", "socket", "time", "random", "secrets", "logging", "sys", "shutil"}
 DOORS = {
