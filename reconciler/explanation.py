@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler import planner
-from reconciler.blueprint import rows
+from reconciler.blueprint import node, rows
 from reconciler.declared import Environment
 from reconciler.documents import VERSION, action_document
 from reconciler.graph import edges
@@ -74,7 +74,7 @@ def explain(environment: Environment, resources: Sequence[Resource], sight: Sigh
     wants = planner.wanted(resources, sight.seen, sight.unreachable)
     return Explanation(
         resource=next(each for each in resources if each.ref == ref),
-        row=_row(environment, ref),
+        row=procedure(environment).get(ref),
         seen=sight.seen.get(ref, planner.NOT_LOOKED),
         want=wants.get(ref),
         hidden=hidden,
@@ -84,15 +84,18 @@ def explain(environment: Environment, resources: Sequence[Resource], sight: Sigh
     )
 
 
-def _row(environment: Environment, ref: Ref) -> str | None:
-    """What the row of the procedure that asks for it is there for; None for the YAML's own."""
-    if not environment.blueprint or any(each.ref == ref for each in environment.resources):
-        return None
-    for host in environment.hosts:
+def procedure(environment: Environment) -> dict[Ref, str]:
+    """What the row of the procedure that asks for a resource is there for; the YAML's own
+    resources are not in it."""
+    found: dict[Ref, str] = {}
+    for host in environment.hosts if environment.blueprint else ():
         for row in rows(environment):
-            if host.name == ref.host and any(each.ref == ref for each in row(environment, host)):
-                return " ".join((row.__doc__ or "").split())
-    return "what a retired host gives up"
+            text = " ".join((row.__doc__ or "").split())
+            found |= {each.ref: text for each in row(environment, host)}
+    for host in environment.retired if environment.blueprint else ():
+        text = " ".join((node.retired.__doc__ or "").split())
+        found |= {each.ref: text for each in node.retired(environment, host)}
+    return {ref: text for ref, text in found.items() if ref not in {r.ref for r in environment.resources}}
 
 
 def lines(found: Explanation, paper: Paper) -> Iterable[str]:

@@ -180,6 +180,14 @@ def quote(value: str | int) -> str:
     return shlex.quote(str(value))
 
 
+def words(text: str) -> list[str]:
+    """The words of a shell text, their quotes taken off; none where that is no such text."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return []
+
+
 class Question(Protocol):
     """Something to ask a host. Questions of one class are asked together by one command.
 

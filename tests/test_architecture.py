@@ -13,8 +13,9 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"commands", "applying", "explaining"},
+    {"commands", "applying", "explaining", "adopting"},
     {"session"},
+    {"differences"},
     {"explanation", "graph_text"},
     {"documents", "report", "junit"},
     {"verify"},
@@ -24,8 +25,9 @@ LAYERS = [
     {"ssh"},
     {"environment"},
     {"schema_check", "cross_check"},
-    {"schema", "yaml_places", "schedule"},
-    {"blueprint"},
+    {"schema", "yaml_places", "schedule", "adoption", "yaml_text"},
+    {"blueprint", "survey"},
+    {"answered"},
     {"declared", "planner", "probe"},
     {"kinds", "graph"},
     {"questions", "certificates", "scripts", "texts"},
@@ -35,6 +37,7 @@ PURE = {
     "approval", "blueprint", "certificates", "declared", "documents", "graph", "kinds", "model",
     "planner", "probe", "questions", "replies", "report", "runbook", "scripts", "texts", "verify", "junit",
     "explanation", "graph_text",
+    "adoption", "answered", "differences", "survey", "yaml_text",
 }  # fmt: skip
 IMPURE = {"os", "pathlib", "subprocess", "socket", "time", "random", "secrets", "logging", "sys", "shutil"}
 DOORS = {
