@@ -115,8 +115,12 @@ def _surveys(flags: Flags, hosts: Sequence[Host], options: Options) -> dict[str,
     if sight.unreachable:
         away = (f"{host} could not be looked at: {why}" for host, why in sorted(sight.unreachable.items()))
         raise Stop(Code.INCOMPLETE, *away, "nothing is written: an environment is taken over whole")
-    found = {host.name: sight.seen.get(Ref(host.name, Survey.kind, Survey.label)) for host in hosts}
-    return {name: state if isinstance(state, Mapping) else {} for name, state in found.items()}
+    found: dict[str, State] = {}
+    for host in hosts:
+        state = sight.seen.get(Ref(host.name, Survey.kind, Survey.label))
+        rootless = {"without root": True} if host.name in sight.warnings else {}
+        found[host.name] = {**(state if isinstance(state, Mapping) else {}), **rootless}
+    return found
 
 
 def _hosts(flags: Flags) -> tuple[Host, ...]:

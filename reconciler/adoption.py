@@ -213,11 +213,16 @@ def _look_back(draft: _Draft, made: Environment) -> None:
 
 def _asides(state: State) -> Iterable[str]:
     if left := state.get("left alone"):
-        yield f"left alone: {left} renews too; remove it once `reconcile apply` has put its own job there"
+        yield f"left alone: certbot is also called by {left}; remove that once our own job is there"
     if sites := state.get("other sites"):
-        yield f"left alone: Apache's sites {sites} answer too"
+        yield f"left alone: Apache answers for this name by {sites} too; disable that once our sites are there"
+    if keys := state.get("other keys"):
+        account = state.get("sync.account")
+        yield f"left alone: {keys} keys that are not ours open {account}; remove them once ours are there"
+    if state.get("without root"):
+        yield "it was looked at without root; settings that only root can see are missing here"
     if hidden := state.get("hidden"):
-        yield f"the account may not see all: {hidden}"
+        yield f"the account may not see all that was asked for: {hidden}"
 
 
 def _shown(value: Value) -> str:

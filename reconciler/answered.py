@@ -13,7 +13,10 @@ from reconciler import certificates
 from reconciler.model import Value, words
 
 JOB = "/etc/cron.d/reconcile-certificate"
-OUR_SITES = ("cn-port80.conf", "cn-ssl.conf")
+PACKAGED = "/etc/cron.d/certbot"
+"""The package's own job: it does nothing where systemd runs."""
+OUR_SITES = {"cn-port80.conf", "cn-ssl.conf", "000-default.conf"}
+"""Those that the blueprint declares."""
 CERTIFICATE = ("server", "email", "key_size", "resolver", "ca_bundle", "orders_a_week", "failures_an_hour")
 
 Found = Iterable[tuple[str, str]]
@@ -28,10 +31,13 @@ def properties(seen: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def account(said: str) -> dict[str, Value]:
-    name, _, home = said.partition(":")
+    entry, _, keys = said.strip().partition("\n")
+    name, _, home = entry.partition(":")
     if not home:
         return {}
-    return {"sync.account": name, "sync.home": None if home == f"/home/{name}" else home}
+    other = int(keys) if keys.isdigit() else 0
+    usual = home == f"/home/{name}"
+    return {"sync.account": name, "sync.home": None if usual else home, "other keys": other or None}
 
 
 def services(said: Mapping[str, str], seen: Mapping[str, Any]) -> dict[str, Value]:
@@ -83,7 +89,8 @@ def sites(lines: Found, router: str | None) -> dict[str, Value]:
     challenge = _first(mine, "alias /.well-known/acme-challenge/") or _first(
         mine, "alias /.well-known/acme-challenge"
     )
-    others = sorted({path.rpartition("/")[2] for path, _ in blocks} - {*OUR_SITES, "000-default.conf"})
+    same = {path.rpartition("/")[2] for path, block in blocks if block.get("servername") in (None, router)}
+    others = sorted(same - OUR_SITES)
     return {
         "services.client_ca": _first(mine, "sslcacertificatefile"),
         "paths.challenge": challenge.rstrip("/") if challenge else None,
@@ -142,7 +149,7 @@ def renewal(seen: Mapping[str, Any], said: Mapping[str, str]) -> dict[str, Value
         found["certificate.schedule"] = " ".join(fields[:5])
         found["certificate.jitter"] = int(fields[-1]) if fields[-1].isdigit() else None
     marks = [line for _, line in (*seen["script"], *seen["mark"]) if line.startswith("# Written by")]
-    elsewhere = [path for path in said["renews"].splitlines() if path != JOB]
+    elsewhere = [path for path in said["renews"].splitlines() if path not in (JOB, PACKAGED)]
     return found | {
         "certificate.administrators": _told(seen["notice"]) or _told(seen["old notice"]),
         "environment": marks[0].split("environment ")[1].partition(";")[0] if marks else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,12 +21,18 @@ def lines(environment: Environment, plan: Plan) -> Iterable[str]:
     by_row: dict[str, list[Action]] = {}
     for action in plan.actions:
         by_row.setdefault(rows.get(action.ref, OWN), []).append(action)
-    for row in sorted(by_row):
+    for row in sorted(by_row, key=_number):
         yield printable(row)
         for action in sorted(by_row[row], key=lambda each: each.ref):
             yield from _action(action)
     yield from incomplete_lines(plan)
     yield _sum(environment, plan)
+
+
+def _number(row: str) -> tuple[int, str]:
+    """Rows in the order of the procedure: S2 before S10."""
+    found = re.match(r"S(\d+)", row)
+    return int(found[1]) if found else 99, row
 
 
 def _action(action: Action) -> Iterable[str]:

@@ -24,8 +24,11 @@ FOLDER = "/etc/letsencrypt"
 CURRENT = "/var/lib/reconciler/certificate/current"
 
 ACCOUNT = rf"""a=$(sed -n 's/^cn\.rsyncuser[[:space:]]*=[[:space:]]*//p' {PROPERTIES} | tail -n 1)
-getent passwd -- "${{a:-rsync_user}}" | cut -d: -f1,6"""
-"""The sync account's name and home."""
+p=$(getent passwd -- "${{a:-rsync_user}}" | cut -d: -f1,6)
+echo "$p"; [ ! "$p" ] ||
+  grep -Ecv '^[[:space:]]*(#|$)|reconciler [A-Za-z0-9-]+ ' "${{p#*:}}/.ssh/authorized_keys"
+"""
+"""The sync account's name and home, and how many keys that are not ours open it."""
 
 UNITS = (
     "systemctl list-units --plain --no-legend --no-pager --state=active 'postgresql@*.service'"
@@ -65,7 +68,6 @@ class Survey(Resource):
 
     def ask(self) -> Mapping[str, Question]:
         keys = ("cn.router.hostname", "environment.hosts", "cn.server.publiccert.filename")
-        hooks = "^[[:space:]]*(ADMIN=|mail )"
         return {
             **{key: Property(PROPERTIES, key) for key in keys},
             "account": Command(ACCOUNT),
@@ -84,8 +86,8 @@ class Survey(Resource):
             "mark": Lines("/etc/apache2/sites-available/cn-port80.conf", SCRIPT),
             "settings": Lines("/etc/postgresql/*/main/postgresql.conf", "^[[:space:]]*ssl_cert_file"),
             "more settings": Lines("/etc/postgresql/*/main/conf.d/*.conf", "^[[:space:]]*ssl_cert_file"),
-            "old notice": Lines(f"{FOLDER}/renew-hook.d/*", hooks),
-            "notice": Lines(f"{FOLDER}/renewal-hooks/deploy/*", hooks),
+            "old notice": Lines(f"{FOLDER}/renew*hook*/*", "^ADMIN="),
+            "notice": Lines(f"{FOLDER}/renewal-hooks/deploy/notify-administrators", "^mail -s "),
         }
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
