@@ -215,7 +215,7 @@ def _asides(state: State) -> Iterable[str]:
     if left := state.get("left alone"):
         yield f"left alone: certbot is also called by {left}; remove that once our own job is there"
     if sites := state.get("other sites"):
-        yield f"left alone: Apache answers for this name by {sites} too; disable that once our sites are there"
+        yield f"left alone: Apache answers for this name by {sites} too; disable it once ours are there"
     if keys := state.get("other keys"):
         account = state.get("sync.account")
         yield f"left alone: {keys} keys that are not ours open {account}; remove them once ours are there"
