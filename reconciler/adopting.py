@@ -73,6 +73,8 @@ def adopt(flags: Flags, output: Path | None, options: Options) -> int:
     path, hosts = _free(output, flags.name), _hosts(flags)
     if flags.primary not in {None, *(host.name for host in hosts)}:
         raise Stop(Code.USAGE, f"--primary {flags.primary}: is none of the hosts given")
+    if flags.roots and not Path(flags.roots).expanduser().is_file():
+        raise Stop(Code.USAGE, f"--roots {flags.roots}: is no file; expected the CA's roots as PEM")
     surveys = _surveys(flags, hosts, options)
     roots = _relative(path, flags.roots) if flags.roots else None
     given = Given(flags.name, hosts, _beside(path, _ssh(flags)), flags.primary, flags.router, roots)
@@ -164,11 +166,16 @@ def _free(output: Path | None, name: str) -> Path:
     return path
 
 
-def _write(path: Path, environment: Environment, remarks: Mapping[str, Sequence[str]]) -> None:
+def _schema(path: Path) -> str:
+    """Where editors find the schema, as seen from a file: by the shortest way in our own folder."""
     schema = Path(__file__).resolve().parent.parent / "schemas" / "environment.schema.json"
-    folder, checkout = path.resolve().parent, schema.parent.parent
-    near = folder == checkout or checkout in folder.parents
-    text = yaml_text.text(environment, os.path.relpath(schema, folder) if near else str(schema), remarks)
+    folder = path.resolve().parent
+    near = schema.parent.parent in (folder, *folder.parents)
+    return os.path.relpath(schema, folder) if near else str(schema)
+
+
+def _write(path: Path, environment: Environment, remarks: Mapping[str, Sequence[str]]) -> None:
+    text = yaml_text.text(environment, _schema(path), remarks)
     try:
         if path.parent == Path("environments"):
             path.parent.mkdir(exist_ok=True)

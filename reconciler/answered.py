@@ -17,7 +17,9 @@ PACKAGED = "/etc/cron.d/certbot"
 """The package's own job: it does nothing where systemd runs."""
 OUR_SITES = {"cn-port80.conf", "cn-ssl.conf", "000-default.conf"}
 """Those that the blueprint declares."""
-CERTIFICATE = ("server", "email", "key_size", "resolver", "ca_bundle", "orders_a_week", "failures_an_hour")
+NUMBERS = ("key_size", "orders_a_week", "failures_an_hour")
+CERTIFICATE = ("server", "email", "resolver", "ca_bundle", *NUMBERS)
+"""What our renewal script says at its top, and the file has a setting for."""
 
 Found = Iterable[tuple[str, str]]
 
@@ -135,7 +137,7 @@ def renewal(seen: Mapping[str, Any], said: Mapping[str, str]) -> dict[str, Value
     pairs = [line.partition("=") for _, line in seen["script"] if not line.startswith("#")]
     script = {name: (words(value) or [""])[0] for name, _, value in reversed(pairs)}
     found: dict[str, Value] = {
-        f"certificate.{key}": int(value) if value.isdigit() else value
+        f"certificate.{key}": int(value) if key in NUMBERS and value.isdigit() else value
         for key, value in script.items()
         if key in CERTIFICATE and value
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reconciler import session
+from reconciler import adopting, session
 from reconciler.cli import run
 from reconciler.declared import Environment
 from reconciler.environment import load
@@ -148,6 +148,7 @@ def test_import_says_what_it_could_not_see(
         ["import", "--name", "x"],
         [*IMPORT, "--primary", "nowhere"],
         [*IMPORT, "--port", "0"],
+        [*IMPORT, "--roots", "/nowhere"],
         [*IMPORT, "--router", "no name", "-o", "e.yaml"],
     ],
 )
@@ -156,3 +157,9 @@ def test_mistyping_ends_with_64(
 ) -> None:
     assert run(arguments) == 64
     assert capsys.readouterr().err
+
+
+def test_editors_find_the_schema_from_where_the_file_lies(here: Path) -> None:
+    root = Path(adopting.__file__).parent.parent
+    assert adopting._schema(root / "environments" / "x.yaml") == "../schemas/environment.schema.json"
+    assert adopting._schema(here / "x.yaml") == str(root / "schemas" / "environment.schema.json")

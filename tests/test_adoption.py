@@ -16,7 +16,18 @@ from hypothesis import strategies as st
 
 from reconciler import adoption, differences, yaml_text
 from reconciler.adoption import Given, NotToTell
-from reconciler.declared import Certificate, Environment, Host, Paths, Services, Ssh, Sync, TomcatTls
+from reconciler.declared import (
+    LETS_ENCRYPT,
+    LETS_ENCRYPT_STAGING,
+    Certificate,
+    Environment,
+    Host,
+    Paths,
+    Services,
+    Ssh,
+    Sync,
+    TomcatTls,
+)
 from reconciler.environment import load
 from reconciler.model import CannotSee, State, words
 from reconciler.probe import compose, cut
@@ -360,3 +371,19 @@ def test_every_difference_is_a_line_with_ref_field_and_row() -> None:
     assert len(document["differences"]) == count
     empty = replace(made_plan, actions=(), unknown={})
     assert list(differences.lines(env, empty)) == ["The first plan of e is empty: e.yaml is what is there."]
+
+
+@pytest.mark.parametrize(
+    ("server", "rehearsal", "expected"),
+    [
+        (LETS_ENCRYPT, LETS_ENCRYPT_STAGING, None),
+        (LETS_ENCRYPT, "none", "none"),
+        ("https://ca.example.org/", "none", None),
+        ("https://ca.example.org/", "https://rehearsal.example.org/", "https://rehearsal.example.org/"),
+    ],
+)
+def test_a_rehearsal_is_declared_where_it_is_not_the_usual_one(
+    server: str, rehearsal: str, expected: str | None
+) -> None:
+    state = {**BOTH, "lineage": ROUTER, "certificate.server": server, "rehearsal": rehearsal}
+    assert made({A: state, B: BOTH})[0].certificate.rehearsal == expected
