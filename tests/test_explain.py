@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -11,8 +12,10 @@ from hypothesis import given
 
 from reconciler import graph_text
 from reconciler.cli import run
-from reconciler.explanation import named, nearest
+from reconciler.environment import load
+from reconciler.explanation import named, nearest, procedure
 from reconciler.graph import Cycle, ordered, reduced
+from reconciler.kinds import File
 from reconciler.model import Ref
 from tests.test_graph import LETTERS, graphs
 
@@ -46,7 +49,21 @@ def test_what_is_as_wanted_is_explained_too(capsys: pytest.CaptureFixture) -> No
     assert out.startswith(f"  {HOST} file /etc/motd\n    verdict: it is as wanted\n")
     assert f"    asked for by: {FILE}:26:5\n" in out  # the line in `resources:`, and no row
     assert out.count("content:") == 2
+
+
+def test_the_text_of_a_file_is_told_by_its_diff_alone(capsys: pytest.CaptureFixture) -> None:
+    out = explained(capsys, 0, HOST, "file", VHOST)
+    assert "    -    RedirectMatch temp" in out
     assert "text:" not in out
+    assert "text" not in json.loads(explained(capsys, 0, HOST, "file", VHOST, "--json"))["seen"]
+
+
+def test_what_the_file_declares_itself_is_of_no_row() -> None:
+    environment = load(FILE)
+    vhost = File(host=HOST, path=VHOST, content="mine")
+    ours = replace(environment, resources=(vhost,))
+    assert procedure(environment)[vhost.ref].startswith("S6: ")
+    assert vhost.ref not in procedure(ours)
 
 
 def test_what_cannot_be_judged_ends_with_3(capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
