@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from reconciler import __version__, applying, approving, commands, drifting, recalling, scheduling
+from reconciler import (
+    __version__,
+    adopting,
+    applying,
+    approving,
+    commands,
+    drifting,
+    explaining,
+    recalling,
+    scheduling,
+)
 from reconciler.report import printable
 from reconciler.session import Code, Options, Stop
 
@@ -215,6 +225,104 @@ def unlock(
 ) -> None:
     options = Options(host=host, parallel=parallel, timeout=timeout)
     raise typer.Exit(scheduling.unlock(env, options, end=end))
+
+
+@app.command(help="Tell why a resource is as it is: who wants it, what was seen, what it waits for.")
+def explain(
+    env: Env,
+    ref: Annotated[
+        list[str], typer.Argument(metavar="REF", help="HOST KIND NAME as the plan prints it, or KIND:NAME.")
+    ],
+    seen: Annotated[
+        Path | None, typer.Option("--seen", help="By a saved observation, not by the hosts.")
+    ] = None,
+    host: Annotated[list[str] | None, typer.Option("--host", help="Where REF is; repeatable.")] = None,
+    json: Json = False,
+    parallel: Parallel = 32,
+    timeout: Timeout = None,
+    no_color: NoColor = False,
+    verbose: Verbose = False,
+) -> None:
+    options = Options(host, None, None, None, json, parallel, timeout, no_color, verbose)
+    raise typer.Exit(explaining.explain(env, ref, options, seen))
+
+
+@app.command(help="Print the order of the resources as a drawing's text. Needs no host.")
+def graph(
+    env: Env,
+    form: Annotated[str, typer.Option("--format", metavar="mermaid|dot", help="For which program.")] = (
+        "mermaid"
+    ),
+    host: Hosts = None,
+    only: Only = None,
+) -> None:
+    raise typer.Exit(explaining.graph(env, Options(host, only), form))
+
+
+Name = Annotated[str | None, typer.Option("--name", help="What the environment is called.")]
+Router = Annotated[str | None, typer.Option("--router", help="The name in front of all hosts.")]
+Given = Annotated[
+    list[str] | None, typer.Option("--host", metavar="NAME[=ADDRESS]", help="A host; repeatable.")
+]
+Primary = Annotated[str | None, typer.Option("--primary", help="The host on which certbot runs.")]
+User = Annotated[str | None, typer.Option("--user", help="Who logs in there.")]
+Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The port of sshd.")]
+Identity = Annotated[str | None, typer.Option("--identity", help="The private key to log in with.")]
+Known = Annotated[str | None, typer.Option("--known-hosts", help="The file with the pinned host keys.")]
+Jump = Annotated[str | None, typer.Option("--jump", metavar="[USER@]HOST[:PORT]", help="By way of it.")]
+
+
+@app.command(help="Write a first environment file; asks for what no flag gives.")
+def init(
+    output: Output = None,
+    name: Name = None,
+    router: Router = None,
+    host: Given = None,
+    primary: Primary = None,
+    user: User = None,
+    port: Port = None,
+    identity: Identity = None,
+    known_hosts: Known = None,
+    jump: Jump = None,
+    administrators: Annotated[
+        str | None, typer.Option("--administrators", help="The mail address to be told of a renewal.")
+    ] = None,
+    postgresql: Annotated[str | None, typer.Option("--postgresql", help="Its major version.")] = None,
+    tomcat: Annotated[str | None, typer.Option("--tomcat", help="Its major version.")] = None,
+) -> None:
+    flags = adopting.Flags(
+        name, router, tuple(host or ()), primary, user, port, identity, known_hosts, jump,
+        administrators=administrators, postgresql=postgresql, tomcat=tomcat,
+    )  # fmt: skip
+    raise typer.Exit(adopting.init(flags, output, Options()))
+
+
+@app.command("import", help="Read live hosts, and write the environment file that declares them.")
+def adopt(
+    output: Output = None,
+    name: Name = None,
+    router: Router = None,
+    host: Given = None,
+    primary: Primary = None,
+    user: User = None,
+    port: Port = None,
+    identity: Identity = None,
+    known_hosts: Known = None,
+    jump: Jump = None,
+    roots: Annotated[
+        str | None, typer.Option("--roots", help="The roots of the CA, as PEM, if it is one of your own.")
+    ] = None,
+    json: Json = False,
+    parallel: Parallel = 32,
+    timeout: Timeout = None,
+    no_color: NoColor = False,
+    verbose: Verbose = False,
+) -> None:
+    flags = adopting.Flags(
+        name, router, tuple(host or ()), primary, user, port, identity, known_hosts, jump, roots
+    )
+    options = Options(None, None, None, None, json, parallel, timeout, no_color, verbose)
+    raise typer.Exit(adopting.adopt(flags, output, options))
 
 
 def run(arguments: list[str]) -> int:

@@ -47,7 +47,7 @@ def plan_document(
     `digest` covers what would be done and what was seen, not when or where that was.
     `commit` is what was checked out where the file lies, `id` and `dirty`.
     """
-    actions = [_action(action) for action in plan.actions]
+    actions = [action_document(action) for action in plan.actions]
     body = {
         "environment": plan.environment,
         "actions": actions,
@@ -120,7 +120,8 @@ def unfinished(entries: Sequence[Entry]) -> list[str]:
     return list(begun)
 
 
-def _action(action: Action) -> dict[str, Any]:
+def action_document(action: Action) -> dict[str, Any]:
+    """An action as it stands in a plan's document."""
     return {
         "host": action.ref.host,
         "kind": action.ref.kind,

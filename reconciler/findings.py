@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from reconciler.declared import Environment
-from reconciler.model import Plan, Ref, Seen
+from reconciler.model import Plan, Ref, Seen, State
+from reconciler.planner import digest
 from reconciler.policy import expiries
 from reconciler.rules import Acknowledged
 
@@ -40,6 +41,11 @@ class Finding:
         return f"{self.host} {self.kind} {self.name}".strip()
 
 
+def wish(want: State | None) -> str:
+    """What is wanted of a resource, as it is remembered."""
+    return digest(None if want is None else dict(want))
+
+
 def findings(
     environment: Environment,
     plan: Plan,
@@ -54,7 +60,7 @@ def findings(
     """
     found: list[Finding] = []
     for action in plan.actions:
-        same = settled.get(str(action.ref)) == plan.wants.get(action.ref)
+        same = settled.get(str(action.ref)) == wish(plan.wants.get(action.ref))
         verdict = "drifted" if same else "pending"
         fields = ", ".join(delta.field for delta in action.deltas)
         found.append(Finding(verdict, action.ref.host, action.ref.kind, action.ref.name, fields))

@@ -139,8 +139,8 @@ class Plan:
     unknown: Mapping[Ref, str] = field(default_factory=dict)
     hosts: tuple[str, ...] = ()
     resources: int = 0
-    wants: Mapping[Ref, str] = field(default_factory=dict, compare=False)
-    """The digest of what is wanted, for each resource that could be judged."""
+    wants: Mapping[Ref, State | None] = field(default_factory=dict, compare=False)
+    """What is wanted, of each resource that could be judged, also where it is so."""
 
     @property
     def complete(self) -> bool:
@@ -192,6 +192,14 @@ def fits(template: Value, value: Value) -> bool:
 def quote(value: str | int) -> str:
     """The one way a value reaches a shell: as one word that the shell takes as it is."""
     return shlex.quote(str(value))
+
+
+def words(text: str) -> list[str]:
+    """The words of a shell text, their quotes taken off; none where that is no such text."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return []
 
 
 class Question(Protocol):

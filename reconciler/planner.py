@@ -40,7 +40,7 @@ class _Progress:
     actions: dict[Ref, Action] = field(default_factory=dict)
     unknown: dict[Ref, str] = field(default_factory=dict)
     provided: dict[Ref, tuple[str, ...]] = field(default_factory=dict)
-    wants: dict[Ref, str] = field(default_factory=dict)
+    wants: dict[Ref, State | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,7 @@ def plan(
     """
     everyone = {resource.ref: resource for resource in resources}
     before = edges(everyone.values())
-    progress = _Progress(seen, unreachable)
-    for ref in ordered(before):
-        if ref.host not in unreachable:
-            _judge(everyone[ref], before[ref], progress)
+    progress = _judged(everyone, before, seen, unreachable)
     after = _waits(everyone, before, progress)
     return Plan(
         environment=environment,
@@ -99,6 +96,19 @@ def plan(
     )
 
 
+def _judged(
+    everyone: Mapping[Ref, Resource],
+    before: Mapping[Ref, set[Ref]],
+    seen: Mapping[Ref, Seen],
+    unreachable: Mapping[str, str],
+) -> _Progress:
+    progress = _Progress(seen, unreachable)
+    for ref in ordered(before):
+        if ref.host not in unreachable:
+            _judge(everyone[ref], before[ref], progress)
+    return progress
+
+
 def _judge(resource: Resource, before: set[Ref], progress: _Progress) -> None:
     seen = progress.seen.get(resource.ref, NOT_LOOKED)
     if isinstance(seen, CannotSee):
@@ -108,7 +118,7 @@ def _judge(resource: Resource, before: set[Ref], progress: _Progress) -> None:
     if seen is not None and (pending := _pending(resource, before, progress)):
         foreseen = resource.foresee(seen, pending)
     want = resource.want(_Look(resource.ref, progress))
-    progress.wants[resource.ref] = digest(dict(want) if want is not None else None)
+    progress.wants[resource.ref] = want
     deltas = diff(foreseen, want)
     if not deltas:
         return

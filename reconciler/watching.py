@@ -20,7 +20,8 @@ def remember(journal: Journal, environment: Environment, plan: Plan) -> None:
     """Keeps what was seen to be as wanted: later, it can be told from what was never applied."""
     open_ = {action.ref for action in plan.actions}
     known = journal.settled(environment.name)
-    news = {ref: want for ref, want in plan.wants.items() if ref not in open_ and known.get(str(ref)) != want}
+    wishes = {ref: findings.wish(want) for ref, want in plan.wants.items() if ref not in open_}
+    news = {ref: wish for ref, wish in wishes.items() if known.get(str(ref)) != wish}
     if news:
         journal.settle(environment.name, news)
 

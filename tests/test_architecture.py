@@ -13,10 +13,12 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"commands", "applying", "drifting", "recalling", "scheduling"},
+    {"commands", "applying", "drifting", "recalling", "scheduling", "explaining", "adopting"},
     {"approving"},
     {"watching"},
     {"session"},
+    {"differences"},
+    {"explanation", "graph_text"},
     {"documents", "report", "junit", "sending"},
     {"verify", "notices"},
     {"executor", "findings", "undoing"},
@@ -25,8 +27,9 @@ LAYERS = [
     {"ssh"},
     {"environment"},
     {"schema_check", "cross_check"},
-    {"schema", "yaml_places", "schedule", "policy"},
-    {"blueprint"},
+    {"schema", "yaml_places", "schedule", "policy", "adoption", "yaml_text"},
+    {"blueprint", "survey"},
+    {"answered"},
     {"declared", "planner", "probe"},
     {"rules"},
     {"kinds", "graph"},
@@ -37,6 +40,8 @@ PURE = {
     "approval", "blueprint", "certificates", "declared", "documents", "graph", "kinds", "model",
     "planner", "probe", "questions", "replies", "report", "runbook", "scripts", "texts", "verify", "junit",
     "findings", "notices", "policy", "rules", "undoing",
+    "explanation", "graph_text",
+    "adoption", "answered", "differences", "survey", "yaml_text",
 }  # fmt: skip
 IMPURE = {"os", "pathlib", "subprocess", "socket", "time", "random", "secrets", "logging", "sys", "shutil"}
 DOORS = {

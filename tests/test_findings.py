@@ -26,7 +26,7 @@ def environment(**more: Any) -> Environment:
 
 def plan(*refs: Ref, **more: Any) -> Plan:
     actions = tuple(Action(ref, "change", (Delta("mode", 1, 2),), (), seen_digest="0") for ref in refs)
-    return Plan("lab", actions, wants={REF: "w"}, **more)
+    return Plan("lab", actions, wants={REF: {"mode": 2}}, **more)
 
 
 def found(
@@ -37,7 +37,9 @@ def found(
 
 def test_the_verdicts_are_kept_apart() -> None:
     assert [each.verdict for each in found(plan(REF))] == ["pending"]
-    assert [each.verdict for each in found(plan(REF), settled={str(REF): "w"})] == ["drifted"]
+    assert [each.verdict for each in found(plan(REF), settled={str(REF): findings.wish({"mode": 2})})] == [
+        "drifted"
+    ]
     assert [each.verdict for each in found(plan(REF), settled={str(REF): "other"})] == ["pending"]
     away = plan(unreachable={"a": "no answer"}, unknown={Ref("b", "acl", "/y"): "no getfacl"})
     assert [(each.verdict, each.host, each.detail) for each in found(away)] == [
