@@ -148,7 +148,7 @@ def test_import_says_what_it_could_not_see(
         ["import", "--name", "x"],
         [*IMPORT, "--primary", "nowhere"],
         [*IMPORT, "--port", "0"],
-        [*IMPORT, "--roots", "/nowhere"],
+        [*IMPORT, "--roots", "none.pem"],
         [*IMPORT, "--router", "no name", "-o", "e.yaml"],
     ],
 )
@@ -157,6 +157,19 @@ def test_mistyping_ends_with_64(
 ) -> None:
     assert run(arguments) == 64
     assert capsys.readouterr().err
+
+
+def test_whose_fault_it_is_and_what_was_expected(
+    here: Path, hosts: dict[str, Scripted], capsys: pytest.CaptureFixture
+) -> None:
+    assert run([*IMPORT, "--roots", "none.pem"]) == 64
+    assert capsys.readouterr().err == "--roots none.pem: is no file; expected the CA's roots as PEM\n"
+    assert run([*IMPORT, "--primary", "nowhere"]) == 64
+    assert capsys.readouterr().err == "--primary nowhere: is none of the hosts given\n"
+    assert run([*IMPORT, "--router", "no name", "-o", "e.yaml"]) == 64
+    err = capsys.readouterr().err
+    assert err.startswith("e.yaml is written with what the hosts show, and that is not valid yet; correct it")
+    assert '"no name" is not a host name' in err
 
 
 def test_editors_find_the_schema_from_where_the_file_lies(here: Path) -> None:

@@ -177,13 +177,13 @@ def test_what_files_made_by_hand_tell() -> None:
             ("/live/y/z", "junk"),
         ),
         sites=(
+            ("/s/other.conf", "<VirtualHost *:443>"),
+            ("/s/other.conf", "ServerName other.example.org"),
+            ("/s/other.conf", "SSLCACertificateFile /etc/ssl/other.crt"),
             ("/s/own.conf", "<VirtualHost *:443>"),
             ("/s/own.conf", f"ServerName {ROUTER}"),
             ("/s/own.conf", 'SSLCACertificateFile "/etc/ssl/ca.crt"'),
             ("/s/own.conf", "Alias /.well-known/acme-challenge/ /srv/challenge/"),
-            ("/s/other.conf", "<VirtualHost *:443>"),
-            ("/s/other.conf", "ServerName other.example.org"),
-            ("/s/other.conf", "SSLCACertificateFile /etc/ssl/other.crt"),
         ),
         contact=Said(0, '"mailto:ops@example.org"'),
         old_notice=(("n", 'ADMIN="administrator@example.org"'),),
@@ -230,7 +230,12 @@ def test_the_primary_is_where_the_lineage_lives() -> None:
 @pytest.mark.parametrize("fact", [{"renewed by": "/etc/cron.weekly/x"}, {"timer": True}])
 def test_among_copies_of_the_lineage_the_one_that_is_renewed_counts(fact: dict[str, Any]) -> None:
     copy = {**BOTH, "lineage": ROUTER}
-    found, remarks = made({A: {**copy, **fact, "certificate.email": "a@x"}, B: {**copy, "names": "z"}})
+    found, remarks = made(
+        {
+            A: {**copy, **fact, "certificate.email": "a@x"},
+            B: {**copy, "names": "z", "certificate.email": "b@x"},
+        }
+    )
     assert (found.primary.name, found.certificate.email, found.certificate.names) == (A, "a@x", ())
     assert "hosts" not in remarks
     assert made({A: {**copy, **fact}, B: copy}, primary=B)[0].primary.name == B
@@ -303,6 +308,15 @@ def test_a_file_that_is_written_is_read_back_the_same(tmp_path: Path) -> None:
     assert [replace(host, place=None) for host in found.hosts] == list(WHOLE.hosts)
 
 
+def test_a_connector_is_told_by_its_port_even_where_that_is_the_usual_one(tmp_path: Path) -> None:
+    path = tmp_path / "e.yaml"
+    for tls in (TomcatTls(), TomcatTls(port=9443)):
+        services = Services(tomcat="10", tomcat_tls=tls)
+        path.write_text(yaml_text.text(replace(WHOLE, services=services), "s", {}), encoding="utf-8")
+        assert load(str(path)).services == services
+        assert path.read_text(encoding="utf-8").count(f"port: {tls.port}") == 1
+
+
 def test_defaults_are_left_out_and_remarks_stand_where_the_setting_would() -> None:
     small = Environment(
         name="e", router=ROUTER, hosts=(Host(name=A, primary=True),), services=Services(tomcat="9")
@@ -347,9 +361,7 @@ def test_every_difference_is_a_line_with_ref_field_and_row() -> None:
     from reconciler.blueprint import resources
     from reconciler.planner import plan
 
-    env = replace(
-        WHOLE, certificate=Certificate(manage=False), services=Services(apache=False), file="e.yaml"
-    )
+    env = replace(WHOLE, certificate=Certificate(manage=False), services=Services(), file="e.yaml")
     everything = resources(env)
     seen: dict[Any, Any] = {each.ref: None for each in everything}
     shell = next(ref for ref in seen if ref.kind == "account" and ref.host == A)
@@ -360,8 +372,9 @@ def test_every_difference_is_a_line_with_ref_field_and_row() -> None:
     lines = list(differences.lines(env, made_plan))
     assert f'  {A} account sync shell: "/bin/bash" → "/bin/sh"' in lines
     assert f"  {A} package rsync: is not there (installed)" in lines
-    rows = [line for line in lines if line.startswith("S")]
-    assert [row.split(":")[0] for row in rows] == ["S1", "S2", "S3", "S4", "S5", "S7", "S8"][: len(rows)]
+    rows = [int(line[1:].partition(":")[0].partition(",")[0]) for line in lines if line.startswith("S")]
+    assert rows == sorted(rows)
+    assert {2, 15} <= set(rows)
     assert any(line.startswith(f"? {A}: cannot see sudoers") for line in lines)
     count = sum(len(action.deltas) for action in made_plan.actions)
     assert lines[-1].startswith(
@@ -387,3 +400,8 @@ def test_a_rehearsal_is_declared_where_it_is_not_the_usual_one(
 ) -> None:
     state = {**BOTH, "lineage": ROUTER, "certificate.server": server, "rehearsal": rehearsal}
     assert made({A: state, B: BOTH})[0].certificate.rehearsal == expected
+
+
+def test_rows_come_in_the_order_of_the_procedure() -> None:
+    rows = ["S10: b", differences.OWN, "S2: a", "S12 and S16: c"]
+    assert sorted(rows, key=differences._number) == ["S2: a", "S10: b", "S12 and S16: c", differences.OWN]
