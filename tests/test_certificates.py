@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from reconciler import certificates
 from reconciler.certificates import Unreadable
+from reconciler.model import CannotSee
+from reconciler.questions.tls import Certificates
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -358,3 +360,15 @@ def test_the_roots_of_the_system_can_be_read_one_odd_root_or_not() -> None:
     bundle = b"# a remark\n-----BEGIN CERTIFICATE-----\nodd\n-----END CERTIFICATE-----\n" + ROOTS
     system = Path("/etc/ssl/certs/ca-certificates.crt")
     assert judged(LEAF, MIDDLE, roots=bundle + (system.read_bytes() if system.exists() else b"")) is None
+
+
+def test_what_lies_below_a_closed_folder_is_hidden_and_not_absent(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o700)
+    asked = [Certificates(f"{tmp_path}/closed/live/x/cert.pem"), Certificates("/etc/no/such/cert.pem")]
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c"]
+    ended = subprocess.run(
+        [*command, Certificates.script(asked)], capture_output=True, check=True, timeout=20
+    )
+    hidden, absent = Certificates.cut(ended.stdout, asked)
+    assert isinstance(hidden, CannotSee)
+    assert absent is None

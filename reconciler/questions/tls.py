@@ -35,11 +35,16 @@ class Certificates:
     @classmethod
     def script(cls, questions: list[Certificates]) -> str:
         marks = "/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/p"
+        # What lies below a folder that the account may not search is hidden, not absent.
+        away = (
+            'd=$1; while d=${d%/*}; [ "$d" ] && [ ! -e "$d" ]; do :; done; '
+            '[ -d "${d:-/}" ] && [ ! -x "${d:-/}" ] && echo hidden || echo none'
+        )
         lines = [
-            f"if [ ! -e {path} ]; then [ -x {folder} ] || [ ! -e {folder} ] && echo none || echo hidden; "
-            f"elif [ -r {path} ]; then head -c {PEM_LIMIT} {path} | sed -n '{marks}'; else echo hidden; fi; "
+            f'set -- {quote(q.path)}; if [ ! -e "$1" ]; then {away}; '
+            f'elif [ -r "$1" ]; then head -c {PEM_LIMIT} "$1" | sed -n \'{marks}\'; else echo hidden; fi; '
             "printf '\\0'"
-            for path, folder in ((quote(q.path), quote(q.path.rsplit("/", 1)[0] or "/")) for q in questions)
+            for q in questions
         ]
         return "\n".join(lines)
 
