@@ -117,7 +117,9 @@ class _Apply:
         part = policy.automatic(self.environment.policy, shown)
         why = self._forbidden(part, ())
         code = Code.OK if shown.complete else Code.INCOMPLETE
-        if part.actions and not why:
+        if not part.actions or why:
+            self._end(None, Code.CHANGES if shown.actions else code)
+        else:
             waiting = {action.ref for action in shown.actions} - {action.ref for action in part.actions}
             code = self._carry_out(part, "apply --auto", waiting=waiting)
         left = self.fleet.plan()
@@ -132,8 +134,6 @@ class _Apply:
         document = session.document_of(left, self.environment, self.options) if left.actions else None
         lines = list(report.plan_lines(left, report.Paper(colour=False)))
         watching.ask_for_approval(self.journal, self.environment, document, lines, why)
-        for action in left.actions:
-            self.options.say(f"waits for approval: {action.verb} {action.ref}")
 
     def _forbidden(self, plan: Plan, approvers: Collection[str]) -> list[str]:
         certificate = self.environment.certificate

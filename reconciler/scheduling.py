@@ -38,10 +38,9 @@ def cron(env: str, *, auto: bool, systemd: bool, minutes: int, jitter: int) -> i
         return Code.OK
     every = f"*/{minutes} * * * *" if minutes < 60 else f"0 */{minutes // 60} * * *"
     wait = f"sleep $(( $(od -An -N2 -tu2 /dev/urandom) \\% {jitter} )); " if jitter else ""
-    print(f"# {environment.name}: what it prints is mailed by cron; what it tells is in `notices:` of {file}")
-    print(
-        f"{every} mkdir -p {quote(str(folder()))}; {wait}{state}flock -n {lock} {command}".replace("  ", " ")
-    )
+    run = f"{state}flock -n {lock} {command} >/dev/null"
+    print(f"# {environment.name}: what goes wrong is mailed by cron; what is told, by `notices:` of {file}")
+    print(f"{every} mkdir -p {quote(str(folder()))}; {wait}{run}")
     return Code.OK
 
 

@@ -11,9 +11,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from reconciler import certificates
+from reconciler.blueprint import resources
+from reconciler.declared import Certificate, Environment, Host
 from reconciler.kinds.answer import NOTHING, Answer
 from reconciler.kinds.lineage import Lineage
 from reconciler.kinds.pair import Trust
+from reconciler.kinds.pinned import Pinned
 from reconciler.kinds.release import Arrival, Delivery, Release
 from reconciler.kinds.serving import Endpoint, Serving
 from reconciler.model import CannotSee, Plan, Ref, Resource, Seen
@@ -422,3 +425,42 @@ def test_port_80_is_loaded_again_only_where_something_else_answers() -> None:
         "as a": NOTHING,
         "as b": "curl is not there",
     }
+
+
+def test_what_somebody_has_pinned_is_reported_and_never_planned_for() -> None:
+    pinned = Pinned(host="a", path="/live/privkey.pem.pk8", key="/current/privkey.pem")
+    there = Entry("f", "0650", "tomcat", "ssl-cert", 1200, "")
+
+    def look(public: Said, used: Said, file: Entry | None = there) -> tuple[Any, Any]:
+        seen = pinned.read({"file": file, "public": public, "used": used}, NOW)
+        return seen, plan("e", [pinned], {pinned.ref: seen}, {}).actions
+
+    for public, used, whose in (
+        (Said(0, "A"), Said(0, "A"), "the one in use"),
+        (Said(0, "A"), Said(0, "B"), "an older one"),
+        (Said(1, ""), Said(0, "B"), "cannot be read"),
+    ):
+        seen, actions = look(public, used)
+        assert seen == {
+            "type": "file",
+            "mode": "0650",
+            "owner": "tomcat",
+            "group": "ssl-cert",
+            "its key": whose,
+        }
+        assert actions == ()
+    assert look(Said(1, ""), Said(0, "B"), None) == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("size", "waits"), [(1, [0, 1, 2, 3, 4]), (2, [0, 0, 2, 2, 4]), (9, [0, 0, 0, 0, 4])]
+)
+def test_as_many_hosts_switch_at_a_time_as_may_and_the_primary_last(size: int, waits: list[int]) -> None:
+    hosts = tuple(Host(name=f"h{number}", primary=number == 4) for number in range(5))
+    env = Environment(
+        name="e", router="r", hosts=hosts, certificate=Certificate(max_unavailable=size, trusted=b"")
+    )
+    switches = {r.host: r for r in resources(env) if isinstance(r, Serving)}
+    found = [sum(ref.kind == "serving" for ref in switches[host.name].needs) for host in hosts]
+    assert found == waits
+    assert all(sum(ref.kind == "release" for ref in each.needs) == 5 for each in switches.values())

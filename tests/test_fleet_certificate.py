@@ -257,6 +257,32 @@ def test_the_seeds_path_works_as_an_option(node: Node) -> None:
     assert primary.run("ls /etc/letsencrypt/live").stdout.split() == ["README", ROUTER]
 
 
+def test_postgresql_takes_it_by_links_in_its_data_directory_too(node: Node) -> None:
+    release, data = node.one(), "/var/lib/postgresql/15/main"
+    primary = node.fleet.hosts[0]
+    primary.run(f"printf 'of another time' >{data}/server.key")
+    pinned = f"/etc/letsencrypt/live/{ROUTER}/privkey.pem.pk8"
+    primary.run(
+        f"openssl genpkey -algorithm RSA -outform DER -out {pinned} 2>/dev/null; sha256sum {pinned} >/root/pinned"
+    )
+    node.declare(swap=('  postgresql: "15"\n', '  postgresql: "15"\n  postgresql_certificate: links\n'))
+    node.settle()
+    assert node.one() == release
+    for host in node.fleet.hosts:
+        said = host.run(f"readlink {data}/server.crt {data}/server.key").stdout.split()
+        assert said == [f"{STORE}/current/fullchain.pem", f"{STORE}/current/privkey.pem"]
+        assert 1 <= len(host.run(f"ls {STORE}/releases").stdout.split()) <= 6
+    kept = primary.run(f"cat {data}/server.key.20*").stdout
+    assert kept == "of another time"
+    # What CILogon has pinned is told, and stays.
+    told = node.run(0, "observe", "--only", "pinned").out
+    assert "an older one" in told
+    primary.run("sha256sum -c --status /root/pinned")
+    node.declare()
+    node.settle()
+    primary.run(f"rm {pinned}")
+
+
 def test_no_private_key_was_ever_told(node: Node) -> None:
     keys = [
         host.run(f"cat {STORE}/releases/*/privkey.pem").stdout.split("-----")[2].split()

@@ -249,3 +249,15 @@ def test_a_renewal_by_cron_that_fails_says_so_and_leaves_the_old_one(node: Node)
     assert f"{HOSTS[2]}: the DNS has no address for it" in done.stderr
     assert node.one() == before
     assert node.pending(0) == []
+
+
+def test_a_rehearsal_that_fails_costs_no_order_and_one_that_succeeds_comes_first(node: Node) -> None:
+    before, orders = node.one(), node.orders()
+    node.declare(swap=("  resolver:", "  rehearsal: https://acme:14999/dir\n  resolver:"))
+    ended = node.apply(4, "--replace", "certificate")
+    assert "the rehearsal at https://acme:14999/dir failed, so nothing was ordered" in ended.out
+    assert (node.one(), node.orders()) == (before, orders)
+    node.declare(swap=("  resolver:", "  rehearsal: https://acme:14000/dir\n  resolver:"))
+    node.apply(0, "--replace", "certificate")
+    assert node.one() != before
+    assert node.orders() == [*orders, "begun", "issued"]

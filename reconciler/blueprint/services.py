@@ -8,7 +8,8 @@ from reconciler import scripts, texts
 from reconciler.declared import Environment, Host
 from reconciler.kinds import Account, ApacheModule, ApacheSite, File, Package, Property, Service, Symlink
 from reconciler.kinds.pair import GROUP
-from reconciler.kinds.release import Current
+from reconciler.kinds.pinned import Pinned
+from reconciler.kinds.release import STORE, Current
 from reconciler.model import Ref, Resource
 
 
@@ -117,7 +118,7 @@ def tomcat(env: Environment, host: Host) -> Iterable[Resource]:
 
 
 def portal(env: Environment, host: Host) -> Iterable[Resource]:
-    """S12: both portal.properties of the portal; what CILogon has pinned is not touched."""
+    """S12: both portal.properties; the key that CILogon has pinned is reported, and not touched."""
     webapps = f"/var/lib/tomcat{env.services.tomcat}/webapps"
     keys = {"publiccert": "cert", "privatekey": "privkey"}
     for path in (
@@ -131,3 +132,6 @@ def portal(env: Environment, host: Host) -> Iterable[Resource]:
                 key=f"cn.server.{key}.filename",
                 value=f"{env.paths.certificate}/{name}.pem",
             )
+    for name in ("privkey.pem.pk8", "cert.pem.pk8publickey"):
+        path = f"/etc/letsencrypt/live/{env.router}/{name}"
+        yield Pinned(host=host.name, path=path, key=f"{STORE}/current/privkey.pem")

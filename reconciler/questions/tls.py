@@ -91,7 +91,9 @@ class Handshake:
         for number, q in enumerate(questions):
             sni = f"-servername {quote(q.name)}" if q.name else "-noservername"
             start = " -starttls postgres" if q.protocol == "postgresql" else ""
-            client = f"timeout {SECONDS} openssl s_client -connect 127.0.0.1:{q.port}{start} {sni} -showcerts"
+            where = f"-connect 127.0.0.1:{q.port}{start} {sni} -showcerts"
+            # What is shown is compared, not trusted: reading the CAs would cost most of the time.
+            client = f"timeout {SECONDS} openssl s_client -no-CAfile -no-CApath {where}"
             lines.append(
                 "{ "
                 f"o=$({client} 2>&1 </dev/null); s=$?\n"

@@ -1,0 +1,59 @@
+"""The kind `pinned`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from reconciler.kinds.paths import ownership, type_of, unseen
+from reconciler.model import Change, Look, Question, Resource, Seen, State, Step, quote
+from reconciler.questions.files import Stat
+from reconciler.questions.system import Command, Said
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pinned(Resource):
+    """A key that somebody else relies on: reported, and never touched.
+
+    CILogon knows the portal by a key that was taken out of the certificate's once. A renewal
+    does not change it, and making it anew would break logins until CILogon knows the new one.
+    """
+
+    kind: ClassVar[str] = "pinned"
+    title: ClassVar[str] = "path"
+
+    path: str
+    key: str
+    """The key in use, whose public half is compared."""
+
+    def ask(self) -> Mapping[str, Question]:
+        return {
+            "file": Stat(self.path),
+            "public": Command(_public(self.path)),
+            "used": Command(_public(self.key)),
+        }
+
+    def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        entry = answers["file"]
+        if entry is None or (hidden := unseen(*answers.values())):
+            return entry if entry is None else hidden
+        return {"type": type_of(entry), **ownership(entry), "its key": _whose(answers)}
+
+    def want(self, look: Look) -> State | None:
+        return {} if isinstance(look.own(), Mapping) else None
+
+    def steps(self, change: Change) -> Iterable[Step]:
+        return ()
+
+
+def _public(path: str) -> str:
+    return f"openssl pkey -pubout -in {quote(path)} 2>/dev/null || openssl pkey -pubin -in {quote(path)}"
+
+
+def _whose(answers: Mapping[str, Any]) -> str:
+    public, used = answers["public"], answers["used"]
+    if not (isinstance(public, Said) and isinstance(used, Said)) or public.status or not public.output:
+        return "cannot be read"
+    return "the one in use" if public.output == used.output else "an older one"
