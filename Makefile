@@ -51,6 +51,7 @@ bench: machine setup
 
 schemas: setup
 	@$(BIN)/python -m reconciler.schema .
+	@$(BIN)/python -m reconciler.reference .
 
 lock:
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra dev pyproject.toml -o requirements.lock

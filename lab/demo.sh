@@ -23,7 +23,7 @@ import json, sys
 for a in json.load(sys.stdin)["actions"]: print(a["host"].split(".")[0], a["kind"], a["name"])' | sort
 }
 clean_up() {
-  rm -f "$errors"
+  rm -rf "$errors" "$RECONCILE_STATE"
   if [ -n "${KEEP:-}" ]; then
     printf '\nThe hosts go on running: reconcile plan %s; end them with: python3 -m lab down --name %s\n' "${env:-}" "$name"
   else
@@ -31,6 +31,7 @@ clean_up() {
   fi
 }
 errors=$(mktemp)
+export RECONCILE_STATE=$(mktemp -d)
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
@@ -94,3 +95,7 @@ printf '%s\n' "$mended" | sed 's/^/    done: /'
 
 say "All is as declared again."
 expect 0 reconcile drift "$env"
+
+say "The journal has all of it, and nothing in it was changed since."
+LINES_SHOWN=20 expect 0 reconcile history
+expect 0 reconcile history --verify

@@ -23,7 +23,7 @@ from reconciler.report import printable
 from reconciler.session import Code, Options, Stop
 
 app = typer.Typer(
-    add_completion=False,
+    add_completion=True,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -31,7 +31,9 @@ app = typer.Typer(
 )
 
 Env = Annotated[str, typer.Argument(metavar="ENV", help="A path, or NAME for environments/NAME.yaml.")]
-Hosts = Annotated[list[str] | None, typer.Option("--host", help="Only this host; repeatable.")]
+Hosts = Annotated[
+    list[str] | None, typer.Option("--host", metavar="NAME", help="Only this host; repeatable.")
+]
 Only = Annotated[
     list[str] | None, typer.Option("--only", metavar="KIND[:NAME]", help="Only these resources; repeatable.")
 ]
@@ -40,13 +42,14 @@ Replace = Annotated[
     typer.Option("--replace", metavar="certificate", help="Order another, though nothing is wrong with it."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-Parallel = Annotated[int, typer.Option("--parallel", min=1, max=1000, help="Hosts at a time.")]
+Parallel = Annotated[int, typer.Option("--parallel", metavar="N", min=1, max=1000, help="Hosts at a time.")]
 Timeout = Annotated[
-    int | None, typer.Option("--timeout", min=1, max=3600, help="Seconds to wait for a host's answer.")
+    int | None,
+    typer.Option("--timeout", metavar="S", min=1, max=3600, help="Seconds to wait for a host's answer."),
 ]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours, as with NO_COLOR.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr.")]
-Output = Annotated[Path | None, typer.Option("-o", "--output", help="Save it to this file.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Save it to this file.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -84,7 +87,8 @@ def plan(
     env: Env,
     output: Output = None,
     seen: Annotated[
-        Path | None, typer.Option("--seen", help="Plan from a saved observation, not from the hosts.")
+        Path | None,
+        typer.Option("--seen", metavar="FILE", help="Plan from a saved observation, not from the hosts."),
     ] = None,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="End with 2 where changes are pending.")
@@ -136,7 +140,9 @@ def approve(
     file: Annotated[Path, typer.Argument(metavar="PLAN")],
     key: Annotated[
         Path | None,
-        typer.Option("--key", help="A private key, or a public one whose private half is in the agent."),
+        typer.Option(
+            "--key", metavar="KEY", help="A private key, or a public one whose private half is in the agent."
+        ),
     ] = None,
     no_color: NoColor = False,
 ) -> None:
@@ -162,7 +168,7 @@ def drift(
 def verify(
     env: Env,
     junit: Annotated[
-        Path | None, typer.Option("--junit", help="Also write the checks as JUnit's XML.")
+        Path | None, typer.Option("--junit", metavar="FILE", help="Also write the checks as JUnit's XML.")
     ] = None,
     host: Hosts = None,
     json: Json = False,
@@ -207,9 +213,12 @@ def cron(
     env: Env,
     auto: Annotated[bool, typer.Option("--auto", help="For `apply --auto` instead of `drift`.")] = False,
     systemd: Annotated[bool, typer.Option("--systemd", help="Units for systemd.")] = False,
-    minutes: Annotated[int, typer.Option("--minutes", min=1, max=1440, help="How often.")] = 15,
+    minutes: Annotated[int, typer.Option("--minutes", metavar="N", min=1, max=1440, help="How often.")] = 15,
     jitter: Annotated[
-        int, typer.Option("--jitter", min=0, max=3600, help="Seconds, at most, that it waits at random.")
+        int,
+        typer.Option(
+            "--jitter", metavar="S", min=0, max=3600, help="Seconds, at most, that it waits at random."
+        ),
     ] = 120,
 ) -> None:
     raise typer.Exit(scheduling.cron(env, auto=auto, systemd=systemd, minutes=minutes, jitter=jitter))
@@ -234,9 +243,11 @@ def explain(
         list[str], typer.Argument(metavar="REF", help="HOST KIND NAME as the plan prints it, or KIND:NAME.")
     ],
     seen: Annotated[
-        Path | None, typer.Option("--seen", help="By a saved observation, not by the hosts.")
+        Path | None, typer.Option("--seen", metavar="FILE", help="By a saved observation, not by the hosts.")
     ] = None,
-    host: Annotated[list[str] | None, typer.Option("--host", help="Where REF is; repeatable.")] = None,
+    host: Annotated[
+        list[str] | None, typer.Option("--host", metavar="NAME", help="Where REF is; repeatable.")
+    ] = None,
     json: Json = False,
     parallel: Parallel = 32,
     timeout: Timeout = None,

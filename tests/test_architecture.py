@@ -11,7 +11,7 @@ from reconciler.kinds import DECLARABLE
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [
-    {"__main__"},
+    {"__main__", "reference"},
     {"cli"},
     {"commands", "applying", "drifting", "recalling", "scheduling", "explaining", "adopting"},
     {"approving"},
@@ -49,7 +49,7 @@ DOORS = {
     "tenacity": {"ssh"},
     "yaml": {"yaml_places"},
     "jsonschema": {"schema_check"},
-    "typer": {"cli"},
+    "typer": {"cli", "reference"},
     "cryptography": {"certificates"},
     "OpenSSL": {"handshake"},
     "cronsim": {"schedule"},
