@@ -261,7 +261,9 @@ class _Apply:
         left = [action for action in result.left.actions if action.ref not in waiting]
         if results & {"failed", "unsettled", "lost"} or any(action.blocked for action in left):
             return Code.FAILED
-        return Code.OK if result.left.complete and not left else Code.INCOMPLETE
+        if not result.left.complete or left:
+            return Code.INCOMPLETE
+        return Code.CHANGES if result.left.actions else Code.OK
 
     def _end(self, result: Report | None, code: Code) -> Code:
         if self.options.json:

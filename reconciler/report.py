@@ -201,7 +201,8 @@ def _run(begin: Entry, end: Mapping[str, Any] | None) -> str:
 
 
 def _ended(end: Mapping[str, Any]) -> str:
-    return "broke off" if end["code"] is None else "done" if end["code"] == 0 else f"ended with {end['code']}"
+    known = {None: "broke off", 0: "done", 2: "done, and the rest waits"}
+    return known.get(end["code"], f"ended with {end['code']}")
 
 
 def _noticed(entry: Entry) -> str:

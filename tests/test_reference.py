@@ -50,3 +50,13 @@ def test_the_man_page_is_one() -> None:
     )
     assert ended.stderr == ""
     assert "EXIT STATUS" in re.sub(".\x08", "", ended.stdout)
+
+
+def test_every_message_in_troubleshooting_is_one_of_the_programs() -> None:
+    program = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "reconciler").rglob("*.py"))
+    # Texts may be split over lines of source.
+    program = re.sub(r'"\s*\n\s*f?"', "", program)
+    table = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    messages = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
+    assert len(messages) > 20
+    assert [each for each in messages if each.strip() not in program] == []

@@ -1,0 +1,56 @@
+"""The wheel and the sdist: built, installed into an empty environment, and used there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(*words: str | Path, cwd: Path) -> str:
+    # Nothing of the checkout may help.
+    environ = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    ended = subprocess.run(
+        [*map(str, words)], cwd=cwd, env=environ, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert ended.returncode == 0, f"{words}\n{ended.stdout}\n{ended.stderr}"
+    return ended.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "hatchling", "build", "-d", folder, cwd=ROOT)
+    return folder
+
+
+def test_the_sdist_builds_the_same_wheel(built: Path, tmp_path: Path) -> None:
+    (sdist,), (wheel,) = built.glob("*.tar.gz"), built.glob("*.whl")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.iterdir()
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path / "again", cwd=source)
+    (again,) = (tmp_path / "again").glob("*.whl")
+    assert zipfile.ZipFile(again).namelist() == zipfile.ZipFile(wheel).namelist()
+    for part in ("schemas/plan.schema.json", "docs/operations.md", "environments/stage.yaml", "README.md"):
+        assert (source / part).exists(), part
+
+
+def test_the_wheel_works_in_an_empty_environment(built: Path, tmp_path: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
+    binaries = tmp_path / "venv" / "bin"
+    run(binaries / "python", "-m", "pip", "-q", "--disable-pip-version-check", "install", wheel, cwd=tmp_path)
+    reconcile = binaries / "reconcile"
+    assert run(reconcile, "--version", cwd=tmp_path).startswith("reconcile ")
+    assert "valid: " in run(reconcile, "validate", ROOT / "environments" / "stage.yaml", cwd=tmp_path)
+    example = ROOT / "examples" / "three-hosts"
+    seen = f"{example}.observation.json"
+    assert "Plan: " in run(reconcile, "plan", f"{example}.yaml", "--seen", seen, cwd=tmp_path)
