@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from reconciler import __version__, applying, commands
+from reconciler import __version__, applying, commands, reporting
+from reconciler.outputs import Outputs
 from reconciler.report import printable
 from reconciler.session import Code, Options, Stop
 
@@ -37,6 +38,13 @@ Timeout = Annotated[
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours, as with NO_COLOR.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Save it to this file.")]
+Junit = Annotated[Path | None, typer.Option("--junit", help="Also write it as JUnit's XML.")]
+Prometheus = Annotated[
+    Path | None,
+    typer.Option("--prometheus", help="Also write it for node_exporter's textfile collector."),
+]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown for a merge request.")]
+Github = Annotated[bool, typer.Option("--github", help="Print annotations for GitHub Actions.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -83,22 +91,29 @@ def plan(
     only: Only = None,
     replace: Replace = None,
     json: Json = False,
+    markdown: Markdown = False,
+    github: Github = False,
+    junit: Junit = None,
     parallel: Parallel = 32,
     timeout: Timeout = None,
     no_color: NoColor = False,
     verbose: Verbose = False,
 ) -> None:
     options = Options(host, only, replace, json, parallel, timeout, no_color, verbose)
-    raise typer.Exit(commands.plan(env, options, output, seen, detailed=detailed_exitcode))
+    told = Outputs(junit=junit, markdown=markdown, github=github)
+    raise typer.Exit(commands.plan(env, options, output, seen, told, detailed=detailed_exitcode))
 
 
 @app.command(help="Print a saved plan again, also a stale one.")
 def show(
     file: Annotated[Path, typer.Argument(metavar="PLAN")],
     json: Json = False,
+    markdown: Markdown = False,
+    github: Github = False,
     no_color: NoColor = False,
 ) -> None:
-    raise typer.Exit(commands.show(file, Options(json=json, no_color=no_color)))
+    options, told = Options(json=json, no_color=no_color), Outputs(markdown=markdown, github=github)
+    raise typer.Exit(commands.show(file, options, told))
 
 
 @app.command(help="Make the hosts as declared: plan, ask, act; or carry out a saved plan.")
@@ -124,21 +139,24 @@ def drift(
     host: Hosts = None,
     only: Only = None,
     json: Json = False,
+    markdown: Markdown = False,
+    github: Github = False,
+    junit: Junit = None,
+    prometheus: Prometheus = None,
     parallel: Parallel = 32,
     timeout: Timeout = None,
     no_color: NoColor = False,
     verbose: Verbose = False,
 ) -> None:
     options = Options(host, only, None, json, parallel, timeout, no_color, verbose)
-    raise typer.Exit(commands.drift(env, options))
+    raise typer.Exit(commands.drift(env, options, Outputs(junit, prometheus, markdown, github)))
 
 
 @app.command(help="Ask every service, as a client would, whether it shows what was issued.")
 def verify(
     env: Env,
-    junit: Annotated[
-        Path | None, typer.Option("--junit", help="Also write the checks as JUnit's XML.")
-    ] = None,
+    junit: Junit = None,
+    prometheus: Prometheus = None,
     host: Hosts = None,
     json: Json = False,
     parallel: Parallel = 32,
@@ -147,7 +165,22 @@ def verify(
     verbose: Verbose = False,
 ) -> None:
     options = Options(host, None, None, json, parallel, timeout, no_color, verbose)
-    raise typer.Exit(commands.verify(env, options, junit))
+    raise typer.Exit(commands.verify(env, options, Outputs(junit, prometheus)))
+
+
+@app.command(help="Write one page about the environment, to read or to publish.")
+def report(
+    env: Env,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file.")],
+    seen: Annotated[
+        Path | None, typer.Option("--seen", help="Tell of a saved observation, not of the hosts as they are.")
+    ] = None,
+    parallel: Parallel = 32,
+    timeout: Timeout = None,
+    verbose: Verbose = False,
+) -> None:
+    options = Options(parallel=parallel, timeout=timeout, verbose=verbose)
+    raise typer.Exit(reporting.report(env, options, output, seen))
 
 
 def run(arguments: list[str]) -> int:

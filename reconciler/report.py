@@ -38,13 +38,14 @@ class Paper:
 def plan_lines(plan: Plan, paper: Paper) -> Iterable[str]:
     """The plan as Terraform's users know it: what, from what, to what, why, by which command."""
     for action in plan.actions:
-        yield from _action_lines(action, paper)
+        yield from action_lines(action, paper)
         yield ""
     yield from incomplete_lines(plan)
     yield summary(plan)
 
 
-def _action_lines(action: Action, paper: Paper) -> Iterable[str]:
+def action_lines(action: Action, paper: Paper) -> Iterable[str]:
+    """One action: what it changes, and the commands."""
     symbol = VERBS[action.verb]
     place = paper.dim(f"  ({action.place})") if action.place else ""
     yield paper.mark(symbol, f"{symbol} {printable(str(action.ref))}") + place
@@ -72,12 +73,13 @@ def _delta_lines(delta: Delta, paper: Paper) -> Iterable[str]:
             symbol = line[:1] if line[:1] in "+-" and line[:3] not in ("+++", "---") else ""
             yield "      " + paper.mark(symbol, printable(line))
     elif delta.seen is None:
-        yield f"    {printable(delta.field)}: {_shown(delta.want)}"
+        yield f"    {printable(delta.field)}: {shown(delta.want)}"
     else:
-        yield f"    {printable(delta.field)}: {_shown(delta.seen)} → {_shown(delta.want)}"
+        yield f"    {printable(delta.field)}: {shown(delta.seen)} → {shown(delta.want)}"
 
 
-def _shown(value: Value) -> str:
+def shown(value: Value) -> str:
+    """A value as people read it; text in quotes."""
     if value is None:
         return "(none)"
     if isinstance(value, bool):
@@ -149,7 +151,7 @@ def observation_lines(sight: Sight) -> Iterable[str]:
             yield "    absent"
         else:
             yield from (
-                f"    {printable(name)}: {_shown(value)}" for name, value in seen.items() if name != "text"
+                f"    {printable(name)}: {shown(value)}" for name, value in seen.items() if name != "text"
             )
 
 

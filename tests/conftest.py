@@ -6,7 +6,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.fleet", "tests.faults", "tests.serving"]
+pytest_plugins = ["tests.fleet", "tests.faults", "tests.serving", "tests.browser"]
 
 settings.register_profile(
     "here",
