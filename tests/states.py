@@ -78,7 +78,7 @@ def serving(seen: dict[Ref, Any], host: str, release: str, left: float | None = 
     end = NOW + timedelta(days=left)
     names = " ".join(sorted(environment().names))
     state = seen[Ref(host, "serving", ROUTER)]
-    state |= {name: release for name in ("current", "proven", "apache on 443", "postgresql on 5432")}
+    state |= dict.fromkeys(("current", "proven", "apache on 443", "postgresql on 5432"), release)
     state |= {"tomcat on 8443": release, f"end of {release}": end.isoformat(timespec="minutes")}
     state |= {f"begin of {release}": (end - timedelta(days=90)).isoformat(), f"names of {release}": names}
 

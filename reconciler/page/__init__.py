@@ -88,7 +88,8 @@ def _cards(facts: Facts) -> Iterable[str]:
     yield _card("plan", "Pending", many(actions, "action"), "warn" if actions else "ok")
     if facts.checks is not None:
         good = sum(each.verdict == "ok" for each in facts.checks)
-        tone = "ok" if good == len(facts.checks) else "bad"
+        wrong = any(each.verdict == "wrong" for each in facts.checks)
+        tone = "bad" if wrong else "ok" if good == len(facts.checks) else "warn"
         yield _card("checks", "Checks passed", f"{good} of {len(facts.checks)}", tone)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from reconciler.model import VERBS, Action, Delta, Plan, Step
 from reconciler.page.facts import Facts
-from reconciler.page.text import badge, code, esc, section
+from reconciler.page.text import badge, code, esc, many, section
 from reconciler.report import incomplete_lines, shown, summary
 
 OPEN = 4
@@ -57,13 +57,13 @@ def _body(action: Action) -> Iterable[str]:
     yield from map(_delta, action.deltas)
     yield "</dl>"
     if action.steps:
-        yield "<h3>Commands</h3>"
+        yield f"<details><summary>{many(len(action.steps), 'command')}</summary>"
         yield _steps(action.steps)
-    if action.rescue:
-        yield "<h3>If one of them fails</h3>"
-        yield _steps(action.rescue)
+        if action.rescue:
+            yield f"<h3>If one of them fails</h3>{_steps(action.rescue)}"
+        yield "</details>"
     if action.place:
-        yield f'<p class="dim">Asked for in {code(action.place)}</p>'
+        yield f'<p class="place">Asked for in {code(action.place)}</p>'
 
 
 def _delta(delta: Delta) -> str:
@@ -85,7 +85,7 @@ def _line(line: str) -> str:
 
 
 def _steps(steps: Iterable[Step]) -> str:
-    rows = "".join(f'<li>{_command(each)}<span class="dim">{esc(each.why)}</span></li>' for each in steps)
+    rows = "".join(f'<li><span class="dim">{esc(each.why)}</span>{_command(each)}</li>' for each in steps)
     return f'<ol class="steps">{rows}</ol>'
 
 

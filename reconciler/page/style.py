@@ -90,10 +90,10 @@ ul.unseen li { margin: 0 0 .5rem; }
 .plan > li { border-top: 1px solid var(--line); }
 .plan > li:first-child { border-top: 0; }
 summary { cursor: pointer; padding: .5rem 0; }
-.plan summary { display: flex; gap: .6rem; align-items: baseline; list-style: none; }
-.plan summary::-webkit-details-marker { display: none; }
-.plan summary::after { content: "show"; margin-left: auto; padding-left: .5rem; font-size: .8125rem; color: var(--link); }
-.plan details[open] > summary::after { content: "hide"; }
+.plan > li > details > summary { display: flex; gap: .6rem; align-items: baseline; list-style: none; }
+.plan > li > details > summary::-webkit-details-marker { display: none; }
+.plan > li > details > summary::after { content: "show"; flex: none; margin-left: auto; padding-left: .5rem; font-size: .8125rem; color: var(--link); }
+.plan > li > details[open] > summary::after { content: "hide"; }
 .symbol { flex: none; width: 1.5em; height: 1.5em; line-height: 1.5em; text-align: center; border-radius: 6px;
   font-family: var(--mono); font-weight: 700; background: var(--note-soft); color: var(--note); }
 .plus { background: var(--ok-soft); color: var(--ok); }
@@ -101,6 +101,8 @@ summary { cursor: pointer; padding: .5rem 0; }
 .minus { background: var(--bad-soft); color: var(--bad); }
 .body { padding: 0 0 1rem 2.1rem; }
 .body h3 { margin-top: .75rem; }
+.body summary { color: var(--link); font-size: .875rem; padding: .5rem 0 .25rem; width: fit-content; }
+.place { margin: .5rem 0 0; color: var(--dim); font-size: .875rem; }
 dl { margin: 0; display: grid; grid-template-columns: minmax(6rem, auto) 1fr; gap: .25rem 1rem; }
 dt { color: var(--dim); }
 dd { margin: 0; font-family: var(--mono); font-size: .8125rem; line-height: 1.6; min-width: 0; }
@@ -132,23 +134,26 @@ dd > del, dd > ins { display: table; }
   header, main, footer { padding-left: .75rem; padding-right: .75rem; }
   header { padding-top: 1.25rem; }
   section { padding: 1rem; }
-  .cards { grid-template-columns: 1fr 1fr; }
+  .cards { grid-template-columns: 1fr 1fr; gap: .5rem; }
+  .cards li:last-child:nth-child(odd) { grid-column: 1 / -1; }
   .figure, .card .left { font-size: 1rem; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   table, tbody, tr, td, th { display: block; }
-  td { border: 0; padding: .1rem 0; display: grid; grid-template-columns: 6rem 1fr; gap: .5rem; }
-  td::before { content: attr(data-name); color: var(--dim); font-size: .8125rem; line-height: 1.75; }
+  td { border: 0; padding: .1rem 0; display: grid; grid-template-columns: 5.5rem 1fr; gap: .5rem; }
+  td::before { content: attr(data-name); color: var(--dim); font-size: .8125rem; line-height: 1.85; }
+  td:first-child { display: block; }
+  td:first-child::before { display: none; }
   tr { border-top: 1px solid var(--line); padding: .5rem 0; }
   .group th { border: 0; padding: .25rem 0 0; }
   tbody:first-of-type tr:first-child, .group + tr { border-top: 0; }
-  .left { white-space: normal; }
+  td .bar { width: 5rem; }
   .body { padding-left: 0; }
   dl { grid-template-columns: 1fr; }
 }
 @media print {
   :root { --ground: #fff; --paper: #fff; --ink: #000; --dim: #444; --line: #bbb; --soft: #f3f3f3; }
   body { font-size: 11pt; }
-  .skip, .plan summary::after { display: none; }
+  .skip, .plan > li > details > summary::after { display: none; }
   section { border: 0; padding: 0; }
   tr, .card, .timeline li { break-inside: avoid; }
   h2, h3, summary { break-after: avoid; }
