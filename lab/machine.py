@@ -36,14 +36,15 @@ def require() -> None:
     require_root()
     missing = sorted({package for program, package in NEEDED.items() if not _there(program)})
     if missing:
-        _install(missing)
+        install(missing)
 
 
 def _there(program: str) -> bool:
     return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is not None
 
 
-def _install(packages: list[str]) -> None:
+def install(packages: list[str]) -> None:
+    """Install Debian packages, one announced line each: LabError where that fails."""
     if shutil.which("apt-get") is None:
         raise LabError(f"this machine lacks {', '.join(packages)} and has no apt-get")
     arguments = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages)

@@ -17,8 +17,35 @@ from reconciler import (
     drifting,
     explaining,
     recalling,
+    reporting,
     scheduling,
 )
+from reconciler.flags import (
+    Env,
+    Github,
+    Given,
+    Hosts,
+    Identity,
+    Json,
+    Jump,
+    Junit,
+    Known,
+    Markdown,
+    Name,
+    NoColor,
+    Only,
+    Output,
+    Parallel,
+    Port,
+    Primary,
+    Prometheus,
+    Replace,
+    Router,
+    Timeout,
+    User,
+    Verbose,
+)
+from reconciler.outputs import Outputs
 from reconciler.report import printable
 from reconciler.session import Code, Options, Stop
 
@@ -29,27 +56,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Keep a certificate, and everything that depends on it, right on a fleet of hosts.",
 )
-
-Env = Annotated[str, typer.Argument(metavar="ENV", help="A path, or NAME for environments/NAME.yaml.")]
-Hosts = Annotated[
-    list[str] | None, typer.Option("--host", metavar="NAME", help="Only this host; repeatable.")
-]
-Only = Annotated[
-    list[str] | None, typer.Option("--only", metavar="KIND[:NAME]", help="Only these resources; repeatable.")
-]
-Replace = Annotated[
-    list[str] | None,
-    typer.Option("--replace", metavar="certificate", help="Order another, though nothing is wrong with it."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-Parallel = Annotated[int, typer.Option("--parallel", metavar="N", min=1, max=1000, help="Hosts at a time.")]
-Timeout = Annotated[
-    int | None,
-    typer.Option("--timeout", metavar="S", min=1, max=3600, help="Seconds to wait for a host's answer."),
-]
-NoColor = Annotated[bool, typer.Option("--no-color", help="No colours, as with NO_COLOR.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr.")]
-Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Save it to this file.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -97,22 +103,29 @@ def plan(
     only: Only = None,
     replace: Replace = None,
     json: Json = False,
+    markdown: Markdown = False,
+    github: Github = False,
+    junit: Junit = None,
     parallel: Parallel = 32,
     timeout: Timeout = None,
     no_color: NoColor = False,
     verbose: Verbose = False,
 ) -> None:
     options = Options(host, only, replace, None, json, parallel, timeout, no_color, verbose)
-    raise typer.Exit(commands.plan(env, options, output, seen, detailed=detailed_exitcode))
+    told = Outputs(junit=junit, markdown=markdown, github=github)
+    raise typer.Exit(commands.plan(env, options, output, seen, told, detailed=detailed_exitcode))
 
 
 @app.command(help="Print a saved plan again, also a stale one.")
 def show(
     file: Annotated[Path, typer.Argument(metavar="PLAN")],
     json: Json = False,
+    markdown: Markdown = False,
+    github: Github = False,
     no_color: NoColor = False,
 ) -> None:
-    raise typer.Exit(commands.show(file, Options(json=json, no_color=no_color)))
+    options, told = Options(json=json, no_color=no_color), Outputs(markdown=markdown, github=github)
+    raise typer.Exit(commands.show(file, options, told))
 
 
 @app.command(help="Make the hosts as declared: plan, ask, act; or carry out a saved plan.")
@@ -155,21 +168,24 @@ def drift(
     host: Hosts = None,
     only: Only = None,
     json: Json = False,
+    markdown: Markdown = False,
+    github: Github = False,
+    junit: Junit = None,
+    prometheus: Prometheus = None,
     parallel: Parallel = 32,
     timeout: Timeout = None,
     no_color: NoColor = False,
     verbose: Verbose = False,
 ) -> None:
     options = Options(host, only, None, None, json, parallel, timeout, no_color, verbose)
-    raise typer.Exit(drifting.drift(env, options))
+    raise typer.Exit(drifting.drift(env, options, Outputs(junit, prometheus, markdown, github)))
 
 
 @app.command(help="Ask every service, as a client would, whether it shows what was issued.")
 def verify(
     env: Env,
-    junit: Annotated[
-        Path | None, typer.Option("--junit", metavar="FILE", help="Also write the checks as JUnit's XML.")
-    ] = None,
+    junit: Junit = None,
+    prometheus: Prometheus = None,
     host: Hosts = None,
     json: Json = False,
     parallel: Parallel = 32,
@@ -178,7 +194,25 @@ def verify(
     verbose: Verbose = False,
 ) -> None:
     options = Options(host, None, None, None, json, parallel, timeout, no_color, verbose)
-    raise typer.Exit(commands.verify(env, options, junit))
+    raise typer.Exit(commands.verify(env, options, Outputs(junit, prometheus)))
+
+
+@app.command(help="Write one page about the environment, to read or to publish.")
+def report(
+    env: Env,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The HTML file.")],
+    seen: Annotated[
+        Path | None,
+        typer.Option(
+            "--seen", metavar="FILE", help="Tell of a saved observation, not of the hosts as they are."
+        ),
+    ] = None,
+    parallel: Parallel = 32,
+    timeout: Timeout = None,
+    verbose: Verbose = False,
+) -> None:
+    options = Options(parallel=parallel, timeout=timeout, verbose=verbose)
+    raise typer.Exit(reporting.report(env, options, output, seen))
 
 
 @app.command(help="What was done and noticed, from the journal of this machine.")
@@ -268,19 +302,6 @@ def graph(
     only: Only = None,
 ) -> None:
     raise typer.Exit(explaining.graph(env, Options(host, only), form))
-
-
-Name = Annotated[str | None, typer.Option("--name", help="What the environment is called.")]
-Router = Annotated[str | None, typer.Option("--router", help="The name in front of all hosts.")]
-Given = Annotated[
-    list[str] | None, typer.Option("--host", metavar="NAME[=ADDRESS]", help="A host; repeatable.")
-]
-Primary = Annotated[str | None, typer.Option("--primary", help="The host on which certbot runs.")]
-User = Annotated[str | None, typer.Option("--user", help="Who logs in there.")]
-Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The port of sshd.")]
-Identity = Annotated[str | None, typer.Option("--identity", help="The private key to log in with.")]
-Known = Annotated[str | None, typer.Option("--known-hosts", help="The file with the pinned host keys.")]
-Jump = Annotated[str | None, typer.Option("--jump", metavar="[USER@]HOST[:PORT]", help="By way of it.")]
 
 
 @app.command(help="Write a first environment file; asks for what no flag gives.")

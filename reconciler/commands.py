@@ -6,12 +6,14 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler import documents, junit, report, session
+from reconciler import documents, outputs, report, session
 from reconciler import verify as verification
 from reconciler.blueprint import resources as blueprint_resources
 from reconciler.declared import Environment
 from reconciler.environment import InvalidEnvironment, check_whole, find, load
+from reconciler.look import Sight
 from reconciler.model import Plan, Resource
+from reconciler.outputs import Outputs
 from reconciler.planner import plan as make_plan
 from reconciler.session import Code, Options, Stop
 
@@ -59,8 +61,11 @@ def observe(env: str, options: Options, output: Path | None) -> int:
     return Code.INCOMPLETE if sight.unreachable else Code.OK
 
 
-def plan(env: str, options: Options, output: Path | None, seen: Path | None, *, detailed: bool) -> int:
+def plan(
+    env: str, options: Options, output: Path | None, seen: Path | None, told: Outputs, *, detailed: bool
+) -> int:
     """`reconcile plan`: 0, 3 where it is incomplete, 2 for changes with --detailed-exitcode."""
+    outputs.check(options, told)
     environment = session.open_environment(env)
     resources = session.chosen(environment, options)
     made = (
@@ -71,37 +76,39 @@ def plan(env: str, options: Options, output: Path | None, seen: Path | None, *, 
     document = session.document_of(made, environment, options)
     if output:
         session.save(output, document)
+    outputs.write_plan("plan", made, told, environment)
     if options.json:
         session.print_json(document)
     else:
-        session.print_lines(report.plan_lines(made, options.paper))
+        outputs.tell_plan(made, options, told)
     if not made.complete:
         return Code.INCOMPLETE
     return Code.CHANGES if detailed and made.actions else Code.OK
 
 
 def _plan_from_file(environment: Environment, resources: list[Resource], seen: Path) -> Plan:
-    try:
-        sight = documents.sight_from(session.read(seen))
-    except documents.NotADocument as error:
-        raise Stop(Code.USAGE, f"{seen}: {error}") from None
+    sight = session.saved_sight(seen, session.read(seen))
     return make_plan(environment.name, resources, sight.seen, sight.unreachable)
 
 
-def show(file: Path, options: Options) -> int:
+def show(file: Path, options: Options, told: Outputs) -> int:
     """`reconcile show`: prints a saved plan."""
+    outputs.check(options, told)
     document = session.read(file)
     saved = session.saved_plan(file, document)
     if options.json:
         session.print_json(document)
         return Code.OK
-    session.print_lines(report.plan_lines(saved, options.paper))
+    outputs.tell_plan(saved, options, told)
+    if told.markdown or told.github:
+        return Code.OK
     print(f"Made {document['made']} from {document['file']}; digest {document['digest']}.")
     return Code.OK
 
 
-def verify(env: str, options: Options, junit_file: Path | None) -> int:
+def verify(env: str, options: Options, told: Outputs) -> int:
     """`reconcile verify`: 0, 2 where something is not as wanted, 3 where it cannot be judged."""
+    outputs.check(options, told)
     environment = session.open_environment(env)
     if not environment.certificate.manage:
         why = "there is nothing to verify: `manage` of its certificate is false"
@@ -110,14 +117,8 @@ def verify(env: str, options: Options, junit_file: Path | None) -> int:
     with session.fleet_of(environment, resources, options) as fleet:
         sight = fleet.look()
     release = verification.wanted(environment, sight)
-    answers = _answers(environment, options)
-    checks = [
-        *verification.outside(environment, answers, release, datetime.now(UTC)),
-        *verification.inside(environment, sight, release),
-    ]
-    checks = [each for each in checks if not options.host or each.asked.host in options.host]
-    if junit_file:
-        session.write(junit_file, junit.document(environment.name, checks))
+    checks = ask(environment, options, sight)
+    outputs.write_checks(checks, told, environment)
     if options.json:
         session.print_json(documents.verify_document(environment.name, release, checks))
     else:
@@ -125,6 +126,18 @@ def verify(env: str, options: Options, junit_file: Path | None) -> int:
         print(verification.summary(environment, checks))
     verdicts = {each.verdict for each in checks}
     return Code.CHANGES if "wrong" in verdicts else Code.INCOMPLETE if "unknown" in verdicts else Code.OK
+
+
+def ask(environment: Environment, options: Options, sight: Sight) -> list[verification.Check]:
+    """Every check of the environment: its services are asked from here, and what they showed
+    the hosts themselves is in `sight`."""
+    release = verification.wanted(environment, sight)
+    answers = _answers(environment, options)
+    checks = [
+        *verification.outside(environment, answers, release, datetime.now(UTC)),
+        *verification.inside(environment, sight, release),
+    ]
+    return [each for each in checks if not options.host or each.asked.host in options.host]
 
 
 def _answers(

@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from reconciler import documents, report, session, watching
-from reconciler.declared import Environment
+from reconciler import documents, outputs, report, session, watching
 from reconciler.findings import Finding, findings
 from reconciler.journal import Journal, NoJournal, now
-from reconciler.model import Plan
+from reconciler.outputs import Outputs
 from reconciler.session import Code, Options
 
 
-def drift(env: str, options: Options) -> int:
+def drift(env: str, options: Options, told: Outputs) -> int:
     """0 as declared, 2 where something is not, 3 where some of it could not be looked at."""
+    outputs.check(options, told)
     environment = session.open_environment(env)
     resources = session.chosen(environment, options)
     with session.fleet_of(environment, resources, options) as fleet:
         session.look(fleet, options)
-        plan = fleet.plan()
-        seen = fleet.sight.seen
+        plan, sight = fleet.plan(), fleet.sight
+    outputs.write_plan("drift", plan, told, environment, sight)
+    seen = sight.seen
     since: Mapping[str, datetime] = {}
     found: Sequence[Finding] = findings(environment, plan, seen, {}, now())
     broken = False
@@ -35,24 +36,15 @@ def drift(env: str, options: Options) -> int:
         # What is seen counts all the same; what cannot be is remembered and told.
         options.say(f"{error}; nothing is remembered of this look, and nobody is told")
         broken = True
-    _print(environment, plan, found, since, options)
+    if options.json:
+        document = session.document_of(plan, environment, options)
+        session.print_json({**document, "findings": documents.findings(found, since)})
+    else:
+        if not (told.markdown or told.github):
+            session.print_lines(report.finding_lines(found, since, options.paper))
+        outputs.tell_plan(plan, options, told)
     if not plan.complete:
         return Code.INCOMPLETE
     if any(not each.acknowledged for each in found):
         return Code.CHANGES
     return Code.ERROR if broken else Code.OK
-
-
-def _print(
-    environment: Environment,
-    plan: Plan,
-    found: Sequence[Finding],
-    since: Mapping[str, datetime],
-    options: Options,
-) -> None:
-    if options.json:
-        document = session.document_of(plan, environment, options)
-        session.print_json({**document, "findings": documents.findings(found, since)})
-        return
-    session.print_lines(report.finding_lines(found, since, options.paper))
-    session.print_lines(report.plan_lines(plan, options.paper))

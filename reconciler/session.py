@@ -17,7 +17,7 @@ from reconciler.blueprint import resources as blueprint_resources
 from reconciler.declared import Environment
 from reconciler.environment import InvalidEnvironment, check_whole, find, load
 from reconciler.journal import Entry, Journal, NoJournal
-from reconciler.look import Fleet
+from reconciler.look import Fleet, Sight
 from reconciler.model import Plan, Resource
 
 
@@ -269,5 +269,13 @@ def saved_plan(file: Path, document: Any) -> Plan:
     """The plan in a document; raises `Stop`."""
     try:
         return documents.plan_from(document)
+    except documents.NotADocument as error:
+        raise Stop(Code.USAGE, f"{file}: {error}") from None
+
+
+def saved_sight(file: Path, document: Any) -> Sight:
+    """What the observation in a document holds; raises `Stop`."""
+    try:
+        return documents.sight_from(document)
     except documents.NotADocument as error:
         raise Stop(Code.USAGE, f"{file}: {error}") from None

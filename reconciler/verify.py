@@ -57,6 +57,7 @@ class Check:
     verdict: str
     detail: str
     expires: str | None = None
+    begins: str | None = None
 
 
 def questions(environment: Environment) -> list[Asked]:
@@ -92,14 +93,14 @@ def _judged(
     environment: Environment, asked: Asked, shown: Shown, release: str | None, now: datetime
 ) -> Check:
     def check(verdict: str, detail: str) -> Check:
-        return Check(asked, "outside", verdict, detail, expires)
+        return Check(asked, "outside", verdict, detail, expires, begins)
 
-    expires = None
+    begins = expires = None
     try:
         chain = certificates.chain_der(shown.chain)
     except certificates.Unreadable as error:
         return check("wrong", f"what it presents is no certificate: {error}")
-    expires = certificates.window(chain[0])[1].isoformat(timespec="minutes")
+    begins, expires = (each.isoformat(timespec="minutes") for each in certificates.window(chain[0]))
     for name in environment.names:
         why_not = certificates.why_not_trusted(chain, environment.certificate.trusted, name, now)
         if why_not:

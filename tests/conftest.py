@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.fleet", "tests.faults", "tests.serving"]
+pytest_plugins = ["tests.fleet", "tests.faults", "tests.serving", "tests.browser"]
 
 settings.register_profile(
     "here",

@@ -82,6 +82,8 @@ class Serving(Resource):
         for each in self.endpoints:
             shown = {name: answers[f"{each.label} {name}"] for name in each.names}
             state[each.label] = _shown(shown)
+            for served in shown.values():
+                state |= _told(served)
         return state
 
     def foresee(self, seen: State, pending: tuple[str, ...]) -> State:
@@ -169,6 +171,20 @@ def _identity(text: str | None) -> str:
         return certificates.identity(certificates.chain(text))
     except certificates.Unreadable as error:
         return f"unreadable: {error}"
+
+
+def _told(served: Served) -> dict[str, Value]:
+    """What a certificate that was shown says, under its identity: nobody wants it, reports tell it."""
+    try:
+        chain = certificates.chain(served.certificates)
+    except certificates.Unreadable:
+        return {}
+    release, (begin, end) = certificates.identity(chain), certificates.window(chain[0])
+    return {
+        f"begin of {release}": begin.isoformat(timespec="minutes"),
+        f"end of {release}": end.isoformat(timespec="minutes"),
+        f"names of {release}": " ".join(certificates.names(chain[0])),
+    }
 
 
 def _shown(shown: Mapping[str | None, Served]) -> str:

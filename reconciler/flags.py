@@ -1,0 +1,49 @@
+"""The flags that more than one command takes, each written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Env = Annotated[str, typer.Argument(metavar="ENV", help="A path, or NAME for environments/NAME.yaml.")]
+Hosts = Annotated[
+    list[str] | None, typer.Option("--host", metavar="NAME", help="Only this host; repeatable.")
+]
+Only = Annotated[
+    list[str] | None, typer.Option("--only", metavar="KIND[:NAME]", help="Only these resources; repeatable.")
+]
+Replace = Annotated[
+    list[str] | None,
+    typer.Option("--replace", metavar="certificate", help="Order another, though nothing is wrong with it."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+Parallel = Annotated[int, typer.Option("--parallel", metavar="N", min=1, max=1000, help="Hosts at a time.")]
+Timeout = Annotated[
+    int | None,
+    typer.Option("--timeout", metavar="S", min=1, max=3600, help="Seconds to wait for a host's answer."),
+]
+NoColor = Annotated[bool, typer.Option("--no-color", help="No colours, as with NO_COLOR.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Save it to this file.")]
+Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write it as JUnit's XML.")]
+Prometheus = Annotated[
+    Path | None,
+    typer.Option(
+        "--prometheus", metavar="FILE", help="Also write it for node_exporter's textfile collector."
+    ),
+]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown for a merge request.")]
+Github = Annotated[bool, typer.Option("--github", help="Print annotations for GitHub Actions.")]
+Name = Annotated[str | None, typer.Option("--name", help="What the environment is called.")]
+Router = Annotated[str | None, typer.Option("--router", help="The name in front of all hosts.")]
+Given = Annotated[
+    list[str] | None, typer.Option("--host", metavar="NAME[=ADDRESS]", help="A host; repeatable.")
+]
+Primary = Annotated[str | None, typer.Option("--primary", help="The host on which certbot runs.")]
+User = Annotated[str | None, typer.Option("--user", help="Who logs in there.")]
+Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The port of sshd.")]
+Identity = Annotated[str | None, typer.Option("--identity", help="The private key to log in with.")]
+Known = Annotated[str | None, typer.Option("--known-hosts", help="The file with the pinned host keys.")]
+Jump = Annotated[str | None, typer.Option("--jump", metavar="[USER@]HOST[:PORT]", help="By way of it.")]

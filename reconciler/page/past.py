@@ -1,0 +1,40 @@
+"""The journal's entries as events of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+
+from reconciler.journal import Entry
+from reconciler.page.facts import Event
+
+ENDED = {None: "lost: it broke off", 0: "done", 2: "done; the rest waits", 6: "stale", 7: "locked"}
+
+
+def events(entries: Sequence[Entry]) -> tuple[Event, ...]:
+    """Runs, and what was noticed; what one look has noticed of a kind is one event."""
+    ends = {each.run: each.body for each in entries if each.what == "end"}
+    told = (each for each in entries if each.what != "end")
+    groups = groupby(told, lambda e: (e.at, e.what, e.body.get("verdict"), e.run))
+    return tuple(_event(list(group), ends) for _, group in groups)
+
+
+def _event(group: list[Entry], ends: Mapping[int, object]) -> Event:
+    first, at = group[0], datetime.fromisoformat(group[0].at)
+    body = first.body
+    if first.what == "begin":
+        end = ends.get(first.run)
+        code = end["code"] if isinstance(end, Mapping) else None
+        result = "under way" if end is None else ENDED.get(code, f"failed: it ended with {code}")
+        approved = f"; approved by {', '.join(body['approvers'])}" if body["approvers"] else ""
+        detail = f"{body['actions']} actions, {body['who']}{approved}"
+        return Event(at, f"Run {first.run}: {body['command']}", detail, result)
+    if first.what == "refused":
+        return Event(at, "Refused", "; ".join(body["reasons"]), "not approved")
+    named = [f"{each.body['host']} {each.body['kind']} {each.body['name']}".strip() for each in group]
+    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+    result = (
+        "recovered" if first.what == "recovery" else "drift" if body["verdict"] == "drifted" else "changes"
+    )
+    return Event(at, str(body["verdict"]).capitalize(), f"{', '.join(named[:3])}{more}", result)
