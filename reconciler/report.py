@@ -68,7 +68,7 @@ def _step_lines(when: str, step: Step, paper: Paper) -> Iterable[str]:
 
 def _delta_lines(delta: Delta, paper: Paper) -> Iterable[str]:
     if delta.text is not None:
-        yield f"    {delta.field}:"
+        yield f"    {printable(delta.field)}:"
         for line in delta.text.removesuffix("\n").split("\n"):
             symbol = line[:1] if line[:1] in "+-" and line[:3] not in ("+++", "---") else ""
             yield "      " + paper.mark(symbol, printable(line))
@@ -97,7 +97,7 @@ def incomplete_lines(plan: Plan) -> Iterable[str]:
         reasons.setdefault((ref.host, reason), []).append(f"{ref.kind} {ref.name}")
     for (host, reason), names in reasons.items():
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        yield f"? {host}: cannot see {printable(', '.join(names[:3]))}{more}: {printable(reason)}"
+        yield f"? {printable(host)}: cannot see {printable(', '.join(names[:3]))}{more}: {printable(reason)}"
 
 
 def summary(plan: Plan) -> str:

@@ -80,7 +80,8 @@ def _body(names: list[str], heading: str | None, rows: Iterable[list[str]]) -> s
     lines = (
         '<tr role="row">'
         + "".join(
-            f'<td role="cell" data-name="{name}"><div>{cell}</div></td>' for name, cell in zip(names, row, strict=True)
+            f'<td role="cell" data-name="{name}"><div>{cell}</div></td>'
+            for name, cell in zip(names, row, strict=True)
         )
         + "</tr>"
         for row in rows
