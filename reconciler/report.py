@@ -47,7 +47,7 @@ def plan_lines(plan: Plan, paper: Paper) -> Iterable[str]:
 def action_lines(action: Action, paper: Paper) -> Iterable[str]:
     """One action: what it changes, and the commands."""
     symbol = VERBS[action.verb]
-    place = paper.dim(f"  ({action.place})") if action.place else ""
+    place = paper.dim(f"  ({printable(str(action.place))})") if action.place else ""
     yield paper.mark(symbol, f"{symbol} {printable(str(action.ref))}") + place
     for delta in action.deltas:
         yield from _delta_lines(delta, paper)

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from reconciler import github, junit, markdown, prometheus, served
+from reconciler import commands, github, junit, markdown, prometheus, served, verify
 from reconciler.cli import app, run
 from reconciler.model import Action, Delta, Place, Plan, Ref, Step
+from reconciler.replies import NoAnswer
 from reconciler.verify import Asked, Check
 from tests.states import NEW, NOW, ORC, STATES, UCSB, UNM, drifted, facts, stopped, well
 from tests.test_commands import world  # noqa: F401 - a fixture
@@ -257,6 +258,31 @@ def test_flags_that_exclude_each_other(world: dict, tmp_path: Path, capsys: pyte
     assert "is no text file; it is left as it is" in capsys.readouterr().err
     assert run(["drift", "e", "--prometheus", str(tmp_path)]) == 1
     assert "cannot be read (Is a directory)" in capsys.readouterr().err
+
+
+def test_report_and_verify_ask_the_hosts(
+    world: dict,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The services are asked for real elsewhere (test_handshake, test_fleet_certificate)."""
+
+    def refused(environment: Any, options: Any) -> dict:
+        return dict.fromkeys(verify.questions(environment), ConnectionError("<connection> refused"))
+
+    monkeypatch.setattr(commands, "_answers", refused)
+    page, prom, xml = tmp_path / "e.html", tmp_path / "e.prom", tmp_path / "e.xml"
+    assert run(["report", "e", "-o", str(page)]) == 0
+    text = page.read_text()
+    assert "&lt;connection&gt; refused" in text
+    assert "Plan: 2 to create" in text
+    assert run(["verify", "e", "--prometheus", str(prom), "--junit", str(xml)]) == 2
+    assert metrics(prom.read_text())["reconcile_checks", "a", "wrong"] == 3
+    assert ET.parse(xml).getroot().get("failures") == "6"
+    world["b"].error = NoAnswer("b", "it is down")
+    assert run(["report", "e", "-o", str(page)]) == 3
+    assert "b could not be looked at: it is down" in page.read_text()
 
 
 DOCUMENTS = {
