@@ -51,7 +51,7 @@ def plan_lines(plan: Plan, paper: Paper) -> Iterable[str]:
 def action_lines(action: Action, paper: Paper) -> Iterable[str]:
     """One action: its ref, what differs, and the commands."""
     symbol = VERBS[action.verb]
-    place = paper.dim(f"  ({action.place})") if action.place else ""
+    place = paper.dim(f"  ({printable(str(action.place))})") if action.place else ""
     yield paper.mark(symbol, f"{symbol} {printable(str(action.ref))}") + place
     for delta in action.deltas:
         yield from _delta_lines(delta, paper)
@@ -72,7 +72,7 @@ def _step_lines(when: str, step: Step, paper: Paper) -> Iterable[str]:
 
 def _delta_lines(delta: Delta, paper: Paper) -> Iterable[str]:
     if delta.text is not None:
-        yield f"    {delta.field}:"
+        yield f"    {printable(delta.field)}:"
         for line in delta.text.removesuffix("\n").split("\n"):
             symbol = line[:1] if line[:1] in "+-" and line[:3] not in ("+++", "---") else ""
             yield "      " + paper.mark(symbol, printable(line))
@@ -101,7 +101,7 @@ def incomplete_lines(plan: Plan) -> Iterable[str]:
         reasons.setdefault((ref.host, reason), []).append(f"{ref.kind} {ref.name}")
     for (host, reason), names in reasons.items():
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        yield f"? {host}: cannot see {printable(', '.join(names[:3]))}{more}: {printable(reason)}"
+        yield f"? {printable(host)}: cannot see {printable(', '.join(names[:3]))}{more}: {printable(reason)}"
 
 
 def summary(plan: Plan) -> str:

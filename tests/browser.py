@@ -144,7 +144,7 @@ class Browser:
     def axe(self) -> list[str]:
         """What axe-core finds that is serious or worse."""
         self.value(files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
-        found = self.value("axe.run().then(r => r.violations)")
+        found = self.value("axe.run({resultTypes: ['violations']}).then(r => r.violations)")
         return [
             f"{each['id']}: {each['help']}: {each['nodes'][0]['html']} {each['nodes'][0]['failureSummary']}"
             for each in found
