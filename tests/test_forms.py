@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -18,8 +18,23 @@ from reconciler import commands, github, junit, markdown, prometheus, served, ve
 from reconciler.cli import app, run
 from reconciler.model import Action, Delta, Place, Plan, Ref, Step
 from reconciler.replies import NoAnswer
+from reconciler.report import printable
 from reconciler.verify import Asked, Check
-from tests.states import NEW, NOW, ORC, STATES, UCSB, UNM, drifted, facts, stopped, well
+from tests.states import (
+    NEW,
+    NOW,
+    OLD,
+    ORC,
+    STATES,
+    UCSB,
+    UNM,
+    drifted,
+    environment,
+    facts,
+    serving,
+    stopped,
+    well,
+)
 from tests.test_commands import world  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parent.parent
@@ -99,6 +114,26 @@ def test_metrics_of_a_rollout_that_stopped() -> None:
     assert found["reconcile_last_proof_timestamp_seconds", ORC] == NOW.timestamp()
 
 
+def test_of_several_certificates_the_one_that_ends_first_counts() -> None:
+    sight = well()
+    serving(sight.seen, ORC, NEW)
+    serving(sight.seen, ORC, OLD)
+    state: Any = sight.seen[Ref(ORC, "serving", "cn-stage.test.dataone.org")]
+    state |= {
+        "tomcat on 8443": NEW,
+        "postgresql on 5432": NEW,
+        "apache on 443": f"{ORC}: {NEW}; without a name: {OLD}",
+    }
+    apache, postgresql, tomcat = (
+        each for each in served.from_sight(environment(), sight) if each.host == ORC
+    )
+    assert (apache.release, apache.as_wanted) == (None, False)
+    assert apache.end == NOW + timedelta(days=27)
+    assert (tomcat.release, tomcat.as_wanted, postgresql.as_wanted) == (NEW, True, True)
+    assert served.proven([apache, postgresql, tomcat]) == set()
+    assert served.proven([postgresql, tomcat]) == {ORC}
+
+
 def checks(*verdicts: str) -> list[Check]:
     begin, end = NOW - timedelta(days=1), NOW + timedelta(days=5)
     return [
@@ -131,13 +166,20 @@ def test_metrics_of_verify() -> None:
     )
 
 
-@given(st.text(), st.text())
+ODD = st.text(alphabet='\\"n\n{},= a')
+
+
+@given(ODD, ODD)
+@example("h", 'a"b')
+@example("h", "a\\n")
 def test_labels_come_back_as_they_were(host: str, name: str) -> None:
     run = prometheus.Run("drift", name, NOW, (), Plan(name, (), hosts=(host,)))
     text = prometheus.document(run, {})
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            assert sample.labels["environment"] == prometheus.printable(name)
+    found = [each for family in text_string_to_metric_families(text) for each in family.samples]
+    assert len(found) == 5
+    for sample in found:
+        assert sample.labels["environment"] == printable(name)
+        assert sample.labels.get("host", printable(host)) == printable(host)
     assert prometheus.document(run, prometheus.carried(text)) == text
     assert prometheus.carried("nonsense\n{ x\n\n# y 1\na b") == {}
 

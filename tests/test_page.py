@@ -18,7 +18,7 @@ from reconciler.page import Event, Facts, document
 from reconciler.page.timeline import tone
 from reconciler.served import Served
 from reconciler.verify import Asked, Check
-from tests.states import NEW, NOW, OLD, ORC, STATES, UNM, drifted, events, facts, well
+from tests.states import NEW, NOW, OLD, ORC, STATES, UNM, drifted, events, facts, stopped, well
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ("examples/three-hosts.yaml", "--seen", "examples/three-hosts.observation.json")
@@ -123,6 +123,9 @@ def test_what_is_told_of_a_rollout_that_stopped() -> None:
     assert "3 services on 1 host" in text
     assert OLD in text
     assert f"{OLD} was put back" in text
+    unasked = Skeleton(document(facts(stopped(), asked=False))).text
+    assert "not everything serves what it shall" in unasked
+    assert "3 of 9" in unasked
 
 
 def test_certificates_that_are_old_stand_out() -> None:

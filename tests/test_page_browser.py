@@ -38,6 +38,17 @@ def test_the_page_is_well_made(browser: Browser, state: str, dark: bool, width: 
     assert browser.axe() == []
 
 
+@pytest.mark.parametrize("width", [320, 740, 800, 1000])
+def test_nothing_is_wider_than_any_screen(browser: Browser, width: int, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    for state in STATES.values():
+        path.write_text(document(state()), encoding="utf-8")
+        browser.show(path, width)
+        browser.value("document.querySelectorAll('details').forEach(e => e.open = true)")
+        assert browser.value(WIDER) == []
+        assert browser.value("document.documentElement.scrollWidth") <= width
+
+
 def test_the_plan_can_be_unfolded_by_keyboard(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     path.write_text(document(STATES["drift"]()), encoding="utf-8")

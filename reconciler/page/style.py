@@ -77,6 +77,8 @@ section {
 table { width: 100%; border-collapse: collapse; font-size: .9375rem; }
 th, td { text-align: left; vertical-align: top; padding: .5rem .75rem .5rem 0; border-top: 1px solid var(--line); }
 thead th { border-top: 0; color: var(--dim); font-size: .8125rem; font-weight: 600; padding-top: 0; }
+th, .badge, td strong { overflow-wrap: break-word; }
+td time { white-space: nowrap; }
 .group th { padding: 1rem 0 .4rem; border-top: 1px solid var(--line); font-size: 1rem; }
 .group .badge { margin-left: .35rem; }
 .group .dim { font-weight: 400; font-size: .875rem; }
