@@ -104,6 +104,11 @@ class Fleet:
         return there
 
     @property
+    def number(self) -> int:
+        """Which of the subnets is its own."""
+        return self._record.number
+
+    @property
     def hosts(self) -> tuple[LabHost, ...]:
         """The hosts, by number."""
         return tuple(

@@ -329,7 +329,8 @@ def test_report_and_verify_ask_the_hosts(
 
 DOCUMENTS = {
     "validate": "validation", "observe": "observation", "plan": "plan", "show": "plan", "drift": "plan",
-    "apply": "apply", "verify": "verify",
+    "apply": "apply", "verify": "verify", "explain": "explain", "import": "import",
+    "history": "history", "rollback": "plan",
 }  # fmt: skip
 
 
