@@ -47,7 +47,9 @@ def install(packages: list[str]) -> None:
     """Install Debian packages, one announced line each: LabError where that fails."""
     if shutil.which("apt-get") is None:
         raise LabError(f"this machine lacks {', '.join(packages)} and has no apt-get")
-    arguments = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages)
+    # Two of us, or the machine's own updates, may be at it at the same time.
+    wait = ("-o", "DPkg::Lock::Timeout=300")
+    arguments = ("apt-get", "install", "-y", "-qq", *wait, "--no-install-recommends", *packages)
     environment = ("env", "DEBIAN_FRONTEND=noninteractive")
     for package in packages:
         say(f"installing the Debian package {package}")

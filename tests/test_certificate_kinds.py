@@ -361,6 +361,23 @@ def test_what_is_served_is_left_alone_and_what_is_behind_is_loaded() -> None:
     assert action.rescue == (), "the link was not touched"
 
 
+def test_what_is_served_is_told_with_its_names_and_dates() -> None:
+    resource, text = serving(), fullchain()
+    (leaf, *_), other = certificates.chain(text), certificates.identity(certificates.chain(text))
+    seen = resource.read(shown(**{"postgresql on 5432 None": Served(text)}), NOW)
+    assert isinstance(seen, dict)
+    begin, end = certificates.window(leaf)
+    assert (seen[f"begin of {other}"], seen[f"end of {other}"]) == (
+        begin.isoformat(timespec="minutes"),
+        end.isoformat(timespec="minutes"),
+    )
+    assert str(seen[f"names of {other}"]).split() == sorted(NAMES)
+    assert seen[f"names of {ID}"] == seen[f"names of {other}"]
+    silent = resource.read(shown(""), NOW)
+    assert isinstance(silent, dict)
+    assert not any(" of " in name for name in silent)
+
+
 def test_a_switch_has_a_rescue_and_may_settle() -> None:
     (action,) = of_serving(shown(), "another", settle=7).actions
     words = [step.command for step in action.steps]
