@@ -1,0 +1,42 @@
+"""The journal's entries as the page's timeline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.journal import Entry
+from reconciler.page.past import events
+
+
+def entry(number: int, what: str, run: int = 0, **body: Any) -> Entry:
+    return Entry(number, f"2026-11-23T12:0{run}:00+00:00", run, "lab", what, body)
+
+
+def noticed(number: int, what: str, name: str, verdict: str = "drifted") -> Entry:
+    return entry(number, what, verdict=verdict, host="a", kind="file", name=name)
+
+
+def test_runs_with_their_ends_and_what_was_noticed_between_them() -> None:
+    begun = {"command": "apply", "actions": 3, "who": "ada", "approvers": ["bob"]}
+    found = events(
+        [
+            *(noticed(number, "onset", f"/{number}") for number in range(5)),
+            entry(6, "begin", 1, **begun),
+            entry(7, "end", 1, code=4),
+            entry(8, "begin", 2, **begun),
+            entry(9, "end", 2, code=None),
+            entry(10, "begin", 3, **begun),
+            noticed(11, "recovery", "/0"),
+            entry(12, "refused", reasons=["too few"], who="ada", actions=1),
+        ]
+    )
+    assert [(each.what, each.result) for each in found] == [
+        ("Drifted", "drift"),
+        ("Run 1: apply", "failed: it ended with 4"),
+        ("Run 2: apply", "lost: it broke off"),
+        ("Run 3: apply", "under way"),
+        ("Drifted", "recovered"),
+        ("Refused", "not approved"),
+    ]
+    assert found[0].detail == "a file /0, a file /1, a file /2 and 2 more"
+    assert found[1].detail == "3 actions, ada; approved by bob"
