@@ -8,18 +8,17 @@ import sys
 from pathlib import Path
 
 from reconciler import session
-from reconciler.hosts import LOCK
 from reconciler.journal import folder
 from reconciler.model import quote
 from reconciler.replies import HostError
 from reconciler.session import Code, Options, Stop
 
-HOLDERS = f"""
-[ -e {LOCK} ] || exit 0
-flock -n {LOCK} true && exit 0
-printf 'held %s\\n' "$(tail -n 1 {LOCK})"
+HOLDERS = """
+[ -e "$lock" ] || exit 0
+flock -n "$lock" true && exit 0
+printf 'held %s\n' "$(tail -n 1 "$lock")"
 for link in /proc/[0-9]*/fd/9; do
-  if [ "$(readlink "$link")" = {LOCK} ]; then p=${{link#/proc/}}; echo "pid ${{p%%/*}}"; fi
+  if [ "$(readlink "$link")" = "$lock" ]; then p=${link#/proc/}; echo "pid ${p%%/*}"; fi
 done
 """
 """Says who holds a host's lock, and which processes there do."""
@@ -60,13 +59,16 @@ def _units(name: str, command: str, state: str, minutes: int, jitter: int) -> No
 
 def unlock(env: str, options: Options, *, end: bool) -> int:
     """Shows who holds the lock of each host; ends those processes only when told to."""
+    from reconciler.hosts import LOCK  # noqa: PLC0415 - paramiko is slow to load
+
     environment = session.open_environment(env)
     resources = session.chosen(environment, options)
+    ask = f"lock={quote(LOCK)}\n{HOLDERS}"
     worst = Code.OK
     with session.fleet_of(environment, resources, options) as fleet:
         for name, host in sorted(fleet.hosts.items()):
             try:
-                held = host.run(HOLDERS, fleet.seconds).output.decode("utf-8", "replace").splitlines()
+                held = host.run(ask, fleet.seconds).output.decode("utf-8", "replace").splitlines()
                 who = next((line.removeprefix("held ") for line in held if line.startswith("held ")), None)
                 pids = [line.removeprefix("pid ") for line in held if line.startswith("pid ")]
                 if who is None:
