@@ -83,12 +83,7 @@ def findings(found: Sequence[Finding], since: Mapping[str, datetime]) -> list[di
     """What a look came to, for `drift --json`."""
     return [
         {
-            "id": each.id,
-            "verdict": each.verdict,
-            "host": each.host,
-            "kind": each.kind,
-            "name": each.name,
-            "detail": each.detail,
+            **each.document(),
             "acknowledged": each.acknowledged or None,
             "since": since[each.id].isoformat(timespec="seconds") if each.id in since else None,
         }

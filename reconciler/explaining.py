@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from reconciler import documents, explanation, graph_text, session
+from reconciler import explanation, graph_text, session
 from reconciler.declared import Environment
 from reconciler.graph import edges, reduced
 from reconciler.look import Sight
@@ -19,7 +19,9 @@ def explain(env: str, words: Sequence[str], options: Options, seen: Path | None)
     resources = session.chosen(environment, Options())
     candidates = session.chosen(environment, Options(host=options.host))
     ref = _meant(" ".join(words), [each.ref for each in candidates])
-    sight = _seen(seen) if seen else _looked(environment, resources, options)
+    sight = (
+        session.saved_sight(seen, session.read(seen)) if seen else _looked(environment, resources, options)
+    )
     found = explanation.explain(environment, resources, sight, ref)
     if options.json:
         session.print_json(explanation.document(environment.name, found))
@@ -40,13 +42,6 @@ def _meant(text: str, refs: Sequence[Ref]) -> Ref:
         like = "nearest:" if near else "`reconcile graph` and `reconcile observe` list them"
         message = f"{text}: nothing is called so; expected HOST KIND NAME, as the plan prints it; {like}"
     raise Stop(Code.USAGE, message, *(f"    {ref}" for ref in near))
-
-
-def _seen(file: Path) -> Sight:
-    try:
-        return documents.sight_from(session.read(file))
-    except documents.NotADocument as error:
-        raise Stop(Code.USAGE, f"{file}: {error}") from None
 
 
 def _looked(environment: Environment, resources: list[Resource], options: Options) -> Sight:

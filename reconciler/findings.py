@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 from reconciler.declared import Environment
 from reconciler.model import Plan, Ref, Seen, State
@@ -34,6 +35,11 @@ class Finding:
         """The same for the same thing, however often it is found."""
         text = f"{self.verdict}|{self.host}|{self.kind}|{self.name}"
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def document(self) -> dict[str, Any]:
+        """As JSON documents, notices and the journal have it."""
+        names = ("id", "verdict", "host", "kind", "name", "detail")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def subject(self) -> str:

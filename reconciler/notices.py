@@ -44,17 +44,7 @@ class Notice:
             "environment": self.environment,
             "subject": self.subject,
             "text": self.text,
-            "findings": [
-                {
-                    "id": each.id,
-                    "verdict": each.verdict,
-                    "host": each.host,
-                    "kind": each.kind,
-                    "name": each.name,
-                    "detail": each.detail,
-                }
-                for each in self.findings
-            ],
+            "findings": [each.document() for each in self.findings],
             "plan": self.plan,
         }
 

@@ -114,11 +114,12 @@ def summary(plan: Plan) -> str:
     hosts = len({action.ref.host for action in plan.actions})
     return (
         f"Plan: {count['+']} to create, {count['~']} to change, {count['-']} to remove,"
-        f" {_many(count['!'], 'reload')} on {_many(hosts, 'host')}."
+        f" {many(count['!'], 'reload')} on {many(hosts, 'host')}."
     )
 
 
-def _many(number: int, what: str) -> str:
+def many(number: int, what: str) -> str:
+    """`1 host`, `2 hosts`."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
@@ -196,7 +197,7 @@ def _run(begin: Entry, end: Mapping[str, Any] | None) -> str:
     body = begin.body
     how = "under way, or broken off" if end is None else _ended(end)
     approved = f", approved by {', '.join(body['approvers'])}" if body["approvers"] else ""
-    what = f"{body['command']}, {_many(body['actions'], 'action')}{approved}"
+    what = f"{body['command']}, {many(body['actions'], 'action')}{approved}"
     return f"run {begin.run}  {begin.environment}: {what}: {how}"
 
 

@@ -40,10 +40,10 @@ def watch(journal: Journal, environment: Environment, found: Sequence[Finding]) 
     at, kept = now(), journal.alerts(environment.name)
     open_ = {key: _alert(body) for key, body in kept.items() if key != APPROVAL}
     changes = findings.changes(environment, open_, found, at)
-    news = [("onset", _body(finding)) for finding in changes.onset]
+    news = [("onset", finding.document()) for finding in changes.onset]
     for alert in changes.recovered:
         since = alert.since.isoformat(timespec="seconds")
-        news.append(("recovery", {**_body(alert.finding), "since": since}))
+        news.append(("recovery", {**alert.finding.document(), "since": since}))
     if news:
         journal.append_all(0, environment.name, news)
     over = {alert.finding.id for alert in changes.recovered}
@@ -91,20 +91,9 @@ def deliver(journal: Journal, environment: Environment, say: Callable[[str], Non
     sending.beat(environment.notices, say)
 
 
-def _body(finding: Finding) -> dict[str, Any]:
-    return {
-        "id": finding.id,
-        "verdict": finding.verdict,
-        "host": finding.host,
-        "kind": finding.kind,
-        "name": finding.name,
-        "detail": finding.detail,
-    }
-
-
 def _kept(alert: Alert) -> dict[str, Any]:
     return {
-        **_body(alert.finding),
+        **alert.finding.document(),
         "since": alert.since.isoformat(timespec="seconds"),
         "looks": alert.looks,
         "told": alert.told.isoformat(timespec="seconds") if alert.told else None,

@@ -8,9 +8,9 @@ from reconciler.page.facts import Event, Facts
 from reconciler.page.pending import pending
 from reconciler.page.services import bar, certificates, outside, services
 from reconciler.page.style import CSS
-from reconciler.page.text import badge, clock, esc, many
+from reconciler.page.text import badge, clock, esc
 from reconciler.page.timeline import timeline
-from reconciler.report import summary
+from reconciler.report import many, summary
 
 __all__ = ["Event", "Facts", "document"]
 

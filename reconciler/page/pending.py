@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from reconciler.model import VERBS, Action, Delta, Plan, Step
 from reconciler.page.facts import Facts
-from reconciler.page.text import badge, code, esc, many, section
-from reconciler.report import incomplete_lines, shown, summary
+from reconciler.page.text import badge, code, esc, section
+from reconciler.report import incomplete_lines, many, shown, summary
 
 OPEN = 4
 """Actions that are shown unfolded; of more, one reads the list first."""

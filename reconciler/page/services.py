@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from reconciler.page.facts import Facts
-from reconciler.page.text import badge, clock, code, day, days, esc, many, section, table
+from reconciler.page.text import badge, clock, code, day, days, esc, section, table
+from reconciler.report import many
 from reconciler.served import Served
 from reconciler.verify import Check
 

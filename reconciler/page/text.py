@@ -39,10 +39,6 @@ def days(span: timedelta) -> str:
     return f"{number:.1f}" if abs(number) < 10 else f"{number:.0f}"
 
 
-def many(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
 def section(name: str, title: str, body: Iterable[str], note: str = "") -> str:
     """A part of the page with its heading, which names it for those who cannot see it."""
     aside = f'<p class="note">{note}</p>' if note else ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 
 from reconciler.page.facts import Event, Facts
-from reconciler.page.text import badge, esc, many, section
+from reconciler.page.text import badge, esc, section
+from reconciler.report import many
 
 MOST = 100
 """Events that are shown."""
