@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reconciler import adoption, differences, session, yaml_text
+from reconciler import adoption, differences, documents, session, yaml_text
 from reconciler.adoption import Given, NotToTell
 from reconciler.declared import Certificate, Environment, Host, Services, Ssh
 from reconciler.environment import InvalidEnvironment, load
@@ -62,6 +62,8 @@ def init(flags: Flags, output: Path | None, options: Options) -> int:
     except InvalidEnvironment as error:
         path.unlink()
         raise Stop(Code.USAGE, "nothing is written:", *(each.message for each in error.problems)) from None
+    if options.json:
+        session.print_json(documents.files_document(environment.name, {str(path): path.read_text("utf-8")}))
     options.say(f"{path} is written; next: `reconcile validate {path}`, then `reconcile plan {path}`")
     return Code.OK
 
@@ -168,9 +170,12 @@ def _free(output: Path | None, name: str) -> Path:
 
 def _schema(path: Path) -> str:
     """Where editors find the schema, as seen from a file: by the shortest way in our own folder."""
-    schema = Path(__file__).resolve().parent.parent / "schemas" / "environment.schema.json"
+    package, name = Path(__file__).resolve().parent, "environment.schema.json"
+    schema = package.parent / "schemas" / name
+    if not schema.exists():  # there is no checkout: the wheel carries it
+        schema = package / name
     folder = path.resolve().parent
-    near = schema.parent.parent in (folder, *folder.parents)
+    near = package.parent in (folder, *folder.parents)
     return os.path.relpath(schema, folder) if near else str(schema)
 
 

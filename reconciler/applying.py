@@ -28,6 +28,7 @@ from reconciler import (
 from reconciler.declared import Environment
 from reconciler.journal import Journal, NoJournal, Run, now
 from reconciler.look import Fleet
+from reconciler.messages import Message
 from reconciler.model import Plan, Ref, Report
 from reconciler.replies import HostError, Locked
 from reconciler.session import Code, Options, Stop
@@ -102,7 +103,7 @@ class _Apply:
 
     def _run_saved(self, saved: Saved) -> int:
         if session.expiry(saved.document) <= self.journal.latest():
-            why = f"{saved.file}: the plan expired at {saved.document.get('expires')}"
+            why = f"{saved.file}: the plan expired at {saved.document.get('expires')} {Message.EXPIRED}"
             raise Stop(Code.STALE, why, "nothing was done; make a new plan")
         session.look(self.fleet, self.options)
         at = self.journal.latest()
@@ -217,7 +218,7 @@ class _Apply:
         except Locked as error:
             raise Stop(
                 Code.LOCKED,
-                f"{error.host} is locked: {error.reason}",
+                f"{error.host} is locked {Message.LOCKED}: {error.reason}",
                 "wait until that run has ended; nothing was done",
             ) from None
         except HostError as error:
@@ -244,7 +245,7 @@ class _Apply:
 
     @staticmethod
     def _stale(lines: list[str]) -> list[str]:
-        return ["the plan is stale:", *(f"  {report.printable(line)}" for line in lines)]
+        return [f"the plan is stale {Message.STALE}:", *(f"  {report.printable(line)}" for line in lines)]
 
     def _who(self) -> str:
         now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -7,9 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from reconciler import report, session, signatures
+from reconciler import documents, report, session, signatures
 from reconciler.declared import Environment
 from reconciler.journal import now
+from reconciler.messages import Message
 from reconciler.session import Code, Options, Stop
 from reconciler.signatures import Judged, NoSignature
 
@@ -20,8 +21,11 @@ def approve(file: Path, key: Path | None, options: Options) -> int:
     plan = session.saved_plan(file, document)
     expires = session.expiry(document)
     if expires <= now():
-        raise Stop(Code.STALE, f"{file}: the plan expired at {document['expires']}; make a new one")
-    session.print_lines(report.plan_lines(plan, options.paper))
+        raise Stop(
+            Code.STALE, f"{file}: the plan expired at {document['expires']} {Message.EXPIRED}; make a new one"
+        )
+    if not options.json:
+        session.print_lines(report.plan_lines(plan, options.paper))
     beside = signatures.beside(file)
     try:
         text = signatures.statement(document, expires, now())
@@ -31,7 +35,10 @@ def approve(file: Path, key: Path | None, options: Options) -> int:
         raise Stop(Code.ERROR, f"not approved: {error}") from None
     except OSError as error:
         raise Stop(Code.ERROR, f"not approved: {beside} cannot be written ({error.strerror})") from None
-    print(f"Approved {document['digest']} until {document['expires']}; the approval is in {beside}.")
+    if options.json:
+        session.print_json(documents.approval_document(document, str(beside)))
+    else:
+        print(f"Approved {document['digest']} until {document['expires']}; the approval is in {beside}.")
     return Code.OK
 
 

@@ -157,9 +157,10 @@ def approve(
             "--key", metavar="KEY", help="A private key, or a public one whose private half is in the agent."
         ),
     ] = None,
+    json: Json = False,
     no_color: NoColor = False,
 ) -> None:
-    raise typer.Exit(approving.approve(file, key, Options(no_color=no_color)))
+    raise typer.Exit(approving.approve(file, key, Options(json=json, no_color=no_color)))
 
 
 @app.command(help="Look and judge, for cron. Cannot change anything.")
@@ -207,11 +208,12 @@ def report(
             "--seen", metavar="FILE", help="Tell of a saved observation, not of the hosts as they are."
         ),
     ] = None,
+    json: Json = False,
     parallel: Parallel = 32,
     timeout: Timeout = None,
     verbose: Verbose = False,
 ) -> None:
-    options = Options(parallel=parallel, timeout=timeout, verbose=verbose)
+    options = Options(json=json, parallel=parallel, timeout=timeout, verbose=verbose)
     raise typer.Exit(reporting.report(env, options, output, seen))
 
 
@@ -254,8 +256,10 @@ def cron(
             "--jitter", metavar="S", min=0, max=3600, help="Seconds, at most, that it waits at random."
         ),
     ] = 120,
+    json: Json = False,
 ) -> None:
-    raise typer.Exit(scheduling.cron(env, auto=auto, systemd=systemd, minutes=minutes, jitter=jitter))
+    every = scheduling.Every(minutes, jitter)
+    raise typer.Exit(scheduling.cron(env, every, Options(json=json), auto=auto, systemd=systemd))
 
 
 @app.command(help="Show who holds the lock of each host; end that only when told.")
@@ -263,10 +267,11 @@ def unlock(
     env: Env,
     end: Annotated[bool, typer.Option("--break", help="End the processes that hold it.")] = False,
     host: Hosts = None,
+    json: Json = False,
     parallel: Parallel = 32,
     timeout: Timeout = None,
 ) -> None:
-    options = Options(host=host, parallel=parallel, timeout=timeout)
+    options = Options(host=host, json=json, parallel=parallel, timeout=timeout)
     raise typer.Exit(scheduling.unlock(env, options, end=end))
 
 
@@ -295,13 +300,15 @@ def explain(
 @app.command(help="Print the order of the resources as a drawing's text. Needs no host.")
 def graph(
     env: Env,
-    form: Annotated[str, typer.Option("--format", metavar="mermaid|dot", help="For which program.")] = (
-        "mermaid"
-    ),
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="mermaid|dot", help="For which program; mermaid otherwise."),
+    ] = None,
     host: Hosts = None,
     only: Only = None,
+    json: Json = False,
 ) -> None:
-    raise typer.Exit(explaining.graph(env, Options(host, only), form))
+    raise typer.Exit(explaining.graph(env, Options(host, only, json=json), form))
 
 
 @app.command(help="Write a first environment file; asks for what no flag gives.")
@@ -321,12 +328,13 @@ def init(
     ] = None,
     postgresql: Annotated[str | None, typer.Option("--postgresql", help="Its major version.")] = None,
     tomcat: Annotated[str | None, typer.Option("--tomcat", help="Its major version.")] = None,
+    json: Json = False,
 ) -> None:
     flags = adopting.Flags(
         name, router, tuple(host or ()), primary, user, port, identity, known_hosts, jump,
         administrators=administrators, postgresql=postgresql, tomcat=tomcat,
     )  # fmt: skip
-    raise typer.Exit(adopting.init(flags, output, Options()))
+    raise typer.Exit(adopting.init(flags, output, Options(json=json)))
 
 
 @app.command("import", help="Read live hosts, and write the environment file that declares them.")

@@ -13,6 +13,7 @@ from typing import Any
 from reconciler.findings import Finding
 from reconciler.journal import Entry
 from reconciler.look import Sight
+from reconciler.messages import Message
 from reconciler.model import Action, CannotSee, Delta, Place, Plan, Ref, Report, Seen, Step
 from reconciler.planner import digest
 from reconciler.verify import Check
@@ -153,7 +154,7 @@ def plan_from(document: Any) -> Plan:
     names = ("environment", "actions", "unreachable", "unknown", "hosts", "resources", "scope")
     body = {name: document.get(name) for name in names}
     if document.get("digest") != f"sha256:{digest(body)}":
-        raise Tampered("its digest does not fit: it was changed after it was saved")
+        raise Tampered(f"its digest does not fit: it was changed after it was saved {Message.TAMPERED}")
     try:
         return Plan(
             environment=document["environment"],
@@ -305,4 +306,39 @@ def history_document(
             for each in entries
         ],
         "problems": None if problems is None else list(problems),
+    }
+
+
+def approval_document(plan: Mapping[str, Any], file: str) -> dict[str, Any]:
+    """What was approved, and where the signature is (schemas/approval.schema.json)."""
+    return {
+        "version": VERSION,
+        "document": "approval",
+        "environment": plan["environment"],
+        "digest": plan["digest"],
+        "expires": plan["expires"],
+        "file": file,
+    }
+
+
+def files_document(environment: str, files: Mapping[str, str | None]) -> dict[str, Any]:
+    """Files that were written, or that somebody has to write (schemas/files.schema.json)."""
+    return {
+        "version": VERSION,
+        "document": "files",
+        "environment": environment,
+        "files": [{"path": path, "text": text} for path, text in files.items()],
+    }
+
+
+def locks_document(
+    environment: str, locks: Sequence[Mapping[str, Any]], unreachable: Mapping[str, str]
+) -> dict[str, Any]:
+    """Who holds the lock of each host (schemas/locks.schema.json)."""
+    return {
+        "version": VERSION,
+        "document": "locks",
+        "environment": environment,
+        "locks": [dict(each) for each in locks],
+        "unreachable": [{"host": host, "reason": reason} for host, reason in sorted(unreachable.items())],
     }

@@ -13,6 +13,7 @@ from typing import Protocol
 from reconciler import runbook
 from reconciler.approval import Stale, disallowed
 from reconciler.look import Fleet
+from reconciler.messages import Message
 from reconciler.model import Action, Outcome, Plan, Ref, Report, fits
 from reconciler.replies import HostError
 
@@ -77,7 +78,9 @@ class _Run:
                     continue
                 detail = ", ".join(fields) or "it cannot be seen now"
                 self.outcomes[ref] = Outcome(
-                    ref, "unsettled", f"its commands succeeded, but it is not as wanted: {detail}"
+                    ref,
+                    "unsettled",
+                    f"its commands succeeded, but it is not as wanted {Message.NOT_SETTLED}: {detail}",
                 )
 
     def _off(self, action: Action) -> tuple[str, ...]:
@@ -146,8 +149,8 @@ class _Run:
             results = runbook.outcomes(actions, error.output, boundary, False, error.reason)
         else:
             fleet.take(name, reply, questions, boundary)
-            why = f"it took longer than {seconds:.0f} s and was ended" if reply.timed_out else ""
-            results = runbook.outcomes(actions, reply.output, boundary, True, why)
+            late = f"it took longer than {seconds:.0f} s and was ended {Message.TOO_LONG}"
+            results = runbook.outcomes(actions, reply.output, boundary, True, late if reply.timed_out else "")
             if reply.timed_out:
                 with suppress(HostError):
                     fleet.look_at(host)

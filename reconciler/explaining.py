@@ -50,13 +50,19 @@ def _looked(environment: Environment, resources: list[Resource], options: Option
         return fleet.sight
 
 
-def graph(env: str, options: Options, form: str) -> int:
+def graph(env: str, options: Options, form: str | None) -> int:
     """`reconcile graph`: 0; raises `Stop`. No host is asked."""
-    if form not in graph_text.FORMATS:
+    if options.json and form is not None:
+        raise Stop(Code.USAGE, "--format and --json: only one of them")
+    if form is not None and form not in graph_text.FORMATS:
         known = ", ".join(graph_text.FORMATS)
         raise Stop(Code.USAGE, f"--format {form}: no such format; expected one of {known}")
     environment = session.open_environment(env)
     before = edges(session.chosen(environment, Options()))
     chosen = {each.ref for each in session.chosen(environment, options)}
-    session.print_lines(graph_text.FORMATS[form](environment.name, reduced(before, chosen)))
+    order = reduced(before, chosen)
+    if options.json:
+        session.print_json(graph_text.document(environment.name, order))
+    else:
+        session.print_lines(graph_text.FORMATS[form or "mermaid"](environment.name, order))
     return Code.OK

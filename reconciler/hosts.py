@@ -12,6 +12,7 @@ import re
 import secrets
 
 from reconciler.declared import Host as HostEntry
+from reconciler.messages import Message
 from reconciler.model import quote
 from reconciler.probe import PROLOGUE
 from reconciler.replies import HostError, Locked, Refused, Reply
@@ -52,7 +53,9 @@ class Host:
         output, status, uid = self._ask(text, end, seconds + GRACE)
         if status == LACKS:
             lacks = ", ".join(output.decode("utf-8", "replace").split())
-            raise Refused(self.name, f"it lacks the command {lacks}; install it there")
+            raise Refused(
+                self.name, f"it lacks the command {lacks} {Message.COMMAND_MISSING}; install it there"
+            )
         return Reply(output, uid == 0, self._sudo or "", timed_out=status in (124, 137))
 
     def lock(self, who: str) -> None:
@@ -85,9 +88,10 @@ class Host:
     def _not_root(self) -> str:
         who = self._doors.ssh.user
         if not self._doors.ssh.sudo:
-            return f"{who} is not root and `ssh.sudo` is false; only looking is possible"
+            return f"{who} is not root and `ssh.sudo` is false; only looking is possible {Message.NOT_ROOT}"
         said = self._sudo or "sudo gave no reason"
-        return f"{who} may not become root ({said}); allow `{who} ALL=(ALL) NOPASSWD: ALL` in sudoers"
+        allow = f"allow `{who} ALL=(ALL) NOPASSWD: ALL` in sudoers"
+        return f"{who} may not become root ({said}); {allow} {Message.NOT_ROOT}"
 
     def _ask(self, text: str, end: str, seconds: float) -> tuple[bytes, int, int]:
         if self._shell is None:

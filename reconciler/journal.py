@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from reconciler.messages import Message
 from reconciler.model import Action, Outcome, Ref
 
 NAME = "journal.sqlite"
@@ -71,7 +72,7 @@ def _told(path: Path) -> Iterator[None]:
     except (sqlite3.Error, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         hint = "mend that, or set RECONCILE_STATE to a folder that can be written"
-        raise NoJournal(f"the journal {path} cannot be used: {reason}; {hint}") from None
+        raise NoJournal(f"the journal {path} cannot be used: {reason}; {hint} {Message.NO_JOURNAL}") from None
 
 
 class Journal:

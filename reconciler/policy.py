@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from reconciler.messages import Message
 from reconciler.model import Action, Plan, Ref, Seen
 from reconciler.rules import Policy
 
@@ -60,18 +61,21 @@ def forbids(
     if held and len(set(approvers)) < policy.approvers:
         reasons.append(
             f"{len(held)} of its actions need the approval of {policy.approvers}, and"
-            f" {len(set(approvers))} have approved; the first: {held[0].verb} {held[0].ref}"
+            f" {len(set(approvers))} have approved {Message.NEEDS_APPROVAL};"
+            f" the first: {held[0].verb} {held[0].ref}"
         )
     if plan.actions and not urgent(policy, plan, left) and not open_now(policy, now):
         reasons.append(
             f"changes may be made {', '.join(policy.windows)} ({policy.timezone}), and now it is"
-            f" {now.astimezone(ZoneInfo(policy.timezone)):%a %H:%M} there"
+            f" {now.astimezone(ZoneInfo(policy.timezone)):%a %H:%M} there {Message.OUTSIDE_WINDOW}"
         )
     if policy.most_changes is not None and len(plan.actions) > policy.most_changes:
-        reasons.append(f"{len(plan.actions)} actions, and policy allows {policy.most_changes} in one run")
+        most = f"policy allows {policy.most_changes} in one run {Message.TOO_MUCH}"
+        reasons.append(f"{len(plan.actions)} actions, and {most}")
     removals = sum(action.verb == "remove" for action in plan.actions)
     if policy.most_removals is not None and removals > policy.most_removals:
-        reasons.append(f"{removals} removals, and policy allows {policy.most_removals} in one run")
+        most = f"policy allows {policy.most_removals} in one run {Message.TOO_MUCH}"
+        reasons.append(f"{removals} removals, and {most}")
     return reasons
 
 

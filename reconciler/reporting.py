@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler import commands, page, served, session
+from reconciler import commands, documents, page, served, session
 from reconciler.declared import Environment
 from reconciler.journal import NAME, Journal, NoJournal, folder
 from reconciler.look import Sight
@@ -41,7 +40,10 @@ def report(env: str, options: Options, output: Path, seen: Path | None) -> int:
         events=_events(environment),
     )
     session.write(output, page.document(facts))
-    print(f"{output}: written", file=sys.stderr)
+    if options.json:
+        session.print_json(documents.files_document(environment.name, {str(output): None}))
+    else:
+        options.say(f"{output}: written")
     return Code.OK if made.complete else Code.INCOMPLETE
 
 

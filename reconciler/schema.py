@@ -1,6 +1,6 @@
 """The JSON Schema of the environment file, made from the classes that it becomes. Pure.
 
-`python -m reconciler.schema .` writes it, for editors, and docs/kinds.md; a test compares.
+`python -m reconciler.schema .` writes it, for editors; a test compares.
 """
 
 from __future__ import annotations
@@ -192,34 +192,8 @@ def environment_schema() -> dict[str, Any]:
     }
 
 
-def reference() -> str:
-    """docs/kinds.md: every kind and its options, from their classes."""
-    lines = [
-        "# Kinds",
-        "",
-        "Made by `make schemas` from the classes in `reconciler/kinds/`. Every resource also takes `absent`,",
-        "`hosts` and `needs`; an option without a default that is not needed means: leave it as it is.",
-    ]
-    for kind in DECLARABLE:
-        schema = kind_schema(kind)
-        needed = {name for group in NEEDED.get(kind.kind, ()) for name in group}
-        lines += ["", f"## {kind.kind}", "", " ".join((kind.__doc__ or "").split()), ""]
-        lines += ["| option | type | default | is |", "|---|---|---|---|"]
-        for name, each in schema["properties"].items():
-            if name in ("absent", "hosts", "needs"):
-                continue
-            default = (
-                "names it" if name == kind.kind else "needed" if name in needed else each.get("default", "")
-            )
-            default = str(default).lower() if isinstance(default, bool) else default
-            what = each["description"] + (f" ({each['x-want']})" if "x-want" in each else "")
-            kinds = "\\|".join(each["enum"]) if "enum" in each else each["type"]
-            lines.append(f"| `{name}` | {kinds} | {default} | {what.replace('|', chr(92) + '|')} |")
-    return "\n".join(lines) + "\n"
-
-
 def main() -> None:
-    """Writes the schema and the reference into the checkout named on the command line."""
+    """Writes the schema into the checkout named on the command line."""
     import json  # noqa: PLC0415
     import sys  # noqa: PLC0415
     from pathlib import Path  # noqa: PLC0415
@@ -227,7 +201,6 @@ def main() -> None:
     root = Path(sys.argv[1])
     text = json.dumps(environment_schema(), indent=2, ensure_ascii=False) + "\n"
     (root / "schemas" / "environment.schema.json").write_text(text, encoding="utf-8")
-    (root / "docs" / "kinds.md").write_text(reference(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ limits() {
       if (b >= failures) refuse(b " failed orders within an hour, and the limit is " failures, last + 3600)
     }' "$ledger" >"$state/.limit" 2>/dev/null && { rm -f "$state/.limit"; return 0; }
   at=$(sed -n 's/.*@//p' "$state/.limit")
-  say "$(sed 's/@.*//' "$state/.limit")$(date -u -d "@$at" +%Y-%m-%dT%H:%M:%SZ)"
+  say "$(sed 's/@.*//' "$state/.limit")$(date -u -d "@$at" +%Y-%m-%dT%H:%M:%SZ) [order-limit]"
   rm -f "$state/.limit"
   return 75
 }
@@ -106,7 +106,7 @@ preflight() {
   status=0
   if [ -s "$work/wrong" ]; then
     status=1
-    say 'the CA would not find a challenge everywhere, so nothing was ordered:'
+    say 'the CA would not find a challenge everywhere, so nothing was ordered [ca-cannot-see]:'
     sort -u "$work/wrong" | sed 's/^/  /' >&2
   fi
   rm -rf "$work"
@@ -136,9 +136,9 @@ ended() {  # STATUS BEFORE LOG: what was really issued decides, not what certbot
   said=$(grep -o 'urn:ietf:params:acme:error:[^"]*' /var/log/letsencrypt/letsencrypt.log 2>/dev/null | tail -n 1)
   [ -z "$said" ] || say "the CA said: $said"
   if [ "$said" != "${said#*accountDoesNotExist}" ]; then
-    say "the CA does not know the account any more: move $folder/accounts away, then try again"
+    say "the CA does not know the account any more: move $folder/accounts away, then try again [ca-account-unknown]"
   fi
-  [ "$1" != 0 ] || say 'certbot says that it succeeded, but no other certificate is there'
+  [ "$1" != 0 ] || say 'certbot says that it succeeded, but no other certificate is there [not-issued]'
   return 1
 }
 
@@ -160,7 +160,7 @@ order() {
     run "$@" --dry-run --server "$rehearsal"
     if [ $status != 0 ]; then
       tail -n 12 "$log" >&2
-      say "the rehearsal at $rehearsal failed, so nothing was ordered"
+      say "the rehearsal at $rehearsal failed, so nothing was ordered [rehearsal-failed]"
       rm -f "$log"
       return 1
     fi
@@ -264,7 +264,7 @@ prove() {
       if [ "$(date +%s)" -ge $end ]; then
         if [ $status = 0 ]; then why='it still serves another certificate'
         else why="no handshake: $(printf '%s\n' "$said" | awk "$complaint")"; fi
-        printf 'port %s, %s: %s after %s s\n' "$port" "${name:-without a name}" "$why" "$seconds" >&2
+        printf 'port %s, %s: %s after %s s [not-served]\n' "$port" "${name:-without a name}" "$why" "$seconds" >&2
         return 1
       fi
       sleep 0.3

@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from reconciler.messages import Message
+
 NAMESPACE = "reconcile-approval"
 """What ssh-keygen mixes into a signature, so that one made for anything else is none."""
 
@@ -120,7 +122,7 @@ def _judge(approval: Approval, document: Mapping[str, Any], allowed: Path, now: 
     says = approval.says
     who = signer(approval, allowed)
     if who is None:
-        return Judged("", f"its signature is not that of anybody in {allowed}")
+        return Judged("", f"its signature is not that of anybody in {allowed} {Message.UNKNOWN_SIGNER}")
     for name, what in (("approves", "digest"), ("environment", "environment")):
         if says.get(name) != document[what]:
             return Judged(who, f"{who} has approved another plan ({says.get(name)})")

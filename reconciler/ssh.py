@@ -22,6 +22,7 @@ import paramiko  # noqa: E402
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey  # noqa: E402
 
 from reconciler.declared import Ssh  # noqa: E402
+from reconciler.messages import Message  # noqa: E402
 from reconciler.replies import HostError, NoAnswer, Refused, Silent  # noqa: E402
 
 # It logs what it also raises, whole tracebacks of it, and without a handler that is stderr.
@@ -334,28 +335,32 @@ def _explained(
     words = str(error)
     match error:
         case paramiko.SSHException() if late and re.search("banner|No existing session|timeout", words):
-            return Silent(name, f"no SSH answer from {where} within {ssh.timeout} s; does its sshd hang?")
+            hint = f"does its sshd hang? {Message.NO_ANSWER}"
+            return Silent(name, f"no SSH answer from {where} within {ssh.timeout} s; {hint}")
         case _UnknownKey(key=key):
             line = f"{_label(name, int(where.rpartition(':')[2]))} {key.get_name()} {key.get_base64()}"
             reason = (
-                f"its host key is not pinned: {key.get_name()} {key.fingerprint} is offered."
-                f" Compare it on the host's console, then add to {file} the line {line}"
+                f"its host key is not pinned {Message.HOST_KEY_UNKNOWN}: {key.get_name()} {key.fingerprint}"
+                f" is offered. Compare it on the host's console, then add to {file} the line {line}"
             )
         case paramiko.BadHostKeyException(key=key, expected_key=pinned):
             reason = (
-                f"its host key has changed: {key.fingerprint} is offered, {pinned.fingerprint} is"
-                f" pinned. If the host was rebuilt, replace its line in {file}; if not, somebody"
-                f" else answers at {where}"
+                f"its host key has changed {Message.HOST_KEY_CHANGED}: {key.fingerprint} is offered,"
+                f" {pinned.fingerprint} is pinned. If the host was rebuilt, replace its line in"
+                f" {file}; if not, somebody else answers at {where}"
             )
         case paramiko.AuthenticationException():
             hint = f"it said: {said}" if said else "is the public key authorised, the account in order?"
-            reason = f"authentication refused for {user} with {identity}; {hint}"
+            reason = f"authentication refused for {user} with {identity}; {hint} {Message.LOGIN_REFUSED}"
         case paramiko.SSHException() if "No authentication methods" in words:
-            reason = "there is no key to log in with: `ssh.identity` is not set, and no agent holds one"
+            unset = "`ssh.identity` is not set, and no agent holds one"
+            reason = f"there is no key to log in with: {unset} {Message.NO_KEY}"
         case paramiko.SSHException() if ssh.identity is None and "No existing session" in words:
-            reason = f"it hung up while the agent's keys were tried for {user}; name one by `ssh.identity`"
+            hint = f"name one by `ssh.identity` {Message.LOGIN_REFUSED}"
+            reason = f"it hung up while the agent's keys were tried for {user}; {hint}"
         case socket.gaierror() | UnicodeError():
-            reason = f"its name does not resolve ({where}); set `address:` for it, or mend the DNS"
+            hint = f"set `address:` for it, or mend the DNS {Message.NO_ADDRESS}"
+            reason = f"its name does not resolve ({where}); {hint}"
         case ValueError():
             reason = words
         case _:
@@ -366,12 +371,15 @@ def _explained(
 def _no_answer(ssh: Ssh, name: str, where: str, error: Exception) -> NoAnswer:
     match error:
         case ConnectionRefusedError():
-            return NoAnswer(name, f"{where} refuses connections; does sshd run, is the port right?")
+            hint = f"does sshd run, is the port right? {Message.NO_ANSWER}"
+            return NoAnswer(name, f"{where} refuses connections; {hint}")
         case TimeoutError():
-            return Silent(name, f"no answer from {where} within {ssh.timeout} s; is it up?")
+            hint = f"is it up? {Message.NO_ANSWER}"
+            return Silent(name, f"no answer from {where} within {ssh.timeout} s; {hint}")
         case OSError() if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
-            return Silent(name, f"{where} is unreachable ({os.strerror(error.errno)}); is it up?")
+            hint = f"is it up? {Message.NO_ANSWER}"
+            return Silent(name, f"{where} is unreachable ({os.strerror(error.errno)}); {hint}")
         case _:
             said = str(error) or type(error).__name__
-            hint = "is that an sshd, is the port right?"
+            hint = f"is that an sshd, is the port right? {Message.NO_ANSWER}"
             return NoAnswer(name, f"{where} gave no usable SSH answer ({said}); {hint}")

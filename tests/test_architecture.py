@@ -38,11 +38,11 @@ LAYERS = [
     {"rules"},
     {"kinds", "graph"},
     {"questions", "certificates", "scripts", "texts"},
-    {"replies", "model"},
+    {"replies", "model", "messages"},
 ]
 PURE = {
     "approval", "blueprint", "certificates", "declared", "documents", "graph", "kinds", "model",
-    "planner", "probe", "questions", "replies", "report", "runbook", "scripts", "texts", "verify", "junit",
+    "planner", "probe", "questions", "messages", "replies", "report", "runbook", "scripts", "texts", "verify", "junit",
     "findings", "notices", "policy", "rules", "undoing",
     "explanation", "graph_text",
     "adoption", "answered", "differences", "survey", "yaml_text",

@@ -106,7 +106,7 @@ def test_what_could_not_be_looked_at(world: dict, capsys: pytest.CaptureFixture,
 def test_codes_of_apply(world: dict, capsys: pytest.CaptureFixture) -> None:
     world["a"].held_by = "eve on laptop (process 1), since noon, for e"
     assert run(["apply", "e", "--yes"]) == 7
-    assert "a is locked: eve on laptop" in capsys.readouterr().err
+    assert "a is locked [locked]: eve on laptop" in capsys.readouterr().err
     world["a"].held_by = None
     world["a"].fails = {"set /x 'new'"}
     assert run(["apply", "e", "--yes"]) == 4
@@ -120,7 +120,7 @@ def test_codes_of_apply(world: dict, capsys: pytest.CaptureFixture) -> None:
     world["a"].lost_after = None
     world["a"].deaf = {"/x"}
     assert run(["apply", "e", "--yes"]) == 4
-    assert "its commands succeeded, but it is not as wanted: value" in capsys.readouterr().out
+    assert "its commands succeeded, but it is not as wanted [not-settled]: value" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

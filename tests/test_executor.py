@@ -162,7 +162,7 @@ def test_a_round_that_outlasted_its_time_is_looked_at_again() -> None:
         host.say = hang
         report = executor.apply(fleet, plan)
     assert results(report) == {"a/1": "done", "a/2": "lost"}
-    assert details(report)["a/2"] == "it took longer than 90 s and was ended, during: set /2 'new'"
+    assert details(report)["a/2"] == "it took longer than 90 s and was ended [too-long], during: set /2 'new'"
     assert report.neither == ()
     assert report.left.unreachable == {}
 
@@ -198,7 +198,7 @@ def test_done_is_what_the_last_look_says() -> None:
     hosts = [Scripted("a", deaf={"/1"}), Scripted("b")]
     report, _ = applied([thing("/1"), thing("/2"), thing("/1", "b")], *hosts)
     assert results(report) == {"a/1": "unsettled", "a/2": "done", "b/1": "done"}
-    assert details(report)["a/1"] == "its commands succeeded, but it is not as wanted: value"
+    assert details(report)["a/1"] == "its commands succeeded, but it is not as wanted [not-settled]: value"
     assert report.neither == ()
 
 

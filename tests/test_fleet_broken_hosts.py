@@ -161,7 +161,7 @@ def test_without_sudo_it_looks_as_far_as_it_can_and_does_nothing(
     ]
     ended = ward.apply(4)
     assert ended.err.splitlines()[-2:] == [
-        f"{SICK}: ops may not become root ({words}); allow `ops ALL=(ALL) NOPASSWD: ALL` in sudoers",
+        f"{SICK}: ops may not become root ({words}); allow `ops ALL=(ALL) NOPASSWD: ALL` in sudoers [not-root]",
         "nothing was done",
     ]
     assert [host.run("ls /srv").stdout for host in (ward.sick, ward.well)] == ["", ""]
@@ -200,7 +200,7 @@ def test_what_a_missing_command_would_show_cannot_be_seen(ward: Ward, command: s
 def test_a_host_without_what_every_look_needs_is_named_with_the_command(ward: Ward, command: str) -> None:
     # Without find every file would look absent, and be planned.
     ward.hide(f"/usr/bin/{command}")
-    ward.blind(f"it lacks the command {command}; install it there")
+    ward.blind(f"it lacks the command {command} [command-missing]; install it there")
 
 
 def test_openssl_and_acl_missing_is_a_plan_to_install_them(ward: Ward) -> None:
@@ -299,7 +299,7 @@ def test_what_a_host_holds_cannot_move_the_cursor_of_a_terminal(ward: Ward) -> N
     assert 'target: "a\\x1b]0;title\\x07\\nb"' in plan.out
     assert 'target: "a\\x1b]0;title\\x07\\nb"' in observed.out
     assert applied.code == 7
-    assert f"{SICK} is locked: Evil\\x1b[31m\n" in applied.err
+    assert f"{SICK} is locked [locked]: Evil\\x1b[31m\n" in applied.err
 
 
 def test_an_answer_that_makes_no_sense_is_no_answer(ward: Ward) -> None:
@@ -367,7 +367,7 @@ def test_a_step_that_hangs_is_ended_and_the_old_file_stays(
     told = {each.ref.name: (each.result, each.detail) for each in result.outcomes}
     assert told["/srv/ward/note"][0] == "lost"
     assert told["/srv/ward/note"][1].startswith(
-        "it took longer than 4 s and was ended, during: { sleep 1004; }"
+        "it took longer than 4 s and was ended [too-long], during: { sleep 1004; }"
     )
     assert told["/srv/ward/other"][0] == "done", "what had not begun is done in the next round"
     assert [ref.name for ref in result.neither] == []

@@ -57,9 +57,9 @@ def no_name_at_all(ward: Ward) -> None:
 
 
 ABSENT: list[tuple[Callable[[Ward], None], str]] = [
-    (partition, "is unreachable (No route to host); is it up?"),
-    (silence, "no answer from 10.77.X.11:22 within 3 s; is it up?"),
-    (no_sshd, "10.77.X.11:22 refuses connections; does sshd run, is the port right?"),
+    (partition, "is unreachable (No route to host); is it up? [no-answer]"),
+    (silence, "no answer from 10.77.X.11:22 within 3 s; is it up? [no-answer]"),
+    (no_sshd, "10.77.X.11:22 refuses connections; does sshd run, is the port right? [no-answer]"),
     (frozen_sshd, "no SSH answer from 10.77.X.11:22 within 3 s; does its sshd hang?"),
     (busy_sshd, "10.77.X.11:22 gave no usable SSH answer"),
     (no_such_name, "its name does not resolve (nowhere.invalid:22); set `address:` for it"),
@@ -111,7 +111,9 @@ def test_every_host_down_is_not_the_same_as_nothing_to_do(ward: Ward) -> None:
 
 def test_a_host_key_that_is_not_pinned_is_refused_with_the_line_to_pin_it(ward: Ward) -> None:
     ward.known_hosts.write_text(f"{pin(WELL, ward.well)}\n", encoding="ascii")
-    reason = ward.blind("its host key is not pinned: ssh-ed25519 SHA256:", str(ward.known_hosts))
+    reason = ward.blind(
+        "its host key is not pinned [host-key-unknown]: ssh-ed25519 SHA256:", str(ward.known_hosts)
+    )
     line = reason.rpartition(" the line ")[2]
     assert line == pin(SICK, ward.sick)
     ended = ward.apply(3)
@@ -196,7 +198,7 @@ def too_full_agent(ward: Ward) -> str:
     del ward.ssh["identity"]
     keys = [new_key(ward.folder / f"key{number}") for number in range(7)]
     ward.variables = dict(ward.after.enter_context(agent(*keys, ward.identity)))
-    return "it hung up while the agent's keys were tried for ops; name one by `ssh.identity`"
+    return "it hung up while the agent's keys were tried for ops; name one by `ssh.identity` [login-refused]"
 
 
 OURS = (

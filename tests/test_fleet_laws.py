@@ -162,7 +162,7 @@ def test_a_command_that_says_it_worked_is_not_believed(desk: Desk) -> None:
         ended = desk.apply(4)
     finally:
         host.run("rm /usr/local/sbin/setfacl")
-    words = "its commands succeeded, but it is not as wanted: user:daemon"
+    words = "its commands succeeded, but it is not as wanted [not-settled]: user:daemon"
     assert f"unsettled: {host.name} acl /srv/d: {words}" in ended.out.splitlines()
     assert ended.out.splitlines()[-1] == "Apply: 1 unsettled, 1 done."
     assert announced(desk.apply(0)) == ["change cn-lab-1 acl /srv/d"]
@@ -240,7 +240,7 @@ def test_a_second_run_from_another_checkout_is_told_who_is_at_it(desk: Desk, tmp
     ended = colleague.apply(7)
     said = ended.err.splitlines()
     assert said[-1] == "wait until that run has ended; nothing was done"
-    assert said[-2].startswith(f"{second.name} is locked: ")
+    assert said[-2].startswith(f"{second.name} is locked [locked]: ")
     assert f"(process {running.process.pid}), since 20" in said[-2]
     assert said[-2].endswith(", for lab")
     assert [host.run("ls /srv").stdout for host in (first, desk.fleet.hosts[2])] == ["", ""]

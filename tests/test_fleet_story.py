@@ -106,7 +106,7 @@ def test_then_there_is_nothing_to_do_again_and_again(desk: Desk, bare: dict[str,
     assert ended.out == "Nothing to do: lab is as declared.\n"
     assert ended.err == ""
     again = desk.run(6, "apply", bare["plan"])
-    assert again.err.splitlines()[0] == "the plan is stale:"
+    assert again.err.splitlines()[0] == "the plan is stale [stale]:"
     assert "cn-lab-1.test.dataone.org package certbot: it is settled meanwhile" in again.err
     assert again.err.splitlines()[-1] == "nothing was done; make a new plan"
     assert announced(again) == []
@@ -234,7 +234,7 @@ def test_a_saved_plan_is_refused_once_the_host_has_changed(desk: Desk) -> None:
     host.run(f"sed -i 's/^environment.hosts=.*/environment.hosts=cn-older/' {PROPERTIES}; touch /root/mark")
     ended = desk.run(6, "apply", plan)
     assert ended.err.splitlines() == [
-        "the plan is stale:",
+        "the plan is stale [stale]:",
         f"  {host.name} property {PROPERTIES} environment.hosts: the host is no longer as it was seen",
         "nothing was done; make a new plan",
     ]
@@ -253,7 +253,7 @@ def test_a_saved_plan_is_refused_once_the_file_has_changed(desk: Desk) -> None:
     for resource in changes.values():
         desk.declare(f"resources: [{resource}]\n")
         ended = desk.run(6, "apply", plan)
-        assert ended.err.splitlines()[0] == "the plan is stale:"
+        assert ended.err.splitlines()[0] == "the plan is stale [stale]:"
         assert announced(ended) == []
     desk.declare()
     assert desk.pending(2) == DRIFT[2:4]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -53,4 +54,8 @@ def test_the_wheel_works_in_an_empty_environment(built: Path, tmp_path: Path) ->
     assert "valid: " in run(reconcile, "validate", ROOT / "environments" / "stage.yaml", cwd=tmp_path)
     example = ROOT / "examples" / "three-hosts"
     seen = f"{example}.observation.json"
+    flags = ("--name", "new", "--router", "cn.example.org", "--host", "cn-1.example.org", "-o", "new.yaml")
+    (made,) = json.loads(run(reconcile, "init", "--json", *flags, cwd=tmp_path))["files"]
+    schema = made["text"].splitlines()[0].partition("$schema=")[2]
+    assert json.loads(Path(schema).read_text(encoding="utf-8"))["title"] == "reconcile: an environment"
     assert "Plan: " in run(reconcile, "plan", f"{example}.yaml", "--seen", seen, cwd=tmp_path)

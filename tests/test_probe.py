@@ -185,5 +185,5 @@ def test_megabytes_of_nonsense_are_told_in_a_line() -> None:
 
 def test_a_look_that_took_too_long_says_so() -> None:
     sight = looked(THINGS, lambda reply: Reply(reply, root=True, timed_out=True)).sight
-    assert sight.unreachable == {"a": "a command there hung for 30 s and was ended"}
+    assert sight.unreachable == {"a": "a command there hung for 30 s and was ended [too-long]"}
     assert sight.seen == {}

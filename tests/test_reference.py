@@ -7,9 +7,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
 from reconciler import reference
+from reconciler.messages import Message
+from reconciler.schema import environment_schema
 from reconciler.session import Code
 
 ROOT = Path(__file__).parent.parent
@@ -17,7 +21,7 @@ DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def test_what_is_committed_is_what_is_made() -> None:
-    for name, text in reference.written():
+    for name, text in reference.written(ROOT):
         assert (ROOT / name).read_text(encoding="utf-8") == text, "run `make schemas`"
 
 
@@ -52,11 +56,48 @@ def test_the_man_page_is_one() -> None:
     assert "EXIT STATUS" in re.sub(".\x08", "", ended.stdout)
 
 
-def test_every_message_in_troubleshooting_is_one_of_the_programs() -> None:
-    program = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "reconciler").rglob("*.py"))
-    # Texts may be split over lines of source.
-    program = re.sub(r'"\s*\n\s*f?"', "", program)
-    table = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    messages = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
-    assert len(messages) > 20
-    assert [each for each in messages if each.strip() not in program] == []
+def test_every_message_is_told_by_the_program_and_every_code_it_tells_is_one() -> None:
+    files = [each for each in (ROOT / "reconciler").rglob("*.py") if each.name != "messages.py"]
+    program = "".join(each.read_text(encoding="utf-8") for each in files)
+    scripts = (ROOT / "reconciler" / "scripts.py").read_text(encoding="utf-8")
+    unused = [each for each in Message if f"Message.{each.name}" not in program and str(each) not in scripts]
+    assert unused == []
+    told = set(re.findall(r"\bsay [^\n]*\[([a-z]+(?:-[a-z]+)+)\]", scripts))
+    assert told
+    assert told <= {each.code for each in Message}
+
+
+def test_a_message_is_its_code_in_brackets_and_no_two_share_one() -> None:
+    assert str(Message.HOST_KEY_CHANGED) == "[host-key-changed]"
+    assert len({each.code for each in Message}) == len(Message)
+
+
+@pytest.mark.parametrize("file", DOCS, ids=lambda file: file.name)
+def test_every_setting_in_the_docs_is_one(file: Path) -> None:
+    schema = environment_schema()
+    known = {path.replace("[]", "") for path, _ in reference.settings(schema)}
+    kinds = set(schema["$defs"])
+    text = file.read_text(encoding="utf-8")
+    # `policy: windows`, `ssh.identity`, `resources:`; and files named so (`renewal.conf`) are none.
+    sections = {path.partition(".")[0] for path in known if "." in path}
+    pairs = [pair for pair in re.findall(r"`([a-z_]+): ([a-z_]+)`", text) if pair[0] not in kinds]
+    named = [f"{a}.{b}" if a in sections else a for a, b in pairs]
+    named += [f"{a}.{b}" for a, b in re.findall(r"`([a-z_]+)\.([a-z_.]+)`", text) if a in sections]
+    named += [a for a in re.findall(r"`([a-z_]+):`", text) if a not in kinds]
+    within = {each.rpartition(".")[2] for each in known} | known
+    assert [each for each in named if each not in within] == []
+
+
+def test_the_settings_in_the_examples_of_the_docs_are_valid() -> None:
+    schema = environment_schema()
+    del schema["required"]  # some show a part of a file
+    shown = 0
+    for file in DOCS:
+        for block in re.findall(
+            r"^```yaml\n(.*?)^```", file.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+        ):
+            document = yaml.safe_load(block)
+            if "groups" not in document:  # rules of Prometheus
+                jsonschema.validate(document, schema)
+                shown += 1
+    assert shown >= 2

@@ -173,9 +173,9 @@ def key_of(host: LabHost) -> str:
     [
         (hangs_up, 3, NoAnswer, "gave no usable SSH answer"),
         (sends_garbage, 3, NoAnswer, "gave no usable SSH answer"),
-        (speaks_http, 3, NoAnswer, "is that an sshd, is the port right?"),
-        (says_nothing, 1, Silent, "within 1 s; does its sshd hang?"),
-        (greets_and_stops, 1, Silent, "within 1 s; does its sshd hang?"),
+        (speaks_http, 3, NoAnswer, "is that an sshd, is the port right? [no-answer]"),
+        (says_nothing, 1, Silent, "within 1 s; does its sshd hang? [no-answer]"),
+        (greets_and_stops, 1, Silent, "within 1 s; does its sshd hang? [no-answer]"),
     ],
 )
 def test_only_no_answer_is_tried_again_twice(
@@ -200,7 +200,9 @@ def test_a_closed_port_is_tried_three_times_in_a_bounded_time(nobody: Ssh) -> No
         port = listener.port
     error, took = refused(Ssh(**vars(nobody) | {"port": port}))
     assert (type(error), took < 5) == (NoAnswer, True)
-    assert error.reason == f"127.0.0.1:{port} refuses connections; does sshd run, is the port right?"
+    assert (
+        error.reason == f"127.0.0.1:{port} refuses connections; does sshd run, is the port right? [no-answer]"
+    )
     assert took > 0.4, "it has waited in between"
 
 
@@ -317,7 +319,7 @@ def test_a_jump_host_that_hangs_is_waited_for_once_for_all_hosts(nobody: Ssh) ->
             with ThreadPoolExecutor(8) as pool:
                 reasons = set(pool.map(reason, range(8)))
     assert reasons == {
-        f"the jump host 127.0.0.1: no SSH answer from 127.0.0.1:{listener.port} within 1 s; does its sshd hang?"
+        f"the jump host 127.0.0.1: no SSH answer from 127.0.0.1:{listener.port} within 1 s; does its sshd hang? [no-answer]"
     }
     assert listener.calls == 1
     assert time.monotonic() - began < 3
