@@ -5,7 +5,11 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 LINTED := $(wildcard reconciler lab tests benchmarks)
 
-.PHONY: setup demo test lab lab-down lint bench schemas lock coverage clean
+# The name of the fleet that `make lab` starts, and what `make demo` calls its own.
+LAB ?= lab
+DEMO ?= demo
+
+.PHONY: setup demo test lab lab-down lint bench schemas docs dist lock coverage clean
 
 setup: .venv/ready
 
@@ -25,7 +29,7 @@ machine:
 		{ echo "this starts real hosts and needs root on Linux (Debian 12); what runs anywhere: see README.md, 'Without root'" >&2; exit 1; }
 
 demo: machine setup
-	@lab/demo.sh
+	@name=$(DEMO) lab/demo.sh
 
 test: machine setup
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -35,11 +39,11 @@ coverage: machine setup
 	@$(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m coverage combine -q && $(BIN)/python -m coverage report
 
-lab: machine
-	@$(PYTHON) -m lab up
+lab: machine setup
+	@$(PYTHON) -m lab up --name $(LAB)
 
 lab-down: machine
-	@$(PYTHON) -m lab down
+	@$(PYTHON) -m lab down --name $(LAB)
 
 lint: setup
 	@$(BIN)/ruff check $(LINTED)
@@ -53,8 +57,14 @@ schemas: setup
 	@$(BIN)/python -m reconciler.schema .
 	@$(BIN)/python -m reconciler.reference .
 
+docs: setup
+	@$(BIN)/sphinx-build -q -W --keep-going -b html docs site && echo "docs: site/index.html"
+
+dist: setup
+	@rm -rf dist && $(BIN)/python -m hatchling build
+
 lock:
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* dist
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* dist site

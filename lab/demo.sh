@@ -4,7 +4,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 PATH=$PWD/.venv/bin:$PATH
-name=demo
+name=${name:-demo}
 step=0
 
 say() { step=$((step + 1)); printf '\n\033[1m%2d. %s\033[0m\n' "$step" "$1"; }

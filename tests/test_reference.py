@@ -17,7 +17,7 @@ from reconciler.schema import environment_schema
 from reconciler.session import Code
 
 ROOT = Path(__file__).parent.parent
-DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_what_is_committed_is_what_is_made() -> None:
@@ -33,7 +33,9 @@ def test_every_exit_code_is_told() -> None:
 def test_every_command_and_flag_in_the_docs_is_one(file: Path) -> None:
     known = reference.commands()
     text = file.read_text(encoding="utf-8")
-    for name, rest in re.findall(r"\breconcile ([a-z]+)([^`\n|]*)", " ".join(re.findall(r"`[^`]+`", text))):
+    # In code: between backticks, and in blocks that are indented.
+    code = " ".join([*re.findall(r"`[^`]+`", text), *re.findall(r"(?m)^    ((?:\S*/)?reconcile .*)", text)])
+    for name, rest in re.findall(r"\breconcile ([a-z]+)([^`\n|]*)", code):
         assert name in known, f"{file.name}: reconcile {name}"
         flags = set(re.findall(r"--[a-z-]+", " ".join(flag for flag, _ in reference.flags(known[name]))))
         for flag in re.findall(r"(?<=\s)--[a-z-]+", rest.partition("reconcile")[0]):
