@@ -9,3 +9,6 @@ html_theme = "furo"
 html_title = "reconcile"
 html_show_sphinx = False
 html_copy_source = False
+html_show_copyright = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]

@@ -118,29 +118,28 @@ def settings(schema: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, 
 
 
 def environment_page() -> str:
-    """docs/environment.md."""
+    """docs/environment.md: what stands at the top of the file, then each of its sections."""
     schema = environment_schema()
     lines = [
         "# The environment file",
         "",
         f"{MADE} from the [schema](../schemas/environment.schema.json), which editors complete by.",
-        "A setting without a default may be left out. `hosts[].name` is `name` of each item of `hosts`.",
-        "`resources` takes any of the [kinds](kinds.md).",
+        "A setting without a default may be left out. `resources` takes any of the [kinds](kinds.md).",
         "",
-        *_table(("setting", "type", "default", "is")),
+        *_settings({"required": schema["required"], "properties": schema["properties"]}),
     ]
     for path, each in settings(schema):
-        parent = _at(schema, path.rpartition(".")[0])
-        needed = path.rpartition(".")[2] in parent.get("required", ())
-        lines.append(_row(path, each, "needed" if needed else _default(each)))
+        section = each.get("items", each)
+        if "properties" in section:
+            lines += ["", f"## {path}", "", each["description"], "", *_settings(section)]
     return "\n".join(lines) + "\n"
 
 
-def _at(schema: Mapping[str, Any], path: str) -> Mapping[str, Any]:
-    for name in path.split(".") if path else ():
-        schema = schema["properties"][name.removesuffix("[]")]
-        schema = schema["items"] if name.endswith("[]") else schema
-    return schema
+def _settings(section: Mapping[str, Any]) -> Iterator[str]:
+    yield from _table(("setting", "type", "default", "is"))
+    for name, each in section["properties"].items():
+        default = "needed" if name in section.get("required", ()) else _default(each)
+        yield _row(name, each, default)
 
 
 def kinds_page() -> str:
