@@ -10,7 +10,7 @@ from reconciler.declared import Environment
 from reconciler.journal import NAME, Journal, NoJournal, folder
 from reconciler.look import Sight
 from reconciler.model import Plan, Resource
-from reconciler.page.past import events
+from reconciler.page.past import events, renewals
 from reconciler.planner import plan as make_plan
 from reconciler.session import Code, Options, Stop
 from reconciler.verify import Check
@@ -27,6 +27,7 @@ def report(env: str, options: Options, output: Path, seen: Path | None) -> int:
     else:
         sight, made, checks = _looked(environment, resources, options)
         when = datetime.now(UTC)
+    shown = served.from_sight(environment, sight)
     facts = page.Facts(
         environment=environment.name,
         router=environment.router,
@@ -34,10 +35,10 @@ def report(env: str, options: Options, output: Path, seen: Path | None) -> int:
         source=str(seen) if seen else None,
         plan=made,
         warnings=sight.warnings,
-        served=served.from_sight(environment, sight),
+        served=shown,
         checks=checks,
         overdue=environment.certificate.overdue / 100,
-        events=_events(environment),
+        events=(*_events(environment), *renewals(shown)),
     )
     session.write(output, page.document(facts))
     if options.json:

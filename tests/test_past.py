@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.journal import Entry
-from reconciler.page.past import events
+from reconciler.page.past import events, renewals
+from reconciler.served import Served
 
 
 def entry(number: int, what: str, run: int = 0, **body: Any) -> Entry:
@@ -16,13 +18,44 @@ def noticed(number: int, what: str, name: str, verdict: str = "drifted") -> Entr
     return entry(number, what, verdict=verdict, host="a", kind="file", name=name)
 
 
+def outcome(host: str, kind: str, result: str, detail: str = "") -> dict[str, str]:
+    return {"host": host, "kind": kind, "name": "r", "result": result, "detail": detail}
+
+
+OUTCOMES = [
+    outcome("a", "release", "done"),
+    outcome("a", "serving", "done"),
+    outcome("b", "serving", "failed", "it still serves another"),
+    outcome("c", "serving", "skipped", "it waits for b"),
+]
+
+
+def test_certificates_that_are_served_say_when_they_were_issued() -> None:
+    first, second = (datetime(2026, 11, day, 8, tzinfo=UTC) for day in (1, 22))
+    served = [
+        Served("a", "apache", 443, "x", "2222222222222222", begin=second),
+        Served("b", "apache", 443, "x", "1111111111111111", begin=first),
+        Served("b", "tomcat", 8443, "x", "1111111111111111", begin=first),
+        Served("c", "apache", 443, "nothing listens"),
+    ]
+    assert [(each.at, each.detail) for each in renewals(served)] == [
+        (first, "1111111111111111, served by 2 services now"),
+        (second, "2222222222222222, served by 1 service now"),
+    ]
+
+
 def test_runs_with_their_ends_and_what_was_noticed_between_them() -> None:
-    begun = {"command": "apply", "actions": 3, "who": "ada", "approvers": ["bob"]}
+    begun = {
+        "command": "apply",
+        "actions": 3,
+        "who": "ada on desk (process 1), since now",
+        "approvers": ["bob"],
+    }
     found = events(
         [
             *(noticed(number, "onset", f"/{number}") for number in range(5)),
             entry(6, "begin", 1, **begun),
-            entry(7, "end", 1, code=4),
+            entry(7, "end", 1, code=4, outcomes=OUTCOMES),
             entry(8, "begin", 2, **begun),
             entry(9, "end", 2, code=None),
             entry(10, "begin", 3, **begun),
@@ -39,4 +72,7 @@ def test_runs_with_their_ends_and_what_was_noticed_between_them() -> None:
         ("Refused", "not approved"),
     ]
     assert found[0].detail == "a file /0, a file /1, a file /2 and 2 more"
-    assert found[1].detail == "3 actions, ada; approved by bob"
+    assert found[1].detail == (
+        "3 actions, ada on desk; approved by bob; what 1 host served was switched;"
+        " failed: b serving r: it still serves another"
+    )
