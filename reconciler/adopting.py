@@ -70,17 +70,21 @@ def init(flags: Flags, output: Path | None, options: Options) -> int:
 
 def adopt(flags: Flags, output: Path | None, options: Options) -> int:
     """`reconcile import`: 0, or 3 where something could not be judged; raises `Stop`."""
-    if not flags.name or not flags.hosts:
-        raise Stop(Code.USAGE, "--name and at least one --host NAME[=ADDRESS] are needed")
-    path, hosts = _free(output, flags.name), _hosts(flags)
+    if not flags.hosts:
+        raise Stop(Code.USAGE, "at least one --host NAME[=ADDRESS] is needed")
+    if output or flags.name:
+        _free(output, flags.name or "")  # before any host is asked for anything
+    hosts = _hosts(flags)
     if flags.primary not in {None, *(host.name for host in hosts)}:
         raise Stop(Code.USAGE, f"--primary {flags.primary}: is none of the hosts given")
     if flags.roots and not Path(flags.roots).expanduser().is_file():
         raise Stop(Code.USAGE, f"--roots {flags.roots}: is no file; expected the CA's roots as PEM")
     surveys = _surveys(flags, hosts, options)
-    roots = _relative(path, flags.roots) if flags.roots else None
-    given = Given(flags.name, hosts, _beside(path, _ssh(flags)), flags.primary, flags.router, roots)
     try:
+        name = flags.name or adoption.named(surveys)
+        path = _free(output, name)
+        roots = _relative(path, flags.roots) if flags.roots else None
+        given = Given(name, hosts, _beside(path, _ssh(flags)), flags.primary, flags.router, roots)
         made, remarks = adoption.environment(given, surveys)
     except NotToTell as error:
         raise Stop(Code.USAGE, f"{error}; nothing is written") from None

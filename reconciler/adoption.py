@@ -82,6 +82,17 @@ class _Draft:
         return [host for host, state in self.surveys.items() if state.get(name)]
 
 
+def named(surveys: Surveys) -> str:
+    """What the environment is called by which most of the hosts have been written.
+
+    Raises `NotToTell` where none has been.
+    """
+    names = Counter(str(state["environment"]) for state in surveys.values() if state.get("environment"))
+    if not names:
+        raise NotToTell("no environment has written these hosts yet; say with --name what it shall be called")
+    return max(names, key=lambda name: (names[name], name))
+
+
 def environment(given: Given, surveys: Surveys) -> tuple[Environment, dict[str, list[str]]]:
     """The environment, and remarks by the settings that they are about.
 

@@ -340,7 +340,9 @@ def init(
 @app.command("import", help="Read live hosts, and write the environment file that declares them.")
 def adopt(
     output: Output = None,
-    name: Name = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="What the environment is called; as hosts say, otherwise.")
+    ] = None,
     router: Router = None,
     host: Given = None,
     primary: Primary = None,

@@ -206,7 +206,8 @@ def read(path: Path) -> Any:
     except OSError as error:
         raise Stop(Code.USAGE, f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
-        raise Stop(Code.USAGE, f"{path}: is not JSON ({error})") from None
+        saved = "expected what `plan -o`, `rollback -o` or `observe -o` saved"
+        raise Stop(Code.USAGE, f"{path}: is not JSON ({error}); {saved}") from None
 
 
 def warn(fleet: Fleet, options: Options) -> None:

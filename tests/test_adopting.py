@@ -146,6 +146,7 @@ def test_import_says_what_it_could_not_see(
     [
         ["import"],
         ["import", "--name", "x"],
+        ["import", "--host", "a.example.org"],  # nothing there says what it is called
         [*IMPORT, "--primary", "nowhere"],
         [*IMPORT, "--port", "0"],
         [*IMPORT, "--roots", "none.pem"],

@@ -263,6 +263,15 @@ def test_what_hosts_disagree_on_is_told() -> None:
     assert f"{B} has been written by an environment called f, not e" in remarks[""]
 
 
+def test_it_is_called_as_most_hosts_say_by_whom_they_were_written() -> None:
+    assert (
+        adoption.named({"a": {"environment": "x"}, "b": {"environment": "y"}, "c": {"environment": "y"}})
+        == "y"
+    )
+    with pytest.raises(NotToTell, match="--name"):
+        adoption.named({"a": {}})
+
+
 def test_without_a_router_there_is_no_environment() -> None:
     with pytest.raises(NotToTell, match="say it with --router"):
         made({A: {}, B: {}})

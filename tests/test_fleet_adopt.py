@@ -143,7 +143,7 @@ def node(
 
 def flags(node: Node, output: Path) -> list[str | Path]:
     """What nobody but the administrator knows."""
-    given: list[str | Path] = ["-o", output, "--name", "lab", "--user", "ops"]
+    given: list[str | Path] = ["-o", output, "--user", "ops"]
     given += ["--identity", node.fleet.identity, "--known-hosts", node.fleet.known_hosts]
     given += ["--roots", node.fleet.ca.roots]
     return given + [f"--host={host.name}={host.address}" for host in node.fleet.hosts]
@@ -156,17 +156,17 @@ def importing(node: Node, output: Path, *more: str) -> Ended:
     return node.wait(subprocess.Popen(command, cwd=ROOT, text=True, **CHANNELS))
 
 
-def adopted(node: Node, name: str) -> tuple[Path, dict[str, Any]]:
+def adopted(node: Node, name: str, *more: str) -> tuple[Path, dict[str, Any]]:
     """The file that `import` has written, and what it has said."""
     path = node.folder / name
-    ended = importing(node, path, "--json")
+    ended = importing(node, path, "--json", *more)
     return path, {"code": ended.code, "err": ended.err, **json.loads(ended.out or "{}")}
 
 
 @pytest.fixture(scope="module")
 def first(node: Node) -> tuple[Path, dict[str, Any]]:
     """What import makes of hosts that were configured by hand."""
-    return adopted(node, "first.yaml")
+    return adopted(node, "first.yaml", "--name", "lab")
 
 
 def test_hosts_configured_by_hand_are_declared_as_they_are(
@@ -250,5 +250,6 @@ def test_once_applied_the_first_plan_is_empty(node: Node, first: tuple[Path, dic
     path, said = adopted(node, "second.yaml")
     assert (said["code"], said["differences"], said["err"]) == (0, [], "")
     again, declared = load(str(path)), load(str(node.file))
+    assert again.name == "lab", "as the hosts say"
     assert (again.certificate, again.paths) == (declared.certificate, declared.paths)
     assert replace(again.services, tomcat_tls=None) == replace(declared.services, tomcat_tls=None)

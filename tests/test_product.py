@@ -59,7 +59,7 @@ SEEN: dict[str, Callable[[Path], object]] = {
     "a setgid directory": lambda path: (path.mkdir(), path.chmod(0o2775)),
     "the right link": _link("/etc/hostname"),
     "another link": _link("/etc/passwd"),
-    "a dangling link": _link("/nowhere"),
+    "a dangling link": lambda path: path.symlink_to(path.parent / "gone"),
     "a link to a directory": _link("/etc"),
     "a pipe": _fifo,
     "a socket": _socket,
