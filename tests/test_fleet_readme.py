@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lab import Fleet
+from tests.browser import Browser
 
 pytestmark = pytest.mark.fleet
 
@@ -102,12 +103,19 @@ def newcomer(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.mark.parametrize(
     "block", blocks(), ids=lambda block: block.partition("\n")[0].partition("#")[0].strip()
 )
-def test_every_command_of_the_readme_is_pasted_and_run(newcomer: Newcomer, block: str) -> None:
+def test_every_command_of_the_readme_is_pasted_and_run(
+    newcomer: Newcomer, browser: Browser, block: str
+) -> None:
     if "reconcile validate mine" in block:
         newcomer.save()
     printed = newcomer.paste(newcomer.named(block))
     if "reconcile apply mine" in block:
-        assert (newcomer.checkout / "mine.html").exists()
+        page = newcomer.checkout / "mine.html"
+        for width, dark in ((360, True), (1400, False)):
+            browser.show(page, width, dark=dark)
+            assert browser.complaints() == []
+            assert browser.axe() == []
+        assert "all well" in page.read_text(encoding="utf-8")
         assert "Nothing to do: mine is as declared." in newcomer.paste("reconcile plan mine\n")
     if "reconcile import" in block:
         assert "adopted" in printed

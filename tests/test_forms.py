@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import jsonschema
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -345,3 +347,48 @@ def test_every_command_gives_json_and_has_a_schema() -> None:
         schema = json.loads((ROOT / "schemas" / f"{name}.schema.json").read_text(encoding="utf-8"))
         assert schema["properties"]["document"] == {"const": name}
         assert {"version", "document"} <= set(schema["required"])
+
+
+def test_the_documents_of_commands_without_a_host_are_as_their_schemas_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    example = str(ROOT / "examples" / "three-hosts")
+    seen = f"{example}.observation.json"
+    new = [
+        "--name",
+        "x",
+        "--router",
+        "cn.example.org",
+        "--host",
+        "cn-1.example.org",
+        "-o",
+        str(tmp_path / "x.yaml"),
+    ]
+    plan, key = tmp_path / "plan.json", tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    assert run(["plan", f"{example}.yaml", "--seen", seen, "-o", str(plan)]) == 0
+    capsys.readouterr()
+    for arguments in (
+        ["graph", f"{example}.yaml"],
+        ["cron", f"{example}.yaml", "--auto"],
+        ["cron", f"{example}.yaml", "--systemd"],
+        ["report", f"{example}.yaml", "--seen", seen, "-o", str(tmp_path / "page.html")],
+        ["init", *new],
+        ["approve", str(plan), "--key", str(key)],
+    ):
+        assert run([*arguments, "--json"]) == 0, arguments
+        document = json.loads(capsys.readouterr().out)
+        schema = json.loads((ROOT / "schemas" / f"{DOCUMENTS[arguments[0]]}.schema.json").read_text("utf-8"))
+        jsonschema.validate(document, schema)
+    assert run(["graph", f"{example}.yaml", "--json", "--format", "dot"]) == 64
+
+
+def test_the_units_and_the_line_of_cron_are_the_texts_of_its_document(capsys: pytest.CaptureFixture) -> None:
+    env = str(ROOT / "examples" / "three-hosts.yaml")
+    for more in ([], ["--systemd"]):
+        run(["cron", env, *more])
+        text = capsys.readouterr().out
+        run(["cron", env, *more, "--json"])
+        files = json.loads(capsys.readouterr().out)["files"]
+        assert files
+        assert all(each["text"] in text for each in files)

@@ -29,6 +29,16 @@ def test_every_exit_code_is_told() -> None:
     assert set(reference.CODES) == set(Code)
 
 
+def test_every_exit_code_in_the_docs_is_one_and_the_readme_has_them_all() -> None:
+    known = {int(code) for code in Code}
+    for file in DOCS:
+        text = file.read_text(encoding="utf-8")
+        told = re.findall(r"(?i)\b(?:code|ends? with|exits? with|verdict at) (\d+)\b", text)
+        assert {int(each) for each in told} <= known, file.name
+    (paragraph,) = re.findall(r"Exit codes: (.*?)\n\n", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    assert {int(each) for each in re.findall(r"(?:^|,)\s*(\d+) ", paragraph)} == known
+
+
 @pytest.mark.parametrize("file", DOCS, ids=lambda file: file.name)
 def test_every_command_and_flag_in_the_docs_is_one(file: Path) -> None:
     known = reference.commands()
