@@ -60,7 +60,8 @@ def _line(environment: Environment, command: str, state: str, every: Every) -> s
     lock = quote(str(folder() / f"cron-{environment.name}.lock"))
     often = f"*/{every.minutes} * * * *" if every.minutes < 60 else f"0 */{every.minutes // 60} * * *"
     wait = f"sleep $(( $(od -An -N2 -tu2 /dev/urandom) \\% {every.jitter} )); " if every.jitter else ""
-    told = f"what goes wrong is mailed by cron; what is told, by `notices:` of {environment.file}"
+    file = Path(environment.file).resolve()
+    told = f"what goes wrong is mailed by cron; what is told, by `notices:` of {file}"
     run = f"{state + ' ' if state else ''}flock -n {lock} {command} >/dev/null"
     return f"# {environment.name}: {told}\n{often} mkdir -p {quote(str(folder()))}; {wait}{run}\n"
 

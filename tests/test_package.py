@@ -51,6 +51,7 @@ def test_the_wheel_works_in_an_empty_environment(built: Path, tmp_path: Path) ->
     run(binaries / "python", "-m", "pip", "-q", "--disable-pip-version-check", "install", wheel, cwd=tmp_path)
     reconcile = binaries / "reconcile"
     assert run(reconcile, "--version", cwd=tmp_path).startswith("reconcile ")
+    assert (tmp_path / "venv" / "share" / "man" / "man1" / "reconcile.1").exists()
     assert "valid: " in run(reconcile, "validate", ROOT / "environments" / "stage.yaml", cwd=tmp_path)
     example = ROOT / "examples" / "three-hosts"
     seen = f"{example}.observation.json"
