@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lab import Fleet
+from reconciler.environment import load
 from tests.browser import Browser
 
 pytestmark = pytest.mark.fleet
@@ -22,6 +23,16 @@ ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 NOT_RUN = ("make test",)
 """What runs this test itself."""
+NOT_THEIRS = {
+    "RECONCILE_STATE",
+    "PYTHONPATH",
+    "VIRTUAL_ENV",
+    "SSH_AUTH_SOCK",
+    "NO_COLOR",
+    "MAKEFLAGS",
+    "MAKELEVEL",
+}
+"""What whoever runs the tests has set, and a newcomer has not."""
 OURS = shutil.ignore_patterns(".venv", ".git", ".*_cache", ".hypothesis", "__pycache__", "dist", "site")
 
 
@@ -49,7 +60,9 @@ class Newcomer:
         """Runs a block on a terminal on which `yes` is the answer to everything."""
         script = self.home / "pasted"
         script.write_text(f"mount --bind {self.home}/hosts /etc/hosts\nset -e\n{block}", encoding="utf-8")
-        environ = {
+        pip = {"PIP_CONFIG_FILE": str(Path.home() / ".config" / "pip" / "pip.conf")}
+        environ = pip | {
+            **{name: value for name, value in os.environ.items() if name not in NOT_THEIRS},
             "HOME": str(self.home),
             "PATH": f"{self.home}/.local/bin:{os.environ['PATH']}",
             "LAB": self.fleet.name + "-play",
@@ -108,7 +121,7 @@ def test_every_command_of_the_readme_is_pasted_and_run(
 ) -> None:
     if "reconcile validate mine" in block:
         newcomer.save()
-    printed = newcomer.paste(newcomer.named(block))
+    newcomer.paste(newcomer.named(block))
     if "reconcile apply mine" in block:
         page = newcomer.checkout / "mine.html"
         for width, dark in ((360, True), (1400, False)):
@@ -118,7 +131,7 @@ def test_every_command_of_the_readme_is_pasted_and_run(
         assert "all well" in page.read_text(encoding="utf-8")
         assert "Nothing to do: mine is as declared." in newcomer.paste("reconcile plan mine\n")
     if "reconcile import" in block:
-        assert "adopted" in printed
+        assert load(str(newcomer.checkout / "adopted.yaml")).name == "mine"
 
 
 def test_nothing_is_left_out() -> None:

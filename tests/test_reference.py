@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-from reconciler import reference
+from reconciler import prometheus, reference
 from reconciler.messages import Message
 from reconciler.schema import environment_schema
 from reconciler.session import Code
@@ -113,3 +113,8 @@ def test_the_settings_in_the_examples_of_the_docs_are_valid() -> None:
                 jsonschema.validate(document, schema)
                 shown += 1
     assert shown >= 2
+
+
+def test_every_metric_is_told_and_every_one_told_is_one() -> None:
+    text = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"reconcile_[a-z_]+", text)) == set(prometheus.FAMILIES)
