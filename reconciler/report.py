@@ -73,13 +73,23 @@ def _step_lines(when: str, step: Step, paper: Paper) -> Iterable[str]:
 def _delta_lines(delta: Delta, paper: Paper) -> Iterable[str]:
     if delta.text is not None:
         yield f"    {printable(delta.field)}:"
-        for line in delta.text.removesuffix("\n").split("\n"):
-            symbol = line[:1] if line[:1] in "+-" and line[:3] not in ("+++", "---") else ""
+        for symbol, line in diff_lines(delta.text):
             yield "      " + paper.mark(symbol, printable(line))
     elif delta.seen is None:
         yield f"    {printable(delta.field)}: {shown(delta.want)}"
     else:
         yield f"    {printable(delta.field)}: {shown(delta.seen)} → {shown(delta.want)}"
+
+
+def diff_lines(text: str) -> Iterable[tuple[str, str]]:
+    """Each line of a delta's text with `+`, `-`, or nothing where neither has come or gone.
+
+    A unified diff begins with two lines of its own; a line that was taken out may look like them.
+    """
+    lines = text.removesuffix("\n").split("\n")
+    own = 2 if lines[0].startswith("--- ") and len(lines) > 1 and lines[1].startswith("+++ ") else 0
+    for number, line in enumerate(lines):
+        yield line[:1] if number >= own and line[:1] in ("+", "-") else "", line
 
 
 def shown(value: Value) -> str:

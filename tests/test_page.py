@@ -16,6 +16,7 @@ from reconciler.cli import run
 from reconciler.model import Action, Delta, Place, Plan, Ref, Step
 from reconciler.page import Event, Facts, document
 from reconciler.page.timeline import tone
+from reconciler.report import diff_lines
 from reconciler.served import Served
 from reconciler.verify import Asked, Check
 from tests.states import NEW, NOW, OLD, ORC, STATES, UNM, drifted, events, facts, stopped, well
@@ -187,3 +188,9 @@ def test_what_the_command_refuses(
     assert "`looked` says no time of ISO 8601" in capsys.readouterr().err
     assert run(["report", *EXAMPLE, "-o", str(tmp_path / "no" / "x.html")]) == 1
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_line_that_was_taken_out_is_told_from_the_head_of_a_diff() -> None:
+    text = "--- as seen\n+++ as wanted\n@@ -1,2 +1 @@\n---- a dash\n kept\n++ plus\n"
+    assert [symbol for symbol, _ in diff_lines(text)] == ["", "", "", "-", "", "+"]
+    assert list(diff_lines("- gone\n+ come")) == [("-", "- gone"), ("+", "+ come")]

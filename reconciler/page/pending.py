@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from reconciler.model import VERBS, Action, Delta, Plan, Step
 from reconciler.page.facts import Facts
 from reconciler.page.text import badge, code, esc, section
-from reconciler.report import incomplete_lines, many, shown, summary
+from reconciler.report import diff_lines, incomplete_lines, many, shown, summary
 
 OPEN = 4
 """Actions that are shown unfolded; of more, one reads the list first."""
@@ -69,19 +69,16 @@ def _body(action: Action) -> Iterable[str]:
 def _delta(delta: Delta) -> str:
     name = f"<dt>{esc(delta.field)}</dt>"
     if delta.text is not None:
-        lines = "".join(_lines(delta.text.removesuffix("\n").split("\n")))
+        lines = "".join(_line(*each) for each in diff_lines(delta.text))
         return f'{name}<dd><div class="diff">{lines}</div></dd>'
     old = f"<del>{esc(shown(delta.seen))}</del>" if delta.seen is not None else ""
     new = f"<ins>{esc(shown(delta.want))}</ins>" if delta.want is not None else ""
     return f"{name}<dd>{old}{' ' if old and new else ''}{new}</dd>"
 
 
-def _lines(lines: list[str]) -> Iterable[str]:
-    # A unified diff begins with two lines of its own; a line that was taken out may look like them.
-    own = 2 if lines[0].startswith("--- ") and len(lines) > 1 and lines[1].startswith("+++ ") else 0
-    for number, line in enumerate(lines):
-        tag = {"+": "ins", "-": "del"}.get(line[:1], "span") if number >= own else "span"
-        yield f"<{tag}>{esc(line)}</{tag}>"
+def _line(symbol: str, line: str) -> str:
+    tag = {"+": "ins", "-": "del"}.get(symbol, "span")
+    return f"<{tag}>{esc(line)}</{tag}>"
 
 
 def _steps(steps: Iterable[Step]) -> str:
