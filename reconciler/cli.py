@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -41,13 +40,13 @@ from reconciler.flags import (
     Prometheus,
     Replace,
     Router,
+    Seen,
     Timeout,
     User,
     Verbose,
 )
 from reconciler.outputs import Outputs
-from reconciler.report import printable
-from reconciler.session import Code, Options, Stop
+from reconciler.session import Options
 
 app = typer.Typer(
     add_completion=True,
@@ -92,10 +91,7 @@ def observe(
 def plan(
     env: Env,
     output: Output = None,
-    seen: Annotated[
-        Path | None,
-        typer.Option("--seen", metavar="FILE", help="Plan from a saved observation, not from the hosts."),
-    ] = None,
+    seen: Seen = None,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="End with 2 where changes are pending.")
     ] = False,
@@ -202,12 +198,7 @@ def verify(
 def report(
     env: Env,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The HTML file.")],
-    seen: Annotated[
-        Path | None,
-        typer.Option(
-            "--seen", metavar="FILE", help="Tell of a saved observation, not of the hosts as they are."
-        ),
-    ] = None,
+    seen: Seen = None,
     json: Json = False,
     parallel: Parallel = 32,
     timeout: Timeout = None,
@@ -281,9 +272,7 @@ def explain(
     ref: Annotated[
         list[str], typer.Argument(metavar="REF", help="HOST KIND NAME as the plan prints it, or KIND:NAME.")
     ],
-    seen: Annotated[
-        Path | None, typer.Option("--seen", metavar="FILE", help="By a saved observation, not by the hosts.")
-    ] = None,
+    seen: Seen = None,
     host: Annotated[
         list[str] | None, typer.Option("--host", metavar="NAME", help="Where REF is; repeatable.")
     ] = None,
@@ -365,38 +354,3 @@ def adopt(
     )
     options = Options(None, None, None, None, json, parallel, timeout, no_color, verbose)
     raise typer.Exit(adopting.adopt(flags, output, options))
-
-
-def run(arguments: list[str]) -> int:
-    """Runs one command line and returns its exit code; never a traceback for a mistake."""
-    code = _ended(arguments)
-    if code == Code.INTERRUPTED:
-        print("interrupted; a host that is at a step finishes it, and begins no other", file=sys.stderr)
-    return code
-
-
-def _ended(arguments: list[str]) -> int:
-    try:
-        return int(app(arguments, prog_name="reconcile", standalone_mode=False) or 0)
-    except typer.Exit as ended:
-        return ended.exit_code
-    except (typer.Abort, KeyboardInterrupt):  # or typer has made 130 of it by itself
-        return Code.INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return Code.ERROR
-    except Stop as stop:
-        for line in stop.lines:  # some of it is what a host has said
-            print(printable(line), file=sys.stderr)
-        return stop.code
-    except Exception as error:  # noqa: BLE001 - only click's own are taken, all others go on
-        return _usage(error)
-
-
-def _usage(error: Exception) -> int:
-    """Usage errors are click's, and end with 64: 2 means "changes pending" here."""
-    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
-    if show is None or code is None:
-        raise error
-    show()
-    return Code.USAGE if code == 2 else int(code)

@@ -27,6 +27,10 @@ Timeout = Annotated[
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours, as with NO_COLOR.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Save it to this file.")]
+Seen = Annotated[
+    Path | None,
+    typer.Option("--seen", metavar="FILE", help="Go by a saved observation, not by the hosts as they are."),
+]
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write it as JUnit's XML.")]
 Prometheus = Annotated[
     Path | None,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from reconciler import adopting, session
-from reconciler.cli import run
 from reconciler.declared import Environment
+from reconciler.ending import run
 from reconciler.environment import load
 from reconciler.look import Fleet
 from reconciler.replies import NoAnswer

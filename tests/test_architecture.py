@@ -12,6 +12,7 @@ from reconciler.kinds import DECLARABLE
 ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"__main__", "reference"},
+    {"ending"},
     {"cli"},
     {"flags"},
     {"applying", "drifting", "recalling", "scheduling", "explaining", "adopting", "reporting"},
@@ -54,7 +55,7 @@ DOORS = {
     "tenacity": {"ssh"},
     "yaml": {"yaml_places"},
     "jsonschema": {"schema_check"},
-    "typer": {"cli", "flags", "reference"},
+    "typer": {"cli", "ending", "flags", "reference"},
     "cryptography": {"certificates"},
     "OpenSSL": {"handshake"},
     "cronsim": {"schedule"},

@@ -15,8 +15,8 @@ import jsonschema
 import pytest
 
 from reconciler import report, session
-from reconciler.cli import run
 from reconciler.declared import Environment, Host
+from reconciler.ending import run
 from reconciler.look import Fleet
 from reconciler.replies import NoAnswer, Reply
 from tests.scripted import Scripted, Thing

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from reconciler import graph_text
-from reconciler.cli import run
+from reconciler.ending import run
 from reconciler.environment import load
 from reconciler.explanation import named, nearest, procedure
 from reconciler.graph import Cycle, ordered, reduced

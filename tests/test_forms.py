@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler import commands, github, junit, markdown, prometheus, served, verify
-from reconciler.cli import app, run
+from reconciler.cli import app
+from reconciler.ending import run
 from reconciler.model import Action, Delta, Place, Plan, Ref, Step
 from reconciler.replies import NoAnswer
 from reconciler.report import printable

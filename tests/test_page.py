@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cli import run
+from reconciler.ending import run
 from reconciler.model import Action, Delta, Place, Plan, Ref, Step
 from reconciler.page import Event, Facts, document
 from reconciler.page.timeline import tone
