@@ -70,8 +70,7 @@ class _Draft:
         told = {host: state[name] for host, state in self.surveys.items() if state.get(name) is not None}
         if not told:
             return None
-        counted = Counter(told.values())
-        chosen = max(counted, key=lambda value: (counted[value], str(value)))
+        chosen = _most(told.values())
         for host, value in told.items():
             if value != chosen:
                 self.say(name, f"{host} has {_shown(value)}, which is not what most hosts have")
@@ -82,15 +81,21 @@ class _Draft:
         return [host for host, state in self.surveys.items() if state.get(name)]
 
 
+def _most(values: Iterable[Value]) -> Value:
+    """The value that occurs most often; of equals always the same one."""
+    counted = Counter(values)
+    return max(counted, key=lambda value: (counted[value], str(value)))
+
+
 def named(surveys: Surveys) -> str:
     """What the environment is called by which most of the hosts have been written.
 
     Raises `NotToTell` where none has been.
     """
-    names = Counter(str(state["environment"]) for state in surveys.values() if state.get("environment"))
+    names = [state["environment"] for state in surveys.values() if state.get("environment")]
     if not names:
         raise NotToTell("no environment has written these hosts yet; say with --name what it shall be called")
-    return max(names, key=lambda name: (names[name], name))
+    return str(_most(names))
 
 
 def environment(given: Given, surveys: Surveys) -> tuple[Environment, dict[str, list[str]]]:

@@ -30,7 +30,6 @@ from reconciler.flags import (
     Junit,
     Known,
     Markdown,
-    Name,
     NoColor,
     Only,
     Output,
@@ -303,7 +302,7 @@ def graph(
 @app.command(help="Write a first environment file; asks for what no flag gives.")
 def init(
     output: Output = None,
-    name: Name = None,
+    name: Annotated[str | None, typer.Option("--name", help="What the environment is called.")] = None,
     router: Router = None,
     host: Given = None,
     primary: Primary = None,

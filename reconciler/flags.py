@@ -40,7 +40,6 @@ Prometheus = Annotated[
 ]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown for a merge request.")]
 Github = Annotated[bool, typer.Option("--github", help="Print annotations for GitHub Actions.")]
-Name = Annotated[str | None, typer.Option("--name", help="What the environment is called.")]
 Router = Annotated[str | None, typer.Option("--router", help="The name in front of all hosts.")]
 Given = Annotated[
     list[str] | None, typer.Option("--host", metavar="NAME[=ADDRESS]", help="A host; repeatable.")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from reconciler import documents, session
-from reconciler.declared import Environment
 from reconciler.journal import folder
 from reconciler.model import quote
 from reconciler.replies import HostError
@@ -46,7 +45,7 @@ def cron(env: str, every: Every, options: Options, *, auto: bool, systemd: bool)
     if systemd:
         files = _units(environment.name, command, state, every)
     else:
-        files = {"crontab": _line(environment, command, state, every)}
+        files = {"crontab": _line(environment.name, file, command, state, every)}
     if options.json:
         session.print_json(documents.files_document(environment.name, files))
     elif systemd:
@@ -56,14 +55,13 @@ def cron(env: str, every: Every, options: Options, *, auto: bool, systemd: bool)
     return Code.OK
 
 
-def _line(environment: Environment, command: str, state: str, every: Every) -> str:
-    lock = quote(str(folder() / f"cron-{environment.name}.lock"))
+def _line(name: str, file: str, command: str, state: str, every: Every) -> str:
+    lock = quote(str(folder() / f"cron-{name}.lock"))
     often = f"*/{every.minutes} * * * *" if every.minutes < 60 else f"0 */{every.minutes // 60} * * *"
     wait = f"sleep $(( $(od -An -N2 -tu2 /dev/urandom) \\% {every.jitter} )); " if every.jitter else ""
-    file = Path(environment.file).resolve()
     told = f"what goes wrong is mailed by cron; what is told, by `notices:` of {file}"
     run = f"{state + ' ' if state else ''}flock -n {lock} {command} >/dev/null"
-    return f"# {environment.name}: {told}\n{often} mkdir -p {quote(str(folder()))}; {wait}{run}\n"
+    return f"# {name}: {told}\n{often} mkdir -p {quote(str(folder()))}; {wait}{run}\n"
 
 
 def _units(name: str, command: str, state: str, every: Every) -> dict[str, str]:
