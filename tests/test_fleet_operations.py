@@ -13,12 +13,12 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import jsonschema
 import pytest
 
 from reconciler import signatures
-from tests.faults import ROOT, Ended
+from tests.faults import Ended
 from tests.running import announced
+from tests.schemas import hold
 from tests.serving import ROUTER, Node
 from tests.test_notices import Mailbox, mailbox  # noqa: F401 - a fixture
 from tests.test_signatures import key
@@ -281,7 +281,7 @@ def test_a_run_that_was_killed_is_explained_by_the_next_and_a_lock_is_broken_onl
     running = settled.starts("file /srv/note: create")
     shown = settled.run(7, "unlock")
     locks = settled.document(7, "unlock")
-    jsonschema.validate(locks, json.loads((ROOT / "schemas" / "locks.schema.json").read_text("utf-8")))
+    hold(locks, "locks")
     assert [bool(each["held_by"]) for each in locks["locks"]] == [True, True, True]
     assert re.search(rf"{host.name}: locked by \S+ on .*; processes \d+", shown.out)
     assert "unlock ENV --break" in shown.err

@@ -60,8 +60,8 @@ class Newcomer:
         """Runs a block on a terminal on which `yes` is the answer to everything."""
         script = self.home / "pasted"
         script.write_text(f"mount --bind {self.home}/hosts /etc/hosts\nset -e\n{block}", encoding="utf-8")
-        pip = {"PIP_CONFIG_FILE": str(Path.home() / ".config" / "pip" / "pip.conf")}
-        environ = pip | {
+        environ = {
+            "PIP_CONFIG_FILE": str(Path.home() / ".config" / "pip" / "pip.conf"),
             **{name: value for name, value in os.environ.items() if name not in NOT_THEIRS},
             "HOME": str(self.home),
             "PATH": f"{self.home}/.local/bin:{os.environ['PATH']}",
