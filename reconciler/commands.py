@@ -11,8 +11,7 @@ from reconciler import verify as verification
 from reconciler.blueprint import resources as blueprint_resources
 from reconciler.declared import Environment
 from reconciler.environment import InvalidEnvironment, check_whole, find, load
-from reconciler.look import Sight
-from reconciler.model import Plan, Resource
+from reconciler.model import Plan, Resource, Sight
 from reconciler.outputs import Outputs
 from reconciler.planner import plan as make_plan
 from reconciler.session import Code, Options, Stop

@@ -12,7 +12,7 @@ from reconciler.declared import Certificate, Paths
 from reconciler.graph import is_below
 from reconciler.kinds import KINDS
 from reconciler.model import HOLE_PREFIX
-from reconciler.policy import CLASSES, OWN_KINDS
+from reconciler.rules import CLASSES, OWN_KINDS
 from reconciler.schedule import longest_gap
 from reconciler.yaml_places import Path, Placed, Problem
 

@@ -12,9 +12,8 @@ from typing import Any
 
 from reconciler.findings import Finding
 from reconciler.journal import Entry
-from reconciler.look import Sight
 from reconciler.messages import Message
-from reconciler.model import Action, CannotSee, Delta, Place, Plan, Ref, Report, Seen, Step
+from reconciler.model import Action, CannotSee, Delta, Place, Plan, Ref, Report, Seen, Sight, Step
 from reconciler.planner import digest
 from reconciler.verify import Check
 

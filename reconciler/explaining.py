@@ -8,8 +8,7 @@ from pathlib import Path
 from reconciler import explanation, graph_text, session
 from reconciler.declared import Environment
 from reconciler.graph import edges, reduced
-from reconciler.look import Sight
-from reconciler.model import Ref, Resource
+from reconciler.model import Ref, Resource, Sight
 from reconciler.session import Code, Options, Stop
 
 

@@ -12,8 +12,7 @@ from reconciler.blueprint import node, rows
 from reconciler.declared import Environment
 from reconciler.documents import VERSION, action_document
 from reconciler.graph import edges
-from reconciler.look import Sight
-from reconciler.model import Action, CannotSee, Ref, Resource, Seen, State, Value
+from reconciler.model import Action, CannotSee, Ref, Resource, Seen, Sight, State, Value
 from reconciler.report import Paper, action_lines, printable, shown
 
 NEAREST = 5

@@ -6,13 +6,12 @@ import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol, Self
 
 from reconciler import probe
 from reconciler.messages import Message
-from reconciler.model import CannotSee, Plan, Question, Ref, Resource, Seen
+from reconciler.model import CannotSee, Plan, Question, Ref, Resource, Seen, Sight
 from reconciler.planner import plan as make_plan
 from reconciler.replies import HostError, Reply
 
@@ -25,15 +24,6 @@ class Shell(Protocol):
     def run(self, script: str, seconds: float) -> Reply: ...
     def lock(self, who: str) -> None: ...
     def close(self) -> None: ...
-
-
-@dataclass
-class Sight:
-    """What was seen: a state for each resource of each host that answered."""
-
-    seen: dict[Ref, Seen] = field(default_factory=dict)
-    unreachable: dict[str, str] = field(default_factory=dict)
-    warnings: dict[str, str] = field(default_factory=dict)
 
 
 Listen = Callable[[str], None]

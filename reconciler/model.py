@@ -52,6 +52,15 @@ Seen = State | None | CannotSee
 """A resource's state, `None` where it is absent, or why that could not be seen."""
 
 
+@dataclass
+class Sight:
+    """What was seen: a state for each resource of each host that answered."""
+
+    seen: dict[Ref, Seen] = field(default_factory=dict)
+    unreachable: dict[str, str] = field(default_factory=dict)
+    warnings: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Place:
     """Where in a file something was asked for. Lines and columns count from 1."""

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from reconciler import github, junit, markdown, prometheus, report, served, session
 from reconciler.declared import Environment
-from reconciler.look import Sight
-from reconciler.model import Plan
+from reconciler.model import Plan, Sight
 from reconciler.session import Code, Options, Stop
 from reconciler.verify import Check
 

@@ -12,14 +12,7 @@ from zoneinfo import ZoneInfo
 
 from reconciler.messages import Message
 from reconciler.model import Action, Plan, Ref, Seen
-from reconciler.rules import Policy
-
-RENEWAL = frozenset({"delivery", "release", "current", "serving"})
-"""The kinds through which a certificate that was issued reaches the services."""
-
-CLASSES = ("renewal", "reload")
-OWN_KINDS = frozenset({*RENEWAL, "certificate", "answer"})
-"""The kinds that only the blueprint declares, where they can plan an action."""
+from reconciler.rules import RENEWAL, Policy
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 

@@ -13,8 +13,7 @@ from typing import Any
 
 from reconciler.findings import Finding
 from reconciler.journal import Entry
-from reconciler.look import Sight
-from reconciler.model import VERBS, Action, CannotSee, Delta, Plan, Report, Step, Value
+from reconciler.model import VERBS, Action, CannotSee, Delta, Plan, Report, Sight, Step, Value
 from reconciler.verify import Check
 
 COLOURS = {"+": "32", "~": "33", "-": "31", "!": "36"}

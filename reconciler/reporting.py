@@ -8,8 +8,7 @@ from pathlib import Path
 from reconciler import commands, documents, page, served, session
 from reconciler.declared import Environment
 from reconciler.journal import NAME, Journal, NoJournal, folder
-from reconciler.look import Sight
-from reconciler.model import Plan, Resource
+from reconciler.model import Plan, Resource, Sight
 from reconciler.page.past import events, renewals
 from reconciler.planner import plan as make_plan
 from reconciler.session import Code, Options, Stop

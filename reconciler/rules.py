@@ -15,6 +15,13 @@ HOST_NAME = {
     "x-want": "a host name (letters, digits and `-`, labels joined by dots)",
 }
 
+RENEWAL = frozenset({"delivery", "release", "current", "serving"})
+"""The kinds through which a certificate that was issued reaches the services."""
+
+CLASSES = ("renewal", "reload")
+OWN_KINDS = frozenset({*RENEWAL, "certificate", "answer"})
+"""The kinds that only the blueprint declares, where they can plan an action."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:

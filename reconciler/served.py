@@ -11,8 +11,7 @@ from reconciler import verify
 from reconciler.blueprint.certificate import endpoints
 from reconciler.declared import Environment
 from reconciler.kinds.serving import Serving
-from reconciler.look import Sight
-from reconciler.model import Ref, Value
+from reconciler.model import Ref, Sight, Value
 from reconciler.verify import INSIDE, Check
 
 RELEASE = re.compile(r"\b[0-9a-f]{16}\b")

@@ -17,8 +17,8 @@ from reconciler.blueprint import resources as blueprint_resources
 from reconciler.declared import Environment
 from reconciler.environment import InvalidEnvironment, check_whole, find, load
 from reconciler.journal import Entry, Journal, NoJournal
-from reconciler.look import Fleet, Sight
-from reconciler.model import Plan, Resource
+from reconciler.look import Fleet
+from reconciler.model import Plan, Resource, Sight
 
 
 class Code(enum.IntEnum):

@@ -18,8 +18,7 @@ from reconciler.declared import Environment, Host
 from reconciler.kinds.lineage import Lineage
 from reconciler.kinds.pair import is_good
 from reconciler.kinds.serving import Serving
-from reconciler.look import Sight
-from reconciler.model import Ref
+from reconciler.model import Ref, Sight
 
 INSIDE = "the host itself"
 

@@ -13,8 +13,7 @@ from reconciler.blueprint import resources as blueprint_resources
 from reconciler.declared import Environment
 from reconciler.environment import load
 from reconciler.graph import edges, ordered
-from reconciler.look import Sight
-from reconciler.model import Ref, Resource, Seen, Value
+from reconciler.model import Ref, Resource, Seen, Sight, Value
 from reconciler.page import Event, Facts
 from reconciler.planner import plan
 

@@ -11,8 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from reconciler import certificates, documents, junit, report, verify
 from reconciler.declared import Certificate, Environment, Host, Services
-from reconciler.look import Sight
-from reconciler.model import CannotSee, Ref
+from reconciler.model import CannotSee, Ref, Sight
 from tests.forged import authority, pem, rsa_key, signed
 from tests.schemas import hold
 
