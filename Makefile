@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
-LINTED := $(wildcard reconciler lab tests benchmarks)
+LINTED := $(wildcard reconciler lab tests benchmarks tools)
 
 # The name of the fleet that `make lab` starts, and what `make demo` calls its own.
 LAB ?= lab
@@ -54,8 +54,7 @@ bench: machine setup
 	@$(BIN)/python -m benchmarks
 
 schemas: setup
-	@$(BIN)/python -m reconciler.schema .
-	@$(BIN)/python -m reconciler.reference .
+	@$(BIN)/python -m tools.reference .
 
 docs: setup
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs site && echo "docs: site/index.html"

@@ -9,7 +9,12 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.fleet", "tests.faults", "tests.serving", "tests.browser"]
+pytest_plugins = [
+    "tests.support.fleet",
+    "tests.support.faults",
+    "tests.support.serving",
+    "tests.support.browser",
+]
 
 settings.register_profile(
     "here",
@@ -23,13 +28,13 @@ settings.register_profile("long", settings.get_profile("here"), max_examples=150
 settings.load_profile("here")
 
 
-LONG = ("rollout_faults", "certificate_faults", "test_fleet_certificate", "test_fleet_")
+LONG = ("rollout_faults", "certificate_faults", "hosts/test_certificate", "hosts/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest come first: each goes to one process, and none shall wait
     for the last of them at the end."""
-    items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if name in item.path.name), len(LONG)))
+    items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if name in str(item.path)), len(LONG)))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -3,72 +3,67 @@
 from __future__ import annotations
 
 import ast
+import graphlib
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pytest
 
 from reconciler.kinds import DECLARABLE
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
-LAYERS = [
-    {"__main__", "reference"},
-    {"ending"},
-    {"cli"},
-    {"flags"},
-    {"applying", "drifting", "recalling", "scheduling", "explaining", "adopting", "reporting"},
-    {"commands"},
-    {"approving"},
-    {"outputs"},
-    {"watching"},
-    {"session"},
-    {"differences"},
-    {"explanation", "graph_text"},
-    {"documents", "junit", "prometheus", "markdown", "github", "page", "sending"},
-    {"report", "served"},
-    {"verify", "notices"},
-    {"executor", "findings", "undoing"},
-    {"look", "approval", "runbook", "journal", "checkout", "signatures"},
-    {"hosts", "handshake"},
-    {"ssh"},
-    {"environment"},
-    {"schema_check", "cross_check"},
-    {"schema", "yaml_places", "schedule", "policy", "adoption", "yaml_text"},
-    {"blueprint", "survey"},
-    {"answered"},
-    {"declared", "planner", "probe"},
-    {"rules"},
-    {"kinds", "graph"},
-    {"questions", "certificates", "scripts", "texts"},
-    {"replies", "model", "messages"},
-]
-PURE = {
-    "approval", "blueprint", "certificates", "declared", "documents", "graph", "kinds", "model",
-    "planner", "probe", "questions", "messages", "replies", "report", "runbook", "scripts", "texts", "verify", "junit",
-    "findings", "notices", "policy", "rules", "undoing",
-    "explanation", "graph_text",
-    "adoption", "answered", "differences", "survey", "yaml_text",
-    "prometheus", "markdown", "github", "page", "served",
-}  # fmt: skip
+LAYERS = (
+    "__main__",
+    "cli",
+    "output",
+    "monitor",
+    "discovery",
+    "fleet",
+    "approval",
+    "journal",
+    "tls",
+    "blueprint",
+    "environment",
+    "plan",
+    "kinds",
+    "questions",
+    "x509",
+    "messages",
+    "model",
+)
+"""The packages, top to bottom: each imports only what stands below it."""
+PURE = (
+    "approval.binding", "approval.policy", "blueprint", "discovery", "environment.rules", "environment.schema",
+    "environment.settings", "environment.yaml_writer", "fleet.probe", "fleet.reply", "fleet.script", "journal.undo",
+    "kinds", "messages", "model", "monitor.findings", "monitor.notices", "output", "plan", "questions",
+    "tls.status", "tls.verify", "x509",
+)  # fmt: skip
+"""Packages and modules without I/O and without a clock."""
 IMPURE = {"os", "pathlib", "subprocess", "socket", "time", "random", "secrets", "logging", "sys", "shutil"}
 DOORS = {
-    "paramiko": {"ssh"},
-    "tenacity": {"ssh"},
-    "yaml": {"yaml_places"},
-    "jsonschema": {"schema_check"},
-    "typer": {"cli", "ending", "flags", "reference"},
-    "cryptography": {"certificates"},
-    "OpenSSL": {"handshake"},
-    "cronsim": {"schedule"},
-    "apprise": {"sending"},
-    "sqlite3": {"journal"},
+    "paramiko": {"fleet.ssh"},
+    "tenacity": {"fleet.ssh"},
+    "yaml": {"environment.yaml_reader"},
+    "jsonschema": {"environment.schema_errors"},
+    "typer": {"cli.app", "cli.flags", "cli.run"},
+    "cryptography": {"x509"},
+    "OpenSSL": {"tls.handshake"},
+    "cronsim": {"environment.cron"},
+    "apprise": {"monitor.delivery"},
+    "sqlite3": {"journal.journal"},
 }
+"""The one module, or few, that know a package of somebody else."""
 
 
 def modules() -> dict[str, ast.Module]:
-    return {
-        str(path.relative_to(ROOT / "reconciler")): ast.parse(path.read_text(encoding="utf-8"))
-        for path in (ROOT / "reconciler").rglob("*.py")
-    }
+    """Every module below `reconciler`, by its dotted name there: `kinds.file`, `kinds`."""
+    folder = ROOT / "reconciler"
+    paths = [path for path in folder.rglob("*.py") if path != folder / "__init__.py"]
+    return {dotted(path.relative_to(folder)): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
 
 
 def imported(tree: ast.AST) -> set[str]:
@@ -81,28 +76,41 @@ def imported(tree: ast.AST) -> set[str]:
     return found
 
 
-def room(name: str) -> str:
-    return Path(name).parts[0].removesuffix(".py")
+def ours(tree: ast.AST, known: Collection[str]) -> set[str]:
+    """The modules of ours that a module imports."""
+    names = {name.removeprefix("reconciler.") for name in imported(tree) if name.startswith("reconciler.")}
+    return names & set(known)
 
 
-def ours(names: set[str]) -> set[str]:
-    known = set().union(*LAYERS)
-    return {name.split(".")[1] for name in names if name.startswith("reconciler.")} & known
+def package(name: str) -> str:
+    return name.partition(".")[0]
 
 
-def test_modules_import_downwards_only() -> None:
-    level = {name: number for number, layer in enumerate(LAYERS) for name in layer}
-    for name, tree in modules().items():
-        for other in ours(imported(tree)) - {room(name)}:
-            if room(name) != "__init__":
-                assert level[other] > level[room(name)], f"{name} imports {other}"
+def is_in(name: str, places: Iterable[str]) -> bool:
+    return any(name == place or name.startswith(f"{place}.") for place in places)
+
+
+def test_packages_import_downwards_only() -> None:
+    trees = modules()
+    for name, tree in trees.items():
+        for other in ours(tree, trees):
+            if package(other) != package(name):
+                assert LAYERS.index(package(other)) > LAYERS.index(package(name)), f"{name} imports {other}"
+
+
+def test_modules_of_a_package_do_not_import_each_other_in_circles() -> None:
+    trees = modules()
+    below = {
+        name: {each for each in ours(tree, trees) if not is_in(name, [each])} for name, tree in trees.items()
+    }
+    graphlib.TopologicalSorter(below).prepare()
 
 
 def test_every_module_has_its_layer() -> None:
-    assert {room(name) for name in modules()} - {"__init__"} == set().union(*LAYERS)
+    assert {package(name) for name in modules()} == set(LAYERS)
 
 
-@pytest.mark.parametrize("name", [name for name in modules() if room(name) in PURE])
+@pytest.mark.parametrize("name", [name for name in modules() if is_in(name, PURE)])
 def test_pure_modules_touch_nothing(name: str) -> None:
     tree = modules()[name]
     assert not {each.split(".")[0] for each in imported(tree)} & IMPURE
@@ -112,43 +120,41 @@ def test_pure_modules_touch_nothing(name: str) -> None:
     }
 
 
-@pytest.mark.parametrize(("package", "doors"), DOORS.items())
-def test_each_package_has_one_door(package: str, doors: set[str]) -> None:
+@pytest.mark.parametrize(("library", "doors"), DOORS.items())
+def test_each_package_has_one_door(library: str, doors: set[str]) -> None:
     users = {
-        room(name) for name, tree in modules().items() if package in {i.split(".")[0] for i in imported(tree)}
+        name for name, tree in modules().items() if library in {each.split(".")[0] for each in imported(tree)}
     }
     assert users <= doors
 
 
 def test_values_reach_a_shell_by_one_function() -> None:
     users = {name for name, tree in modules().items() if "shlex" in imported(tree)}
-    assert users == {"model.py"}
+    assert users == {"model"}
 
 
 def test_drift_reaches_nothing_that_writes() -> None:
     """Of what `drift` imports, and what that imports, nothing makes a script that acts, and
     nothing takes a lock."""
     trees = modules()
-    reached, todo = set(), ["drifting.py"]
+    reached, todo = set(), ["cli.drift"]
     while todo:
         name = todo.pop()
         reached.add(name)
-        rooms = ours(imported(trees[name]))
-        todo += [each for each in trees if room(each) in rooms and each not in reached]
-    assert {"session.py", "look.py", "hosts.py", "planner.py"} <= reached
-    assert not {room(name) for name in reached} & {"executor", "applying", "runbook", "scheduling"}
+        todo += ours(trees[name], trees) - reached
+    assert {"cli.session", "fleet.fleet", "fleet.host", "plan.planner"} <= reached
+    assert not reached & {"fleet.apply", "cli.apply", "fleet.script", "cli.cron"}
     locking = {name for name in trees if ".lock(" in ast.unparse(trees[name])}
-    assert locking & reached == {"look.py"}
+    assert locking & reached == {"fleet.fleet"}
     callers = {name for name in trees if "fleet.lock(" in ast.unparse(trees[name])}
-    assert callers == {"applying.py"}
+    assert callers == {"cli.apply"}
     running = {name for name in reached if "host.run(" in ast.unparse(trees[name])}
-    assert running == {"look.py"}
+    assert running == {"fleet.fleet"}
 
 
 def test_files_and_functions_stay_short() -> None:
     for name, tree in modules().items():
-        lines = (ROOT / "reconciler" / name).read_text(encoding="utf-8").count("\n")
-        assert lines <= 400, name
+        assert max((node.end_lineno or 0 for node in tree.body), default=0) <= 400, name
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
                 assert (node.end_lineno or 0) - node.lineno < 50, f"{name}: {node.name}"
@@ -160,7 +166,15 @@ def test_everything_says_what_it_is_for() -> None:
     for kind in DECLARABLE:
         assert kind.__doc__, kind
     banned = {"utils", "manager", "helpers", "base", "common", "context"}
-    assert not {Path(name).stem for name in modules()} & banned
+    assert not {part for name in modules() for part in name.split(".")} & banned
+
+
+def test_tests_stand_in_the_folders_of_what_they_test() -> None:
+    folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
+    ours = {Path(*name.split(".")) for name in modules()} | {
+        Path(*name.split(".")).parent for name in modules()
+    }
+    assert folders - ours - {Path()} == {Path("docs"), Path("hosts"), Path("lab")}
 
 
 def test_every_kind_has_cases_and_a_place_in_the_docs() -> None:

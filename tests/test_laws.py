@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler import executor
-from reconciler.approval import Stale, disallowed
-from reconciler.graph import Cycle, edges, ordered
-from reconciler.look import Fleet
+from reconciler.approval.binding import Stale, disallowed
+from reconciler.fleet import apply
+from reconciler.fleet.fleet import Fleet
+from reconciler.fleet.reply import NoAnswer
 from reconciler.model import Plan, Ref
-from reconciler.planner import plan as make_plan
-from reconciler.replies import NoAnswer
-from tests.scripted import Scripted, Thing
+from reconciler.plan.order import Cycle, edges, ordered
+from reconciler.plan.planner import plan as make_plan
+from tests.support.scripted import Scripted, Thing
 
 HOSTS = ("a", "b", "c")
 
@@ -90,13 +90,13 @@ def commands(plan: Plan) -> set[tuple[str, str]]:
 def test_settled_means_empty_and_applying_twice_does_nothing_twice(world: tuple) -> None:
     fleet, hosts = start(*world)
     with fleet:
-        report = executor.apply(fleet, fleet.plan())
+        report = apply.apply(fleet, fleet.plan())
         assert {each.result for each in report.outcomes} <= {"done"}
         assert report.left.actions == ()
         before = len(ran(hosts))
         fleet.look()
         assert fleet.plan().actions == ()
-        executor.apply(fleet, fleet.plan())
+        apply.apply(fleet, fleet.plan())
         assert len(ran(hosts)) == before
 
 
@@ -105,7 +105,7 @@ def test_apply_does_a_part_of_the_plan_and_never_anything_else(world: tuple) -> 
     fleet, hosts = start(*world)
     with fleet:
         approved = fleet.plan()
-        executor.apply(fleet, approved)
+        apply.apply(fleet, approved)
         planned = commands(approved)
         for host, line in ran(hosts):
             holes = any(
@@ -120,7 +120,7 @@ def test_what_runs_runs_after_all_that_it_waits_for(world: tuple) -> None:
     fleet, hosts = start(*world)
     with fleet:
         approved = fleet.plan()
-        executor.apply(fleet, approved)
+        apply.apply(fleet, approved)
         log = [(host, line.split()[1]) for host, line in hosts["a"].log]
         assert {host.name for host in hosts.values() if host.ran} == {host for host, _ in log}
         for action in approved.actions:
@@ -152,7 +152,7 @@ def test_a_failed_step_holds_up_what_waits_for_it_and_nothing_else(world: tuple,
         for host in hosts.values():
             if host.name == broken.ref.host:
                 host.fails = {f"check {broken.ref.name}"}
-        report = executor.apply(fleet, approved)
+        report = apply.apply(fleet, approved)
         results = {each.ref: each.result for each in report.outcomes}
         waits = {broken.ref}
         for action in approved.actions:
@@ -169,7 +169,7 @@ def test_a_failed_step_holds_up_what_waits_for_it_and_nothing_else(world: tuple,
         assert not report.neither or next(t for t in things if t.ref == broken.ref).watched
         hosts[broken.ref.host].fails = set()
         fleet.look()
-        executor.apply(fleet, fleet.plan())
+        apply.apply(fleet, fleet.plan())
         fleet.look()
         assert fleet.plan().actions == ()
 
@@ -179,14 +179,14 @@ def test_a_line_cut_at_any_step_loses_nothing(world: tuple, after: int, name: st
     fleet, hosts = start(*world)
     with fleet:
         hosts[name].lost_after = after
-        report = executor.apply(fleet, fleet.plan())
+        report = apply.apply(fleet, fleet.plan())
         lost = [each for each in report.outcomes if each.result == "lost"]
         assert all(each.ref.host == name for each in lost)
         if lost:
             assert name in report.left.unreachable
         hosts[name].lost_after = None
         fleet.look()
-        executor.apply(fleet, fleet.plan())
+        apply.apply(fleet, fleet.plan())
         fleet.look()
         assert fleet.plan().actions == ()
 
@@ -200,7 +200,7 @@ def test_done_is_what_the_host_says_afterwards(world: tuple, data: st.DataObject
             return
         deaf = data.draw(st.sampled_from(approved.actions)).ref
         hosts[deaf.host].deaf = {deaf.name}
-        report = executor.apply(fleet, approved)
+        report = apply.apply(fleet, approved)
         results = {each.ref: each.result for each in report.outcomes}
         # A reload that was foreseen may turn out not to be owed; whatever ran did not settle it.
         assert results.get(deaf, "unsettled") == "unsettled"
@@ -223,7 +223,7 @@ def test_a_lost_host_is_left_alone_and_the_others_go_on(world: tuple, name: str)
         plan = fleet.plan()
         assert plan.unreachable == {name: "it is down"}
         assert name not in {action.ref.host for action in plan.actions}
-        report = executor.apply(fleet, plan)
+        report = apply.apply(fleet, plan)
         assert {each.result for each in report.outcomes} <= {"done", "skipped"}
         for each in report.outcomes:
             if each.result == "skipped":
@@ -239,7 +239,7 @@ def test_a_reload_is_owed_to_state_not_to_an_event() -> None:
         assert [(a.ref.name, a.deltas[0].seen) for a in plan.actions] == [("/f", "odd"), ("unit", "old")]
         hosts["a"].fails = {"check unit"}
         hosts["a"].things["unit"] = "old"
-        executor.apply(fleet, plan)
+        apply.apply(fleet, plan)
         assert hosts["a"].things == {"/f": "new", "unit": "old"}
         hosts["a"].fails = set()
         fleet.look()
@@ -253,7 +253,7 @@ def test_what_is_not_known_yet_says_of_what_and_is_filled_in() -> None:
         plan = fleet.plan()
         assert plan.actions[1].deltas[0].want == "(known after apply: value of a thing /key)"
         assert plan.actions[1].steps[1].command == "set /copy '(known after apply: value of a thing /key)'"
-        executor.apply(fleet, plan)
+        apply.apply(fleet, plan)
         assert hosts["b"].things == {"/copy": "new"}
 
 
@@ -281,7 +281,7 @@ def test_what_changes_on_the_host_in_the_middle_makes_the_plan_stale() -> None:
         plan = fleet.plan()
         hosts["a"].things["/y"] = "meddled"
         with pytest.raises(Stale) as caught:
-            executor.apply(fleet, plan)
+            apply.apply(fleet, plan)
         assert [each.result for each in caught.value.report.outcomes] == ["done", "skipped"]
         assert caught.value.lines == [
             "a thing /y: to change it was not in the plan (value: 'meddled' → 'newer')"
@@ -295,6 +295,6 @@ def test_what_could_not_be_seen_waits_for_a_plan_of_its_own() -> None:
         plan = fleet.plan()
         assert plan.unknown == {ref("a", "/hid"): "hidden"}
         del hosts["a"].things["/hid"]
-        report = executor.apply(fleet, plan)
+        report = apply.apply(fleet, plan)
         assert {each.ref.name: each.result for each in report.outcomes} == {"/x": "done", "/hid": "skipped"}
         assert disallowed(plan, fleet.plan(), ()) == []

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from reconciler.blueprint import certificate, node, services
-from reconciler.declared import Environment, Host
+from reconciler.environment.settings import Environment, Host
 from reconciler.model import Ref, Resource
 
 Row = Callable[[Environment, Host], Iterable[Resource]]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler import scripts, texts
+from reconciler.blueprint import scripts, texts
 from reconciler.blueprint.node import PROBE, parents
-from reconciler.declared import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Environment, Host
+from reconciler.environment.settings import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Environment, Host
 from reconciler.kinds import Cron, Directory, File, Package, Service, Symlink
-from reconciler.kinds.answer import Answer
-from reconciler.kinds.lineage import Lineage
-from reconciler.kinds.pair import GROUP, Trust
-from reconciler.kinds.release import INCOMING, STORE, TOOL, Arrival, Current, Delivery, Release
-from reconciler.kinds.serving import Endpoint, Serving
+from reconciler.kinds.certificate.answer import Answer
+from reconciler.kinds.certificate.lineage import Lineage
+from reconciler.kinds.certificate.pair import GROUP, Trust
+from reconciler.kinds.certificate.release import INCOMING, STORE, TOOL, Arrival, Current, Delivery, Release
+from reconciler.kinds.certificate.serving import Endpoint, Serving
 from reconciler.model import Ref, Resource
 from reconciler.questions.tls import COMPLAINT
 

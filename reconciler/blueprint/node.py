@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from string import Template
 
-from reconciler import texts
-from reconciler.declared import Environment, Host
+from reconciler.blueprint import texts
+from reconciler.environment.settings import Environment, Host
 from reconciler.kinds import (
     Account,
     Acl,
@@ -24,8 +24,8 @@ from reconciler.kinds import (
     SshAccess,
     Sudoers,
 )
-from reconciler.kinds.answer import Answer
-from reconciler.kinds.release import Current
+from reconciler.kinds.certificate.answer import Answer
+from reconciler.kinds.certificate.release import Current
 from reconciler.model import Ref, Resource, quote
 
 

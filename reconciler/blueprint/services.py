@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler import scripts, texts
-from reconciler.declared import Environment, Host
+from reconciler.blueprint import scripts, texts
+from reconciler.environment.settings import Environment, Host
 from reconciler.kinds import Account, ApacheModule, ApacheSite, File, Package, Property, Service, Symlink
-from reconciler.kinds.pair import GROUP
-from reconciler.kinds.pinned import Pinned
-from reconciler.kinds.release import STORE, Current
+from reconciler.kinds.certificate.pair import GROUP
+from reconciler.kinds.certificate.pinned import Pinned
+from reconciler.kinds.certificate.release import STORE, Current
 from reconciler.model import Ref, Resource
 
 

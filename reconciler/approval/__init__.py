@@ -1,0 +1,1 @@
+"""Who approved what, and whether that is what would run."""

@@ -1,0 +1,121 @@
+"""Which changes need an approval, when they may be made, and how many at once. Pure.
+
+The rules are the environment's own (`rules.Policy`); what they forbid is told as a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from reconciler.environment.rules import RENEWAL, Policy
+from reconciler.messages import Message
+from reconciler.model import Action, Plan, Ref, Seen
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def needs_none(policy: Policy, action: Action) -> bool:
+    """Whether an action may be carried out without an approval."""
+    allowed = policy.without_approval
+    if action.ref.kind in allowed or ("renewal" in allowed and action.ref.kind in RENEWAL):
+        return True
+    return "reload" in allowed and action.verb in ("reload", "restart") and action.ref.kind not in RENEWAL
+
+
+def automatic(policy: Policy, plan: Plan) -> Plan:
+    """The part of a plan that may be carried out without an approval: what needs none and
+    waits for nothing that needs one, or that cannot be seen."""
+    chosen: dict[Ref, Action] = {}
+    for action in plan.actions:
+        if needs_none(policy, action) and not action.blocked and all(ref in chosen for ref in action.after):
+            chosen[action.ref] = action
+    return replace(plan, actions=tuple(chosen.values()))
+
+
+def urgent(policy: Policy, plan: Plan, left: float | None) -> bool:
+    """Whether windows do not count: a plan that does nothing but renew, and little time left.
+
+    `left` is the fraction of its lifetime that the certificate still has; None: not known.
+    """
+    renews = all(action.ref.kind in RENEWAL | {"certificate"} for action in plan.actions)
+    return left is not None and renews and left * 100 < policy.urgent
+
+
+def forbids(
+    policy: Policy, plan: Plan, approvers: Collection[str], now: datetime, left: float | None
+) -> list[str]:
+    """Why a plan may not be carried out now; empty where it may. `approvers` are the people
+    whose approval of this plan was found good."""
+    reasons = []
+    held = [action for action in plan.actions if not needs_none(policy, action)]
+    if held and len(set(approvers)) < policy.approvers:
+        reasons.append(
+            f"{len(held)} of its actions need the approval of {policy.approvers}, and"
+            f" {len(set(approvers))} have approved {Message.NEEDS_APPROVAL};"
+            f" the first: {held[0].verb} {held[0].ref}"
+        )
+    if plan.actions and not urgent(policy, plan, left) and not open_now(policy, now):
+        reasons.append(
+            f"changes may be made {', '.join(policy.windows)} ({policy.timezone}), and now it is"
+            f" {now.astimezone(ZoneInfo(policy.timezone)):%a %H:%M} there {Message.OUTSIDE_WINDOW}"
+        )
+    if policy.most_changes is not None and len(plan.actions) > policy.most_changes:
+        most = f"policy allows {policy.most_changes} in one run {Message.TOO_MUCH}"
+        reasons.append(f"{len(plan.actions)} actions, and {most}")
+    removals = sum(action.verb == "remove" for action in plan.actions)
+    if policy.most_removals is not None and removals > policy.most_removals:
+        most = f"policy allows {policy.most_removals} in one run {Message.TOO_MUCH}"
+        reasons.append(f"{removals} removals, and {most}")
+    return reasons
+
+
+def open_now(policy: Policy, now: datetime) -> bool:
+    """Whether now is in one of the windows."""
+    local = now.astimezone(ZoneInfo(policy.timezone))
+    return not policy.windows or any(_within(window, local) for window in policy.windows)
+
+
+def _within(window: str, local: datetime) -> bool:
+    days, _, hours = window.rpartition(" ")
+    begin, _, end = hours.partition("-")
+    minute = timedelta(hours=local.hour, minutes=local.minute)
+    if _time(begin) < _time(end):
+        return _on(days, local) and _time(begin) <= minute < _time(end)
+    # Over midnight: the hours after it belong to the day before.
+    before = local - timedelta(days=1)
+    return (_on(days, local) and minute >= _time(begin)) or (_on(days, before) and minute < _time(end))
+
+
+def _time(text: str) -> timedelta:
+    hours, _, minutes = text.partition(":")
+    return timedelta(hours=int(hours), minutes=int(minutes))
+
+
+def _on(days: str, local: datetime) -> bool:
+    if not days:
+        return True
+    first, _, last = days.partition("-")
+    begin, end, day = DAYS.index(first), DAYS.index(last or first), local.weekday()
+    return begin <= day <= end if begin <= end else day >= begin or day <= end
+
+
+def left_of_lifetime(seen: Mapping[Ref, Seen], days: int, now: datetime) -> float | None:
+    """The fraction of its lifetime of `days` that the certificate in use still has: of the
+    releases on the hosts, the one that expires first. None where none was seen."""
+    found = list(expiries(seen).values())
+    return min((until - now).total_seconds() for until in found) / (days * 86400) if found else None
+
+
+def expiries(seen: Mapping[Ref, Seen]) -> dict[Ref, datetime]:
+    """Until when the certificates that were seen are good: the lineage and each host's release."""
+    return dict(_expiries(seen))
+
+
+def _expiries(seen: Mapping[Ref, Seen]) -> Iterable[tuple[Ref, datetime]]:
+    for ref, state in seen.items():
+        text = state.get("expires") if isinstance(state, Mapping) else None
+        if ref.kind in ("certificate", "release") and isinstance(text, str):
+            yield ref, datetime.fromisoformat(text)

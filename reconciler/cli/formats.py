@@ -1,0 +1,82 @@
+"""In which forms a plan or checks are told, and the files that are written beside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.cli import session
+from reconciler.cli.session import Code, Options, Stop
+from reconciler.environment.settings import Environment
+from reconciler.model import Plan, Sight
+from reconciler.output import github, junit, markdown, prometheus, text
+from reconciler.tls import status
+from reconciler.tls.verify import Check
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The flags: two files, and two forms of what goes to stdout."""
+
+    junit: Path | None = None
+    prometheus: Path | None = None
+    markdown: bool = False
+    github: bool = False
+
+
+def check(options: Options, outputs: Outputs) -> None:
+    """Raises `Stop` for flags that exclude each other, before any host is asked."""
+    forms = {"--json": options.json, "--markdown": outputs.markdown, "--github": outputs.github}
+    given = [name for name, is_so in forms.items() if is_so]
+    if len(given) > 1:
+        raise Stop(Code.USAGE, f"{' and '.join(given)}: stdout takes one of them; run `reconcile show` twice")
+    if outputs.prometheus and (options.host or options.only):
+        why = "the file tells of the whole environment; leave --host and --only out"
+        raise Stop(Code.USAGE, f"--prometheus: {why}")
+
+
+def tell_plan(plan: Plan, options: Options, outputs: Outputs) -> None:
+    """To stdout, in the form asked for: text, Markdown or annotations."""
+    if outputs.markdown:
+        print(markdown.document(plan), end="")
+    elif outputs.github:
+        session.print_lines(github.lines(plan))
+    else:
+        session.print_lines(text.plan_lines(plan, options.paper))
+
+
+def write_plan(
+    command: str, plan: Plan, outputs: Outputs, environment: Environment, sight: Sight | None = None
+) -> None:
+    """The files that were asked for; raises `Stop`."""
+    if outputs.junit:
+        session.write(outputs.junit, junit.plan_document(command, plan))
+    if outputs.prometheus and sight is not None:
+        seen = status.from_sight(environment, sight)
+        run = prometheus.Run(command, environment.name, datetime.now(UTC), seen, plan)
+        write_prometheus(outputs.prometheus, run)
+
+
+def write_checks(checks: Sequence[Check], outputs: Outputs, environment: Environment) -> None:
+    """The files that were asked for; raises `Stop`."""
+    if outputs.junit:
+        session.write(outputs.junit, junit.document(environment.name, checks))
+    if outputs.prometheus:
+        seen = status.from_checks(checks)
+        run = prometheus.Run("verify", environment.name, datetime.now(UTC), seen, checks=checks)
+        write_prometheus(outputs.prometheus, run)
+
+
+def write_prometheus(path: Path, run: prometheus.Run) -> None:
+    """Replaces the file in one step, so that no collector reads half of it; raises `Stop`."""
+    try:
+        before = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        before = ""
+    except UnicodeDecodeError:
+        raise Stop(Code.ERROR, f"{path}: is no text file; it is left as it is") from None
+    except OSError as error:
+        raise Stop(Code.ERROR, f"{path}: cannot be read ({error.strerror})") from None
+    session.write(path, prometheus.document(run, prometheus.carried(before)))

@@ -1,0 +1,1 @@
+"""What a host shows that nobody declared."""

@@ -1,0 +1,180 @@
+"""What the answers of a survey say, as settings of an environment file. Pure.
+
+All of it is data that hosts have sent: what is not understood is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reconciler import x509
+from reconciler.model import Value, words
+
+JOB = "/etc/cron.d/reconcile-certificate"
+PACKAGED = "/etc/cron.d/certbot"
+"""The package's own job: it does nothing where systemd runs."""
+OUR_SITES = {"cn-port80.conf", "cn-ssl.conf", "000-default.conf"}
+"""Those that the blueprint declares."""
+NUMBERS = ("key_size", "orders_a_week", "failures_an_hour")
+CERTIFICATE = ("server", "email", "resolver", "ca_bundle", *NUMBERS)
+"""What our renewal script says at its top, and the file has a setting for."""
+
+Found = Iterable[tuple[str, str]]
+
+
+def properties(seen: Mapping[str, Any]) -> dict[str, Value]:
+    return {
+        "router": next(iter(seen["cn.router.hostname"]), None),
+        "hosts": " ".join(dict.fromkeys(" ".join(seen["environment.hosts"]).split())) or None,
+        "public": next(iter(seen["cn.server.publiccert.filename"]), None),
+    }
+
+
+def account(said: str) -> dict[str, Value]:
+    entry, _, keys = said.strip().partition("\n")
+    name, _, home = entry.partition(":")
+    if not home:
+        return {}
+    other = int(keys) if keys.isdigit() else 0
+    usual = home == f"/home/{name}"
+    return {"sync.account": name, "sync.home": None if usual else home, "other keys": other or None}
+
+
+def services(said: Mapping[str, str], seen: Mapping[str, Any]) -> dict[str, Value]:
+    units = said["units"].split()
+    postgresql = _newest(re.findall(r"postgresql@([0-9.]+)-main\.service", " ".join(units)))
+    tomcat = _newest(re.findall(r"tomcat([0-9]+)\.service", " ".join(units)))
+    found: dict[str, Value] = {"services.apache": "apache2.service" in units}
+    if postgresql:
+        data = f"/var/lib/postgresql/{postgresql}/main/server.crt"
+        told = [*seen["settings"], *seen["more settings"]]
+        mine = [line for path, line in told if path.startswith(f"/etc/postgresql/{postgresql}/")]
+        file = mine[-1].partition("=")[2].strip().strip("'") if mine else ""
+        linked = data in said["links"].split() and file in ("", "server.crt", data)
+        found["services.postgresql"] = postgresql
+        found["services.postgresql_certificate"] = "links" if linked else "settings"
+    if tomcat:
+        found["services.tomcat"] = tomcat
+        found["services.portal"] = f"/var/lib/tomcat{tomcat}/" in said["portals"]
+        found["services.tomcat_tls.port"] = _tls_port(said["connectors"], f"/etc/tomcat{tomcat}/server.xml")
+    return found
+
+
+def _newest(versions: list[str]) -> str | None:
+    return max(versions, key=lambda version: [int(part) for part in version.split(".") if part], default=None)
+
+
+def _tls_port(connectors: str, file: str) -> int | None:
+    """The port of the connector that does TLS, in what `CONNECTORS` printed."""
+    _, _, mine = connectors.partition(f"file={file}\n")
+    for connector in mine.partition("file=")[0].split("<Connector")[1:]:
+        own = connector.partition("<")[0]
+        port = re.search(r'port="([0-9]{1,5})"', own)
+        if port and 'SSLEnabled="true"' in own:
+            return int(port[1])
+    return None
+
+
+def sites(lines: Found, router: str | None) -> dict[str, Value]:
+    """What the vhosts of this name say, and who else answers on the same ports."""
+    blocks: list[tuple[str, dict[str, str]]] = []
+    for path, line in lines:
+        name, _, value = line.partition(" ")
+        if name.lower() == "<virtualhost":
+            blocks.append((path, {}))
+        elif blocks and blocks[-1][0] == path:
+            key = f"{name} {words(value)[0]}" if name.lower() == "alias" and words(value) else name
+            blocks[-1][1][key.lower()] = (words(value) or [""])[-1]
+    mine = [block for _, block in blocks if router in (None, block.get("servername"))]
+    challenge = _first(mine, "alias /.well-known/acme-challenge/") or _first(
+        mine, "alias /.well-known/acme-challenge"
+    )
+    same = {path.rpartition("/")[2] for path, block in blocks if block.get("servername") in (None, router)}
+    others = sorted(same - OUR_SITES)
+    return {
+        "services.client_ca": _first(mine, "sslcacertificatefile"),
+        "paths.challenge": challenge.rstrip("/") if challenge else None,
+        "other sites": " ".join(others) or None,
+    }
+
+
+def _first(blocks: Iterable[Mapping[str, str]], name: str) -> str | None:
+    return next((block[name] for block in blocks if block.get(name)), None)
+
+
+def lineage(seen: Mapping[str, Any], router: str | None) -> dict[str, Value]:
+    """The lineage of this name: where it came from, and what its certificate says."""
+    servers = {_lineage_of(path): line.removeprefix("server = ") for path, line in seen["lineages"]}
+    leaves: dict[str, Any] = {}
+    for path, pem in seen["leaves"]:
+        try:
+            leaves[path.split("/")[-2]] = x509.chain(pem)[0]
+        except (x509.Unreadable, IndexError):
+            continue
+    fitting = [n for n in servers if n == router] or [
+        n for n in servers if router is None or (n in leaves and router in x509.names(leaves[n]))
+    ]
+    if not fitting:
+        return {}
+    name = fitting[0]
+    found: dict[str, Value] = {"lineage": name, "certificate.server": servers[name]}
+    if name in leaves:
+        begin, end = x509.window(leaves[name])
+        found["names"] = " ".join(x509.names(leaves[name]))
+        found["key"] = x509.key_type(leaves[name])
+        found["certificate.lifetime"] = round((end - begin).total_seconds() / 86400)
+    return found
+
+
+def _lineage_of(conf: str) -> str:
+    return conf.rpartition("/")[2].removesuffix(".conf")
+
+
+def renewal(seen: Mapping[str, Any], said: Mapping[str, str]) -> dict[str, Value]:
+    """How it is renewed: by our script and job, or by whatever else is there."""
+    pairs = [line.partition("=") for _, line in seen["script"] if not line.startswith("#")]
+    script = {name: (words(value) or [""])[0] for name, _, value in reversed(pairs)}
+    found: dict[str, Value] = {
+        f"certificate.{key}": int(value) if key in NUMBERS and value.isdigit() else value
+        for key, value in script.items()
+        if key in CERTIFICATE and value
+    }
+    if "rehearsal" in script:
+        found["rehearsal"] = script["rehearsal"] or "none"
+    contacts = [each.strip('"').removeprefix("mailto:") for each in said["contact"].splitlines()]
+    if contacts and not script:
+        found["certificate.email"] = contacts[0]
+    for _, line in seen["job"]:
+        fields = line.split()
+        found["certificate.schedule"] = " ".join(fields[:5])
+        found["certificate.jitter"] = int(fields[-1]) if fields[-1].isdigit() else None
+    marks = [line for _, line in (*seen["script"], *seen["mark"]) if line.startswith("# Written by")]
+    elsewhere = [path for path in said["renews"].splitlines() if path not in (JOB, PACKAGED)]
+    return found | {
+        "certificate.administrators": _told(seen["notice"]) or _told(seen["old notice"]),
+        "environment": marks[0].split("environment ")[1].partition(";")[0] if marks else None,
+        "renewed by": " ".join([*(path for path, _ in seen["job"]), *elsewhere]) or None,
+        "left alone": " ".join(elsewhere) or None,
+        "timer": True if "certbot.timer" in said["units"].split() else None,
+        "paths.certificate": _led(seen, said["ours"]),
+    }
+
+
+def _told(lines: Found) -> str | None:
+    """Who the notice of a renewal goes to: `ADMIN="x"`, or the last word of `mail -s … x`."""
+    for _, line in lines:
+        if line.startswith("ADMIN="):
+            return next(iter(words(line.removeprefix("ADMIN="))), None)
+        named = [word for word in words(line.partition("<<")[0]) if "$" not in word]
+        if line.startswith("mail -s ") and len(named) > 3:
+            return named[3]
+    return None
+
+
+def _led(seen: Mapping[str, Any], links: str) -> str | None:
+    """The folder that services are led to, where that is a link to ours."""
+    public = next(iter(seen["cn.server.publiccert.filename"]), "")
+    folder = public.rpartition("/")[0]
+    return folder if folder in links.splitlines() else None

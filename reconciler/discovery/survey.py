@@ -1,0 +1,111 @@
+"""What a host is like that no environment file declares yet. Pure.
+
+A survey is a resource that is only looked at. Its state has a field for each setting of an
+environment file that the host shows, under the setting's own name (`certificate.server`), and
+the facts by which `adoption` judges them. No private key is asked for, and no password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from reconciler.discovery import parsing
+from reconciler.discovery.parsing import JOB
+from reconciler.model import CannotSee, Question, Resource, Seen, Value
+from reconciler.questions.finding import Leaves, Lines
+from reconciler.questions.properties import Property
+from reconciler.questions.system import Command
+
+PROPERTIES = "/etc/dataone/node.properties"
+FOLDER = "/etc/letsencrypt"
+CURRENT = "/var/lib/reconciler/certificate/current"
+
+ACCOUNT = rf"""a=$(sed -n 's/^cn\.rsyncuser[[:space:]]*=[[:space:]]*//p' {PROPERTIES} | tail -n 1)
+p=$(getent passwd -- "${{a:-rsync_user}}" | cut -d: -f1,6)
+echo "$p"; [ ! "$p" ] ||
+  grep -Ecv '^[[:space:]]*(#|$)|reconciler [A-Za-z0-9-]+ ' "${{p#*:}}/.ssh/authorized_keys"
+"""
+"""The sync account's name and home, and how many keys that are not ours open it."""
+
+UNITS = (
+    "systemctl list-units --plain --no-legend --no-pager --state=active 'postgresql@*.service'"
+    " 'tomcat[0-9]*.service' apache2.service certbot.timer | cut -d' ' -f1"
+)
+PORTALS = "ls -d /var/lib/tomcat[0-9]*/webapps/portal/WEB-INF/portal.properties 2>/dev/null"
+CONTACT = f'grep -ohE \'"mailto:[^"]+"\' {FOLDER}/accounts/*/*/*/regr.json 2>/dev/null'
+RENEWS = (
+    "grep -lsw certbot /etc/cron.d/* /etc/cron.daily/* /etc/cron.weekly/* /etc/cron.monthly/* /etc/crontab"
+)
+DATA_LINKS = "find /var/lib/postgresql/*/main -maxdepth 1 -type l -name 'server.crt' 2>/dev/null"
+OURS = f"find /etc /opt /srv -maxdepth 3 -lname {CURRENT} 2>/dev/null"
+"""The links that lead services to the certificate in use."""
+
+CONNECTORS = r"""for f in /etc/tomcat[0-9]*/server.xml; do [ -r "$f" ] || continue; echo "file=$f"
+awk 'BEGIN { RS = "-->" } { sub(/<!--.*/, ""); print }' "$f" | tr '\n' ' ' |
+grep -oE '<[A-Za-z]+|[[:space:]](port|SSLEnabled)="[^"]*"'; done"""
+"""Of server.xml, which holds passwords: the names of its elements, without those in comments,
+their ports, and whether TLS is on."""
+
+SITE = r"^[[:space:]]*(<VirtualHost|ServerName|Alias|SSLCACertificateFile)[[:space:]]"
+SCRIPT = (
+    "^(server|rehearsal|email|key_size|resolver|ca_bundle|orders_a_week|failures_an_hour)="
+    "|^# Written by reconcile from the environment "
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey(Resource):
+    """A host as it is. `router` is given where node.properties does not tell it."""
+
+    kind: ClassVar[str] = "survey"
+    title: ClassVar[str] = "label"
+    label: ClassVar[str] = "node"
+
+    router: str | None = None
+
+    def ask(self) -> Mapping[str, Question]:
+        keys = ("cn.router.hostname", "environment.hosts", "cn.server.publiccert.filename")
+        return {
+            **{key: Property(PROPERTIES, key) for key in keys},
+            "account": Command(ACCOUNT),
+            "units": Command(UNITS),
+            "portals": Command(PORTALS),
+            "contact": Command(CONTACT),
+            "renews": Command(RENEWS),
+            "links": Command(DATA_LINKS),
+            "ours": Command(OURS),
+            "connectors": Command(CONNECTORS),
+            "lineages": Lines(f"{FOLDER}/renewal/*.conf", "^server = "),
+            "leaves": Leaves(f"{FOLDER}/live/*/cert.pem"),
+            "script": Lines(f"{FOLDER}/renewal/certificate.sh", SCRIPT),
+            "job": Lines(JOB, r"^[0-9*].* sh .*certificate\.sh renew"),
+            "sites": Lines("/etc/apache2/sites-enabled/*", SITE),
+            "mark": Lines("/etc/apache2/sites-available/cn-port80.conf", SCRIPT),
+            "settings": Lines("/etc/postgresql/*/main/postgresql.conf", "^[[:space:]]*ssl_cert_file"),
+            "more settings": Lines("/etc/postgresql/*/main/conf.d/*.conf", "^[[:space:]]*ssl_cert_file"),
+            "old notice": Lines(f"{FOLDER}/renew*hook*/*", "^ADMIN="),
+            "notice": Lines(f"{FOLDER}/renewal-hooks/deploy/notify-administrators", "^mail -s "),
+        }
+
+    def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        hidden = sorted(label for label, answer in answers.items() if isinstance(answer, CannotSee))
+        seen: dict[str, Any] = {label: () if label in hidden else answer for label, answer in answers.items()}
+        said = {label: str(seen[label].output) if seen[label] else "" for label in _COMMANDS}
+        router = self.router or next(iter(seen["cn.router.hostname"]), None)
+        state: dict[str, Value] = {
+            **parsing.properties(seen),
+            **parsing.account(said["account"]),
+            **parsing.services(said, seen),
+            **parsing.sites(seen["sites"], router),
+            **parsing.lineage(seen, router),
+            **parsing.renewal(seen, said),
+        }
+        if hidden:
+            state["hidden"] = ", ".join(hidden)
+        return {name: value for name, value in state.items() if value is not None}
+
+
+_COMMANDS = ("account", "units", "portals", "contact", "renews", "links", "ours", "connectors")

@@ -1,0 +1,1 @@
+"""The environment file: read, checked, written."""

@@ -1,0 +1,189 @@
+"""What a schema cannot say of an environment file: two primaries, a name twice, a schedule that
+is too slow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+from zoneinfo import available_timezones
+
+from reconciler.environment.cron import longest_gap
+from reconciler.environment.rules import CLASSES, OWN_KINDS
+from reconciler.environment.settings import Certificate, Paths
+from reconciler.environment.yaml_reader import Path, Placed, Problem
+from reconciler.kinds import KINDS
+from reconciler.model import HOLE_PREFIX
+from reconciler.plan.order import is_below
+
+
+def cross_check(placed: Placed) -> list[Problem]:
+    """Every problem of this kind; a value of a wrong type is left to the schema."""
+    cross = _Cross(placed)
+    cross.check()
+    return cross.problems
+
+
+class _Cross:
+    def __init__(self, placed: Placed) -> None:
+        self._placed = placed
+        self.problems: list[Problem] = []
+        value = placed.value if isinstance(placed.value, dict) else {}
+        self._value: Mapping[str, Any] = value
+        self._hosts = self._named("hosts")
+        self._retired = self._named("retired")
+
+    def _named(self, key: str) -> list[tuple[int, dict[str, Any]]]:
+        items = self._value.get(key)
+        if not isinstance(items, list):
+            return []
+        return [
+            (number, each)
+            for number, each in enumerate(items)
+            if isinstance(each, dict) and isinstance(each.get("name"), str)
+        ]
+
+    def _problem(self, path: Path, message: str) -> None:
+        self.problems.append(Problem(self._placed.place(path), message))
+
+    def check(self) -> None:
+        self._check_primary()
+        self._check_names()
+        self._check_schedule()
+        self._check_paths()
+        self._check_reserved((), self._value)
+        self._check_resources()
+        self._check_policy()
+        self._check_acknowledged()
+
+    def _check_policy(self) -> None:
+        policy = self._section("policy")
+        approvers = policy.get("approvers")
+        if isinstance(approvers, int) and approvers > 0 and "allowed_signers" not in policy:
+            self._problem(
+                ("policy", "approvers"),
+                "who may approve is not said: name a file with `allowed_signers:`",
+            )
+        classes = policy.get("without_approval")
+        known = {*CLASSES, *KINDS, *OWN_KINDS}
+        for number, name in enumerate(classes if isinstance(classes, list) else ()):
+            if name not in known:
+                self._problem(
+                    ("policy", "without_approval", number),
+                    f"{name!r} is no kind of change (known: {', '.join(sorted(known))})",
+                )
+        zone = policy.get("timezone")
+        if isinstance(zone, str) and zone not in available_timezones():
+            self._problem(
+                ("policy", "timezone"), f"there is no time zone {zone!r}; they are called like Europe/Berlin"
+            )
+
+    def _check_acknowledged(self) -> None:
+        known = {host["name"] for _, host in (*self._hosts, *self._retired)}
+        items = self._value.get("acknowledged")
+        for number, item in enumerate(items if isinstance(items, list) else ()):
+            if not isinstance(item, dict):
+                continue
+            host, until = item.get("host"), item.get("until")
+            if isinstance(host, str) and host not in known:
+                self._problem(
+                    ("acknowledged", number, "host"),
+                    f"there is no host {host} (known: {', '.join(sorted(known))})",
+                )
+            if isinstance(until, str):
+                try:
+                    date.fromisoformat(until)
+                except ValueError:
+                    self._problem(("acknowledged", number, "until"), f"there is no day {until}")
+
+    def _check_primary(self) -> None:
+        marked = [number for number, host in self._hosts if host.get("primary") is True]
+        for number in marked[1:]:
+            first = self._placed.place(("hosts", marked[0], "primary")).line
+            self._problem(
+                ("hosts", number, "primary"),
+                f"a second primary; one host is the primary, and line {first} has named it",
+            )
+        if not marked and len(self._hosts) > 1:
+            self._problem(("hosts",), "no primary: mark the host on which certbot runs with `primary: true`")
+
+    def _check_names(self) -> None:
+        first: dict[str, Path] = {}
+        for key, hosts in (("hosts", self._hosts), ("retired", self._retired)):
+            for number, host in hosts:
+                path: Path = (key, number, "name")
+                name = host["name"].lower()
+                if name in first:
+                    line = self._placed.place(first[name]).line
+                    what = "retired and not retired" if first[name][0] != key else "twice"
+                    self._problem(path, f"the host {host['name']} is here {what}; see line {line}")
+                first.setdefault(name, path)
+        names = self._section("certificate").get("names")
+        router = self._value.get("router")
+        taken = {name: self._placed.place(path) for name, path in first.items() if path[0] == "hosts"}
+        if isinstance(router, str):
+            taken.setdefault(router.lower(), self._placed.place(("router",)))
+        for number, name in enumerate(names if isinstance(names, list) else ()):
+            if isinstance(name, str):
+                path = ("certificate", "names", number)
+                if name.lower() in taken:
+                    line = taken[name.lower()].line
+                    self._problem(path, f"the certificate has the name {name} already, from line {line}")
+                taken.setdefault(name.lower(), self._placed.place(path))
+
+    def _section(self, name: str) -> Mapping[str, Any]:
+        section = self._value.get(name)
+        return section if isinstance(section, dict) else {}
+
+    def _check_schedule(self) -> None:
+        """Certbot renews in the last third of the lifetime (certbot docs, "renewal"): there
+        have to be at least four tries in it."""
+        section = self._section("certificate")
+        schedule, lifetime = section.get("schedule"), section.get("lifetime", Certificate.lifetime)
+        if not isinstance(schedule, str) or not isinstance(lifetime, int):
+            return
+        path = ("certificate", "schedule")
+        try:
+            gap = longest_gap(schedule)
+        except ValueError as error:
+            self._problem(path, f"`{schedule}` is no schedule of crontab(5): {error}")
+            return
+        most = lifetime * 24 // 12
+        if gap.total_seconds() > most * 3600:
+            self._problem(
+                path,
+                f"too slow: certificates live {lifetime} days and are renewed in their last third, and this"
+                f" leaves up to {gap.total_seconds() / 3600:.0f} hours between two tries; {most} are safe",
+            )
+
+    def _check_paths(self) -> None:
+        section = self._section("paths")
+        served, certbots = section.get("certificate"), section.get("letsencrypt", Paths.letsencrypt)
+        if isinstance(served, str) and isinstance(certbots, str) and is_below(served, certbots):
+            self._problem(
+                ("paths", "certificate"),
+                f"services cannot read from certbot's own folder {certbots}: its next run would undo a"
+                " rollback; give certbot another one with `letsencrypt:`, such as /var/lib/certbot",
+            )
+
+    def _check_reserved(self, path: Path, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, each in value.items():
+                self._check_reserved((*path, key), each)
+        elif isinstance(value, list):
+            for number, each in enumerate(value):
+                self._check_reserved((*path, number), each)
+        elif isinstance(value, str) and HOLE_PREFIX in value:
+            self._problem(
+                path, f"the text `{HOLE_PREFIX}` is reserved: a plan says so where it does not know"
+            )
+
+    def _check_resources(self) -> None:
+        known = {host["name"] for _, host in self._hosts} | {"primary", "replicas"}
+        items = self._value.get("resources")
+        for number, item in enumerate(items if isinstance(items, list) else ()):
+            hosts = item.get("hosts") if isinstance(item, dict) else None
+            for index, name in enumerate(hosts if isinstance(hosts, list) else ()):
+                if name not in known:
+                    path: Path = ("resources", number, "hosts", index)
+                    self._problem(path, f"there is no host {name} (known: {', '.join(sorted(known))})")

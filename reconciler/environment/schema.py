@@ -1,0 +1,184 @@
+"""The JSON Schema of the environment file, made from the classes that it becomes. Pure.
+
+`make schemas` writes it, for editors; a test compares.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.environment.rules import HOST_NAME, Acknowledged, Notices, Policy
+from reconciler.environment.settings import Certificate, Host, Paths, Services, Ssh, Sync, TomcatTls
+from reconciler.kinds import DECLARABLE
+from reconciler.kinds.paths import LINE
+from reconciler.model import Resource
+
+NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "acl": (("entries",),),
+    "cron": (("schedule",), ("command",)),
+    "property": (("key",), ("value", "value_file")),
+    "sudoers": (("content", "template", "source"),),
+    "symlink": (("target",),),
+}
+"""For each kind, what it needs unless it is absent: one of each group."""
+
+LOCAL = {
+    "template": "A file beside this one whose `$name`s are filled in (router, environment, host, "
+    "primary, hosts, account); `$$` is a dollar.",
+    "source": "A file beside this one that is the content.",
+    "value_file": "A file beside this one that is the value, which is then a secret.",
+}
+TAKES_FILES = {"file": ("template", "source"), "sudoers": ("template", "source"), "property": ("value_file",)}
+
+
+def title_field(kind: type[Resource]) -> str:
+    """The option that the key naming the kind carries."""
+    names = {each.name for each in dataclasses.fields(kind)}
+    return kind.title if kind.title in names else "path"
+
+
+def options(cls: type[Any]) -> dict[str, dict[str, Any]]:
+    """The schema of each field of a class that the YAML may set."""
+    hints = typing.get_type_hints(cls)
+    found = {}
+    for each in dataclasses.fields(cls):
+        if "doc" in each.metadata:
+            schema = _type(hints[each.name]) | each.metadata["schema"]
+            schema["description"] = each.metadata["doc"]
+            if each.default not in (dataclasses.MISSING, None, ()) and each.name not in dict(NEEDED_DEFAULTS):
+                schema["default"] = list(each.default) if isinstance(each.default, tuple) else each.default
+            found[each.name] = schema
+    return found
+
+
+NEEDED_DEFAULTS = {name: True for groups in NEEDED.values() for group in groups for name in group}
+
+
+def _type(hint: Any) -> dict[str, Any]:
+    plain = {str: "string", bool: "boolean", int: "integer"}
+    arguments = typing.get_args(hint)
+    if isinstance(hint, types.UnionType):
+        return _type(next(each for each in arguments if each is not type(None)))
+    if typing.get_origin(hint) is tuple:
+        return {"type": "array", "items": _type(arguments[0])}
+    if hint in plain:
+        return {"type": plain[hint]}
+    return {"type": "object"}
+
+
+def kind_schema(kind: type[Resource]) -> dict[str, Any]:
+    """The schema of one item under `resources:`."""
+    title = title_field(kind)
+    own = options(kind)
+    named = {kind.kind: own.pop(title)}
+    local = {
+        name: {"type": "string", "description": LOCAL[name], **LINE}
+        for name in TAKES_FILES.get(kind.kind, ())
+    }
+    shared = {
+        "hosts": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "string"},
+            "description": "The hosts it is for: names, or `primary`, `replicas`; all where there are none.",
+        },
+        "needs": {
+            "type": "array",
+            "items": {
+                "type": "string",
+                "pattern": r"^\S+ \S",
+                "x-want": "KIND NAME or HOST KIND NAME",
+            },
+            "description": "What must be settled first: `KIND NAME` on the same host, or `HOST KIND NAME`.",
+        },
+    }
+    schema: dict[str, Any] = {
+        "type": "object",
+        "description": " ".join((kind.__doc__ or "").split("\n\n", maxsplit=1)[0].split()),
+        "properties": named | own | local | shared,
+        "required": [kind.kind],
+        "additionalProperties": False,
+    }
+    if kind.kind in NEEDED:
+        needed = [{"anyOf": [{"required": [name]} for name in group]} for group in NEEDED[kind.kind]]
+        schema["if"] = {"not": {"required": ["absent"], "properties": {"absent": {"const": True}}}}
+        schema["then"] = {"allOf": needed}
+    return schema
+
+
+def _section(cls: type[Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": " ".join((cls.__doc__ or "").split()),
+        "properties": options(cls),
+        "additionalProperties": False,
+    }
+
+
+def _services() -> dict[str, Any]:
+    section = _section(Services)
+    section["properties"]["tomcat_tls"] = _section(TomcatTls)
+    return section
+
+
+def _sections() -> dict[str, Any]:
+    known = _section(Acknowledged) | {"required": ["kind", "owner", "reason", "until"]}
+    return {
+        "ssh": _section(Ssh),
+        "sync": _section(Sync),
+        "certificate": _section(Certificate),
+        "paths": _section(Paths),
+        "services": _services(),
+        "policy": _section(Policy),
+        "notices": _section(Notices),
+        "acknowledged": {"type": "array", "items": known, "description": "Drift that is known."},
+    }
+
+
+def environment_schema() -> dict[str, Any]:
+    """The schema of the environment file (JSON Schema, draft 2020-12)."""
+    host = _section(Host) | {"required": ["name"]}
+    retired = _section(Host) | {"required": ["name"]}
+    retired["properties"] = {k: v for k, v in options(Host).items() if k != "primary"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "reconcile: an environment",
+        "type": "object",
+        "properties": {
+            "environment": {
+                "type": "string",
+                "pattern": "^[A-Za-z0-9][A-Za-z0-9-]*$",
+                "x-want": "a name of letters, digits and `-`",
+                "description": "What the environment is called; it marks lines on hosts as ours.",
+            },
+            "router": {
+                "type": "string",
+                **HOST_NAME,
+                "description": "The name in front of all hosts; the certificate's first name.",
+            },
+            "hosts": {"type": "array", "minItems": 1, "items": host, "description": "The hosts."},
+            "retired": {
+                "type": "array",
+                "items": retired,
+                "description": "Hosts that left: what they were trusted with is taken away from them.",
+            },
+            **_sections(),
+            "blueprint": {
+                "type": "boolean",
+                "default": True,
+                "description": "Whether the hosts are coordinating nodes; if not, only `resources` count.",
+            },
+            "resources": {
+                "type": "array",
+                "items": {"oneOf": [{"$ref": f"#/$defs/{kind.kind}"} for kind in DECLARABLE]},
+                "description": "Anything else that shall be so.",
+            },
+        },
+        "required": ["environment", "router", "hosts"],
+        "additionalProperties": False,
+        "$defs": {kind.kind: kind_schema(kind) for kind in DECLARABLE},
+    }

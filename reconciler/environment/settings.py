@@ -1,0 +1,270 @@
+"""What an environment file declares, once it has been read and checked. Nouns only.
+
+`schema.py` makes the JSON Schema of the file from these classes and from the kinds: a
+field's description, type, default and schema are its documentation and its check.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from reconciler.environment.rules import HOST_NAME, Acknowledged, Notices, Policy
+from reconciler.kinds.paths import ABSOLUTE, LINE, NAME
+from reconciler.model import Place, Resource, option
+
+VERSION = {"pattern": r"^[0-9]+(\.[0-9]+)?$", "x-want": 'a version in quotes, such as "15"'}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """A host of the environment."""
+
+    name: str = option("Its full name, as the certificate carries it.", schema=HOST_NAME)
+    address: str | None = option(
+        "Where ssh reaches it, if not by its name: a name or an address.", default=None, schema=LINE
+    )
+    primary: bool = option("The one host on which certbot runs.", default=False)
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ssh:
+    """How the controlling machine reaches the hosts."""
+
+    user: str = option("Who logs in.", default="root", schema=NAME)
+    port: int = option("The port of sshd.", default=22, schema={"minimum": 1, "maximum": 65535})
+    identity: str | None = option(
+        "The private key to log in with, `~` and paths relative to this file allowed; the"
+        " agent's keys are used where there is none.",
+        default=None,
+        schema=LINE,
+    )
+    known_hosts: str = option(
+        "The file with the pinned host keys, `~` and paths relative to this file allowed.",
+        default="~/.ssh/known_hosts",
+        schema=LINE,
+    )
+    jump: str | None = option(
+        "[USER@]HOST[:PORT] through which every host is reached.", default=None, schema=LINE
+    )
+    sudo: bool = option("Become root with `sudo -n`, where the user is not root.", default=True)
+    timeout: int = option(
+        "Seconds to wait for a connection, and for the answers to a look.",
+        default=30,
+        schema={"minimum": 1, "maximum": 3600},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sync:
+    """The account that carries challenges and certificates between the hosts."""
+
+    account: str = option("Its name: `cn.rsyncuser`.", default="rsync_user", schema=NAME)
+    home: str | None = option("Its home; /home/ACCOUNT otherwise.", default=None, schema=ABSOLUTE)
+
+    @property
+    def folder(self) -> str:
+        """Its home."""
+        return self.home or f"/home/{self.account}"
+
+    @property
+    def identity(self) -> str:
+        """The private key with which it logs in on the other hosts."""
+        return f"{self.folder}/.ssh/id_ed25519"
+
+
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+LETS_ENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+URL = {"pattern": r"^https://[^\s\x00-\x1f\x7f]+$", "x-want": "a URL that begins with https://"}
+COUNT = {"minimum": 1, "maximum": 1000}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """The certificate that all hosts share. Its names are the router, the hosts, and these."""
+
+    manage: bool = option(
+        "Whether it is issued, distributed, used and proven; if not, it is left alone.", default=True
+    )
+    names: tuple[str, ...] = option(
+        "Further names it carries.", default=(), schema={"items": {"type": "string", **HOST_NAME}}
+    )
+    administrators: str | None = option(
+        "Who is told of a renewal: a mail address.", default=None, schema=LINE
+    )
+    email: str | None = option("The contact of the account at the CA.", default=None, schema=LINE)
+    server: str = option("The CA's ACME directory.", default=LETS_ENCRYPT, schema=URL)
+    rehearsal: str | None = option(
+        "An ACME directory at which each order is rehearsed first, or `none`;"
+        " Let's Encrypt's staging for Let's Encrypt.",
+        default=None,
+        schema={"pattern": r"^(none|https://\S+)$", "x-want": "a URL that begins with https://, or none"},
+    )
+    ca_bundle: str | None = option(
+        "On the primary: the file by which the ACME server itself is trusted, if the system's do not do.",
+        default=None,
+        schema=ABSOLUTE,
+    )
+    roots: str | None = option(
+        "The roots to which the chain must lead, as PEM: a file beside this one; those of the"
+        " machine that plans otherwise.",
+        default=None,
+        schema=LINE,
+    )
+    resolver: str | None = option(
+        "The name server that the preflight asks, as the CA would; the host's own otherwise.",
+        default=None,
+        schema={"pattern": r"^[0-9A-Fa-f.:]+$", "x-want": "the address of a name server"},
+    )
+    key_size: int = option("Bits of the RSA key.", default=2048, schema={"enum": [2048, 3072, 4096]})
+    lifetime: int = option(
+        "Days that the CA's certificates live.", default=90, schema={"minimum": 1, "maximum": 398}
+    )
+    schedule: str = option(
+        "When cron looks whether a renewal is due, on the primary.",
+        default="17 3,15 * * *",
+        schema={
+            "pattern": r"^[0-9*/,-]+( [0-9A-Za-z*/,-]+){4}$",
+            "x-want": "five fields of crontab(5), such as `17 3,15 * * *`",
+        },
+    )
+    jitter: int = option(
+        "Seconds, at most, that the renewal waits at random.",
+        default=1800,
+        schema={"minimum": 0, "maximum": 43200},
+    )
+    overdue: int = option(
+        "Percent of the lifetime that are left when a renewal that cron should have made is"
+        " ordered by apply.",
+        default=25,
+        schema={"minimum": 1, "maximum": 90},
+    )
+    orders_a_week: int = option(
+        "Certificates for these names within 7 days, after which none is ordered.", default=5, schema=COUNT
+    )
+    failures_an_hour: int = option(
+        "Failed orders within an hour, after which none is placed.", default=5, schema=COUNT
+    )
+    keep: int = option("Releases that every host keeps.", default=5, schema={"minimum": 2, "maximum": 100})
+    ping: str | None = option(
+        "A path on port 443 that answers 200 where the host is well, asked by verify.",
+        default=None,
+        schema=ABSOLUTE,
+    )
+    max_unavailable: int = option("Hosts that switch at the same time.", default=1, schema=COUNT)
+    settle: int = option(
+        "Seconds after a host's reloads until it is proven once more.",
+        default=0,
+        schema={"minimum": 0, "maximum": 600},
+    )
+    deadline: int = option(
+        "Seconds within which a service must serve what it has loaded.",
+        default=60,
+        schema={"minimum": 5, "maximum": 600},
+    )
+    trusted: bytes = field(default=b"", repr=False, compare=False)
+    """The roots themselves, as PEM."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """Where things lie on the hosts."""
+
+    node_properties: str = option(
+        "The node's properties file.", default="/etc/dataone/node.properties", schema=ABSOLUTE
+    )
+    challenge: str = option(
+        "What answers /.well-known/acme-challenge.",
+        default="/var/www/.well-known/acme-challenge",
+        schema=ABSOLUTE,
+    )
+    letsencrypt: str = option(
+        "certbot's folder. What certbot keeps below its `live` is never served from there.",
+        default="/etc/letsencrypt",
+        schema=ABSOLUTE,
+    )
+    certificate: str = option(
+        "The folder from which services read the certificate: a link that is ours.",
+        default="/var/lib/reconciler/certificate/current",
+        schema=ABSOLUTE,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TomcatTls:
+    """Tomcat's TLS connector, where it has one; its files are `paths.certificate`'s."""
+
+    port: int = option("Its port.", default=8443, schema={"minimum": 1, "maximum": 65535})
+    reload: str | None = option(
+        "The command that makes it load another certificate, as root; a restart otherwise.",
+        default=None,
+        schema=LINE,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """The services that use the certificate; a version is part of paths and unit names."""
+
+    apache: bool = option("Apache.", default=True)
+    client_ca: str | None = option(
+        "The bundle of CAs whose clients Apache accepts.", default=None, schema=ABSOLUTE
+    )
+    postgresql: str | None = option("PostgreSQL, by its major version.", default=None, schema=VERSION)
+    postgresql_certificate: str = option(
+        "How PostgreSQL is told: `settings` (ssl_cert_file), or `links` in its data directory.",
+        default="settings",
+        schema={"enum": ["settings", "links"]},
+    )
+    tomcat: str | None = option("Tomcat, by its major version.", default=None, schema=VERSION)
+    tomcat_tls: TomcatTls | None = None
+    portal: bool = option(
+        "Whether Tomcat runs the portal, which signs its tokens with the key.", default=False
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """One environment: one to many hosts behind one router name, sharing a certificate.
+
+    `resources` are the YAML's own further resources, one object per host they are for.
+    `file` is the path it was read from, `digest` the SHA-256 of that file's bytes.
+    """
+
+    name: str
+    router: str
+    hosts: tuple[Host, ...]
+    retired: tuple[Host, ...] = ()
+    ssh: Ssh = Ssh()
+    sync: Sync = Sync()
+    certificate: Certificate = Certificate()
+    paths: Paths = Paths()
+    services: Services = Services()
+    policy: Policy = field(default_factory=Policy)
+    notices: Notices = field(default_factory=Notices)
+    acknowledged: tuple[Acknowledged, ...] = ()
+    blueprint: bool = True
+    resources: tuple[Resource, ...] = ()
+    file: str = ""
+    digest: str = ""
+
+    @property
+    def primary(self) -> Host:
+        """The host on which certbot runs."""
+        return next(host for host in self.hosts if host.primary)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The certificate's names, the router's first, each once."""
+        names = (self.router, *(host.name for host in self.hosts), *self.certificate.names)
+        return tuple(dict.fromkeys(name.lower() for name in names))
+
+    @property
+    def replicas(self) -> tuple[Host, ...]:
+        """All hosts but the primary, by name."""
+        return tuple(sorted((h for h in self.hosts if not h.primary), key=lambda host: host.name))
+
+    @property
+    def tag(self) -> str:
+        """What marks a line on a host as ours."""
+        return f"reconciler {self.name}"

@@ -1,0 +1,1 @@
+"""Hosts: connections, looks, and apply."""

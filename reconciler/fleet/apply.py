@@ -1,0 +1,200 @@
+"""Apply is plan in a loop: act on what is ready, look again, plan again, until nothing
+that was approved is left to do.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from typing import Protocol
+
+from reconciler.approval.binding import Stale, disallowed
+from reconciler.fleet import script
+from reconciler.fleet.fleet import Fleet
+from reconciler.fleet.reply import HostError
+from reconciler.messages import Message
+from reconciler.model import Action, Outcome, Plan, Ref, Report, fits
+
+MINUTE = 60
+"""Seconds in a minute of a step; tests have less time."""
+
+
+class Record(Protocol):
+    """Where it is written down what is about to be done, and what became of it."""
+
+    def intends(self, actions: Iterable[Action]) -> None:
+        """Before a round; nothing is done where this fails."""
+
+    def became(self, outcomes: Iterable[Outcome]) -> None:
+        """After a round."""
+
+
+def apply(
+    fleet: Fleet, approved: Plan, record: Record | None = None, waiting: Collection[Ref] = ()
+) -> Report:
+    """Carries out the approved plan in rounds, and nothing else.
+
+    `waiting` are actions that are known and not approved: they are left alone. The fleet must
+    have been looked at, and locked. Raises `approval.Stale` where the hosts ask for something
+    that was not approved, and whatever `record` raises.
+    """
+    return _Run(fleet, approved, record, frozenset(waiting)).to_the_end()
+
+
+class _Run:
+    """One apply: rounds of what is ready, until nothing is."""
+
+    def __init__(self, fleet: Fleet, approved: Plan, record: Record | None, waiting: frozenset[Ref]) -> None:
+        self.fleet = fleet
+        self.approved = approved
+        self.record = record
+        self.waiting = waiting
+        self.before = dict(fleet.sight.seen)
+        self.outcomes: dict[Ref, Outcome] = {}
+        self.attempted: set[Ref] = set()
+
+    def to_the_end(self) -> Report:
+        while True:
+            plan = self.fleet.plan()
+            self._settle(plan)
+            if refused := disallowed(self.approved, plan, self.waiting | self.outcomes.keys()):
+                raise Stale(refused, self._report(plan) if self.attempted else None)
+            batches = self._ready(plan)
+            if not batches:
+                return self._report(plan)
+            self._round(batches)
+
+    def _settle(self, plan: Plan) -> None:
+        """The last look has the last word on what was done."""
+        open_now = {action.ref: action for action in plan.actions}
+        for ref, outcome in self.outcomes.items():
+            if outcome.result != "done":
+                continue
+            if ref in open_now or ref in plan.unknown or ref.host in plan.unreachable:
+                fields = self._off(open_now[ref]) if ref in open_now else ()
+                if ref in open_now and not fields:
+                    continue
+                detail = ", ".join(fields) or "it cannot be seen now"
+                self.outcomes[ref] = Outcome(
+                    ref,
+                    "unsettled",
+                    f"its commands succeeded, but it is not as wanted {Message.NOT_SETTLED}: {detail}",
+                )
+
+    def _off(self, action: Action) -> tuple[str, ...]:
+        """Which fields are not as they were approved. Where something else is wanted meanwhile
+        (a renewal came in between), that is for the next plan and no fault of what was done."""
+        approved = {a.ref: a for a in self.approved.actions}.get(action.ref)
+        wanted = {delta.field: delta.want for delta in approved.deltas} if approved else {}
+        return tuple(
+            delta.field
+            for delta in action.deltas
+            if delta.field not in wanted or fits(wanted[delta.field], delta.want)
+        )
+
+    def _ready(self, plan: Plan) -> dict[str, list[Action]]:
+        """Per host, what can be done now in one script, in order."""
+        batches: dict[str, list[Action]] = defaultdict(list)
+        planned = {action.ref for action in self.approved.actions}
+        closed: set[str] = set()
+        chosen: set[Ref] = set()
+        for action in plan.actions:
+            host = action.ref.host
+            if action.ref not in planned or action.ref in self.outcomes or host in closed:
+                continue
+            if action.blocked or action.has_holes:
+                continue
+            if any(ref not in chosen or ref.host != host for ref in action.after):
+                continue
+            if action.minutes > 1:
+                closed.add(host)
+                if batches[host]:
+                    continue
+            batches[host].append(action)
+            chosen.add(action.ref)
+        return {host: actions for host, actions in batches.items() if actions}
+
+    def _round(self, batches: Mapping[str, list[Action]]) -> None:
+        fleet, known = self.fleet, set(self.outcomes)
+        if self.record:
+            self.record.intends(action for actions in batches.values() for action in actions)
+        list(fleet.pool.map(self._act, batches, batches.values()))
+        if self.record:
+            self.record.became(outcome for ref, outcome in self.outcomes.items() if ref not in known)
+        waiting = {action.ref.host for action in fleet.plan().actions if action.ref not in self.outcomes}
+        again = waiting - set(batches) | {
+            ref.host
+            for actions in batches.values()
+            for resource in (fleet.resources[action.ref] for action in actions)
+            if resource.seen_elsewhere
+            for ref in resource.refers()
+        }
+        fleet.look(sorted(again - set(fleet.sight.unreachable)))
+
+    def _act(self, name: str, actions: list[Action]) -> None:
+        fleet, host = self.fleet, self.fleet.hosts[name]
+        boundary = secrets.token_hex(16)
+        questions = fleet.questions(name)
+        minutes = max(action.minutes for action in actions)
+        seconds = fleet.seconds + MINUTE * minutes
+        for action in actions:
+            self.attempted.add(action.ref)
+            fleet.listen(f"{action.ref}: {action.verb}")
+        try:
+            reply = host.run(script.script(actions, questions, boundary), seconds)
+        except HostError as error:
+            fleet.lose(name, error.reason)
+            results = script.outcomes(actions, error.output, boundary, False, error.reason)
+        else:
+            fleet.take(name, reply, questions, boundary)
+            late = f"it took longer than {seconds:.0f} s and was ended {Message.TOO_LONG}"
+            results = script.outcomes(actions, reply.output, boundary, True, late if reply.timed_out else "")
+            if reply.timed_out:
+                with suppress(HostError):
+                    fleet.look_at(host)
+        for outcome in results:
+            if outcome.result == "skipped":
+                self.attempted.discard(outcome.ref)
+                continue
+            self.outcomes[outcome.ref] = outcome
+            if outcome.result != "done":
+                fleet.listen(f"{outcome.ref}: {outcome.result}: {outcome.detail}")
+
+    def _report(self, plan: Plan) -> Report:
+        for action in plan.actions:
+            if action.ref not in self.outcomes and action.ref not in self.waiting:
+                self.outcomes[action.ref] = Outcome(action.ref, "skipped", self._why(action, plan))
+        for action in self.approved.actions:
+            lost = action.ref.host in plan.unreachable
+            if lost and action.ref not in self.outcomes:
+                reason = plan.unreachable[action.ref.host]
+                self.outcomes[action.ref] = Outcome(action.ref, "lost", reason)
+        needless = len({action.ref for action in self.approved.actions} - self.outcomes.keys())
+        return Report(tuple(self.outcomes.values()), plan, self._neither(plan), needless)
+
+    def _why(self, action: Action, plan: Plan) -> str:
+        if action.blocked:
+            return action.blocked
+        if action.ref not in {each.ref for each in self.approved.actions}:
+            return "it could not be seen when the plan was made; plan again"
+        for ref in action.after:
+            if ref.host in plan.unreachable:
+                return f"it waits for {ref}, and that host cannot be reached"
+            if ref in plan.unknown:
+                return f"it waits for {ref}, which cannot be seen"
+            return f"it waits for {ref}"
+        return "what it needs is not known"
+
+    def _neither(self, plan: Plan) -> tuple[Ref, ...]:
+        off = {action.ref for action in plan.actions if self._off(action)}
+        return tuple(
+            sorted(
+                ref
+                for ref in self.attempted
+                if ref.host in plan.unreachable
+                or ref in plan.unknown
+                or (ref in off and self.fleet.sight.seen.get(ref) != self.before.get(ref))
+            )
+        )

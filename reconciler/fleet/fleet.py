@@ -1,0 +1,142 @@
+"""Looking: every host asked once, side by side, and what was seen remembered."""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Protocol, Self
+
+from reconciler.fleet import probe
+from reconciler.fleet.reply import HostError, Reply
+from reconciler.messages import Message
+from reconciler.model import CannotSee, Plan, Question, Ref, Resource, Seen, Sight
+from reconciler.plan.planner import plan as make_plan
+
+
+class Shell(Protocol):
+    """What the executor needs of a host: `hosts.Host`, or a test's stand-in."""
+
+    name: str
+
+    def run(self, script: str, seconds: float) -> Reply: ...
+    def lock(self, who: str) -> None: ...
+    def close(self) -> None: ...
+
+
+Listen = Callable[[str], None]
+
+
+class Fleet:
+    """The hosts of one run and the resources on them. Use it as a context manager."""
+
+    def __init__(
+        self,
+        environment: str,
+        resources: Iterable[Resource],
+        hosts: Sequence[Shell],
+        *,
+        parallel: int = 32,
+        seconds: float = 30,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        listen: Listen = lambda line: None,
+    ) -> None:
+        self.environment = environment
+        self.resources = {resource.ref: resource for resource in resources}
+        self.hosts = {host.name: host for host in hosts}
+        self.sight = Sight()
+        self.seconds = seconds
+        self._clock = clock
+        self.listen = listen
+        self.pool = ThreadPoolExecutor(max_workers=max(1, min(parallel, len(hosts) or 1)))
+        self._by_host: dict[str, list[Ref]] = defaultdict(list)
+        for resource in self.resources.values():
+            self._by_host[resource.host].append(resource.ref)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Whoever interrupts does not want to wait for a host that may never answer.
+        self.pool.shutdown(wait=kind is not KeyboardInterrupt, cancel_futures=True)
+        for host in self.hosts.values():
+            host.close()
+
+    def look(self, names: Iterable[str] | None = None) -> Sight:
+        """Looks at the hosts (all of them, or those named) and remembers what was seen."""
+        wanted = [self.hosts[name] for name in (self.hosts if names is None else names)]
+        list(self.pool.map(self.look_at, wanted))
+        return self.sight
+
+    def plan(self) -> Plan:
+        """The plan from what was last seen. Raises `graph.Cycle`."""
+        resources = [r for r in self.resources.values() if r.host in self.hosts]
+        return make_plan(self.environment, resources, self.sight.seen, self.sight.unreachable)
+
+    def replace(self, kind: str) -> None:
+        """From now on, wants another of each resource of the kind than what was last seen."""
+        for ref, resource in self.resources.items():
+            seen = self.sight.seen.get(ref)
+            if resource.kind == kind and not resource.absent and isinstance(seen, Mapping):
+                self.resources[ref] = resource.another(seen)
+
+    def lock(self, who: str) -> None:
+        """Takes the lock of every host that answers; raises `hosts.Locked`, `hosts.Refused`.
+
+        In the order of names, so that of two runs one gets all.
+        """
+        for name in sorted(set(self.hosts) - set(self.sight.unreachable)):
+            self.hosts[name].lock(who)
+
+    def questions(self, host: str) -> list[Question]:
+        """Everything to ask a host."""
+        return [q for ref in self._by_host[host] for q in self.resources[ref].ask().values()]
+
+    def look_at(self, host: Shell) -> None:
+        """Looks at one host."""
+        boundary = secrets.token_hex(16)
+        questions = self.questions(host.name)
+        try:
+            reply = host.run(probe.compose(questions, boundary), self.seconds)
+        except HostError as error:
+            self.lose(host.name, error.reason)
+        else:
+            self.take(host.name, reply, questions, boundary)
+
+    def lose(self, host: str, reason: str) -> None:
+        """Remembers that a host could not be looked at, and why."""
+        self.sight.unreachable[host] = reason
+
+    def take(self, host: str, reply: Reply, questions: list[Question], boundary: str) -> None:
+        """Remembers what a reply says of a host's resources."""
+        if reply.timed_out:
+            self.lose(host, f"a command there hung for {self.seconds:.0f} s and was ended {Message.TOO_LONG}")
+            return
+        if f"\n{boundary} end\n".encode() not in reply.output:
+            said = reply.output[-200:].decode("utf-8", "replace").strip()
+            self.lose(host, f"it did not answer in the form asked for {Message.NO_REPORT}: {said!r}")
+            return
+        try:
+            seen = self._read(host, reply, questions, boundary)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            # One host that talks nonsense must not keep us from the others.
+            self.lose(host, f"its answer makes no sense {Message.NO_REPORT}: {error}")
+            return
+        self.sight.unreachable.pop(host, None)
+        self.sight.seen |= seen
+        if not reply.root:
+            self.sight.warnings[host] = reply.sudo or "the account is not root there"
+
+    def _read(self, host: str, reply: Reply, questions: list[Question], boundary: str) -> dict[Ref, Seen]:
+        answers = probe.cut(reply.output, questions, boundary)
+        now = self._clock()
+        states: dict[Ref, Seen] = {}
+        for resource in (self.resources[ref] for ref in self._by_host[host]):
+            mine = {label: answers[question] for label, question in resource.ask().items()}
+            seen = resource.read(mine, now)
+            if isinstance(seen, CannotSee) and not reply.root and reply.sudo:
+                seen = CannotSee(f"{seen.reason} ({reply.sudo})")
+            states[resource.ref] = seen
+        return states

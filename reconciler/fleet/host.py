@@ -1,0 +1,123 @@
+"""A host: one connection, on it one shell, and `run`.
+
+The shell stays open between rounds. A script reaches it whole, as a here-document, before
+its first line runs, and runs under `timeout`, so that a command that hangs on the host
+ends there too. The lock of a run is held by that same shell: it frees itself when the
+last process of a broken run has ended.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from reconciler.environment.settings import Host as HostEntry
+from reconciler.fleet.probe import PROLOGUE
+from reconciler.fleet.reply import HostError, Locked, Refused, Reply
+from reconciler.fleet.ssh import Doors, Shell
+from reconciler.messages import Message
+from reconciler.model import quote
+
+REPLY_LIMIT = 16 * 1024 * 1024
+"""Bytes a host may answer in one exchange."""
+
+NEEDED = "base64 cat cut find getent head id sed sha256sum sort tail timeout wc xargs"
+"""What a host must have. Without `find`, for one, everything would look absent."""
+
+LACKS = 127
+
+LOCK = "/run/reconciler.lock"
+GRACE = 10
+"""Seconds that the host's own time limit is ahead of ours, so that it can report."""
+
+
+class Host:
+    """One host. Connects at the first `run`. Not for use by two threads at once."""
+
+    def __init__(self, entry: HostEntry, doors: Doors) -> None:
+        self.name = entry.name
+        self._address = entry.address or entry.name
+        self._doors = doors
+        self._shell: Shell | None = None
+        self._sudo: str | None = None
+
+    def run(self, script: str, seconds: float) -> Reply:
+        """Runs a script to its end, for at most `seconds`. Raises `HostError`."""
+        end = secrets.token_hex(16)
+        text = (
+            f'm=; for c in {NEEDED}; do command -v $c >/dev/null || m="$m $c"; done\n'
+            f'if [ "$m" ]; then printf %s "$m"; s={LACKS}; else\n'
+            f"timeout -k 5 {seconds:.0f} sh -s <<'{end}'\n{{\n{script}\nexit 0\n}} </dev/null\n{end}\n"
+            f"s=$?; fi; printf '\\n{end} %d %d\\n' $s \"$(id -u)\"\n"
+        )
+        output, status, uid = self._ask(text, end, seconds + GRACE)
+        if status == LACKS:
+            lacks = ", ".join(output.decode("utf-8", "replace").split())
+            raise Refused(
+                self.name, f"it lacks the command {lacks} {Message.COMMAND_MISSING}; install it there"
+            )
+        return Reply(output, uid == 0, self._sudo or "", timed_out=status in (124, 137))
+
+    def lock(self, who: str) -> None:
+        """Takes the host's lock for as long as the connection lives.
+
+        Raises `Locked` where another run has it, `Refused` where we are not root.
+        """
+        end = secrets.token_hex(16)
+        # The subshell tries first: a shell that is not interactive ends when `exec` fails.
+        text = (
+            f"s=8; if (: >>{LOCK}) 2>/dev/null; then exec 9>>{LOCK}\n"
+            f"if flock -n 9; then printf '%s\\n' {quote(who)} >{LOCK}; s=0; else cat {LOCK}; s=7; fi; fi\n"
+            f'printf \'\\n{end} %d %d\\n\' "$s" "$(id -u)"\n'
+        )
+        output, status, uid = self._ask(text, end, self._doors.ssh.timeout)
+        if uid != 0:
+            raise Refused(self.name, self._not_root())
+        if status == 7:
+            held = output.decode("utf-8", "replace").strip().splitlines()
+            raise Locked(self.name, held[-1] if held else "somebody")
+        if status != 0:
+            raise Refused(self.name, f"the lock {LOCK} cannot be opened; is /run writable?")
+
+    def close(self) -> None:
+        """Ends the connection, and with it the lock."""
+        if self._shell is not None:
+            self._shell.close()
+        self._shell = None
+
+    def _not_root(self) -> str:
+        who = self._doors.ssh.user
+        if not self._doors.ssh.sudo:
+            return f"{who} is not root and `ssh.sudo` is false; only looking is possible {Message.NOT_ROOT}"
+        said = self._sudo or "sudo gave no reason"
+        allow = f"allow `{who} ALL=(ALL) NOPASSWD: ALL` in sudoers"
+        return f"{who} may not become root ({said}); {allow} {Message.NOT_ROOT}"
+
+    def _ask(self, text: str, end: str, seconds: float) -> tuple[bytes, int, int]:
+        if self._shell is None:
+            client = self._doors.connect(self.name, self._address)
+            self._shell = Shell(self.name, client, self._command(), self._doors.ssh.timeout)
+            self._sudo = None
+        try:
+            noise, output, tail = self._shell.ask(text, end, seconds, REPLY_LIMIT)
+        except HostError:
+            self._shell = None
+            raise
+        if self._sudo is None:
+            self._sudo = _complaint(noise)
+        words = [int(word) if word.isdecimal() else 255 for word in tail.split()]
+        status, uid = words if len(words) == 2 else (255, 255)
+        return output, status, uid
+
+    def _command(self) -> str:
+        root = self._doors.ssh.user == "root" or not self._doors.ssh.sudo
+        # Where sudo wants a password the look goes on as far as the account itself can see.
+        shell = "exec sh" if root else "sudo -n sh || exec sh"
+        # Nothing of what a start-up file has set may count; the quotes suit every login shell.
+        return f"exec /bin/sh -c 'exec 2>&1; umask 022; {PROLOGUE}; {shell}'"
+
+
+def _complaint(noise: bytes) -> str:
+    """What sudo said when it did not let us in: the last of it, for the first are warnings."""
+    said = re.findall(r"sudo: [^\n]+", noise[-4096:].decode("utf-8", "replace"))
+    return said[-1] if said else ""

@@ -1,0 +1,385 @@
+"""The only socket: SSH connections, with pinned host keys and errors that say what to do."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import re
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+# paramiko loads invoke, a fifth of our start, for `Match exec` in ssh_config, which is not read
+# here; it does without where invoke is not there.
+sys.modules.setdefault("invoke", None)  # type: ignore[arg-type]
+
+import paramiko  # noqa: E402
+from paramiko.hostkeys import HostKeyEntry, InvalidHostKey  # noqa: E402
+
+from reconciler.environment.settings import Ssh  # noqa: E402
+from reconciler.fleet.reply import HostError, NoAnswer, Refused, Silent  # noqa: E402
+from reconciler.messages import Message  # noqa: E402
+
+# It logs what it also raises, whole tracebacks of it, and without a handler that is stderr.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+
+LONG = 2048
+"""Bytes of a broken answer that are still short enough to be shown."""
+
+WINDOW = 32 * 1024 * 1024
+"""Bytes a host may send ahead. What a login writes to stderr is never read, and must not
+block it; what our own commands say there comes with their stdout."""
+
+
+class Shell:
+    """One shell on a host, over one connection."""
+
+    def __init__(self, host: str, client: paramiko.SSHClient, command: str, seconds: float) -> None:
+        self._host, self._client = host, client
+        transport = client.get_transport()
+        try:
+            if transport is None:
+                raise EOFError
+            self._channel = transport.open_session(window_size=WINDOW, timeout=seconds)
+            self._channel.exec_command(command)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            self.close()
+            hint = "; look at sshd's MaxSessions" if isinstance(error, paramiko.ChannelException) else ""
+            raise NoAnswer(host, f"it opened no session ({error or 'connection lost'}){hint}") from None
+
+    def close(self) -> None:
+        self._client.close()
+
+    def ask(self, text: str, end: str, seconds: float, limit: int) -> tuple[bytes, bytes, str]:
+        """Sends text, and returns what came before it ran (the noise of a login), what it
+        printed before the line that begins with `end`, and the rest of that line. Closes the
+        connection and raises `HostError` if that does not come within `seconds` and `limit`
+        bytes."""
+        deadline = time.monotonic() + seconds
+        received = bytearray()
+        begin = f"\n{end}\n"
+        whole = f"printf '{begin.encode('unicode_escape').decode()}'\n{text}"
+        try:
+            self._send(whole.encode("utf-8", "surrogateescape"), seconds)
+            answer, tail = self._receive(received, f"\n{end} ".encode(), deadline, limit)
+            noise, begun, output = answer.partition(begin.encode())
+            return (noise, output, tail) if begun else (b"", answer, tail)
+        except TimeoutError:
+            ran = begin.encode() in received
+            where = "a command hangs there" if ran else "its login scripts hang"
+            reason = f"no answer within {seconds:.0f} s; {where}, or the line is dead"
+            error: HostError = Silent(self._host, reason, bytes(received))
+        except (OSError, EOFError, paramiko.SSHException) as lost:
+            error = NoAnswer(self._host, f"the connection was lost ({lost})", bytes(received))
+        except HostError as known:
+            error = known
+        self.close()
+        raise error
+
+    def _send(self, data: bytes, seconds: float) -> None:
+        self._channel.settimeout(seconds)
+        try:
+            self._channel.sendall(data)
+        except TimeoutError:
+            raise
+        except OSError:
+            # A login that has ended already: what it said, and its status, tell more than this.
+            if not _alive(self._client):
+                raise
+
+    def _receive(self, received: bytearray, end: bytes, deadline: float, limit: int) -> tuple[bytes, str]:
+        while True:
+            self._channel.settimeout(max(deadline - time.monotonic(), 0.01))
+            part = self._channel.recv(1 << 16)
+            if not part:
+                raise NoAnswer(self._host, self._cut(received, end[:-1] + b"\n"), bytes(received))
+            # Far enough back for an end whose line had not come whole yet.
+            searched = max(len(received) - len(end) - LONG, 0)
+            received += part
+            at = received.find(end, searched)
+            if at >= 0 and (stop := received.find(b"\n", at + len(end))) >= 0:
+                return bytes(received[:at]), received[at + len(end) : stop].decode("ascii", "replace")
+            if len(received) > limit:
+                reason = f"it answered more than {limit >> 20} MB; look at its login scripts"
+                raise Refused(self._host, reason)
+
+    def _cut(self, received: bytearray, begin: bytes) -> str:
+        if begin in received:
+            return "the connection ended before the answer was whole"
+        if self._channel.recv_stderr_ready():
+            received += self._channel.recv_stderr(LONG)
+        said = bytes(received).decode("utf-8", "replace").strip()
+        # Why it ended comes after the end, as a message of its own.
+        ended = self._channel.status_event.wait(1) and self._channel.exit_status >= 0
+        status = f" with status {self._channel.exit_status}" if ended else ""
+        hint = f"; it said: {said}" if said and len(received) < LONG else ""
+        return (
+            f"its login ended{status} before our command ran{hint};"
+            " look at the account's shell, its start-up files, and sshd's ForceCommand"
+        )
+
+
+class _UnknownKey(paramiko.SSHException):
+    def __init__(self, key: paramiko.PKey) -> None:
+        self.key = key
+        super().__init__("host key unknown")
+
+
+class _Unknown(paramiko.MissingHostKeyPolicy):
+    """Refuses a host key that is not pinned, and says which one was offered."""
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        raise _UnknownKey(key)
+
+
+class Doors:
+    """Opens connections: the pinned keys, the identity and the jump host, once for all."""
+
+    def __init__(self, ssh: Ssh) -> None:
+        self.ssh = ssh
+        self._jumping = threading.Lock()
+        self._jump: paramiko.SSHClient | HostError | None = None
+
+    def connect(self, name: str, address: str) -> paramiko.SSHClient:
+        """A connected and authenticated client. Raises `HostError`.
+
+        Only "no answer" is tried again, twice, after a random wait.
+        """
+
+        def once() -> paramiko.SSHClient:
+            return self._connect(name, address, self.ssh.port, self.ssh.user, self.ssh.jump)
+
+        try:
+            return once()
+        except (Refused, Silent):
+            raise
+        except NoAnswer:
+            import tenacity  # noqa: PLC0415 - costs a tenth of the start, and most runs never retry
+
+            wait = tenacity.wait_random(0.2, 1.0)
+            time.sleep(wait(None))  # type: ignore[arg-type]
+            again = tenacity.Retrying(
+                retry=tenacity.retry_if_exception(
+                    lambda error: isinstance(error, NoAnswer) and not isinstance(error, Silent)
+                ),
+                stop=tenacity.stop_after_attempt(2) | tenacity.stop_after_delay(10),
+                wait=wait,
+                reraise=True,
+            )
+            return again(once)
+
+    def close(self) -> None:
+        """Ends the connection to the jump host."""
+        if isinstance(self._jump, paramiko.SSHClient):
+            self._jump.close()
+
+    def _connect(self, name: str, address: str, port: int, user: str, jump: str | None) -> paramiko.SSHClient:
+        client = paramiko.SSHClient()
+        client.set_missing_host_key_policy(_Unknown())
+        seconds = self.ssh.timeout
+        began = time.monotonic()
+        try:
+            self._pin(client, name, address, port)
+            client.connect(
+                name,
+                port,
+                user,
+                pkey=self._key(name),
+                sock=self._socket(name, address, port, jump),
+                allow_agent=self.ssh.identity is None,
+                look_for_keys=False,
+                timeout=seconds,
+                banner_timeout=seconds,
+                auth_timeout=seconds,
+            )
+        except HostError:
+            client.close()
+            raise
+        except Exception as error:  # noqa: BLE001 - paramiko lets many through; each becomes a reason
+            said, late = _said(client), time.monotonic() - began >= seconds
+            client.close()
+            raise _explained(self.ssh, name, f"{address}:{port}", user, error, said, late) from None
+        transport = client.get_transport()
+        if transport is not None:
+            transport.set_keepalive(15)
+        return client
+
+    def _socket(
+        self, name: str, address: str, port: int, jump: str | None
+    ) -> socket.socket | paramiko.Channel:
+        if jump is None:
+            sock = socket.create_connection((address, port), timeout=self.ssh.timeout)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _notice_a_dead_line(sock, self.ssh.timeout)
+            return sock
+        host = jump_parts(jump, self.ssh.user)[1]
+        try:
+            return self._jump_transport(name, jump).open_channel(
+                "direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=self.ssh.timeout
+            )
+        except (paramiko.SSHException, EOFError) as error:
+            reason = f"the jump host {host} cannot reach {address}:{port} ({error or 'connection lost'})"
+            raise NoAnswer(name, reason) from None
+
+    def _jump_transport(self, name: str, jump: str) -> paramiko.Transport:
+        """The way to the jump host: made once, and again when it was lost. That it cannot be
+        made is remembered, so that not every host waits for it in turn."""
+        user, host, port = jump_parts(jump, self.ssh.user)
+        with self._jumping:
+            lost = isinstance(self._jump, paramiko.SSHClient) and not _alive(self._jump)
+            if self._jump is None or lost:
+                try:
+                    self._jump = self._connect(host, host, port, user, None)
+                except HostError as error:
+                    self._jump = error
+            if isinstance(self._jump, HostError):
+                raise Refused(name, f"the jump host {host}: {self._jump.reason}")
+            transport = self._jump.get_transport()
+        if transport is None:
+            raise EOFError
+        return transport
+
+    @cached_property
+    def _identity(self) -> paramiko.PKey | None:
+        return paramiko.PKey.from_path(self.ssh.identity) if self.ssh.identity else None
+
+    def _key(self, name: str) -> paramiko.PKey | None:
+        identity = self.ssh.identity
+        try:
+            return self._identity
+        except OSError as error:
+            reason = f"cannot be read ({error.strerror}); see `ssh.identity`"
+        except Exception as error:  # noqa: BLE001 - whatever a parser makes of a file that is no key
+            if "password" in str(error).lower():
+                reason = "has a passphrase: add it to an agent and leave `ssh.identity` out"
+            else:
+                reason = "is no private key; name the file without `.pub` that ssh-keygen has made"
+        raise Refused(name, f"the identity {identity} {reason}")
+
+    @cached_property
+    def _known(self) -> list[str]:
+        return Path(self.ssh.known_hosts).read_bytes().decode("utf-8", "replace").splitlines()
+
+    def _keys_of(self, label: str) -> list[paramiko.PKey]:
+        """The keys that are pinned for a host. As with ssh, a line that is none pins nothing."""
+        found = []
+        for words in map(str.split, self._known):
+            with suppress(ValueError, paramiko.SSHException, InvalidHostKey):
+                if words and _names(words[0], label):
+                    entry = HostKeyEntry.from_line(" ".join(words))
+                    found += [entry.key] if entry and entry.key else []
+        return found
+
+    def _pin(self, client: paramiko.SSHClient, name: str, address: str, port: int) -> None:
+        mine, theirs = _label(name, port), _label(address, port)
+        try:
+            found = self._keys_of(mine) or self._keys_of(theirs)
+        except OSError as error:
+            reason = f"the pinned host keys in {self.ssh.known_hosts} cannot be read ({error.strerror})"
+            raise Refused(name, f"{reason}; see `ssh.known_hosts`") from None
+        for key in found:
+            client.get_host_keys().add(mine, key.get_name(), key)
+
+
+def _notice_a_dead_line(sock: socket.socket, seconds: int) -> None:
+    """Has the kernel give up a peer that is gone, long before the time of a long step is up."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 5), ("TCP_USER_TIMEOUT", seconds * 1000)):
+        if hasattr(socket, name):  # Linux has them all
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _names(names: str, label: str) -> bool:
+    """Whether the first word of a line in known_hosts names this host, in clear or hashed."""
+    return any(
+        label == each or (each.startswith("|1|") and paramiko.HostKeys.hash_host(label, each) == each)
+        for each in names.split(",")
+    )
+
+
+def _alive(client: paramiko.SSHClient) -> bool:
+    transport = client.get_transport()
+    return transport is not None and transport.is_active()
+
+
+def _said(client: paramiko.SSHClient) -> str:
+    """What sshd told us before it refused: an expired account, a shutdown."""
+    handler = getattr(client.get_transport(), "auth_handler", None)
+    text: bytes = getattr(handler, "banner", None) or b""
+    return text.decode("utf-8", "replace").strip()[-200:]
+
+
+def _label(name: str, port: int) -> str:
+    return name if port == 22 else f"[{name}]:{port}"
+
+
+def jump_parts(jump: str, user: str) -> tuple[str, str, int]:
+    """[USER@]HOST[:PORT] as user, host and port."""
+    who, at, where = jump.rpartition("@")
+    parts = re.fullmatch(r"(?:\[([^]]+)\]|([^][:]+))(?::([0-9]+))?", where)
+    if parts is None:
+        raise ValueError(f"`ssh.jump: {jump}` is not [USER@]HOST[:PORT]; an IPv6 address goes in brackets")
+    return (who if at else user), parts[1] or parts[2], int(parts[3] or 22)
+
+
+def _explained(
+    ssh: Ssh, name: str, where: str, user: str, error: Exception, said: str, late: bool
+) -> HostError:
+    """What went wrong with a connection, in words that say what to do."""
+    file, identity = ssh.known_hosts, ssh.identity or "the agent's keys"
+    words = str(error)
+    match error:
+        case paramiko.SSHException() if late and re.search("banner|No existing session|timeout", words):
+            hint = f"does its sshd hang? {Message.NO_ANSWER}"
+            return Silent(name, f"no SSH answer from {where} within {ssh.timeout} s; {hint}")
+        case _UnknownKey(key=key):
+            line = f"{_label(name, int(where.rpartition(':')[2]))} {key.get_name()} {key.get_base64()}"
+            reason = (
+                f"its host key is not pinned {Message.HOST_KEY_UNKNOWN}: {key.get_name()} {key.fingerprint}"
+                f" is offered. Compare it on the host's console, then add to {file} the line {line}"
+            )
+        case paramiko.BadHostKeyException(key=key, expected_key=pinned):
+            reason = (
+                f"its host key has changed {Message.HOST_KEY_CHANGED}: {key.fingerprint} is offered,"
+                f" {pinned.fingerprint} is pinned. If the host was rebuilt, replace its line in"
+                f" {file}; if not, somebody else answers at {where}"
+            )
+        case paramiko.AuthenticationException():
+            hint = f"it said: {said}" if said else "is the public key authorised, the account in order?"
+            reason = f"authentication refused for {user} with {identity}; {hint} {Message.LOGIN_REFUSED}"
+        case paramiko.SSHException() if "No authentication methods" in words:
+            unset = "`ssh.identity` is not set, and no agent holds one"
+            reason = f"there is no key to log in with: {unset} {Message.NO_KEY}"
+        case paramiko.SSHException() if ssh.identity is None and "No existing session" in words:
+            hint = f"name one by `ssh.identity` {Message.LOGIN_REFUSED}"
+            reason = f"it hung up while the agent's keys were tried for {user}; {hint}"
+        case socket.gaierror() | UnicodeError():
+            hint = f"set `address:` for it, or mend the DNS {Message.NO_ADDRESS}"
+            reason = f"its name does not resolve ({where}); {hint}"
+        case ValueError():
+            reason = words
+        case _:
+            return _no_answer(ssh, name, where, error)
+    return Refused(name, reason)
+
+
+def _no_answer(ssh: Ssh, name: str, where: str, error: Exception) -> NoAnswer:
+    match error:
+        case ConnectionRefusedError():
+            hint = f"does sshd run, is the port right? {Message.NO_ANSWER}"
+            return NoAnswer(name, f"{where} refuses connections; {hint}")
+        case TimeoutError():
+            hint = f"is it up? {Message.NO_ANSWER}"
+            return Silent(name, f"no answer from {where} within {ssh.timeout} s; {hint}")
+        case OSError() if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+            hint = f"is it up? {Message.NO_ANSWER}"
+            return Silent(name, f"{where} is unreachable ({os.strerror(error.errno)}); {hint}")
+        case _:
+            said = str(error) or type(error).__name__
+            hint = f"is that an sshd, is the port right? {Message.NO_ANSWER}"
+            return NoAnswer(name, f"{where} gave no usable SSH answer ({said}); {hint}")

@@ -1,0 +1,1 @@
+"""What was intended and done, and what would undo it."""

@@ -1,0 +1,325 @@
+"""The kind `lineage`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, ClassVar
+
+from reconciler import x509
+from reconciler.kinds.certificate import pair
+from reconciler.kinds.certificate.pair import NAMES, Trust
+from reconciler.model import (
+    CannotSee,
+    Change,
+    Delta,
+    Look,
+    Question,
+    Resource,
+    Seen,
+    State,
+    Step,
+    Value,
+    quote,
+)
+from reconciler.questions.files import Entry, Stat, Text
+from reconciler.questions.system import Command, Said
+
+ORDERS = {"names", "key", "pair", "fresh"}
+"""The fields that only another certificate can settle."""
+
+ANOTHER = "(another)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lineage(Resource):
+    """certbot's lineage on the primary: the certificate as it was issued, and how it is renewed.
+
+    What certbot says is not believed; the files it left are judged. `overdue` is the fraction
+    of the lifetime below which a renewal that cron should have made is ordered by apply.
+    Declared absent, on a host that is not the primary any more, it is set aside and kept.
+    """
+
+    kind: ClassVar[str] = "certificate"
+    title: ClassVar[str] = "router"
+
+    router: str
+    folder: str
+    """certbot's configuration folder."""
+    script: str
+    server: str
+    trust: Trust
+    renewal: tuple[tuple[str, str], ...] = ()
+    """What certbot shall remember for renewals: keys and values of its renewal file."""
+    spare: str
+    """The folder with the release in use: a new primary takes its certificate over."""
+    contact: str | None = None
+    overdue: float = 0.25
+    replaces: str | None = None
+    """A release that shall be replaced, although nothing else is wrong with it."""
+
+    @property
+    def live(self) -> str:
+        """Where certbot keeps the newest version of the pair."""
+        return f"{self.folder}/live/{self.router}"
+
+    @property
+    def conf(self) -> str:
+        """What certbot remembers of it."""
+        return f"{self.folder}/renewal/{self.router}.conf"
+
+    def ask(self) -> Mapping[str, Question]:
+        questions: dict[str, Question] = {"conf": Text(self.conf)}
+        if self.absent:
+            return questions
+        archive = quote(f"{self.folder}/archive/{self.router}")
+        return {
+            **questions,
+            **pair.questions(self.live),
+            **{f"spare {name}": each for name, each in pair.questions(self.spare).items()},
+            "live": Stat(self.live),
+            **{f"link {name}": Stat(f"{self.live}/{name}.pem") for name in NAMES},
+            "versions": Command(f"ls {archive}"),
+            "limits": Command(f"sh {quote(self.script)} limits"),
+            "ari": Text("/var/lib/reconciler/ari"),
+        }
+
+    def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        if isinstance(answers["conf"], CannotSee):
+            return answers["conf"]
+        if self.absent:
+            return {"lineage": "present"} if answers["conf"] is not None else None
+        state: dict[str, Value] = {}
+        said: Said | CannotSee = answers["limits"]
+        if isinstance(said, Said) and said.status == 75:
+            state["limit"] = said.output
+        found, live = pair.facts(answers, self.trust, now), answers["live"]
+        if isinstance(found, CannotSee) or isinstance(live, CannotSee):
+            return found if isinstance(found, CannotSee) else live
+        # A link in the place of certbot's folder is not certbot's: services were led through it.
+        certbots = isinstance(live, Entry) and live.type == "d" and _versions(answers) != []
+        if answers["conf"] is None or found["release"] == "none" or not certbots:
+            # Whatever is left there, certbot would stumble over it, or order a ROUTER-0001.
+            left = answers["conf"] is not None or isinstance(live, Entry) or bool(_versions(answers))
+            remains = {"remains": "what certbot cannot use"} if left else {}
+            return {"lineage": "absent", **state, **remains, "release": self._spare(answers, now)}
+        state |= {"lineage": "present", **found}
+        if "names" in found:
+            state["fresh"] = self._fresh(x509.chain(answers["fullchain"]), answers["ari"], now)
+        state["links"] = _links(answers)
+        return state | self._remembered(answers["conf"])
+
+    def _spare(self, answers: Mapping[str, Any], now: datetime) -> str:
+        mine = {name: answers[f"spare {name}"] for name in ("fullchain", "public")}
+        found = pair.facts(mine, self.trust, now)
+        if isinstance(found, CannotSee) or not pair.is_good(found, self.trust):
+            return "none"
+        fresh = self._fresh(x509.chain(mine["fullchain"]), None, now)
+        return str(found["release"]) if fresh and found["release"] != self.replaces else "none"
+
+    def _fresh(self, chain: tuple[Any, ...], ari: Any, now: datetime) -> bool:
+        return x509.left(chain[0], now) >= self.overdue and not _ari_is_over(ari, chain[0], now)
+
+    def _remembered(self, conf: bytes) -> dict[str, Value]:
+        lines = conf.decode("utf-8", "backslashreplace").splitlines()
+        values = dict(line.split(" = ", 1) for line in lines if " = " in line)
+        return {f"renewal: {key}": values.get(key) for key, _ in self.renewal}
+
+    def want(self, look: Look) -> State | None:
+        if self.absent:
+            return None
+        own = look.own()
+        if _absent(own) and isinstance(own, Mapping) and own["release"] != "none":
+            return {"lineage": "present"}
+        renewal = {f"renewal: {key}": value for key, value in self.renewal}
+        whole: dict[str, Value] = {"fresh": True, "links": "newest", **renewal}
+        # Others refer to the release; while this is wanted, it is not known which it will be.
+        another = {"release": ANOTHER} if self._orders(own) or _stale_links(own) else {}
+        return {"lineage": "present", **pair.wanted(self.trust), **whole, **another}
+
+    def verb(self, change: Change) -> str:
+        creates = _absent(change.seen) and self._orders(change.seen)
+        return "create" if creates else super().verb(change)
+
+    def refuses(self, change: Change) -> str | None:
+        seen = change.seen or {}
+        if change.removes:
+            return None
+        orders = self._orders(seen)
+        if orders and "limit" in seen:
+            return str(seen["limit"])
+        if "chain" in change.deltas and not orders and not _absent(seen) and not _stale_links(seen):
+            return (
+                f"{seen['chain']}; another order would most likely bring the same: look at `certificate:`"
+                " `roots` first, then `apply --replace certificate`"
+            )
+        return None
+
+    def _orders(self, own: Seen) -> bool:
+        """Whether what was seen can only be settled by another certificate."""
+        if not isinstance(own, Mapping):
+            return False
+        if _absent(own):
+            return own["release"] == "none"
+        if _stale_links(own):
+            # Led back first, then judged: most likely the newest version is good.
+            return False
+        wanted = {**pair.wanted(self.trust), "fresh": True}
+        faulty = any(own.get(name) != wanted[name] for name in ORDERS)
+        return faulty or own.get("release") == self.replaces
+
+    def another(self, seen: State) -> Resource:
+        return replace(self, replaces=str(seen.get("release")))
+
+    def diff_text(self, delta: Delta, seen: State | None) -> str | None:
+        known = seen is not None and "names" in seen
+        return pair.names_text(delta.seen, delta.want) if delta.field == "names" and known else None
+
+    def steps(self, change: Change) -> Iterable[Step]:
+        seen = change.seen or {}
+        if change.removes:
+            yield self._set_aside("this host is not the primary any more; what certbot has of it is kept")
+            return
+        if "remains" in seen or (_unusable(seen) and not _stale_links(seen)):
+            yield self._set_aside("certbot would stumble over it; it is kept")
+        if self._orders(seen):
+            yield Step(
+                f"sh {quote(self.script)} order",
+                "proves that the CA would find a challenge everywhere, then orders",
+                minutes=15,
+            )
+        elif _absent(seen):
+            yield from self._take_over()
+        else:
+            if "links" in change.deltas:
+                yield self._relink()
+            if any(name.startswith("renewal: ") for name in change.deltas):
+                yield self._remember()
+
+    def _relink(self) -> Step:
+        """Certbot's next run would do the same (ensure_deployed): the highest number wins."""
+        folder, archive = quote(self.live), quote(f"{self.folder}/archive/{self.router}")
+        return Step(
+            f"n=$(ls {archive} | sed -n 's/^privkey\\([0-9]*\\)\\.pem$/\\1/p' | sort -n | tail -n 1) &&"
+            f" for f in {' '.join(NAMES)}; do ln -s -f -n ../../archive/{quote(self.router)}/$f$n.pem"
+            f" {folder}/$f.pem || exit 1; done",
+            "leads certbot's links to its newest version, as its next run would",
+        )
+
+    def _remember(self) -> Step:
+        edits = " ".join(
+            f"-e {quote(f'/^{key} = /d')} -e {quote(f'/^[[]renewalparams[]]/a {key} = {value}')}"
+            for key, value in self.renewal
+        )
+        return Step(f"sed -i {edits} {quote(self.conf)}", "how it is renewed, as declared")
+
+    def _take_over(self) -> Iterable[Step]:
+        """A lineage made of the release in use, as certbot would have left it (certbot
+        docs, "Where are my certificates?"); no order is needed."""
+        archive, live = quote(f"{self.folder}/archive/{self.router}"), quote(self.live)
+        folder, spare = quote(self.folder), quote(self.spare)
+        contact = f"-m {quote(self.contact)}" if self.contact else "--register-unsafely-without-email"
+        yield Step(
+            f"certbot show_account -n --config-dir {folder} --server {quote(self.server)} >/dev/null 2>&1"
+            f" || certbot register -n --agree-tos {contact} --config-dir {folder}"
+            f" --server {quote(self.server)}",
+            "an account at the CA for this host",
+            minutes=5,
+        )
+        names = " ".join(NAMES)
+        yield Step(
+            f"umask 077; mkdir -p {folder}/live {folder}/archive {folder}/renewal"
+            f" && install -d -m 0755 {live} {archive} && for f in {names}; do"
+            f" m=0644; [ $f != privkey ] || m=0600; install -m $m {spare}/$f.pem {archive}/${{f}}1.pem"
+            f" && ln -s -f -n ../../archive/{quote(self.router)}/${{f}}1.pem {live}/$f.pem || exit 1; done",
+            "a lineage made of the certificate in use: it is good, so none is ordered",
+        )
+        yield Step(
+            f"install -m 0644 /dev/stdin {quote(self.conf)}",
+            "how certbot renews it",
+            stdin=self._conf_text(),
+        )
+
+    def _conf_text(self) -> str:
+        files = "".join(f"{name} = {self.live}/{name}.pem\n" for name in NAMES)
+        remembered = "".join(f"{key} = {value}\n" for key, value in self.renewal)
+        return (
+            f"version = 2.1.0\narchive_dir = {self.folder}/archive/{self.router}\n{files}"
+            f"[renewalparams]\n{remembered}"
+        )
+
+    def _set_aside(self, why: str) -> Step:
+        name, folder = quote(self.router), quote(self.folder)
+        parts = f"renewal/{name}.conf live/{name} archive/{name}"
+        kept = "/var/lib/reconciler/former-$(date -u +%Y%m%d-%H%M%S)"
+        return Step(
+            f"umask 077; d={kept}; mkdir -p $d && for p in {parts}; do"
+            f" [ ! -e {folder}/$p ] && [ ! -L {folder}/$p ] ||"
+            f" {{ mkdir -p $d/${{p%%/*}} && mv {folder}/$p $d/$p; }} || exit 1; done",
+            why,
+        )
+
+    def provides(self) -> Iterable[str]:
+        return (f"path:{self.live}",)
+
+    def requires(self) -> Iterable[str]:
+        return ("package:certbot",)
+
+
+def _absent(own: Seen) -> bool:
+    return isinstance(own, Mapping) and own.get("lineage") == "absent"
+
+
+def _unusable(seen: State) -> bool:
+    """Whether certbot cannot even read what it has: it could then neither renew nor replace it."""
+    release, pair_is = str(seen.get("release")), seen.get("pair")
+    return release.startswith("unreadable") or pair_is == "there is no usable key"
+
+
+def _stale_links(own: Seen) -> bool:
+    return isinstance(own, Mapping) and own.get("links", "newest") != "newest"
+
+
+def _versions(answers: Mapping[str, Any]) -> list[int] | None:
+    """The numbers of the versions that certbot keeps; None where they cannot be seen."""
+    listed: Said | CannotSee = answers["versions"]
+    if isinstance(listed, CannotSee):
+        return None
+    numbers = [
+        name.removeprefix("privkey").removesuffix(".pem")
+        for name in listed.output.split()
+        if name.startswith("privkey") and name.endswith(".pem")
+    ]
+    return [int(number) for number in numbers if number.isdigit()]
+
+
+def _links(answers: Mapping[str, Any]) -> str:
+    """Whether certbot's four links all lead to its newest version."""
+    versions = _versions(answers)
+    if versions is None:
+        return "not known"
+    newest = max(versions, default=0)
+    entries: list[Entry | None | CannotSee] = [answers[f"link {name}"] for name in NAMES]
+    for name, entry in zip(NAMES, entries, strict=True):
+        if not isinstance(entry, Entry) or not entry.target.endswith(f"/{name}{newest}.pem"):
+            leads = entry.target if isinstance(entry, Entry) and entry.target else "nothing of certbot's"
+            return f"{name}.pem leads to {leads}; the newest version is {newest}"
+    return "newest"
+
+
+def _ari_is_over(ari: Any, leaf: Any, now: datetime) -> bool:
+    """Whether the window in which the CA wants this very certificate renewed has passed.
+
+    The file has the certificate's ARI identifier in its first line, then the CA's answer
+    (RFC 9773, section 4.2); the renewal script writes it.
+    """
+    if not isinstance(ari, bytes):
+        return False
+    name, _, body = ari.decode("utf-8", "replace").partition("\n")
+    try:
+        end = datetime.fromisoformat(json.loads(body)["suggestedWindow"]["end"])
+        return name == x509.ari_id(leaf) and now > end
+    except (ValueError, KeyError, TypeError):
+        return False

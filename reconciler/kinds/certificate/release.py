@@ -1,0 +1,276 @@
+"""The kinds about the folders that hold a certificate: `delivery`, `arrival`, `release`, `current`.
+
+Below `/var/lib/reconciler/certificate` every host has `releases/DATE-ID/`, written once, and
+three links: `staged` leads to the release that was staged last, `current` to the one that
+services read, `proven` to the last one that all services were seen to serve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from reconciler.kinds.certificate import pair
+from reconciler.kinds.certificate.pair import GROUP, NAMES, Trust
+from reconciler.kinds.paths import move_aside, ownership, type_of, unseen
+from reconciler.model import (
+    CannotSee,
+    Change,
+    Delta,
+    Look,
+    Question,
+    Ref,
+    Resource,
+    Seen,
+    State,
+    Step,
+    Value,
+    quote,
+)
+from reconciler.questions.files import Acl, Entry, Stat
+from reconciler.questions.system import Command, Said
+
+STORE = "/var/lib/reconciler/certificate"
+INCOMING = "incoming"
+"""Where deliveries arrive, below the home of the sync account."""
+
+TOOL = "/var/lib/reconciler/bin/release"
+"""The script on every host that makes, uses and proves releases (`scripts.RELEASE`)."""
+
+
+PARTS = f"cat {STORE}/staged/cert.pem {STORE}/staged/chain.pem | cmp - {STORE}/staged/fullchain.pem"
+"""Whether the parts of a chain are those of the whole: some services read the one, some the other."""
+
+NOTHING_USABLE = "nothing usable"
+
+
+def tool(*words: str | int) -> str:
+    """A command of that script."""
+    return " ".join(["sh", TOOL, *map(quote, words)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival(Resource):
+    """What has arrived on a replica and what is staged there: only looked at."""
+
+    kind: ClassVar[str] = "arrival"
+    title: ClassVar[str] = "folder"
+
+    folder: str
+    """The folder in the sync account's home into which the primary delivers."""
+    trust: Trust
+
+    def ask(self) -> Mapping[str, Question]:
+        there = {f"staged {name}": each for name, each in pair.questions(f"{STORE}/staged").items()}
+        return {**pair.questions(self.folder), **there, "staged parts": Command(PARTS)}
+
+    def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        states = {
+            "arrived": pair.facts(answers, self.trust, now),
+            "staged": pair.facts(
+                {k: answers[f"staged {k}"] for k in ("fullchain", "public")}, self.trust, now
+            ),
+        }
+        for state in states.values():
+            if isinstance(state, CannotSee):
+                return state
+        usable = {name: _if_good(state, self.trust) for name, state in states.items()}
+        return usable if _ok(answers["staged parts"]) else {**usable, "staged": NOTHING_USABLE}
+
+    def want(self, look: Look) -> State | None:
+        return {}
+
+    def steps(self, change: Change) -> Iterable[Step]:
+        return ()
+
+
+def _if_good(state: Mapping[str, Value] | CannotSee, trust: Trust) -> str:
+    good = not isinstance(state, CannotSee) and pair.is_good(state, trust)
+    return str(state["release"]) if good and not isinstance(state, CannotSee) else NOTHING_USABLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery(Resource):
+    """The primary has brought the staged pair to a replica, through the sync account.
+
+    Whether it has arrived is looked at over there. Root reads the key here, the sync account
+    carries it, and the wrapper there takes nothing but these four files.
+    """
+
+    kind: ClassVar[str] = "delivery"
+    title: ClassVar[str] = "peer"
+    seen_elsewhere: ClassVar[bool] = True
+
+    peer: str
+    lineage: Ref
+    arrival: Ref
+    account: str
+    identity: str
+    port: int
+
+    def ask(self) -> Mapping[str, Question]:
+        return {}
+
+    def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        return {}
+
+    def want(self, look: Look) -> State | None:
+        release = look.value(self.lineage, "release")
+        over_there = [look.value(self.arrival, name) for name in ("arrived", "staged")]
+        if isinstance(release, CannotSee) or release in over_there:
+            return {}
+        if all(isinstance(each, CannotSee) for each in over_there):
+            return {}
+        return {"delivered": release}
+
+    def steps(self, change: Change) -> Iterable[Step]:
+        ssh = (
+            f"runuser -u {quote(self.account)} -- ssh -o BatchMode=yes -o ConnectTimeout=10"
+            f" -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -p {self.port} -i {quote(self.identity)}"
+        )
+        files = " ".join(f"{STORE}/staged/{name}.pem" for name in NAMES)
+        yield Step(
+            f"rsync -tc --timeout=60 --chmod=F600 -e {quote(ssh)} -- {files}"
+            f" {quote(f'{self.account}@{self.peer}:{INCOMING}/')}",
+            "brings the pair from here to there; the wrapper over there takes nothing else",
+        )
+
+    def refers(self) -> Iterable[Ref]:
+        return (self.lineage, self.arrival)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release(Resource):
+    """The wanted pair, staged on a host: whole, checked, readable by each service's user,
+    and not in use yet.
+
+    On the primary it is copied out of certbot's tree, whose links are neither atomic nor
+    safe to move back; elsewhere it is taken from what has arrived, read as the sync account
+    so that no link in that folder leads root anywhere.
+    """
+
+    kind: ClassVar[str] = "release"
+    title: ClassVar[str] = "router"
+
+    router: str
+    lineage: Ref
+    trust: Trust
+    users: tuple[str, ...] = ()
+    """Accounts whose services read the key."""
+    source: str
+    account: str | None = None
+    """Who reads `source`: the sync account; None on the primary, where root does."""
+
+    def ask(self) -> Mapping[str, Question]:
+        staged = f"{STORE}/staged"
+        return {
+            **pair.questions(staged),
+            "key": Stat(f"{staged}/privkey.pem"),
+            "acl": Acl(f"{staged}/privkey.pem"),
+            "parts": Command(PARTS),
+            **pair.readable_by(self.users, f"{staged}/privkey.pem"),
+        }
+
+    def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        state = pair.facts(answers, self.trust, now)
+        if isinstance(state, CannotSee):
+            return state
+        if state["release"] == "none":
+            return None
+        entry: Entry | None | CannotSee = answers["key"]
+        if entry is None or isinstance(entry, CannotSee):
+            return {**state, "key file": "none"} if entry is None else entry
+        owned = ownership(entry)
+        # With an ACL the group's bits are its mask: the mode alone would not show who may read.
+        acl = answers["acl"]
+        named = isinstance(acl, dict) and any(not entry.endswith(":") for entry in acl)
+        state["key file"] = f"{owned['owner']}:{owned['group']} {owned['mode']}" + (
+            " and an ACL" if named else ""
+        )
+        state["parts"] = "whole" if _ok(answers["parts"]) else "cert.pem and chain.pem are not fullchain.pem"
+        for user in self.users:
+            said: Said | CannotSee = answers[f"readable by {user}"]
+            if isinstance(said, Said) and "may not be used by non-root" in said.output:
+                return CannotSee("only root can try whether a service could read the key")
+            state[f"readable by {user}"] = _ok(said)
+        return state
+
+    def want(self, look: Look) -> State | None:
+        release = look.value(self.lineage, "release")
+        if isinstance(release, CannotSee):
+            # Nobody knows which one it shall be; what is there is kept.
+            return {}
+        return {
+            "release": release,
+            **pair.wanted(self.trust),
+            # The one ownership that Apache, PostgreSQL and Tomcat all accept.
+            "key file": f"root:{GROUP} 0640",
+            "parts": "whole",
+            **{f"readable by {user}": True for user in self.users},
+        }
+
+    def diff_text(self, delta: Delta, seen: State | None) -> str | None:
+        return pair.names_text(delta.seen, delta.want) if delta.field == "names" and seen else None
+
+    def steps(self, change: Change) -> Iterable[Step]:
+        release = str((change.want or {}).get("release"))
+        # Where only its permissions are wrong, nothing has to come from anywhere.
+        whole = all(field == "key file" or field.startswith("readable by ") for field in change.deltas)
+        if whole and not change.creates:
+            source: tuple[str, ...] = (f"{STORE}/staged",)
+        else:
+            source = (self.source, self.account) if self.account else (self.source,)
+        yield Step(
+            tool("stage", release, *source),
+            "copies it into a new folder, which is never written to again; no service reads it yet",
+        )
+
+    def provides(self) -> Iterable[str]:
+        return (f"path:{STORE}/staged",)
+
+    def refers(self) -> Iterable[Ref]:
+        return (self.lineage,)
+
+
+def _ok(said: Any) -> bool:
+    return isinstance(said, Said) and said.status == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Current(Resource):
+    """The link that services read: there, and leading to a release.
+
+    Which release it leads to is the business of `serving`, which proves it.
+    """
+
+    kind: ClassVar[str] = "current"
+    title: ClassVar[str] = "path"
+
+    path: str = f"{STORE}/current"
+
+    def ask(self) -> Mapping[str, Question]:
+        return {"link": Stat(self.path), "target": Stat(f"{self.path}/fullchain.pem")}
+
+    def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        link, target = answers["link"], answers["target"]
+        if link is None or (hidden := unseen(link, target)):
+            return link if link is None else hidden
+        return {"type": type_of(link), "leads to a release": target is not None}
+
+    def want(self, look: Look) -> State | None:
+        return {"type": "link", "leads to a release": True}
+
+    def steps(self, change: Change) -> Iterable[Step]:
+        yield from move_aside(self.path, change)
+        yield Step(
+            f"{tool('use', 'proven')} 2>/dev/null || {tool('use', 'staged')}",
+            "leads it to the last proven release, or else to the staged one",
+        )
+
+    def provides(self) -> Iterable[str]:
+        return (f"path:{self.path}",)
+
+    def requires(self) -> Iterable[str]:
+        return (f"path:{STORE}/staged",)

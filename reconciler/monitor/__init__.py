@@ -1,0 +1,1 @@
+"""What a look comes to over time, and who is told."""

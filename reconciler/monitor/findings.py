@@ -1,0 +1,154 @@
+"""What a look comes to: drifted, declared and not applied yet, expiring, not seen. Pure.
+
+And which of that people are told: once, again by policy, and once when it is over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from reconciler.approval.policy import expiries
+from reconciler.environment.rules import Acknowledged
+from reconciler.environment.settings import Environment
+from reconciler.model import Plan, Ref, Seen, State
+from reconciler.plan.planner import digest
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be. `verdict` is one of `rules.VERDICTS`."""
+
+    verdict: str
+    host: str
+    kind: str
+    name: str
+    detail: str
+    acknowledged: str = ""
+    """By whom, why and until when it is taken; empty where it is not."""
+
+    @property
+    def id(self) -> str:
+        """The same for the same thing, however often it is found."""
+        text = f"{self.verdict}|{self.host}|{self.kind}|{self.name}"
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def document(self) -> dict[str, Any]:
+        """As JSON documents, notices and the journal have it."""
+        names = ("id", "verdict", "host", "kind", "name", "detail")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def subject(self) -> str:
+        """What it is about: a ref, or a host."""
+        return f"{self.host} {self.kind} {self.name}".strip()
+
+
+def wish(want: State | None) -> str:
+    """What is wanted of a resource, as it is remembered."""
+    return digest(None if want is None else dict(want))
+
+
+def findings(
+    environment: Environment,
+    plan: Plan,
+    seen: Mapping[Ref, Seen],
+    settled: Mapping[str, str],
+    now: datetime,
+) -> list[Finding]:
+    """Everything that is not as it should be, in the order of the plan.
+
+    `settled` says, by ref, what was wanted when a resource was last seen to be as wanted: what
+    is wanted just the same now and is not so has drifted; else it was never brought about.
+    """
+    found: list[Finding] = []
+    for action in plan.actions:
+        same = settled.get(str(action.ref)) == wish(plan.wants.get(action.ref))
+        verdict = "drifted" if same else "pending"
+        fields = ", ".join(delta.field for delta in action.deltas)
+        found.append(Finding(verdict, action.ref.host, action.ref.kind, action.ref.name, fields))
+    found += [Finding("unseen", host, "", "", why) for host, why in sorted(plan.unreachable.items())]
+    for ref, why in sorted(plan.unknown.items()):
+        found.append(Finding("unseen", ref.host, ref.kind, ref.name, why))
+    lifetime = timedelta(days=environment.certificate.lifetime)
+    for ref, until in sorted(expiries(seen).items()):
+        if ref.host not in plan.unreachable and (until - now) * 100 < lifetime * environment.notices.expiring:
+            detail = f"good until {until.isoformat(timespec='minutes')}"
+            found.append(Finding("expiring", ref.host, ref.kind, ref.name, detail))
+    return [_taken(each, environment.acknowledged, now) for each in found]
+
+
+def _taken(finding: Finding, known: Iterable[Acknowledged], now: datetime) -> Finding:
+    for each in known:
+        end = datetime.combine(date.fromisoformat(each.until), time.max, UTC)
+        fits = each.host in (None, finding.host) and each.kind == finding.kind
+        if (
+            fits
+            and each.name in (None, finding.name)
+            and finding.verdict in ("drifted", "pending")
+            and now <= end
+        ):
+            told = f"{each.reason} ({each.owner}, until {each.until})"
+            return Finding(finding.verdict, finding.host, finding.kind, finding.name, finding.detail, told)
+    return finding
+
+
+@dataclass(frozen=True)
+class Alert:
+    """What is known of a finding from look to look."""
+
+    finding: Finding
+    since: datetime
+    looks: int = 1
+    told: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a look changes in what is known, and what of it is to be told."""
+
+    onset: Sequence[Finding]
+    lasting: Sequence[Finding]
+    recovered: Sequence[Alert]
+    tell: Sequence[Finding]
+    tell_recovered: Sequence[Alert]
+
+
+def changes(
+    environment: Environment, open_: Mapping[str, Alert], found: Sequence[Finding], now: datetime
+) -> Changes:
+    """Compares what is found with what was known.
+
+    What cannot be seen now is not over: its alert stays open until somebody has looked.
+    """
+    notices = environment.notices
+    current = {each.id: each for each in found if not each.acknowledged}
+    hosts = {each.host for each in found if each.verdict == "unseen" and not each.kind}
+    refs = {(each.host, each.kind, each.name) for each in found if each.verdict == "unseen" and each.kind}
+    recovered = [
+        alert
+        for key, alert in open_.items()
+        if key not in current and not _hidden(alert.finding, hosts, refs)
+    ]
+    tell = []
+    for key, finding in current.items():
+        known = open_.get(key)
+        looks = known.looks + 1 if known else 1
+        told = known.told if known else None
+        again = told is not None and notices.remind and now - told >= timedelta(hours=notices.remind)
+        if finding.verdict in notices.alert and looks >= notices.after and (told is None or again):
+            tell.append(finding)
+    return Changes(
+        onset=[each for key, each in current.items() if key not in open_],
+        lasting=[each for key, each in current.items() if key in open_],
+        recovered=recovered,
+        tell=tell,
+        tell_recovered=[alert for alert in recovered if alert.told is not None],
+    )
+
+
+def _hidden(finding: Finding, hosts: set[str], refs: set[tuple[str, str, str]]) -> bool:
+    return finding.host in hosts or (finding.host, finding.kind, finding.name) in refs

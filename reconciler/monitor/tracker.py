@@ -1,0 +1,106 @@
+"""From look to look: what has drifted since when, and who has been told. Writes the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from reconciler.environment.settings import Environment
+from reconciler.journal.journal import Journal, now
+from reconciler.model import Plan, Ref, Seen
+from reconciler.monitor import delivery, findings, notices
+from reconciler.monitor.findings import Alert, Finding
+
+APPROVAL = "approval"
+"""Under this id the digest of the plan is kept that people were asked to approve."""
+
+
+def remember(journal: Journal, environment: Environment, plan: Plan) -> None:
+    """Keeps what was seen to be as wanted: later, it can be told from what was never applied."""
+    open_ = {action.ref for action in plan.actions}
+    known = journal.settled(environment.name)
+    wishes = {ref: findings.wish(want) for ref, want in plan.wants.items() if ref not in open_}
+    news = {ref: wish for ref, wish in wishes.items() if known.get(str(ref)) != wish}
+    if news:
+        journal.settle(environment.name, news)
+
+
+def judged(journal: Journal, environment: Environment, plan: Plan, seen: Mapping[Ref, Seen]) -> list[Finding]:
+    """What a look comes to, by what earlier ones have seen."""
+    remember(journal, environment, plan)
+    return findings.findings(environment, plan, seen, journal.settled(environment.name), now())
+
+
+def watch(journal: Journal, environment: Environment, found: Sequence[Finding]) -> dict[str, datetime]:
+    """Records what began and what is over, and puts into the outbox what is to be told.
+
+    Returns since when each finding has been so, by its id.
+    """
+    at, kept = now(), journal.alerts(environment.name)
+    open_ = {key: _alert(body) for key, body in kept.items() if key != APPROVAL}
+    changes = findings.changes(environment, open_, found, at)
+    news = [("onset", finding.document()) for finding in changes.onset]
+    for alert in changes.recovered:
+        since = alert.since.isoformat(timespec="seconds")
+        news.append(("recovery", {**alert.finding.document(), "since": since}))
+    if news:
+        journal.append_all(0, environment.name, news)
+    over = {alert.finding.id for alert in changes.recovered}
+    told = {finding.id for finding in changes.tell}
+    alerts = {key: alert for key, alert in open_.items() if key not in over}
+    for finding in (*changes.onset, *changes.lasting):
+        old = open_.get(finding.id)
+        alerts[finding.id] = Alert(
+            finding,
+            since=old.since if old else at,
+            looks=old.looks + 1 if old else 1,
+            told=at if finding.id in told else old.told if old else None,
+        )
+    if changes.tell:
+        delivery.post(journal, environment, notices.alert(environment, changes.tell))
+    if changes.tell_recovered:
+        delivery.post(journal, environment, notices.recovery(environment, changes.tell_recovered))
+    bodies = {key: _kept(alert) for key, alert in alerts.items()}
+    if APPROVAL in kept:
+        bodies[APPROVAL] = kept[APPROVAL]
+    journal.keep_alerts(environment.name, bodies)
+    return {key: alert.since for key, alert in alerts.items()}
+
+
+def ask_for_approval(
+    journal: Journal,
+    environment: Environment,
+    document: dict[str, Any] | None,
+    lines: Sequence[str],
+    why: Sequence[str],
+) -> None:
+    """Tells once that a plan waits for people; None where none does any more."""
+    kept = journal.alerts(environment.name)
+    before = kept.pop(APPROVAL, {}).get("digest")
+    if document is not None:
+        kept[APPROVAL] = {"digest": document["digest"]}
+        if document["digest"] != before:
+            delivery.post(journal, environment, notices.approval(environment, document, lines, why))
+    journal.keep_alerts(environment.name, kept)
+
+
+def deliver(journal: Journal, environment: Environment, say: Callable[[str], None]) -> None:
+    """Sends what is in the outbox, and the heartbeat. Never fails."""
+    delivery.flush(journal, environment, say)
+    delivery.beat(environment.notices, say)
+
+
+def _kept(alert: Alert) -> dict[str, Any]:
+    return {
+        **alert.finding.document(),
+        "since": alert.since.isoformat(timespec="seconds"),
+        "looks": alert.looks,
+        "told": alert.told.isoformat(timespec="seconds") if alert.told else None,
+    }
+
+
+def _alert(body: Mapping[str, Any]) -> Alert:
+    finding = Finding(*(body[name] for name in ("verdict", "host", "kind", "name", "detail")))
+    told = datetime.fromisoformat(body["told"]) if body["told"] else None
+    return Alert(finding, datetime.fromisoformat(body["since"]), body["looks"], told)

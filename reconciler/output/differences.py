@@ -1,0 +1,97 @@
+"""What a first plan of a live environment comes to: every difference, and for what it matters. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reconciler.environment.settings import Environment
+from reconciler.model import Action, Delta, Plan
+from reconciler.output.documents import VERSION
+from reconciler.output.explanation import procedure
+from reconciler.output.text import incomplete_lines, printable, shown
+
+OWN = "resources of the file itself"
+
+
+def lines(environment: Environment, plan: Plan) -> Iterable[str]:
+    """The differences by the rows of the procedure, the number of them last."""
+    rows = procedure(environment)
+    by_row: dict[str, list[Action]] = {}
+    for action in plan.actions:
+        by_row.setdefault(rows.get(action.ref, OWN), []).append(action)
+    for row in sorted(by_row, key=_number):
+        yield printable(row)
+        for action in sorted(by_row[row], key=lambda each: each.ref):
+            yield from _action(action)
+    yield from incomplete_lines(plan)
+    yield _sum(environment, plan)
+
+
+def _number(row: str) -> tuple[int, str]:
+    """Rows in the order of the procedure: S2 before S10."""
+    found = re.match(r"S(\d+)", row)
+    return int(found[1]) if found else 99, row
+
+
+def _action(action: Action) -> Iterable[str]:
+    ref = printable(str(action.ref))
+    fields = ", ".join(printable(delta.field) for delta in action.deltas)
+    if action.verb == "create":
+        yield f"  {ref}: is not there ({fields})"
+    elif action.verb == "remove":
+        yield f"  {ref}: is there, and shall not be"
+    else:
+        yield from (f"  {ref} {printable(delta.field)}: {_both(delta)}" for delta in action.deltas)
+
+
+def _both(delta: Delta) -> str:
+    if delta.text is not None:
+        return "another text; `reconcile plan` shows the diff"
+    return f"{shown(delta.seen)} → {shown(delta.want)}"
+
+
+def _sum(environment: Environment, plan: Plan) -> str:
+    if not plan.actions:
+        whole = "" if plan.complete else ", as far as could be seen"
+        return f"The first plan of {environment.name} is empty{whole}: {environment.file} is what is there."
+    count = sum(len(action.deltas) for action in plan.actions)
+    hosts = len({action.ref.host for action in plan.actions})
+    return (
+        f"{environment.file} is written; {count} differences in {len(plan.actions)} resources on {hosts} of"
+        f" {len(environment.hosts)} hosts. `reconcile plan {environment.file}` shows what would settle them."
+    )
+
+
+def document(environment: Environment, plan: Plan, remarks: Mapping[str, list[str]]) -> dict[str, Any]:
+    """The same as JSON (schemas/import.schema.json)."""
+    rows = procedure(environment)
+    return {
+        "version": VERSION,
+        "document": "import",
+        "environment": environment.name,
+        "file": environment.file,
+        "differences": [
+            {
+                "host": action.ref.host,
+                "kind": action.ref.kind,
+                "name": action.ref.name,
+                "verb": action.verb,
+                "field": delta.field,
+                "seen": delta.seen,
+                "want": delta.want,
+                "row": rows.get(action.ref),
+            }
+            for action in plan.actions
+            for delta in action.deltas
+        ],
+        "unreachable": [{"host": h, "reason": reason} for h, reason in sorted(plan.unreachable.items())],
+        "unknown": [
+            {"host": ref.host, "kind": ref.kind, "name": ref.name, "reason": reason}
+            for ref, reason in sorted(plan.unknown.items())
+        ],
+        "remarks": [
+            {"about": about or None, "text": each} for about, texts in remarks.items() for each in texts
+        ],
+    }

@@ -1,0 +1,181 @@
+"""Why a resource is as it is: who wants it, what was seen, what it waits for. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.blueprint import node, rows
+from reconciler.environment.settings import Environment
+from reconciler.model import Action, CannotSee, Ref, Resource, Seen, Sight, State, Value
+from reconciler.output.documents import VERSION, action_document
+from reconciler.output.text import Paper, action_lines, printable, shown
+from reconciler.plan import planner
+from reconciler.plan.order import edges
+
+NEAREST = 5
+"""How many refs an error names at most."""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A resource that another waits for, or that waits for another; `status` is as in a plan."""
+
+    ref: Ref
+    status: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All that is known of one resource. `row` is the procedure's, where it asks for it;
+    `hidden` says why it could not be judged."""
+
+    resource: Resource
+    row: str | None
+    seen: Seen
+    want: State | None
+    hidden: str | None
+    action: Action | None
+    before: tuple[Neighbour, ...]
+    after: tuple[Neighbour, ...]
+
+    @property
+    def verdict(self) -> str:
+        """What would become of it, in a few words."""
+        if self.hidden is not None:
+            return f"cannot be judged: {self.hidden}"
+        if self.action is None:
+            return "it is as wanted"
+        if self.action.blocked:
+            return f"refused: {self.action.blocked}"
+        fields = ", ".join(delta.field for delta in self.action.deltas)
+        whole = {"create": "it is not there", "remove": "it shall not be there"}
+        return f"{self.action.verb}: {whole.get(self.action.verb, f'not as wanted: {fields}')}"
+
+
+def explain(environment: Environment, resources: Sequence[Resource], sight: Sight, ref: Ref) -> Explanation:
+    """Explains one of the resources by what was seen of all of them."""
+    plan = planner.plan(environment.name, resources, sight.seen, sight.unreachable)
+    actions = {action.ref: action for action in plan.actions}
+    before = edges(resources)
+
+    def neighbours(refs: Iterable[Ref]) -> tuple[Neighbour, ...]:
+        return tuple(Neighbour(each, status(each)) for each in sorted(refs))
+
+    def status(each: Ref) -> str:
+        if each.host in plan.unreachable or each in plan.unknown:
+            return "cannot be judged"
+        return actions[each].verb if each in actions else "as wanted"
+
+    hidden = plan.unreachable.get(ref.host, plan.unknown.get(ref))
+    return Explanation(
+        resource=next(each for each in resources if each.ref == ref),
+        row=procedure(environment).get(ref),
+        seen=sight.seen.get(ref, planner.NOT_LOOKED),
+        want=plan.wants.get(ref),
+        hidden=hidden,
+        action=actions.get(ref),
+        before=neighbours(before[ref]),
+        after=neighbours(each for each, waits in before.items() if ref in waits),
+    )
+
+
+def procedure(environment: Environment) -> dict[Ref, str]:
+    """What the row of the procedure that asks for a resource is there for; the YAML's own
+    resources are not in it."""
+    found: dict[Ref, str] = {}
+    for host in environment.hosts if environment.blueprint else ():
+        for row in rows(environment):
+            text = " ".join((row.__doc__ or "").split())
+            found |= {each.ref: text for each in row(environment, host)}
+    for host in environment.retired if environment.blueprint else ():
+        text = " ".join((node.retired.__doc__ or "").split())
+        found |= {each.ref: text for each in node.retired(environment, host)}
+    return {ref: text for ref, text in found.items() if ref not in {r.ref for r in environment.resources}}
+
+
+def lines(found: Explanation, paper: Paper) -> Iterable[str]:
+    """The explanation as text: who wants it, seen and wanted, why, and its neighbours."""
+    if found.action:
+        yield from action_lines(found.action, paper)
+    else:
+        yield f"  {printable(str(found.resource.ref))}"
+    yield f"    verdict: {printable(found.verdict)}"
+    place = str(found.resource.place) if found.resource.place else "the environment file"
+    yield f"    asked for by: {printable(place)}" + (f" ({found.row})" if found.row else "")
+    yield from _state("seen", found.seen)
+    if found.hidden is None:
+        yield from _state("wanted", found.want)
+    yield from _neighbours("waits for", found.before)
+    yield from _neighbours("waited for by", found.after)
+
+
+def _state(what: str, state: Seen) -> Iterable[str]:
+    if isinstance(state, CannotSee):
+        yield f"    {what}: cannot be seen: {printable(state.reason)}"
+    elif state is None:
+        yield f"    {what}: absent"
+    else:
+        yield f"    {what}:" + ("" if _told(state) else " nothing of its own")
+        yield from (f"      {printable(name)}: {shown(value)}" for name, value in _told(state).items())
+
+
+def _told(state: State) -> dict[str, Value]:
+    """A file's text is told by the diff, where it matters."""
+    return {name: value for name, value in state.items() if name != "text"}
+
+
+def _neighbours(what: str, neighbours: Sequence[Neighbour]) -> Iterable[str]:
+    yield f"    {what}:" + ("" if neighbours else " nothing")
+    yield from (f"      {printable(str(each.ref))} ({each.status})" for each in neighbours)
+
+
+def document(environment: str, found: Explanation) -> dict[str, Any]:
+    """The explanation as JSON (schemas/explain.schema.json)."""
+    ref = found.resource.ref
+    seen = None if found.seen is None or isinstance(found.seen, CannotSee) else _told(found.seen)
+    return {
+        "version": VERSION,
+        "document": "explain",
+        "environment": environment,
+        "host": ref.host,
+        "kind": ref.kind,
+        "name": ref.name,
+        "place": str(found.resource.place) if found.resource.place else None,
+        "row": found.row,
+        "verdict": found.verdict,
+        "unknown": found.hidden,
+        "seen": seen,
+        "want": None if found.want is None else _told(found.want),
+        "action": action_document(found.action) if found.action else None,
+        "waits_for": [_neighbour(each) for each in found.before],
+        "waited_for_by": [_neighbour(each) for each in found.after],
+    }
+
+
+def _neighbour(each: Neighbour) -> dict[str, str]:
+    ref = each.ref
+    return {"host": ref.host, "kind": ref.kind, "name": ref.name, "status": each.status}
+
+
+def spellings(ref: Ref) -> Iterable[str]:
+    """Every way in which somebody may name a resource, the whole one first."""
+    for kind in (f"{ref.kind} {ref.name}", f"{ref.kind}:{ref.name}"):
+        yield from (f"{ref.host} {kind}", f"{ref.host.split('.')[0]} {kind}", kind)
+
+
+def named(text: str, refs: Iterable[Ref]) -> list[Ref]:
+    """The resources that a text names; more than one where it is too short to tell."""
+    return sorted(ref for ref in refs if text in spellings(ref))
+
+
+def nearest(text: str, refs: Iterable[Ref]) -> list[Ref]:
+    """The resources whose names are most like the text, the likest first."""
+    by_spelling: dict[str, Ref] = {}
+    for ref in sorted(refs):
+        for spelling in spellings(ref):
+            by_spelling.setdefault(spelling, ref)
+    close = difflib.get_close_matches(text, by_spelling, n=NEAREST * 3, cutoff=0.5)
+    return list(dict.fromkeys(by_spelling[spelling] for spelling in close))[:NEAREST]

@@ -1,0 +1,69 @@
+"""The journal's entries as events of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from reconciler.journal.journal import Entry
+from reconciler.kinds.certificate.serving import Serving
+from reconciler.output.html.facts import Event
+from reconciler.output.text import many
+from reconciler.tls.status import Served
+
+ENDED = {None: "lost: it broke off", 0: "done", 2: "done; the rest waits", 6: "stale", 7: "locked"}
+
+
+def renewals(served: Iterable[Served]) -> tuple[Event, ...]:
+    """When each certificate that is served was issued, as it says itself (a CA may date it back an hour)."""
+    groups: dict[tuple[datetime, str], list[Served]] = {}
+    for each in served:
+        if each.begin and each.release:
+            groups.setdefault((each.begin, each.release), []).append(each)
+    return tuple(
+        Event(at, "Certificate", f"{release}, served by {many(len(group), 'service')} now", "issued")
+        for (at, release), group in sorted(groups.items())
+    )
+
+
+def events(entries: Sequence[Entry]) -> tuple[Event, ...]:
+    """Runs, and what was noticed; what one look has noticed of a kind is one event."""
+    ends = {each.run: each.body for each in entries if each.what == "end"}
+    told = (each for each in entries if each.what != "end")
+    groups = groupby(told, lambda e: (e.at, e.what, e.body.get("verdict"), e.run))
+    return tuple(_event(list(group), ends) for _, group in groups)
+
+
+def _event(group: list[Entry], ends: Mapping[int, object]) -> Event:
+    first, at = group[0], datetime.fromisoformat(group[0].at)
+    body = first.body
+    if first.what == "begin":
+        end = ends.get(first.run)
+        code = end["code"] if isinstance(end, Mapping) else None
+        result = "under way" if end is None else ENDED.get(code, f"failed: it ended with {code}")
+        approved = f"; approved by {', '.join(body['approvers'])}" if body["approvers"] else ""
+        who = str(body["who"]).partition(" (")[0]  # its process and since when are for a lock
+        became = "".join(f"; {part}" for part in _became(end)) if isinstance(end, Mapping) else ""
+        detail = f"{many(body['actions'], 'action')}, {who}{approved}{became}"
+        return Event(at, f"Run {first.run}: {body['command']}", detail, result)
+    if first.what == "refused":
+        return Event(at, "Refused", "; ".join(body["reasons"]), "not approved")
+    named = [f"{each.body['host']} {each.body['kind']} {each.body['name']}".strip() for each in group]
+    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+    result = (
+        "recovered" if first.what == "recovery" else "drift" if body["verdict"] == "drifted" else "changes"
+    )
+    return Event(at, str(body["verdict"]).capitalize(), f"{', '.join(named[:3])}{more}", result)
+
+
+def _became(end: Mapping[str, Any]) -> Iterable[str]:
+    """What of a run somebody would ask for first: where the certificate went, and what failed."""
+    outcomes = end.get("outcomes", ())
+    switched = [o["host"] for o in outcomes if (o["kind"], o["result"]) == (Serving.kind, "done")]
+    if switched:
+        yield f"what {many(len(switched), 'host')} served was switched"
+    for each in outcomes:
+        if each["result"] in ("failed", "unsettled", "lost"):
+            yield f"{each['result']}: {each['host']} {each['kind']} {each['name']}: {each['detail']}"

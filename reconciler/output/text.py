@@ -1,0 +1,283 @@
+"""Plans, observations and outcomes as text for people. Pure.
+
+Whatever came from a host or the YAML passes through `printable` on its way to a terminal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from reconciler.journal.journal import Entry
+from reconciler.model import VERBS, Action, CannotSee, Delta, Plan, Report, Sight, Step, Value
+from reconciler.monitor.findings import Finding
+from reconciler.tls.verify import Check
+
+COLOURS = {"+": "32", "~": "33", "-": "31", "!": "36"}
+
+
+def printable(text: str) -> str:
+    """The text with every control character escaped, so that it cannot move a cursor."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+class Paper:
+    """Lines of text, coloured or not."""
+
+    def __init__(self, colour: bool) -> None:
+        self._colour = colour
+
+    def mark(self, symbol: str, text: str) -> str:
+        """The text in the colour of a symbol."""
+        return f"\x1b[{COLOURS[symbol]}m{text}\x1b[0m" if self._colour and symbol in COLOURS else text
+
+    def dim(self, text: str) -> str:
+        return f"\x1b[2m{text}\x1b[0m" if self._colour else text
+
+
+def plan_lines(plan: Plan, paper: Paper) -> Iterable[str]:
+    """The plan as Terraform's users know it: what, from what, to what, why, by which command."""
+    for action in plan.actions:
+        yield from action_lines(action, paper)
+        yield ""
+    yield from incomplete_lines(plan)
+    yield summary(plan)
+
+
+def action_lines(action: Action, paper: Paper) -> Iterable[str]:
+    """One action: its ref, what differs, and the commands."""
+    symbol = VERBS[action.verb]
+    place = paper.dim(f"  ({printable(str(action.place))})") if action.place else ""
+    yield paper.mark(symbol, f"{symbol} {printable(str(action.ref))}") + place
+    for delta in action.deltas:
+        yield from _delta_lines(delta, paper)
+    if action.blocked:
+        yield f"    refused: {printable(action.blocked)}"
+    for step in action.steps:
+        yield from _step_lines("", step, paper)
+    for step in action.rescue:
+        yield from _step_lines("if one fails: ", step, paper)
+
+
+def _step_lines(when: str, step: Step, paper: Paper) -> Iterable[str]:
+    fed = f" <<< ({step.fed} bytes)" if step.fed else ""
+    lines = step.command.split("\n")
+    yield f"    {when}$ {printable(lines[0])}{paper.dim(f'{fed}  # {printable(step.why)}')}"
+    yield from (f"      {printable(line)}" for line in lines[1:])
+
+
+def _delta_lines(delta: Delta, paper: Paper) -> Iterable[str]:
+    if delta.text is not None:
+        yield f"    {printable(delta.field)}:"
+        for symbol, line in diff_lines(delta.text):
+            yield "      " + paper.mark(symbol, printable(line))
+    elif delta.seen is None:
+        yield f"    {printable(delta.field)}: {shown(delta.want)}"
+    else:
+        yield f"    {printable(delta.field)}: {shown(delta.seen)} → {shown(delta.want)}"
+
+
+def diff_lines(text: str) -> Iterable[tuple[str, str]]:
+    """Each line of a delta's text with `+`, `-`, or nothing where neither has come or gone.
+
+    A unified diff begins with two lines of its own; a line that was taken out may look like them.
+    """
+    lines = text.removesuffix("\n").split("\n")
+    own = 2 if lines[0].startswith("--- ") and len(lines) > 1 and lines[1].startswith("+++ ") else 0
+    for number, line in enumerate(lines):
+        yield line[:1] if number >= own and line[:1] in ("+", "-") else "", line
+
+
+def shown(value: Value) -> str:
+    """A field's value as plans print it."""
+    if value is None:
+        return "(none)"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = printable(str(value))
+    return text if text.startswith("(") or isinstance(value, int) else f'"{text}"'
+
+
+def incomplete_lines(plan: Plan) -> Iterable[str]:
+    """What could not be judged, by host; the same reason is told once."""
+    for host, reason in sorted(plan.unreachable.items()):
+        yield f"? {printable(host)} could not be looked at: {printable(reason)}"
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for ref, reason in sorted(plan.unknown.items()):
+        reasons.setdefault((ref.host, reason), []).append(f"{ref.kind} {ref.name}")
+    for (host, reason), names in reasons.items():
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        yield f"? {printable(host)}: cannot see {printable(', '.join(names[:3]))}{more}: {printable(reason)}"
+
+
+def summary(plan: Plan) -> str:
+    """The last line of a plan: what it comes to."""
+    if not plan.actions and plan.complete:
+        return f"Nothing to do: {plan.environment} is as declared."
+    if not plan.actions:
+        return f"Nothing to do as far as could be seen; {plan.environment} was not seen whole."
+    count = Counter(VERBS[action.verb] for action in plan.actions)
+    hosts = len({action.ref.host for action in plan.actions})
+    return (
+        f"Plan: {count['+']} to create, {count['~']} to change, {count['-']} to remove,"
+        f" {many(count['!'], 'reload')} on {many(hosts, 'host')}."
+    )
+
+
+def many(number: int, what: str) -> str:
+    """`1 host`, `2 hosts`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def finding_lines(found: Sequence[Finding], since: Mapping[str, datetime], paper: Paper) -> Iterable[str]:
+    """What a look came to, a line each; what was never applied is only counted."""
+    for each in found:
+        at = f" since {since[each.id]:%Y-%m-%d %H:%M} UTC" if each.id in since else ""
+        told = printable(f"{each.verdict}{at}: {each.subject}: {each.detail}")
+        if each.acknowledged:
+            yield paper.dim(f"acknowledged, {told}: {printable(each.acknowledged)}")
+        elif each.verdict != "pending":
+            yield paper.mark("~", told)
+    pending = sum(each.verdict == "pending" and not each.acknowledged for each in found)
+    if pending:
+        yield f"pending: {pending} declared, and not applied yet"
+    if found:
+        yield ""
+
+
+def check_lines(checks: Sequence[Check], paper: Paper) -> Iterable[str]:
+    """The checks of `verify` as a table; those that are not ok stand out."""
+    rows = [
+        (each.asked.host, f"{each.asked.service} {each.asked.port}", _under(each), each.verdict, each.detail)
+        for each in checks
+    ]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
+    for row in rows:
+        cells = "  ".join(printable(cell).ljust(width) for cell, width in zip(row, widths, strict=False))
+        text = f"{cells}  {printable(row[4])}"
+        yield text if row[3] == "ok" else paper.mark("-" if row[3] == "wrong" else "~", text)
+
+
+def _under(check: Check) -> str:
+    if check.seen_from != "outside":
+        return check.seen_from
+    return check.asked.name or "without a name"
+
+
+def observation_lines(sight: Sight) -> Iterable[str]:
+    """What was seen, host by host."""
+    for host, reason in sorted(sight.unreachable.items()):
+        yield f"? {printable(host)} could not be looked at: {printable(reason)}"
+    for ref, seen in sorted(sight.seen.items(), key=lambda item: item[0]):
+        if ref.host in sight.unreachable:
+            continue
+        yield printable(str(ref))
+        if isinstance(seen, CannotSee):
+            yield f"    cannot be seen: {printable(seen.reason)}"
+        elif seen is None:
+            yield "    absent"
+        else:
+            yield from (
+                f"    {printable(name)}: {shown(value)}" for name, value in seen.items() if name != "text"
+            )
+
+
+def run_lines(entries: Sequence[Entry], paper: Paper) -> Iterable[str]:
+    """The runs, a line each, the newest last; and what was noticed between them."""
+    ends = {each.run: each.body for each in entries if each.what == "end"}
+    told = (each for each in entries if each.what in ("begin", "onset", "recovery", "refused"))
+    # What one look has noticed of a kind is one line.
+    for _, group in groupby(told, lambda e: (e.at[:16], e.environment, e.what, e.body.get("verdict"), e.run)):
+        first, *more = group
+        at = first.at[:16].replace("T", " ")
+        if first.what == "begin":
+            end = ends.get(first.run)
+            line = f"{at}  {printable(_run(first, end))}"
+            yield line if end and end.get("code") == 0 else paper.mark("~", line)
+        else:
+            rest = f"; and {len(more)} more" if more else ""
+            yield paper.dim(f"{at}  {printable(f'{first.environment}: {_noticed(first)}{rest}')}")
+
+
+def _run(begin: Entry, end: Mapping[str, Any] | None) -> str:
+    body = begin.body
+    how = "under way, or broken off" if end is None else _ended(end)
+    approved = f", approved by {', '.join(body['approvers'])}" if body["approvers"] else ""
+    what = f"{body['command']}, {many(body['actions'], 'action')}{approved}"
+    return f"run {begin.run}  {begin.environment}: {what}: {how}"
+
+
+def _ended(end: Mapping[str, Any]) -> str:
+    known = {None: "broke off", 0: "done", 2: "done, and the rest waits"}
+    return known.get(end["code"], f"ended with {end['code']}")
+
+
+def _noticed(entry: Entry) -> str:
+    body = entry.body
+    if entry.what == "refused":
+        return f"refused: {'; '.join(body['reasons'])}"
+    about = f"{body['verdict']}: {body['host']} {body['kind']} {body['name']}".rstrip()
+    return f"over, {about}" if entry.what == "recovery" else f"{about}: {body['detail']}"
+
+
+def entry_lines(entries: Sequence[Entry], paper: Paper) -> Iterable[str]:
+    """One run with all that it intended and did."""
+    lines = {"begin": _begin_lines, "intent": _intent_lines, "outcome": _became_lines, "end": _end_lines}
+    for each in entries:
+        at = each.at.replace("T", " ").removesuffix("+00:00")
+        first, *rest = lines[each.what](each) or ["nothing"]
+        yield f"{at}  {printable(first)}"
+        for line in rest:
+            yield paper.dim(f"    {printable(line)}") if line[0] == "$" else f"    {printable(line)}"
+
+
+def _begin_lines(entry: Entry) -> list[str]:
+    body, commit = entry.body, entry.body.get("commit")
+    dirty = ", with changes that are in no commit" if commit and commit["dirty"] else ""
+    where = f"commit {commit['id']}{dirty}" if commit else "in no commit"
+    lines = [f"run {entry.run} of {entry.environment}: {body['command']}", f"by {body['who']}"]
+    lines += [f"file {body['file']}, {where}", f"plan {body['digest']}"]
+    return [*lines, *(f"approved by {who}" for who in body["approvers"])]
+
+
+def _intent_lines(entry: Entry) -> list[str]:
+    lines = ["begins"]
+    for each in entry.body["actions"]:
+        lines.append(f"{each['verb']} {each['host']} {each['kind']} {each['name']}")
+        lines += [f"$ {step}" for step in each["steps"]]
+    return lines
+
+
+def _became_lines(entry: Entry) -> list[str]:
+    return ["came to"] + [
+        f"{one['result']}: {one['host']} {one['kind']} {one['name']}"
+        + (f": {one['detail']}" if one["detail"] else "")
+        for one in entry.body["outcomes"]
+    ]
+
+
+def _end_lines(entry: Entry) -> list[str]:
+    left = [f"was at {ref}, and told no outcome" for ref in entry.body.get("unfinished", ())]
+    return [_ended(entry.body), *entry.body.get("lines", ()), *left]
+
+
+def outcome_lines(report: Report, paper: Paper) -> Iterable[str]:
+    """What became of each action that is not done, and the sum of all."""
+    for each in report.outcomes:
+        if each.result != "done":
+            text = printable(each.detail.replace("\n", " | "))
+            yield paper.mark("-", f"{each.result}: {printable(str(each.ref))}") + f": {text}"
+    for ref in report.neither:
+        if ref.host in report.left.unreachable:
+            yield f"not known how it is now: {printable(str(ref))}; apply again once its host can be reached"
+        else:
+            yield f"neither as before nor as wanted: {printable(str(ref))}; look at it by hand"
+    yield from incomplete_lines(report.left)
+    count = Counter(each.result for each in report.outcomes)
+    if report.needless:
+        count["came about on their own"] = report.needless
+    told = ", ".join(f"{number} {result}" for result, number in count.items())
+    yield f"Apply: {told or 'nothing to do'}."

@@ -1,0 +1,185 @@
+"""Wanted and seen in, ordered actions out. Pure: no clock, no host, no file.
+
+Resources are judged in their order, so that each can be told which of those before it are
+about to change: that is how a whole chain can be planned on an empty host.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reconciler.model import (
+    Action,
+    CannotSee,
+    Change,
+    Delta,
+    Plan,
+    Ref,
+    Resource,
+    Seen,
+    State,
+    Value,
+    diff,
+    hole,
+)
+from reconciler.plan.order import edges, is_below, ordered
+
+NOT_LOOKED = CannotSee("it was not looked at")
+
+
+@dataclass
+class _Progress:
+    """What has been judged so far."""
+
+    seen: Mapping[Ref, Seen]
+    unreachable: Mapping[str, str]
+    actions: dict[Ref, Action] = field(default_factory=dict)
+    unknown: dict[Ref, str] = field(default_factory=dict)
+    provided: dict[Ref, tuple[str, ...]] = field(default_factory=dict)
+    wants: dict[Ref, State | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Look:
+    ref: Ref
+    progress: _Progress
+
+    def own(self) -> Seen:
+        return self.progress.seen.get(self.ref, NOT_LOOKED)
+
+    def away(self, host: str) -> bool:
+        return host in self.progress.unreachable
+
+    def value(self, ref: Ref, name: str) -> Value | CannotSee:
+        if ref.host in self.progress.unreachable:
+            return CannotSee(f"{ref.host} cannot be looked at")
+        action = self.progress.actions.get(ref)
+        if action and (action.verb == "create" or {"type", name} & {d.field for d in action.deltas}):
+            return hole(ref, name)
+        seen = self.progress.seen.get(ref, NOT_LOOKED)
+        if isinstance(seen, CannotSee):
+            return seen
+        value = (seen or {}).get(name)
+        if value is not None:
+            return value
+        # A hole is a promise that an action fills it.
+        return hole(ref, name) if action else CannotSee(f"{ref} has no {name}")
+
+
+def plan(
+    environment: str,
+    resources: Iterable[Resource],
+    seen: Mapping[Ref, Seen],
+    unreachable: Mapping[str, str],
+) -> Plan:
+    """The actions that make what was seen into what is wanted, in order.
+
+    `seen` holds a state for each resource of each host that could be looked at; hosts in
+    `unreachable` (host to reason) get no action. Raises `graph.Cycle`.
+    """
+    everyone = {resource.ref: resource for resource in resources}
+    before = edges(everyone.values())
+    progress = _judged(everyone, before, seen, unreachable)
+    after = _waits(everyone, before, progress)
+    return Plan(
+        environment=environment,
+        actions=tuple(replace(action, after=after[ref]) for ref, action in progress.actions.items()),
+        unreachable=dict(unreachable),
+        unknown=progress.unknown,
+        hosts=tuple(sorted({ref.host for ref in everyone})),
+        resources=len(everyone),
+        wants=progress.wants,
+    )
+
+
+def _judged(
+    everyone: Mapping[Ref, Resource],
+    before: Mapping[Ref, set[Ref]],
+    seen: Mapping[Ref, Seen],
+    unreachable: Mapping[str, str],
+) -> _Progress:
+    progress = _Progress(seen, unreachable)
+    for ref in ordered(before):
+        if ref.host not in unreachable:
+            _judge(everyone[ref], before[ref], progress)
+    return progress
+
+
+def _judge(resource: Resource, before: set[Ref], progress: _Progress) -> None:
+    seen = progress.seen.get(resource.ref, NOT_LOOKED)
+    if isinstance(seen, CannotSee):
+        progress.unknown[resource.ref] = seen.reason
+        return
+    foreseen = seen
+    if seen is not None and (pending := _pending(resource, before, progress)):
+        foreseen = resource.foresee(seen, pending)
+    want = resource.want(_Look(resource.ref, progress))
+    progress.wants[resource.ref] = want
+    deltas = diff(foreseen, want)
+    if not deltas:
+        return
+    progress.provided[resource.ref] = tuple(resource.provides())
+    progress.actions[resource.ref] = _action(resource, deltas, seen, foreseen, want)
+
+
+def _pending(resource: Resource, before: set[Ref], progress: _Progress) -> tuple[str, ...]:
+    roots = tuple(resource.watches())
+    return tuple(
+        f"{ref.kind} {ref.name}"
+        for ref in sorted(before)
+        for token in progress.provided.get(ref, ())
+        if any(is_below(token.removeprefix("path:"), root) for root in roots)
+    )
+
+
+def _action(
+    resource: Resource,
+    deltas: tuple[Delta, ...],
+    seen: State | None,
+    foreseen: State | None,
+    want: State | None,
+) -> Action:
+    change = Change({delta.field: delta for delta in deltas}, foreseen, want)
+    refused = resource.refuses(change)
+    return Action(
+        ref=resource.ref,
+        verb=resource.verb(change),
+        deltas=tuple(replace(d, text=resource.diff_text(d, foreseen)) for d in deltas),
+        steps=() if refused else tuple(resource.steps(change)),
+        rescue=() if refused else tuple(resource.rescue(change)),
+        blocked=refused,
+        seen_digest=digest(dict(seen) if seen is not None else None),
+        place=resource.place,
+    )
+
+
+def _waits(
+    everyone: Mapping[Ref, Resource], before: Mapping[Ref, set[Ref]], progress: _Progress
+) -> dict[Ref, tuple[Ref, ...]]:
+    """For each action, the nearest others it waits for: actions, or what cannot be judged.
+
+    What a resource only refers to holds it up while an action on it is pending, but not
+    because its host is away: one lost host must not block the others.
+    """
+    nearest: dict[Ref, frozenset[Ref]] = {}
+    for ref in ordered(before):
+        found: set[Ref] = set()
+        refers = set(everyone[ref].refers()) - set(everyone[ref].needs)
+        for other in before[ref]:
+            away = other in progress.unknown or other.host in progress.unreachable
+            if other in progress.actions or (away and other not in refers):
+                found.add(other)
+            elif not away:
+                found |= nearest[other]
+        nearest[ref] = frozenset(found)
+    return {ref: tuple(sorted(nearest[ref])) for ref in progress.actions}
+
+
+def digest(value: Any) -> str:
+    """The SHA-256 over a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

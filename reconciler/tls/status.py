@@ -1,0 +1,107 @@
+"""What each service of each host serves, and until when, told from what was seen. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from reconciler.blueprint.certificate import endpoints
+from reconciler.environment.settings import Environment
+from reconciler.kinds.certificate.serving import Serving
+from reconciler.model import Ref, Sight, Value
+from reconciler.tls import verify
+from reconciler.tls.verify import INSIDE, Check
+
+RELEASE = re.compile(r"\b[0-9a-f]{16}\b")
+
+
+@dataclass(frozen=True)
+class Served:
+    """What one service of one host shows. `detail` says so in words; `release` is None where it
+    is not one release under all names. `as_wanted` is None where that cannot be judged."""
+
+    host: str
+    service: str
+    port: int
+    detail: str
+    release: str | None = None
+    names: tuple[str, ...] = ()
+    begin: datetime | None = None
+    end: datetime | None = None
+    as_wanted: bool | None = None
+
+
+def from_sight(environment: Environment, sight: Sight) -> list[Served]:
+    """What the hosts saw when they asked their own services, in the order of the file."""
+    if not (environment.blueprint and environment.certificate.manage):
+        return []
+    wanted = verify.wanted(environment, sight)
+    return [
+        _seen(environment, host.name, each.service, each.port, sight, wanted)
+        for host in environment.hosts
+        for each in endpoints(environment, host)
+    ]
+
+
+def _seen(
+    environment: Environment, host: str, service: str, port: int, sight: Sight, wanted: str | None
+) -> Served:
+    if host in sight.unreachable:
+        return Served(host, service, port, sight.unreachable[host])
+    state = sight.seen.get(Ref(host, Serving.kind, environment.router))
+    if not isinstance(state, Mapping):
+        return Served(host, service, port, getattr(state, "reason", "it was not looked at"))
+    detail = str(state.get(f"{service} on {port}"))
+    shown = RELEASE.findall(detail)
+    one = detail if shown == [detail] else None
+    ends = [(moment(state.get(f"end of {each}")), each) for each in shown]
+    # Of several, the one that ends first is what somebody has to care about.
+    end, first = min(((end, each) for end, each in ends if end), default=(None, ""))
+    return Served(
+        host, service, port, detail, one,
+        names=tuple(str(state.get(f"names of {first}") or "").split()),
+        begin=moment(state.get(f"begin of {first}")),
+        end=end,
+        as_wanted=None if wanted is None else one == wanted,
+    )  # fmt: skip
+
+
+def moment(text: Value) -> datetime | None:
+    """The time in a text of ISO 8601, in UTC; None where it is none."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def from_checks(checks: Iterable[Check]) -> list[Served]:
+    """What clients were shown from outside: of each service the worst, and what ends first."""
+    groups: dict[tuple[str, str, int], list[Check]] = {}
+    for each in checks:
+        if each.seen_from != INSIDE:
+            groups.setdefault((each.asked.host, each.asked.service, each.asked.port), []).append(each)
+    return [_shown(*where, group) for where, group in groups.items()]
+
+
+def _shown(host: str, service: str, port: int, group: Sequence[Check]) -> Served:
+    verdicts = {each.verdict for each in group}
+    worst = next((each for each in group if each.verdict != "ok"), group[0])
+    ends = [(end, each) for each in group if (end := moment(each.expires))]
+    end, first = min(ends, key=lambda pair: pair[0], default=(None, worst))
+    return Served(
+        host, service, port, worst.detail,
+        begin=moment(first.begins),
+        end=end,
+        as_wanted=False if "wrong" in verdicts else None if "unknown" in verdicts else True,
+    )  # fmt: skip
+
+
+def proven(served: Iterable[Served]) -> set[str]:
+    """The hosts all of whose services were just seen to serve what they shall."""
+    found: dict[str, bool] = {}
+    for each in served:
+        found[each.host] = found.get(each.host, True) and each.as_wanted is True
+    return {host for host, is_so in found.items() if is_so}

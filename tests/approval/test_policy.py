@@ -1,0 +1,110 @@
+"""Who must approve what, when, and how much at once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reconciler.approval.policy import automatic, forbids, left_of_lifetime, needs_none, open_now
+from reconciler.environment.rules import Policy
+from reconciler.model import Action, CannotSee, Delta, Plan, Ref
+
+MONDAY_NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def action(kind: str, verb: str = "change", after: tuple[Ref, ...] = (), host: str = "a") -> Action:
+    ref = Ref(host, kind, "/x")
+    return Action(ref, verb, (Delta("f", 1, 2),), (), after=after, seen_digest="0")
+
+
+def plan(*actions: Action) -> Plan:
+    return Plan("lab", actions)
+
+
+def test_what_needs_no_approval() -> None:
+    policy = Policy(approvers=1, without_approval=("renewal", "reload", "cron"))
+    assert needs_none(policy, action("serving", "reload"))
+    assert needs_none(policy, action("delivery"))
+    assert needs_none(policy, action("service", "restart"))
+    assert needs_none(policy, action("cron"))
+    assert not needs_none(policy, action("certificate"))
+    assert not needs_none(policy, action("service"))
+    assert not needs_none(policy, action("account", "remove"))
+    # A reload is no renewal: `serving` reloads with another certificate.
+    assert not needs_none(Policy(without_approval=("reload",)), action("serving", "reload"))
+
+
+def test_what_runs_by_itself_waits_for_nothing_that_does_not() -> None:
+    policy = Policy(approvers=1, without_approval=("renewal",))
+    free, held = action("release"), action("account")
+    behind = action("serving", "reload", after=(held.ref,))
+    unseen = action("delivery", after=(Ref("b", "arrival", "x"),))
+    assert automatic(policy, plan(free, held, behind, unseen)).actions == (free,)
+    follows = action("serving", "reload", after=(free.ref,))
+    assert automatic(policy, plan(free, follows)).actions == (free, follows)
+
+
+def test_too_few_approvers() -> None:
+    policy = Policy(approvers=2, without_approval=("reload",))
+    held = plan(action("account"))
+    (reason,) = forbids(policy, held, ["ada", "ada"], MONDAY_NOON, None)
+    assert reason.startswith("1 of its actions need the approval of 2, and 1 have approved")
+    assert forbids(policy, held, ["ada", "bob"], MONDAY_NOON, None) == []
+    assert forbids(policy, plan(action("service", "reload")), [], MONDAY_NOON, None) == []
+    assert forbids(Policy(), held, [], MONDAY_NOON, None) == []
+
+
+def test_limits() -> None:
+    policy = Policy(most_changes=2, most_removals=0)
+    three = plan(action("file"), action("cron"), action("acl", "remove"))
+    assert forbids(policy, three, [], MONDAY_NOON, None) == [
+        "3 actions, and policy allows 2 in one run [too-much]",
+        "1 removals, and policy allows 0 in one run [too-much]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("window", "zone", "at", "open_"),
+    [
+        ("Mon-Fri 08:00-17:00", "UTC", "2026-11-23T12:00", True),
+        ("Mon-Fri 08:00-17:00", "UTC", "2026-11-23T17:00", False),
+        ("Mon-Fri 08:00-17:00", "UTC", "2026-11-22T12:00", False),
+        ("Mon-Fri 08:00-17:00", "America/Los_Angeles", "2026-11-23T12:00", False),
+        ("Mon-Fri 08:00-17:00", "America/Los_Angeles", "2026-11-23T16:30", True),
+        ("22:00-24:00", "UTC", "2026-11-23T23:59", True),
+        ("Sun 22:00-04:00", "UTC", "2026-11-23T03:59", True),
+        ("Sun 22:00-04:00", "UTC", "2026-11-22T03:59", False),
+        ("Sat-Mon 10:00-11:00", "UTC", "2026-11-23T10:30", True),
+        ("Sat-Mon 10:00-11:00", "UTC", "2026-11-24T10:30", False),
+    ],
+)
+def test_windows(window: str, zone: str, at: str, open_: bool) -> None:
+    now = datetime.fromisoformat(at).replace(tzinfo=UTC)
+    assert open_now(Policy(windows=(window,), timezone=zone), now) is open_
+
+
+def test_a_window_never_wins_over_expiry() -> None:
+    policy = Policy(windows=("Sun 02:00-03:00",), urgent=20)
+    renewal, account = plan(action("release"), action("serving", "reload")), plan(action("account"))
+    (reason,) = forbids(policy, renewal, [], MONDAY_NOON, 0.5)
+    assert (
+        reason == "changes may be made Sun 02:00-03:00 (UTC), and now it is Mon 12:00 there [outside-window]"
+    )
+    assert forbids(policy, renewal, [], MONDAY_NOON, 0.19) == []
+    assert len(forbids(policy, account, [], MONDAY_NOON, 0.19)) == 1
+    assert len(forbids(policy, renewal, [], MONDAY_NOON, None)) == 1
+
+
+def test_what_is_left_is_that_of_the_host_where_it_is_least() -> None:
+    def state(days: int) -> dict[str, str]:
+        return {"expires": (MONDAY_NOON + timedelta(days=days)).isoformat()}
+
+    seen = {
+        Ref("a", "certificate", "r"): state(80),
+        Ref("b", "release", "r"): state(9),
+        Ref("c", "release", "r"): CannotSee("no"),
+        Ref("d", "release", "r"): None,
+    }
+    assert left_of_lifetime(seen, 90, MONDAY_NOON) == pytest.approx(0.1)
+    assert left_of_lifetime({}, 90, MONDAY_NOON) is None

@@ -1,0 +1,311 @@
+"""The command line without real hosts: codes, flags, documents, and what a user mistypes."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.cli import session
+from reconciler.cli.run import run
+from reconciler.environment.settings import Environment, Host
+from reconciler.fleet.fleet import Fleet
+from reconciler.fleet.reply import NoAnswer, Reply
+from reconciler.output import text as report
+from tests import ROOT
+from tests.support.schemas import hold
+from tests.support.scripted import Scripted, Thing
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> dict[str, Scripted]:
+    """Two scripted hosts behind the real commands; `/x` on each is to be `new`."""
+    hosts = {name: Scripted(name) for name in ("a", "b")}
+    things = [Thing(host=name, label="/x") for name in hosts]
+    environment = Environment(
+        name="e", router="r", hosts=(Host(name="a", primary=True), Host(name="b")), file="e.yaml"
+    )
+    monkeypatch.setattr(session, "load", lambda path: environment)
+    monkeypatch.setattr(session, "find", lambda env: env)
+    monkeypatch.setattr(session, "blueprint_resources", lambda env: things)
+
+    def fleet(env: Environment, resources: list[Any], options: session.Options) -> Fleet:
+        chosen = [hosts[name] for name in sorted({resource.host for resource in resources})]
+        return Fleet(env.name, resources, chosen, listen=options.say)
+
+    monkeypatch.setattr(session, "fleet_of", fleet)
+    return hosts
+
+
+def test_the_story_of_a_plan(world: dict, capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+    assert run(["plan", "e"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "Plan: 2 to create, 0 to change, 0 to remove, 0 reloads on 2 hosts."
+    )
+    assert run(["plan", "e", "--detailed-exitcode"]) == 2
+    assert run(["drift", "e"]) == 2
+    plan = tmp_path / "p.json"
+    assert run(["plan", "e", "-o", str(plan)]) == 0
+    assert run(["show", str(plan)]) == 0
+    capsys.readouterr()
+    assert run(["apply", "e"]) == 8
+    assert "there is no terminal to ask on" in capsys.readouterr().err
+    assert run(["apply", str(plan)]) == 0
+    assert capsys.readouterr().out == "Apply: 2 done.\n"
+    assert run(["plan", "e", "--detailed-exitcode"]) == 0
+    assert capsys.readouterr().out == "Nothing to do: e is as declared.\n"
+    assert run(["drift", "e"]) == 0
+    assert run(["apply", str(plan)]) == 6
+    assert "a thing /x: it is settled meanwhile" in capsys.readouterr().err
+    assert run(["apply", "e", "--yes"]) == 0
+
+
+def test_a_plan_is_stale_when_a_host_is_not_as_it_was(
+    world: dict, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    plan = str(tmp_path / "p.json")
+    world["a"].things["/x"] = "old"
+    run(["plan", "e", "-o", plan])
+    world["a"].things["/x"] = "older"
+    assert run(["apply", plan]) == 6
+    err = capsys.readouterr().err
+    assert "a thing /x: the host is no longer as it was seen" in err
+    assert "nothing was done" in err
+    assert run(["show", plan]) == 0
+    assert world["a"].ran == []
+
+
+def test_a_narrowed_plan_stays_narrow(world: dict, tmp_path: Path) -> None:
+    plan = str(tmp_path / "p.json")
+    assert run(["plan", "e", "--host", "a", "--only", "thing:/x", "-o", plan]) == 0
+    assert run(["apply", plan]) == 0
+    assert (world["a"].things, world["b"].things) == ({"/x": "new"}, {})
+
+
+def test_what_could_not_be_looked_at(world: dict, capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+    world["b"].error = NoAnswer("b", "it is down; is it up?")
+    for command in ("plan", "drift", "observe"):
+        assert run([command, "e"]) == 3
+        assert "? b could not be looked at: it is down; is it up?" in capsys.readouterr().out
+    assert run(["apply", "e", "--yes"]) == 3
+    assert world["a"].things == {"/x": "new"}
+    world["a"].error = world["b"].error
+    assert run(["drift", "e"]) == 3
+    assert run(["plan", "e", "-o", str(tmp_path / "p")]) == 3
+    assert run(["apply", str(tmp_path / "p")]) in (3, 4)
+
+
+def test_codes_of_apply(world: dict, capsys: pytest.CaptureFixture) -> None:
+    world["a"].held_by = "eve on laptop (process 1), since noon, for e"
+    assert run(["apply", "e", "--yes"]) == 7
+    assert "a is locked [locked]: eve on laptop" in capsys.readouterr().err
+    world["a"].held_by = None
+    world["a"].fails = {"set /x 'new'"}
+    assert run(["apply", "e", "--yes"]) == 4
+    out = capsys.readouterr().out
+    assert "failed: a thing /x: it says why (status 1 of: set /x 'new')" in out
+    assert world["b"].things == {"/x": "new"}
+    world["a"].fails = set()
+    world["a"].lost_after = 1
+    assert run(["apply", "e", "--yes"]) == 5
+    assert "a thing /x; apply again once its host can be reached" in capsys.readouterr().out
+    world["a"].lost_after = None
+    world["a"].deaf = {"/x"}
+    assert run(["apply", "e", "--yes"]) == 4
+    assert "its commands succeeded, but it is not as wanted [not-settled]: value" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (b"welcome to a\n\x1b[2J", "it did not answer in the form asked for"),
+        (b"", "it did not answer in the form asked for"),
+        (Reply(b"", root=True, timed_out=True), "hung"),
+    ],
+)
+def test_garbage_is_told_and_never_reaches_the_terminal(
+    world: dict, reply: Any, said: str, capsys: pytest.CaptureFixture
+) -> None:
+    world["a"].say = lambda _: reply
+    assert run(["plan", "e"]) == 3
+    captured = capsys.readouterr()
+    assert said in captured.out
+    assert "\x1b" not in captured.out + captured.err
+    assert "b thing /x" in captured.out
+
+
+def test_looking_without_root_says_so(world: dict, capsys: pytest.CaptureFixture) -> None:
+    world["a"].root = False
+    world["a"].things["/x"] = "hidden"
+    assert run(["plan", "e"]) == 3
+    captured = capsys.readouterr()
+    assert "a: looked without root (sudo: a password is required)" in captured.err
+    assert "cannot see thing /x: hidden (sudo: a password is required)" in captured.out
+
+
+def test_documents_are_as_their_schemas_say(
+    world: dict, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    world["b"].error = NoAnswer("b", "down")
+    for arguments, name in (
+        (["plan", "e"], "plan"),
+        (["drift", "e"], "plan"),
+        (["observe", "e"], "observation"),
+        (["apply", "e", "--yes"], "apply"),
+        (["validate", "e"], "validation"),
+    ):
+        run([*arguments, "--json"])
+        hold(json.loads(capsys.readouterr().out), name)
+    assert run(["apply", "e", "--json"]) in (0, 3, 8)
+
+
+def test_a_plan_from_what_was_seen_needs_no_host(
+    world: dict, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    seen = str(tmp_path / "seen.json")
+    assert run(["observe", "e", "-o", seen]) == 0
+    for host in world.values():
+        host.error = NoAnswer(host.name, "must not be asked")
+    assert run(["plan", "e", "--seen", seen]) == 0
+    assert "Plan: 2 to create" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("[]", "it is no plan"),
+        ('{"document": "plan", "version": 9}', "version 9"),
+        ('{"document": "plan", "version": 1, "digest": "sha256:0"}', "its digest does not fit"),
+    ],
+)
+def test_what_is_no_plan(
+    text: str, said: str, world: dict, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    path = tmp_path / "p.json"
+    path.write_text(text)
+    for command in ("show", "apply"):
+        tampered = command == "apply" and "digest" in text
+        assert run([command, str(path)]) == (8 if tampered else 64)
+        assert said in capsys.readouterr().err
+    assert run(["plan", "e", "--seen", str(path)]) == 64
+
+
+def test_a_plan_that_was_tampered_with_is_refused(
+    world: dict, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    path = tmp_path / "p.json"
+    run(["plan", "e", "-o", str(path)])
+    path.write_text(path.read_text().replace("set /x 'new'", "rm -rf /"))
+    assert run(["apply", str(path)]) == 8
+    assert "its digest does not fit: it was changed after it was saved" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["plann", "e"],
+        ["plan"],
+        ["plan", "e", "--paralel", "3"],
+        ["plan", "e", "--parallel", "0"],
+        ["plan", "e", "--parallel", "x"],
+        ["plan", "e", "--host", "nowhere"],
+        ["plan", "e", "--only", "thinng"],
+        ["show", "/nowhere.json"],
+        ["apply", "/nowhere.json"],
+    ],
+)
+def test_mistyping_ends_with_64(arguments: list[str], world: dict, capsys: pytest.CaptureFixture) -> None:
+    assert run(arguments) == 64
+    assert capsys.readouterr().err
+
+
+def test_a_plan_that_cannot_be_saved_is_told(
+    world: dict, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    assert run(["plan", "e", "-o", str(tmp_path / "no" / "p")]) == 1
+    assert "cannot be written (No such file or directory)" in capsys.readouterr().err
+
+
+def reconcile(*arguments: str, **more: Any) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "reconciler", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, **more,
+    )  # fmt: skip
+
+
+def test_version_and_help() -> None:
+    assert reconcile("--version").stdout.startswith("reconcile 0.")
+    shown = reconcile("--help")
+    assert shown.returncode == 0
+    for command in ("validate", "observe", "plan", "show", "apply", "drift"):
+        assert f"  {command} " in shown.stdout
+        assert reconcile(command, "--help").returncode == 0
+
+
+def test_the_readme_shows_what_the_program_prints() -> None:
+    done = reconcile("plan", "examples/three-hosts.yaml", "--seen", "examples/three-hosts.observation.json")
+    assert done.returncode == 0, done.stderr
+    assert f"```\n{done.stdout}```" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_bad_file_is_told_whole_without_a_traceback() -> None:
+    done = reconcile("plan", "tests/cases/environment/many.yaml")
+    assert done.returncode == 64
+    assert done.stderr.count("many.yaml:") == 22
+    assert reconcile("validate", "stage", "prod", "nowhere").returncode == 64
+
+
+def test_a_reader_who_leaves_early_is_no_error_of_ours() -> None:
+    command = f"{sys.executable} -m reconciler plan examples/three-hosts.yaml --seen examples/three-hosts.observation.json | true"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_while_looking_ends_with_130(tmp_path: Path) -> None:
+    (tmp_path / "known").write_text("")
+    (tmp_path / "e.yaml").write_text(
+        "environment: e\nrouter: r\nblueprint: false\nhosts: [{name: h, address: 127.0.0.1}]\n"
+        "ssh: {user: root, port: 9, known_hosts: known}\nresources: [{package: tree}]\n"
+    )
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:  # accepts, and says nothing
+        text = (tmp_path / "e.yaml").read_text().replace("port: 9", f"port: {server.getsockname()[1]}")
+        (tmp_path / "e.yaml").write_text(text)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "reconciler", "plan", str(tmp_path / "e.yaml")],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        server.settimeout(20)
+        connection, _ = server.accept()
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=15)
+        connection.close()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+def test_only_the_word_yes_is_taken_for_an_answer(world: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for answer, code in (("y\n", 8), ("YES\n", 8), ("", 8), ("\n", 8), ("yes\n", 0)):
+        monkeypatch.setattr(sys, "stdin", Terminal(answer))
+        monkeypatch.setattr(sys, "stdout", Terminal())
+        assert run(["apply", "e", "--no-color"]) == code
+    assert world["a"].things == {"/x": "new"}
+
+
+def test_control_characters_are_escaped_and_words_are_not() -> None:
+    assert report.printable("é a\x1b[2J\n\x07\u202e") == "é a\\x1b[2J\\n\\x07\\u202e"

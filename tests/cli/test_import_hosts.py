@@ -1,0 +1,179 @@
+"""`init` and `import` as commands: what is asked, what is written, what is refused."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.cli import import_hosts, session
+from reconciler.cli.run import run
+from reconciler.environment.load import load
+from reconciler.environment.settings import Environment
+from reconciler.fleet.fleet import Fleet
+from reconciler.fleet.reply import NoAnswer
+from tests.support.scripted import Scripted
+
+INIT = ["init", "--name", "mine", "--router", "cn.example.org", "--host", "a.example.org=10.0.0.1"]
+IMPORT = ["import", "--name", "mine", "--host", "a.example.org", "--host", "b.example.org"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def hosts(monkeypatch: pytest.MonkeyPatch) -> dict[str, Scripted]:
+    """Two hosts that answer, and tell nothing."""
+    made = {name: Scripted(name) for name in ("a.example.org", "b.example.org")}
+
+    def fleet(env: Environment, resources: list[Any], options: session.Options) -> Fleet:
+        return Fleet(env.name, resources, list(made.values()), listen=options.say)
+
+    monkeypatch.setattr(session, "fleet_of", fleet)
+    return made
+
+
+def test_init_writes_a_file_that_is_valid(here: Path, capsys: pytest.CaptureFixture) -> None:
+    more = ["--host", "b.example.org", "--primary", "b.example.org", "--user", "ops", "--identity", "key"]
+    more += ["--postgresql", "15", "--administrators", "x@example.org", "--known-hosts", "~/.ssh/known"]
+    assert run([*INIT, *more]) == 0
+    assert "environments/mine.yaml is written" in capsys.readouterr().err
+    assert run(["validate", "mine"]) == 0
+    path = here / "environments" / "mine.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# yaml-language-server: $schema=/")
+    made = load(str(path))
+    assert (made.primary.name, made.hosts[0].address) == ("b.example.org", "10.0.0.1")
+    assert made.ssh.identity == str(here / "environments" / ".." / "key")
+    assert (made.ssh.user, made.services.postgresql) == ("ops", "15")
+    assert "\n  port:" not in text
+
+
+def test_nothing_is_overwritten(
+    here: Path, hosts: dict[str, Scripted], capsys: pytest.CaptureFixture
+) -> None:
+    path = here / "e.yaml"
+    path.write_text("mine")
+    (here / "link.yaml").symlink_to("nowhere")
+    for command in (INIT, IMPORT):
+        for name in ("e.yaml", "link.yaml"):
+            assert run([*command, "-o", name]) == 64
+            assert f"{name}: exists already, and is never overwritten" in capsys.readouterr().err
+    assert (path.read_text(), (here / "nowhere").exists()) == ("mine", False)
+    assert all(host.scripts == [] for host in hosts.values())
+
+
+def test_init_asks_on_a_terminal_for_what_no_flag_gives(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = "mine\ncn.example.org\na.example.org b.example.org=10.0.0.2\n\nops\n\n15\n\n"
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    monkeypatch.setattr(sys, "stdout", screen)
+    assert run(["init", "-o", "e.yaml"]) == 0
+    assert screen.getvalue().count("? ") == 8
+    made = load(str(here / "e.yaml"))
+    assert (made.name, made.primary.name, made.ssh.user) == ("mine", "a.example.org", "ops")
+    assert (made.hosts[1].address, made.services.tomcat) == ("10.0.0.2", None)
+    assert made.certificate.administrators is None
+
+
+def test_init_without_a_terminal_says_which_flag_is_missing(
+    here: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert run(["init", "--name", "mine", "--router", "r"]) == 64
+    assert capsys.readouterr().err == "--host is needed: there is no terminal to ask on\n"
+    assert run([*INIT, "--primary", "nowhere"]) == 64
+    assert "--primary nowhere: is none of the hosts given" in capsys.readouterr().err
+    assert not (here / "environments").exists()
+
+
+def test_what_init_is_told_is_checked_before_it_stays(here: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run(["init", "-o", "e.yaml", "--name", "m y", "--router", "r", "--host", "a b"]) == 64
+    err = capsys.readouterr().err
+    assert err.startswith("nothing is written:\n")
+    assert '"m y" is not a name of letters' in err
+    assert not (here / "e.yaml").exists()
+    assert run([*INIT, "-o", "no/folder/e.yaml"]) == 1
+    assert "cannot be written (No such file or directory)" in capsys.readouterr().err
+
+
+def test_import_of_a_host_that_is_away_writes_nothing(
+    here: Path, hosts: dict[str, Scripted], capsys: pytest.CaptureFixture
+) -> None:
+    hosts["b.example.org"].error = NoAnswer("b", "it is down; is it up?")
+    assert run(IMPORT) == 3
+    err = capsys.readouterr().err
+    assert "b.example.org could not be looked at: it is down; is it up?\nnothing is written" in err
+    assert not (here / "environments").exists()
+
+
+def test_import_without_a_router_to_be_found_writes_nothing(
+    here: Path, hosts: dict[str, Scripted], capsys: pytest.CaptureFixture
+) -> None:
+    assert run(IMPORT) == 64
+    err = capsys.readouterr().err
+    assert "no host tells the router's name" in err
+    assert "say it with --router; nothing is written" in err
+    assert [len(host.scripts) for host in hosts.values()] == [1, 1]  # one exchange with each
+
+
+def test_import_says_what_it_could_not_see(
+    here: Path, hosts: dict[str, Scripted], capsys: pytest.CaptureFixture
+) -> None:
+    hosts["a.example.org"].root = False
+    assert run([*IMPORT, "--router", "cn.example.org", "-o", "e.yaml"]) == 3
+    captured = capsys.readouterr()
+    assert "a.example.org: looked without root" in captured.err
+    assert "# a.example.org: it was looked at without root" in captured.out
+    text = (here / "e.yaml").read_text(encoding="utf-8")
+    assert "# the primary cannot be found out: certbot's lineage lies on none of them" in text
+    assert load("e.yaml").primary.name == "a.example.org"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["import"],
+        ["import", "--name", "x"],
+        ["import", "--host", "a.example.org"],  # nothing there says what it is called
+        [*IMPORT, "--primary", "nowhere"],
+        [*IMPORT, "--port", "0"],
+        [*IMPORT, "--roots", "none.pem"],
+        [*IMPORT, "--router", "no name", "-o", "e.yaml"],
+    ],
+)
+def test_mistyping_ends_with_64(
+    arguments: list[str], here: Path, hosts: dict[str, Scripted], capsys: pytest.CaptureFixture
+) -> None:
+    assert run(arguments) == 64
+    assert capsys.readouterr().err
+
+
+def test_whose_fault_it_is_and_what_was_expected(
+    here: Path, hosts: dict[str, Scripted], capsys: pytest.CaptureFixture
+) -> None:
+    assert run([*IMPORT, "--roots", "none.pem"]) == 64
+    assert capsys.readouterr().err == "--roots none.pem: is no file; expected the CA's roots as PEM\n"
+    assert run([*IMPORT, "--primary", "nowhere"]) == 64
+    assert capsys.readouterr().err == "--primary nowhere: is none of the hosts given\n"
+    assert run([*IMPORT, "--router", "no name", "-o", "e.yaml"]) == 64
+    err = capsys.readouterr().err
+    assert err.startswith("e.yaml is written with what the hosts show, and that is not valid yet; correct it")
+    assert '"no name" is not a host name' in err
+
+
+def test_editors_find_the_schema_from_where_the_file_lies(here: Path) -> None:
+    root = Path(import_hosts.__file__).parent.parent.parent
+    assert import_hosts._schema(root / "environments" / "x.yaml") == "../schemas/environment.schema.json"
+    assert import_hosts._schema(here / "x.yaml") == str(root / "schemas" / "environment.schema.json")

@@ -1,0 +1,354 @@
+"""Apply, told by what scripted hosts were asked to do and how the report judges it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from reconciler.approval.binding import Stale
+from reconciler.fleet import apply
+from reconciler.fleet.fleet import Fleet
+from reconciler.fleet.reply import Locked, NoAnswer, Refused, Reply, Silent
+from reconciler.model import CannotSee, Change, Ref, Report
+from tests.support.scripted import Scripted, Thing
+
+
+def ref(host: str, label: str) -> Ref:
+    return Ref(host, "thing", label)
+
+
+def thing(label: str, host: str = "a", **more: object) -> Thing:
+    return Thing(host=host, label=label, **more)  # type: ignore[arg-type]
+
+
+def fleet_of(
+    things: list[Thing], *hosts: Scripted, listen: Callable[[str], None] = lambda line: None
+) -> Fleet:
+    fleet = Fleet("e", things, hosts, listen=listen)
+    fleet.look()
+    return fleet
+
+
+def applied(things: list[Thing], *hosts: Scripted) -> tuple[Report, Fleet]:
+    with fleet_of(things, *hosts) as fleet:
+        return apply.apply(fleet, fleet.plan()), fleet
+
+
+def results(report: Report) -> dict[str, str]:
+    return {f"{each.ref.host}{each.ref.name}": each.result for each in report.outcomes}
+
+
+def details(report: Report) -> dict[str, str]:
+    return {f"{each.ref.host}{each.ref.name}": each.detail for each in report.outcomes}
+
+
+def test_what_is_ready_on_a_host_is_one_script_and_the_look_comes_with_it() -> None:
+    host = Scripted("a")
+    report, _ = applied([thing("/1"), thing("/2", folder="/1"), thing("/3")], host)
+    assert results(report) == {"a/1": "done", "a/2": "done", "a/3": "done"}
+    assert len(host.scripts) == 2
+
+
+def test_a_step_that_takes_long_is_a_round_of_its_own_with_its_own_time() -> None:
+    times: list[float] = []
+
+    class Timed(Scripted):
+        def run(self, script: str, seconds: float) -> Reply:
+            times.append(seconds)
+            return super().run(script, seconds)
+
+    report, _ = applied([thing("/1"), thing("/2", slow=True), thing("/3")], Timed("a"))
+    assert set(results(report).values()) == {"done"}
+    assert times == [30, 30 + 60, 30 + 5 * 60, 30 + 60]
+
+
+def test_what_waits_for_another_host_comes_in_a_later_round() -> None:
+    log: list[tuple[str, str]] = []
+    a, b = Scripted("a", log=log), Scripted("b", log=log)
+    report, _ = applied([thing("/1", needs=(ref("b", "/2"),)), thing("/2", "b")], a, b)
+    assert results(report) == {"b/2": "done", "a/1": "done"}
+    assert [host for host, _ in log] == ["b", "b", "a", "a"]
+
+
+def test_hosts_act_side_by_side() -> None:
+    meet = threading.Barrier(2, timeout=10)
+
+    class Meeting(Scripted):
+        def run(self, script: str, seconds: float) -> Reply:
+            meet.wait()
+            return super().run(script, seconds)
+
+    report, _ = applied([thing("/1"), thing("/1", "b")], Meeting("a"), Meeting("b"))
+    assert set(results(report).values()) == {"done"}
+
+
+def test_nothing_to_do_is_no_exchange_at_all() -> None:
+    host = Scripted("a", {"/1": "new"})
+    report, _ = applied([thing("/1")], host)
+    assert (report.outcomes, report.neither, len(host.scripts)) == ((), (), 1)
+
+
+def test_a_failed_step_ends_its_action_and_those_after_it_on_that_host_get_another_try() -> None:
+    host = Scripted("a", fails={"check /1"})
+    report, _ = applied([thing("/1"), thing("/2"), thing("/3", needs=(ref("a", "/1"),))], host)
+    assert results(report) == {"a/1": "failed", "a/2": "done", "a/3": "skipped"}
+    assert details(report)["a/3"] == "it waits for a thing /1"
+    assert host.ran == ["check /1", "check /2", "set /2 'new'"]
+
+
+def test_why_something_was_skipped() -> None:
+    a = Scripted("a", {"/hidden": "hidden"})
+    b = Scripted("b", error=NoAnswer("b", "it is down"))
+    things = [
+        thing("/1", needs=(ref("a", "/hidden"),)),
+        thing("/2", needs=(ref("b", "/far"),)),
+        thing("/hidden"),
+        thing("/far", "b"),
+    ]
+    report, _ = applied(things, a, b)
+    assert results(report) == {"a/1": "skipped", "a/2": "skipped"}
+    assert details(report) == {
+        "a/1": "it waits for a thing /hidden, which cannot be seen",
+        "a/2": "it waits for b thing /far, and that host cannot be reached",
+    }
+
+
+def test_what_is_refused_is_skipped_with_the_reason() -> None:
+    class Stubborn(Thing):
+        def refuses(self, change: Change) -> str:
+            return "a folder is in the way"
+
+    report, _ = applied([Stubborn(host="a", label="/1")], Scripted("a"))
+    assert details(report) == {"a/1": "a folder is in the way"}
+    assert report.neither == ()
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_line_lost_while_acting_says_during_what_and_that_nothing_is_known(steps: int) -> None:
+    a, b = Scripted("a", {"/1": "x", "/2": "x"}, lost_after=steps), Scripted("b")
+    report, fleet = applied([thing("/1"), thing("/2"), thing("/1", "b")], a, b)
+    assert results(report) == {"a/1": "lost", "a/2": "lost", "b/1": "done"}
+    command = ["check /1", "set /1 'new'"][steps]
+    assert details(report)["a/1"] == f"the connection was lost, during: {command}"
+    assert report.neither == (ref("a", "/1"), ref("a", "/2"))
+    assert fleet.sight.unreachable == {"a": "the connection was lost"}
+
+
+@pytest.mark.parametrize(
+    "error", [NoAnswer("a", "gone"), Silent("a", "silent"), Refused("a", "no"), Locked("a", "x")]
+)
+def test_any_way_in_which_a_host_does_not_do_its_part_is_an_outcome(error: Exception) -> None:
+    host = Scripted("a")
+    with fleet_of([thing("/1")], host) as fleet:
+        plan = fleet.plan()
+        host.error = error
+        report = apply.apply(fleet, plan)
+    assert results(report) == {"a/1": "lost"}
+    assert report.left.unreachable == {"a": error.reason}  # type: ignore[attr-defined]
+
+
+def test_a_round_that_outlasted_its_time_is_looked_at_again() -> None:
+    host = Scripted("a")
+    with fleet_of([thing("/1"), thing("/2")], host) as fleet:
+        plan = fleet.plan()
+
+        def hang(reply: bytes) -> Reply | bytes:
+            host.say = lambda reply: reply
+            host.things.pop("/2")
+            return Reply(reply[: reply.rindex(b"a 1 1 begin\n") + 12], root=True, timed_out=True)
+
+        host.say = hang
+        report = apply.apply(fleet, plan)
+    assert results(report) == {"a/1": "done", "a/2": "lost"}
+    assert details(report)["a/2"] == "it took longer than 90 s and was ended [too-long], during: set /2 'new'"
+    assert report.neither == ()
+    assert report.left.unreachable == {}
+
+
+def test_a_round_that_hangs_and_a_host_that_is_gone_then_is_out_of_reach() -> None:
+    host = Scripted("a")
+    with fleet_of([thing("/1")], host) as fleet:
+        plan = fleet.plan()
+
+        def hang(reply: bytes) -> Reply:
+            host.error = NoAnswer("a", "gone")
+            return Reply(b"", root=True, timed_out=True)
+
+        host.say = hang
+        report = apply.apply(fleet, plan)
+    assert results(report) == {"a/1": "lost"}
+    assert report.left.unreachable == {"a": "gone"}
+    assert report.neither == (ref("a", "/1"),)
+
+
+def test_garbage_in_place_of_a_report_is_lost_and_ends() -> None:
+    host = Scripted("a")
+    with fleet_of([thing("/1"), thing("/2")], host) as fleet:
+        plan = fleet.plan()
+        host.say = lambda reply: b"Segmentation fault\n"
+        report = apply.apply(fleet, plan)
+    assert results(report)["a/1"] == "lost"
+    assert "Segmentation fault" in report.left.unreachable["a"]
+    assert len(host.scripts) == 2
+
+
+def test_done_is_what_the_last_look_says() -> None:
+    hosts = [Scripted("a", deaf={"/1"}), Scripted("b")]
+    report, _ = applied([thing("/1"), thing("/2"), thing("/1", "b")], *hosts)
+    assert results(report) == {"a/1": "unsettled", "a/2": "done", "b/1": "done"}
+    assert details(report)["a/1"] == "its commands succeeded, but it is not as wanted [not-settled]: value"
+    assert report.neither == ()
+
+
+def test_what_was_done_and_cannot_be_seen_any_more_is_unsettled() -> None:
+    class Shy(Scripted):
+        def _step(self, line: str, out: list[str], frame: str) -> bool:
+            done = super()._step(line, out, frame)
+            self.things = dict.fromkeys(self.things, "hidden")
+            return done
+
+    report, _ = applied([thing("/1")], Shy("a"))
+    assert results(report) == {"a/1": "unsettled"}
+    assert details(report)["a/1"].endswith("it cannot be seen now")
+    assert report.neither == (ref("a", "/1"),)
+
+
+def test_what_is_neither_as_before_nor_as_wanted_is_named() -> None:
+    class Clumsy(Scripted):
+        def _step(self, line: str, out: list[str], frame: str) -> bool:
+            self.things["/1"] = "broken"
+            return super()._step(line, out, frame)
+
+    report, _ = applied([thing("/1")], Clumsy("a", {"/1": "old"}, fails={"check /1"}))
+    assert results(report) == {"a/1": "failed"}
+    assert report.neither == (ref("a", "/1"),)
+
+
+def test_what_came_about_on_its_own_is_counted_and_not_done() -> None:
+    host = Scripted("a")
+    with fleet_of([thing("/1", slow=True), thing("/2")], host) as fleet:
+        plan = fleet.plan()
+        host.watchers = {"/1": []}
+        host.say = lambda reply: host.things.setdefault("/2", "new").encode()[:0] + reply
+        fleet.look()
+        fleet.look()
+        report = apply.apply(fleet, plan)
+    assert results(report) == {"a/1": "done"}
+    assert report.needless == 1
+
+
+def test_a_host_that_could_not_be_looked_at_when_it_was_approved_is_left_alone() -> None:
+    a, b = Scripted("a"), Scripted("b", error=NoAnswer("b", "down"))
+    with fleet_of([thing("/1", slow=True), thing("/1", "b")], a, b) as fleet:
+        plan = fleet.plan()
+        b.error = None
+        fleet.look()
+        report = apply.apply(fleet, plan)
+    assert results(report) == {"a/1": "done", "b/1": "skipped"}
+    assert details(report)["b/1"] == "it could not be seen when the plan was made; plan again"
+    assert b.ran == []
+
+
+def test_a_change_in_the_middle_ends_the_run_and_says_that_something_was_done() -> None:
+    host = Scripted("a", {"/2": "new"})
+    with fleet_of([thing("/1", slow=True), thing("/2")], host) as fleet:
+        plan = fleet.plan()
+
+        class Meddled(dict):
+            def __setitem__(self, label: str, value: str) -> None:
+                super().__setitem__(label, value)
+                super().__setitem__("/2", "meddled")
+
+        host.things = Meddled(host.things)
+        with pytest.raises(Stale) as caught:
+            apply.apply(fleet, plan)
+    assert caught.value.report.outcomes
+    assert "a thing /2: to change it was not in the plan (value: 'meddled' → 'new')" in caught.value.lines
+
+
+def test_what_is_wanted_otherwise_meanwhile_is_no_fault_of_what_was_done() -> None:
+    class Overtaken(Scripted):
+        def _step(self, line: str, out: list[str], frame: str) -> bool:
+            done = super()._step(line, out, frame)
+            self.things["/source"] = "newer"
+            return done
+
+    host = Overtaken("a", {"/source": "new", "/1": "old", "/2": "old"}, deaf={"/2"})
+    source = ref("a", "/source")
+    anything = thing("/source", copy_of=ref("a", "/nowhere"))
+    copies = [thing("/1", copy_of=source), thing("/3", copy_of=source, slow=True)]
+    with fleet_of([anything, *copies, thing("/2")], host) as fleet, pytest.raises(Stale) as caught:
+        apply.apply(fleet, fleet.plan())
+    report = caught.value.report
+    assert results(report) == {"a/1": "done", "a/2": "unsettled", "a/3": "skipped"}
+    assert report.neither == ()
+
+
+def test_progress_is_told_as_it_happens() -> None:
+    lines: list[str] = []
+    host = Scripted("a", fails={"set /2 'new'"})
+    with fleet_of([thing("/1"), thing("/2")], host, listen=lines.append) as fleet:
+        apply.apply(fleet, fleet.plan())
+    assert lines == [
+        "a thing /1: create",
+        "a thing /2: create",
+        "a thing /2: failed: it says why (status 1 of: set /2 'new')",
+    ]
+
+
+def test_locks_are_taken_in_the_order_of_names_of_hosts_that_answer() -> None:
+    asked: list[str] = []
+
+    class Asked(Scripted):
+        def lock(self, who: str) -> None:
+            asked.append(self.name)
+            super().lock(who)
+
+    hosts = [Asked(name) for name in ("c", "a", "b", "d")]
+    hosts[2].error = NoAnswer("b", "down")
+    hosts[0].held_by = "eve"
+    things = [thing("/1", host.name) for host in hosts]
+    with fleet_of(things, *hosts) as fleet, pytest.raises(Locked, match="eve"):
+        fleet.lock("me")
+    assert asked == ["a", "c"]
+
+
+def test_every_host_is_closed_at_the_end_also_after_a_mistake() -> None:
+    closed: list[str] = []
+
+    class Closing(Scripted):
+        def close(self) -> None:
+            closed.append(self.name)
+
+    with pytest.raises(RuntimeError), Fleet("e", [], [Closing("a"), Closing("b")]):
+        raise RuntimeError
+    assert closed == ["a", "b"]
+
+
+def test_looking_without_root_is_remembered_and_explains_what_cannot_be_seen() -> None:
+    with fleet_of([thing("/1"), thing("/2")], Scripted("a", {"/1": "hidden"}, root=False)) as fleet:
+        assert fleet.sight.warnings == {"a": "sudo: a password is required"}
+        assert fleet.sight.seen[ref("a", "/1")] == CannotSee("hidden (sudo: a password is required)")
+        assert fleet.sight.seen[ref("a", "/2")] is None
+
+
+def test_no_more_hosts_at_a_time_than_asked_for() -> None:
+    now, most = [0], [0]
+    guard = threading.Lock()
+
+    class Counted(Scripted):
+        def run(self, script: str, seconds: float) -> Reply:
+            with guard:
+                now[0] += 1
+                most[0] = max(most[0], now[0])
+            threading.Event().wait(0.02)
+            with guard:
+                now[0] -= 1
+            return super().run(script, seconds)
+
+    hosts = [Counted(str(number)) for number in range(8)]
+    with Fleet("e", [thing("/1", host.name) for host in hosts], hosts, parallel=3) as fleet:
+        assert fleet.look().unreachable == {}
+    assert 1 <= most[0] <= 3

@@ -1,0 +1,190 @@
+"""Many questions as one script, and a reply that may be anything cut back into answers."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.fleet import probe
+from reconciler.fleet.fleet import Fleet
+from reconciler.fleet.reply import Reply
+from reconciler.kinds import KINDS, Service
+from reconciler.model import CannotSee, Resource
+from reconciler.output import text
+from tests.support.scripted import Ask, Scripted, Thing
+
+BOUNDARY = "0123456789abcdef"
+
+
+@dataclass(frozen=True)
+class Echo:
+    """Asks a real shell to say a word."""
+
+    word: str
+
+    @classmethod
+    def script(cls, questions: list[Echo]) -> str:
+        return "\n".join(f"echo {q.word}; cat" for q in questions)
+
+    @classmethod
+    def cut(cls, output: bytes, questions: list[Echo]) -> list[Any]:
+        return output.decode().split()
+
+
+def asked(*questions: Any) -> bytes:
+    script = probe.compose(questions, BOUNDARY)
+    return subprocess.run(
+        ["sh", "-s"], input=script.encode(), capture_output=True, check=True, timeout=20
+    ).stdout
+
+
+def test_equal_questions_are_asked_once_and_answered_everywhere() -> None:
+    questions = [Echo("one"), Echo("two"), Echo("one")]
+    assert probe.compose(questions, BOUNDARY).count("echo one") == 1
+    assert dict(probe.cut(asked(*questions), questions, BOUNDARY)) == {
+        Echo("one"): "one",
+        Echo("two"): "two",
+    }
+
+
+def test_a_question_cannot_eat_the_rest_of_the_script() -> None:
+    assert probe.cut(asked(Echo("x"), Ask("y")), [Echo("x")], BOUNDARY) == {Echo("x"): "x"}
+
+
+@pytest.mark.parametrize("number", [1, probe.MERGED, probe.MERGED + 1, 2 * probe.MERGED + 1])
+def test_many_questions_are_few_commands_and_every_answer_finds_its_question(number: int) -> None:
+    questions = [Echo(f"w{each}") for each in range(number)]
+    script = probe.compose(questions, BOUNDARY)
+    assert script.count(f"{BOUNDARY} ") == -(-number // probe.MERGED) + 1
+    answers = probe.cut(asked(*questions), questions, BOUNDARY)
+    assert {question: question.word for question in questions} == answers
+
+
+def test_what_a_login_prints_first_is_passed_over() -> None:
+    noise = b"Welcome!\n0123 0\n>" + BOUNDARY.encode() + b" 0\nnot yet\n"
+    reply = noise + f"\n{BOUNDARY} 0\nnew\n\n{BOUNDARY} end\n".encode()
+    assert probe.cut(reply, [Ask("x")], BOUNDARY) == {Ask("x"): "new"}
+
+
+def test_sections_out_of_their_order_are_not_believed() -> None:
+    reply = f"\n{BOUNDARY} 1\none\n\n{BOUNDARY} 0\ntwo\n\n{BOUNDARY} end\n".encode()
+    answers = probe.cut(reply, [Ask("a"), Echo("b")], BOUNDARY)
+    assert {type(answer) for answer in answers.values()} == {CannotSee}
+
+
+def test_another_boundary_is_no_answer() -> None:
+    reply = asked(Echo("x")).replace(BOUNDARY.encode(), b"f" * 16)
+    assert probe.cut(reply, [Echo("x")], BOUNDARY) == {Echo("x"): CannotSee("the host's reply was cut short")}
+
+
+def looked(resources: list[Resource], say: Any) -> Fleet:
+    """A fleet that has looked at one host, whose true reply `say` replaces."""
+    with Fleet("e", resources, [Scripted("a", {"/x": "new", "/y": "old"}, say=say)]) as fleet:
+        fleet.look()
+        return fleet
+
+
+THINGS = [Thing(host="a", label="/x"), Thing(host="a", label="/y")]
+
+
+def test_a_reply_cut_at_any_byte_is_no_state_at_all() -> None:
+    whole = b""
+
+    def keep(reply: bytes) -> bytes:
+        nonlocal whole
+        whole = reply
+        return reply
+
+    assert looked(THINGS, keep).sight.unreachable == {}
+    for end in range(len(whole)):
+        sight = looked(THINGS, lambda reply, end=end: reply[:end]).sight
+        assert (sight.seen, list(sight.unreachable)) == ({}, ["a"]), f"cut after {end} bytes"
+
+
+@given(st.binary(max_size=200), st.integers(0, 400))
+def test_garbage_in_the_middle_of_a_reply_is_told_or_read_but_never_breaks_us(
+    garbage: bytes, at: int
+) -> None:
+    sight = looked(THINGS, lambda reply: reply[:at] + garbage + reply[at:]).sight
+    assert set(sight.unreachable) in ({"a"}, set())
+    for seen in sight.seen.values():
+        assert seen is None or isinstance(seen, dict | CannotSee)
+
+
+def everything() -> list[Resource]:
+    """One resource of every kind, each with all the questions it can have."""
+    needed = {"key": "k", "target": "/t", "entries": {"user:a": "rwx"}, "content": "x", "schedule": "@daily"}
+    made: list[Resource] = []
+    for kind in KINDS.values():
+        names = set(kind.__dataclass_fields__)
+        options: dict[str, Any] = {name: value for name, value in needed.items() if name in names}
+        if kind is Service:
+            options |= {"ports": (80,), "check": "true", "loads": ("/etc/default",)}
+        for title in (kind.title, "path"):
+            if title in names and title not in options:
+                options[title] = "/x" if title == "path" else "x"
+        for name, field in kind.__dataclass_fields__.items():
+            if (
+                name not in options
+                and field.default is field.default_factory
+                and name not in ("host", "kind")
+            ):
+                options[name] = "x"
+        made.append(kind(host="a", **options))
+    return made
+
+
+@pytest.fixture(scope="module")
+def true_sections() -> list[bytes]:
+    """What this machine answers to every question but the one that goes over the network."""
+    resources = [each for each in everything() if each.kind != "ssh_access"]
+    questions = [question for each in resources for question in each.ask().values()]
+    fence = re.compile(rb"\n" + BOUNDARY.encode() + rb" \w+\n")
+    return fence.split(asked(*questions))[1:-1]
+
+
+DAMAGE = st.one_of(
+    st.binary(max_size=30),
+    st.sampled_from([b"", b"\0", b"\0\0", b"\n", b"\n\n", b" ", b"=", b":", b"-1", b"9" * 5000, b"done\n"]),
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 500), st.integers(0, 200), DAMAGE), max_size=6))
+def test_damage_within_sections_never_breaks_us(true_sections: list[bytes], damage: list[Any]) -> None:
+    sections = list(true_sections)
+    for number, start, length, words in damage:
+        body = sections[number % len(sections)]
+        at = start % (len(body) + 1)
+        sections[number % len(sections)] = body[:at] + words + body[at + length :]
+
+    def damaged(_: bytes) -> bytes:
+        boundary = host.scripts[0].rsplit("\\n", 2)[-2].split()[0].encode()
+        fenced = [b"\n%s %d\n%s" % (boundary, number, body) for number, body in enumerate(sections)]
+        return b"".join(fenced) + b"\n" + boundary + b" end\n"
+
+    host = Scripted("a", say=damaged)
+    with Fleet("e", [each for each in everything() if each.kind != "ssh_access"], [host]) as fleet:
+        fleet.look()
+        plan = fleet.plan()
+    if not damage:
+        assert plan.unreachable == {}
+    assert all(each.reason for each in fleet.sight.seen.values() if isinstance(each, CannotSee))
+    list(text.plan_lines(plan, text.Paper(False)))
+
+
+def test_megabytes_of_nonsense_are_told_in_a_line() -> None:
+    (reason,) = looked(THINGS, lambda reply: b"\xff\x00\x1b" * 4_000_000).sight.unreachable.values()
+    assert "did not answer in the form asked for" in reason
+    assert len(reason) < 2000
+
+
+def test_a_look_that_took_too_long_says_so() -> None:
+    sight = looked(THINGS, lambda reply: Reply(reply, root=True, timed_out=True)).sight
+    assert sight.unreachable == {"a": "a command there hung for 30 s and was ended [too-long]"}
+    assert sight.seen == {}

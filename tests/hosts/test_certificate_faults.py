@@ -1,0 +1,263 @@
+"""What goes wrong with a certificate, one fault a test; the name says the outcome.
+
+In each: no host ever serves a pair that a client would not take, the message is clear, and
+the next run finishes the job once the cause is gone.
+"""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.support.faults import until
+from tests.support.forged import authority, key_pem, pem, rsa_key, signed
+from tests.support.running import announced
+from tests.support.serving import ARCHIVE, LIVE, ROUTER, SCRIPT, Node, reason
+
+pytestmark = pytest.mark.fleet
+CERTIFICATE = f"change cn-lab-1 certificate {ROUTER}"
+HOSTS = [f"cn-lab-{number}.test.dataone.org" for number in (1, 2, 3)]
+NAMES = (ROUTER, *HOSTS)
+
+
+@pytest.fixture
+def node(watched: Node) -> Node:
+    """Hosts that serve the certificate, and clients that look on."""
+    return watched
+
+
+# -- the lineage -------------------------------------------------------------------------------
+
+
+def put(node: Node, certificate: str, chain: str, key: str, fullchain: str | None = None) -> None:
+    """Leaves this as certbot's newest version, as somebody's hand might."""
+    primary = node.fleet.hosts[0]
+    count = primary.run(
+        f"ls {ARCHIVE} | sed -n 's/^privkey\\([0-9]*\\).pem/\\1/p' | sort -n | tail -1"
+    ).stdout
+    number = int(count) + 1
+    whole = certificate + chain if fullchain is None else fullchain
+    for name, text in {"cert": certificate, "chain": chain, "fullchain": whole, "privkey": key}.items():
+        primary.write(f"{ARCHIVE}/{name}{number}.pem", text, 0o600 if name == "privkey" else 0o644)
+        primary.run(f"ln -sfn ../../archive/{ROUTER}/{name}{number}.pem {LIVE}/{name}.pem")
+    roots = node.fleet.ca.roots
+    root = pem(authority()[0].certificate)
+    if root not in roots.read_text():
+        new = roots.with_name("roots.new")
+        new.write_text(roots.read_text() + root)
+        new.replace(roots)
+
+
+def forge(node: Node, fault: str) -> None:
+    _, intermediate = authority()
+    key = ec.generate_private_key(ec.SECP256R1()) if fault == "an ECDSA key" else rsa_key()
+    names = NAMES[:-1] if fault == "a missing name" else NAMES
+    days = (-90, -1) if fault == "expired" else (-80, 10) if fault == "overdue" else (-1, 89)
+    leaf = signed(ROUTER, key, intermediate, names=names, days=days)
+    certificate, chain, private = pem(leaf), pem(intermediate.certificate), key_pem(key)
+    whole = certificate + chain
+    if fault == "the wrong key":
+        private = key_pem(rsa_key())
+    if fault == "a truncated certificate":
+        certificate = certificate[:500]
+        whole = certificate
+    if fault == "an empty certificate":
+        certificate = whole = ""
+    if fault == "an empty key":
+        private = ""
+    put(node, certificate, chain, private, whole)
+
+
+@pytest.mark.parametrize(
+    ("fault", "field"),
+    [
+        ("the wrong key", "pair"),
+        ("a truncated certificate", "release"),
+        ("a missing name", "names"),
+        ("expired", "fresh"),
+    ],
+)
+def test_a_lineage_that_is_no_good_is_ordered_anew_and_never_served(
+    node: Node, fault: str, field: str
+) -> None:
+    before, orders = node.one(), node.orders()
+    forge(node, fault)
+    document = node.document(2, "drift")
+    (action,) = [each for each in document["actions"] if each["kind"] == "certificate"]
+    assert field in {delta["field"] for delta in action["deltas"]}
+    node.apply(0)
+    assert node.one() != before
+    assert node.orders() == [*orders, "begun", "issued"]
+
+
+def test_a_chain_without_its_intermediate_is_refused_and_nothing_is_ordered(node: Node) -> None:
+    before, orders = node.one(), node.orders()
+    _, intermediate = authority()
+    key = rsa_key()
+    leaf = pem(signed(ROUTER, key, intermediate, names=NAMES))
+    put(node, leaf, "", key_pem(key))
+    ended = node.apply(4)
+    assert "the chain sent does not lead to a known root" in ended.out
+    assert "look at `certificate:` `roots` first" in ended.out
+    assert (node.one(), node.orders()) == (before, orders)
+    # The cause is gone: the whole chain is there, and this lineage is as good as any.
+    put(node, leaf, pem(intermediate.certificate), key_pem(key))
+    node.apply(0)
+    assert node.one() != before
+    forge(node, "overdue")
+
+
+def test_live_that_leads_to_an_older_version_is_led_back_without_an_order(node: Node) -> None:
+    before = node.one()
+    node.renew()
+    node.apply(0)
+    after, orders = node.one(), node.orders()
+    primary = node.fleet.hosts[0]
+    versions = primary.run(
+        f"ls {ARCHIVE} | sed -n 's/^privkey\\([0-9]*\\).pem/\\1/p' | sort -n"
+    ).stdout.split()
+    for name in ("cert", "privkey"):
+        primary.run(f"ln -sfn ../../archive/{ROUTER}/{name}{versions[-2]}.pem {LIVE}/{name}.pem")
+    ended = node.apply(0)
+    assert announced(ended) == [CERTIFICATE]
+    assert (node.one(), node.orders()) == (after, orders)
+    assert after != before
+
+
+def test_a_lineage_whose_renewal_was_changed_by_hand_is_set_right_without_an_order(node: Node) -> None:
+    primary, orders = node.fleet.hosts[0], node.orders()
+    primary.run(
+        f"sed -i 's,^manual_auth_hook.*,manual_auth_hook = /bin/true,' /etc/letsencrypt/renewal/{ROUTER}.conf"
+    )
+    ended = node.run(0, "plan")
+    assert (
+        'renewal: manual_auth_hook: "/bin/true" → "/etc/letsencrypt/renewal/manual-auth-hook.sh"' in ended.out
+    )
+    assert announced(node.apply(0)) == [CERTIFICATE]
+    assert node.orders() == orders
+
+
+# -- the order ---------------------------------------------------------------------------------
+
+
+def ordering(node: Node, code: int = 4) -> tuple[str, list[str]]:
+    """An apply that orders another certificate and fails: why, and what the ledger has more."""
+    before, orders = node.one(), node.orders()
+    ended = node.apply(code, "--replace", "certificate")
+    why = reason(ended, HOSTS[0], "certificate")
+    assert node.one() == before
+    return why, node.orders()[len(orders) :]
+
+
+def test_a_name_that_resolves_to_a_stranger_costs_no_order(node: Node) -> None:
+    stranger = node.fleet.hosts[0].address.rpartition(".")[0] + ".99"
+    node.fleet.ca.set_name(HOSTS[1], node.fleet.hosts[1].address, stranger)
+    try:
+        why, more = ordering(node)
+    finally:
+        node.fleet.ca.set_name(HOSTS[1], node.fleet.hosts[1].address)
+    assert f"{HOSTS[1]} through {stranger}" in why
+    assert more == []
+
+
+def test_a_name_that_does_not_resolve_costs_no_order(node: Node) -> None:
+    node.fleet.ca.set_name(HOSTS[2])
+    try:
+        why, more = ordering(node)
+    finally:
+        node.fleet.ca.set_name(HOSTS[2], node.fleet.hosts[2].address)
+    assert f"{HOSTS[2]}: the DNS has no address for it" in why
+    assert more == []
+
+
+def test_a_vhost_that_swallows_the_challenge_costs_no_order(node: Node) -> None:
+    host = node.fleet.hosts[2]
+    vhost = f"<VirtualHost *:80>\nServerName {ROUTER}\nRedirect gone /\n</VirtualHost>\n"
+    host.write("/etc/apache2/sites-enabled/000-theirs.conf", vhost)
+    host.run("systemctl reload apache2")
+    orders = node.orders()
+    ended = node.apply(4, "--replace", "certificate")
+    assert "something else answers" in reason(ended, host.name, "answer")
+    assert node.orders() == orders
+    host.run("rm /etc/apache2/sites-enabled/000-theirs.conf; systemctl reload apache2")
+
+
+def test_a_hook_that_cannot_write_on_a_peer_costs_no_order(node: Node) -> None:
+    host = node.fleet.hosts[1]
+    host.run("chattr +i /var/www/.well-known/acme-challenge")
+    try:
+        why, more = ordering(node)
+    finally:
+        host.run("chattr -i /var/www/.well-known/acme-challenge")
+    assert f"challenge put failed for: {host.name}" in why
+    assert more == []
+
+
+def test_a_challenge_directory_that_lost_its_acl_gets_it_back_before_the_order(node: Node) -> None:
+    before = node.one()
+    node.fleet.hosts[1].run(
+        "setfacl -b -k /var/www/.well-known/acme-challenge; chmod 0755 /var/www/.well-known/acme-challenge"
+    )
+    ended = node.apply(0, "--replace", "certificate")
+    assert "change cn-lab-2 acl /var/www/.well-known/acme-challenge" in announced(ended)
+    assert node.one() != before
+
+
+def test_a_ca_that_is_down_is_named_and_nothing_changes(node: Node) -> None:
+    primary = node.fleet.hosts[0]
+    primary.run("cp /etc/hosts /root/hosts; sed -i 's/^.* acme$/127.0.0.9 acme/' /etc/hosts")
+    try:
+        why, more = ordering(node)
+    finally:
+        primary.run("cat /root/hosts >/etc/hosts")
+    assert "onnection" in why
+    assert more in ([], ["begun", "failed"])
+
+
+def test_a_ca_at_its_limit_is_told_and_counted(node: Node) -> None:
+    node.fleet.refuse(True)
+    try:
+        why, more = ordering(node)
+    finally:
+        node.fleet.refuse(False)
+    assert "rateLimited" in why
+    assert more == ["begun", "failed"]
+
+
+def test_another_certbot_at_work_is_told(node: Node) -> None:
+    primary = node.fleet.hosts[0]
+    hold = "import fcntl, time; f = open('/etc/letsencrypt/.certbot.lock', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); open('/run/held', 'w'); time.sleep(60)"
+    primary.write("/root/hold.py", hold)
+    primary.run("rm -f /run/held; setsid -f timeout 60 python3 /root/hold.py </dev/null >/dev/null 2>&1")
+    until(lambda: primary.run("test -e /run/held", check=False).returncode == 0, "certbot's lock is held")
+    try:
+        why, more = ordering(node)
+    finally:
+        primary.run("kill $(pgrep -f /root/hold.py)", check=False)
+    assert "Another instance of Certbot is already running" in why
+    assert more == []
+
+
+def test_a_renewal_by_cron_that_fails_says_so_and_leaves_the_old_one(node: Node) -> None:
+    before, primary = node.one(), node.fleet.hosts[0]
+    node.fleet.ca.set_name(HOSTS[2])
+    try:
+        done = primary.run(f"{SCRIPT} renew", check=False)
+    finally:
+        node.fleet.ca.set_name(HOSTS[2], node.fleet.hosts[2].address)
+    assert done.returncode == 1
+    assert f"{HOSTS[2]}: the DNS has no address for it" in done.stderr
+    assert node.one() == before
+    assert node.pending(0) == []
+
+
+def test_a_rehearsal_that_fails_costs_no_order_and_one_that_succeeds_comes_first(node: Node) -> None:
+    before, orders = node.one(), node.orders()
+    node.declare(swap=("  resolver:", "  rehearsal: https://acme:14999/dir\n  resolver:"))
+    ended = node.apply(4, "--replace", "certificate")
+    assert "the rehearsal at https://acme:14999/dir failed, so nothing was ordered" in ended.out
+    assert (node.one(), node.orders()) == (before, orders)
+    node.declare(swap=("  resolver:", "  rehearsal: https://acme:14000/dir\n  resolver:"))
+    node.apply(0, "--replace", "certificate")
+    assert node.one() != before
+    assert node.orders() == [*orders, "begun", "issued"]

@@ -1,0 +1,246 @@
+"""A year in the life of three real hosts; and each kind on one, created, changed, removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from lab import Fleet, LabHost
+from lab.environment import environment_text
+from tests import ROOT
+
+pytestmark = pytest.mark.fleet
+HOSTS = [f"cn-lab-{n}.test.dataone.org" for n in (1, 2, 3)]
+CHALLENGE = "/var/www/.well-known/acme-challenge"
+SETTLED = "Nothing to do: lab is as declared.\n"
+
+
+def reconcile(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "reconciler", *map(str, arguments)],
+        cwd=cwd, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+
+
+def ok(*arguments: object) -> str:
+    done = reconcile(*arguments)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def actions(env: Path, command: str = "plan") -> list[str]:
+    """What a plan would do, as `host kind name` with the host's short name."""
+    done = reconcile(command, env, "--json")
+    assert "Traceback" not in done.stderr
+    return [f"{a['host'].split('.')[0]} {a['kind']} {a['name']}" for a in json.loads(done.stdout)["actions"]]
+
+
+def declare(path: Path, fleet: Fleet, hosts: Sequence[LabHost] | None = None, **options: object) -> Path:
+    text = environment_text(
+        fleet.hosts if hosts is None else hosts,
+        router=fleet.router, identity=fleet.identity, known_hosts=fleet.known_hosts, ca=fleet.ca,
+        manage=False, **options,
+    )  # fmt: skip
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def env(fleet: Fleet, tmp_path: Path) -> Path:
+    """The environment file of the session's fleet, applied: every test starts settled."""
+    path = declare(tmp_path / "lab.yaml", fleet)
+    ok("apply", path, "--yes")
+    return path
+
+
+def test_two_people_plan_and_the_second_is_told(env: Path, fleet: Fleet, tmp_path: Path) -> None:
+    fleet.hosts[0].run("chmod 700 /var/www/.well-known/acme-challenge")
+    for name in ("mine.json", "theirs.json"):
+        ok("plan", env, "-o", tmp_path / name)
+    ok("apply", tmp_path / "mine.json")
+    second = reconcile("apply", tmp_path / "theirs.json")
+    assert second.returncode == 6
+    assert "it is settled meanwhile" in second.stderr
+
+
+def test_a_host_is_added_and_another_retired(env: Path, fleet: Fleet) -> None:
+    extra = fleet.add_host()
+    try:
+        ok("apply", declare(env, fleet), "--yes")
+        assert ok("plan", env) == SETTLED
+        peers = extra.run("cat /home/rsync_user/.ssh/known_hosts").stdout
+        assert all(name in peers for name in HOSTS)
+        assert extra.name in fleet.hosts[0].run("cat /etc/dataone/node.properties").stdout
+
+        ok("apply", declare(env, fleet, fleet.hosts[:3], retired=[extra]), "--yes")
+        assert ok("plan", env) == SETTLED
+        for host in fleet.hosts[:3]:
+            trusted = host.run("cat /home/rsync_user/.ssh/* /etc/dataone/node.properties").stdout
+            assert extra.name not in trusted
+        assert "reconciler lab" not in extra.run("cat /home/rsync_user/.ssh/*").stdout
+        assert extra.run("ls /home/rsync_user/.ssh").stdout.split() == ["authorized_keys", "known_hosts"]
+    finally:
+        fleet.reset()
+
+
+def test_a_host_rebuilt_under_its_name_is_refused_until_its_key_is_changed(env: Path, fleet: Fleet) -> None:
+    fleet.hosts[1].rebuild(new_key=True)
+    refused = reconcile("plan", env)
+    assert refused.returncode == 3
+    assert f"? {HOSTS[1]} could not be looked at: its host key has changed" in refused.stdout
+    assert str(fleet.known_hosts) in refused.stdout
+    fleet.pin()
+    ok("apply", env, "--yes")
+    assert ok("plan", env) == SETTLED
+    ping = f"runuser -u rsync_user -- ssh -i /home/rsync_user/.ssh/id_ed25519 rsync_user@{HOSTS[1]} ping"
+    assert fleet.hosts[0].run(ping).stdout == "pong\n"
+
+
+def test_an_account_that_may_look_but_not_sudo(env: Path, fleet: Fleet) -> None:
+    looker = declare(env.with_name("looker.yaml"), fleet, user="looker")
+    shown = reconcile("plan", looker)
+    assert shown.returncode == 3
+    assert "cannot see sudoers zz-reconciler-rsync_user" in shown.stdout
+    assert "sudo: a password is required" in shown.stdout
+    assert actions(looker) == []
+    fleet.hosts[0].run("chmod 700 /var/www/.well-known")
+    assert reconcile("drift", looker).returncode == 3
+    fleet.hosts[0].run("chmod 755 /var/www/.well-known; systemctl stop apache2")
+    assert actions(looker) == ["cn-lab-1 service apache2"]
+    refused = reconcile("apply", looker, "--yes")
+    assert refused.returncode == 4
+    assert "looker may not become root" in refused.stderr
+    ok("apply", env, "--yes")
+
+
+def test_postgresql_raised_in_the_yaml_harms_nothing(env: Path, fleet: Fleet) -> None:
+    newer = env.with_name("newer.yaml")
+    newer.write_text(env.read_text().replace('postgresql: "15"', 'postgresql: "16"'))
+    assert actions(newer) == [f"cn-lab-{n} service postgresql@16-main" for n in (1, 2, 3)]
+    failed = reconcile("apply", newer, "--yes")
+    assert failed.returncode == 4
+    assert "postgresql@16-main" in failed.stdout
+    assert ok("plan", env) == SETTLED
+
+
+def test_the_primary_moves(env: Path, fleet: Fleet) -> None:
+    moved = declare(env.with_name("moved.yaml"), fleet, primary=1)
+    ok("apply", moved, "--yes")
+    assert ok("plan", moved) == SETTLED
+    assert fleet.hosts[0].run("ls /etc/letsencrypt/renewal/*.sh", check=False).returncode != 0
+    assert fleet.hosts[1].run("ls /etc/letsencrypt/renewal/*.sh; dpkg -s certbot").returncode == 0
+    ok("apply", env, "--yes")
+
+
+KINDS = """\
+blueprint: false
+resources:
+  - package: tree
+  - account: clerk
+    groups: [adm]
+  - keypair: /home/clerk/.ssh/id
+    user: clerk
+  - directory: /home/clerk/.ssh
+    owner: clerk
+    group: clerk
+    mode: "0700"
+  - authorized_keys: /home/clerk/.ssh/authorized_keys
+    user: clerk
+    keys: {me: ssh-ed25519 AAAA}
+  - known_hosts: /home/clerk/.ssh/known_hosts
+    user: clerk
+    keys: {x.example.org: ssh-ed25519 AAAA}
+  - sudoers: clerk
+    content: "clerk ALL=(ALL) NOPASSWD: /bin/true\\n"
+  - directory: /srv/it
+    mode: "2750"
+    group: clerk
+  - file: /srv/it/conf
+    content: "a\\n"
+    mode: "0640"
+    check: grep -q a {}
+  - symlink: /srv/it/link
+    target: /srv/it/conf
+  - acl: /srv/it/conf
+    entries: ["user:daemon:r--"]
+  - property: /srv/it/p.properties
+    key: k
+    value: v
+  - property: /srv/it/p.properties
+    key: password
+    value: hush-hush
+    secret: true
+  - apache_module: headers
+  - file: /etc/apache2/sites-available/it.conf
+    content: "# nothing\\n"
+  - apache_site: it
+  - service: apache2
+    loads: [/etc/apache2]
+    check: apache2ctl -t
+    ports: [80]
+  - service: cron
+    enabled: false
+    running: false
+  - cron: it
+    schedule: "5 3 * * *"
+    command: "true"
+"""
+
+
+def test_each_kind_is_created_changed_settled_and_removed(
+    spare: LabHost, spare_fleet: Fleet, tmp_path: Path
+) -> None:
+    env = declare(tmp_path / "kinds.yaml", spare_fleet, [spare], more=KINDS)
+    ok("apply", env, "--yes")
+    assert ok("plan", env) == SETTLED
+    assert spare.run("runuser -u clerk -- sudo -n /bin/true; id -nG clerk").stdout == "clerk adm\n"
+    assert spare.run("systemctl is-active cron", check=False).stdout == "inactive\n"
+    assert "hush-hush" in spare.run("cat /srv/it/p.properties").stdout
+
+    changed = KINDS
+    for old, new in (
+        ("groups: [adm]", "shell: /bin/bash"), ("me: ssh-ed25519 AAAA", "me: ssh-ed25519 BBBB"), ("/bin/true", "/bin/false"),
+        ('"2750"', '"0755"'), ('conf\n    content: "a', 'conf\n    content: "a b'), ("target: /srv/it/conf", "target: conf"),
+        ("daemon:r--", "daemon:---"), ("value: v", "value: w/&x"), ("hush-hush", "hush-more"), ("# nothing", "# changed"),
+        ("running: false", "running: true"), ('"5 3', '"6 3'),
+    ):  # fmt: skip
+        assert old in changed
+        changed = changed.replace(old, new)
+    env = declare(tmp_path / "kinds.yaml", spare_fleet, [spare], more=changed)
+    shown = reconcile("plan", env)
+    assert "hush" not in shown.stdout
+    assert "Plan: 0 to create, 12 to change, 0 to remove, 1 reload on 1 host." in shown.stdout
+    ok("apply", env, "--yes")
+    assert ok("plan", env) == SETTLED
+    assert spare.run("cat /srv/it/conf; getfacl -cp /srv/it/conf").stdout.startswith("a b\n")
+
+    wrong = changed.replace("clerk ALL=(ALL) NOPASSWD: /bin/false", "clerk ALL=(ALL NOPASSWD")
+    failed = reconcile("apply", declare(tmp_path / "kinds.yaml", spare_fleet, [spare], more=wrong), "--yes")
+    assert failed.returncode == 4
+    assert "syntax error" in failed.stdout
+    assert "NOPASSWD: /bin/false" in spare.run("cat /etc/sudoers.d/clerk").stdout
+
+    lines: list[str] = []
+    for line in changed.splitlines():
+        lines += (
+            [line, "    absent: true"] if line.startswith("  - ") and "service: cron" not in line else [line]
+        )
+    gone = "\n".join(lines).replace("service: apache2\n    absent: true", "service: apache2") + "\n"
+    env = declare(tmp_path / "kinds.yaml", spare_fleet, [spare], more=gone)
+    # Files that only some lines were declared of stay, so their folders are not removed.
+    kept = reconcile("apply", env, "--yes")
+    assert kept.returncode == 4
+    assert "failed to remove '/srv/it': Directory not empty" in kept.stdout
+    spare.run("rm /srv/it/p.properties /home/clerk/.ssh/*")
+    ok("apply", env, "--yes")
+    assert ok("plan", env) == SETTLED
+    assert (
+        spare.run("ls -d /srv/it /etc/sudoers.d/clerk /usr/bin/tree /etc/cron.d/it", check=False).stdout == ""
+    )

@@ -1,0 +1,173 @@
+"""The journal: what is in it stays, what was changed in it is found, what cannot be written is told."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from reconciler.journal import journal as module
+from reconciler.journal.journal import Journal, NoJournal, Run
+from reconciler.model import Action, Delta, Outcome, Ref, Step
+
+REF = Ref("a", "file", "/x")
+
+
+def action() -> Action:
+    return Action(
+        REF, "change", (Delta("mode", "0644", "0600"),), (Step("chmod 0600 /x", "so"),), seen_digest="0"
+    )
+
+
+def filled(folder: Path) -> Journal:
+    journal = Journal(folder)
+    number = journal.begin("lab", {"who": "me", "command": "apply"}, b"environment: lab\n")
+    run = Run(journal, number, "lab")
+    run.intends([action()])
+    run.became([Outcome(REF, "done")])
+    journal.end(number, "lab", {"code": 0})
+    return journal
+
+
+def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
+    with filled(tmp_path) as journal:
+        assert [each.what for each in journal.entries(1)] == ["begin", "intent", "outcome", "end"]
+        (told,) = journal.entries(1, "lab", "intent")
+        assert told.body["actions"][0]["steps"] == ["chmod 0600 /x"]
+        assert journal.text(journal.entries(1)[0].body["file_digest"]) == b"environment: lab\n"
+        assert journal.verify() == []
+        assert journal.begin("lab", {}, b"") == 2
+    assert (tmp_path / "journal.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE entries SET body = replace(body, '0600', '0601') WHERE what = 'intent'",
+        "UPDATE entries SET at = '2026-01-01T00:00:00+00:00' WHERE number = 2",
+        "DELETE FROM entries WHERE number = 3",
+        "DELETE FROM entries WHERE number = 1",
+        "UPDATE entries SET hash = 'x' WHERE number = 2",
+        "UPDATE texts SET text = x'00'",
+    ],
+)
+def test_whatever_is_changed_afterwards_is_found(tmp_path: Path, change: str) -> None:
+    with filled(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / "journal.sqlite") as data:
+        assert data.execute(change).rowcount == 1
+    data.close()
+    with Journal(tmp_path, write=False) as journal:
+        assert len(journal.verify()) >= 1
+
+
+def test_any_byte_of_what_was_written_counts(tmp_path: Path) -> None:
+    with filled(tmp_path):
+        pass
+    path = tmp_path / "journal.sqlite"
+    whole = path.read_bytes()
+    for what in (b"chmod 0600 /x", b'"done"', b'"code":0', b"environment: lab"):
+        at = whole.index(what) + 1
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with Journal(tmp_path, write=False) as journal:
+            assert journal.verify(), what
+    path.write_bytes(b"nonsense" * 1000)
+    with pytest.raises(NoJournal, match="not a database"):
+        Journal(tmp_path, write=False).entries()
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NoJournal, match="RECONCILE_STATE"):
+        Journal(tmp_path / "file")
+
+
+def test_a_full_disk_is_told_and_nothing_half_is_kept(tmp_path: Path) -> None:
+    with filled(tmp_path) as journal:
+        before = journal.entries()
+        pages = journal._data.execute("PRAGMA page_count").fetchone()[0]
+        journal._data.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(NoJournal, match="full"):
+            journal.append(1, "lab", "intent", {"actions": ["x" * 100_000]})
+        assert journal.entries() == before
+        assert journal.verify() == []
+
+
+def _writes(folder: Path, times: int) -> None:
+    with Journal(folder) as journal:
+        for number in range(times):
+            journal.append(0, "lab", "onset", {"n": number})
+
+
+def test_two_processes_write_one_chain(tmp_path: Path) -> None:
+    Journal(tmp_path).__exit__()
+    spawn = multiprocessing.get_context("spawn")
+    writers = [spawn.Process(target=_writes, args=(tmp_path, 20)) for _ in range(3)]
+    for each in writers:
+        each.start()
+    for each in writers:
+        each.join(60)
+    with Journal(tmp_path, write=False) as journal:
+        assert len(journal.entries()) == 60
+        assert journal.verify() == []
+
+
+def test_a_clock_that_was_set_back_brings_nothing_back_to_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with filled(tmp_path) as journal:
+        newest = datetime.fromisoformat(journal.entries()[-1].at)
+        monkeypatch.setattr(module, "now", lambda: newest - timedelta(days=3))
+        assert journal.latest() == newest
+        journal.append(0, "lab", "onset", {})
+        assert journal.latest() == newest
+        assert journal.verify() == []
+        monkeypatch.setattr(module, "now", lambda: datetime(2040, 1, 1, tzinfo=UTC))
+        assert journal.latest().year == 2040
+
+
+DIES = """
+import sys, time
+from pathlib import Path
+from reconciler.journal.journal import Journal
+journal = Journal(Path(sys.argv[1]))
+print(journal.begin("lab", {"who": "me"}, b""), flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_run_that_was_killed_is_known_as_broken_off_and_one_that_lives_is_not(tmp_path: Path) -> None:
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", DIES, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        ) as process,
+        Journal(tmp_path) as journal,
+    ):
+        assert process.stdout is not None
+        assert process.stdout.readline() == "1\n"
+        assert journal.broken("lab") == []
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert journal.broken("lab") == [1]
+        assert journal.broken("other") == []
+        journal.end(1, "lab", {"code": None})
+        assert journal.broken("lab") == []
+
+
+def test_what_waits_to_be_sent_stays_until_it_is(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.post("lab", "mail", "{}")
+        journal.tried(1, sent=False)
+        ((number, environment, channel, notice, made, tried),) = journal.outbox()
+        assert (number, environment, channel, notice, tried) == (1, "lab", "mail", "{}", 1)
+        assert abs(datetime.fromisoformat(made).timestamp() - time.time()) < 60
+        journal.tried(1, sent=True)
+        assert journal.outbox() == []

@@ -1,0 +1,133 @@
+"""Golden plans: whole environments over several hosts, and the actions expected, in order.
+
+One file in `cases/plans` per subject, one document in it per case. A case declares resources
+as the YAML of an environment does (`at` names their host; otherwise they are on every one),
+says what is seen of them (`null` where nothing is said), and which hosts are unreachable.
+Adding a case is adding a document.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from reconciler.environment.schema import title_field
+from reconciler.kinds import KINDS
+from reconciler.model import CannotSee, Plan, Ref, Resource, Seen
+from reconciler.plan.order import Cycle
+from reconciler.plan.planner import plan
+from tests import CASES
+from tests.support.scripted import Thing
+
+CASES = CASES / "plans"
+
+
+def _cases() -> list[Any]:
+    return [
+        pytest.param(case, id=f"{file.stem}: {case['case']}")
+        for file in sorted(CASES.glob("*.yaml"))
+        for case in yaml.safe_load_all(file.read_text(encoding="utf-8"))
+    ]
+
+
+def ref(text: str) -> Ref:
+    host, kind, name = text.split(" ", 2)
+    return Ref(host, kind, name)
+
+
+def resources(case: Mapping[str, Any]) -> list[Resource]:
+    return [
+        _resource(dict(item), host)
+        for item in case["declared"]
+        for host in ([item["at"]] if "at" in item else case["hosts"])
+    ]
+
+
+def _resource(item: dict[str, Any], host: str) -> Resource:
+    item.pop("at", None)
+    kinds: dict[str, type[Resource]] = {**KINDS, "thing": Thing}
+    kind = next(kinds[key] for key in item if key in kinds)
+    title = "label" if kind is Thing else title_field(kind)
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in item.items() if k != kind.kind}
+    options[title] = item[kind.kind]
+    options["needs"] = tuple(ref(text) for text in item.get("needs", ()))
+    if "copy_of" in item:
+        options["copy_of"] = ref(item["copy_of"])
+    if "keys_of" in item:
+        options["keys_of"] = tuple((name, ref(text)) for name, text in item["keys_of"].items())
+    return kind(**options, host=host)
+
+
+def sight(case: Mapping[str, Any], everything: list[Resource]) -> dict[Ref, Seen]:
+    said = {ref(text): state for text, state in (case.get("seen") or {}).items()}
+    assert set(said) <= {each.ref for each in everything}, "a case speaks of what it does not declare"
+    states = {each.ref: said.get(each.ref) for each in everything if each.host not in unreachable(case)}
+    return {
+        each: CannotSee(state["cannot see"]) if state and "cannot see" in state else state
+        for each, state in states.items()
+    }
+
+
+def unreachable(case: Mapping[str, Any]) -> dict[str, str]:
+    return case.get("unreachable") or {}
+
+
+def shown(made: Plan) -> dict[str, Any]:
+    """A plan in the form in which cases are written: what is empty is left out."""
+    actions = []
+    for action in made.actions:
+        each: dict[str, Any] = {action.verb: str(action.ref)}
+        each["deltas"] = {d.field: [d.seen, d.want] for d in action.deltas}
+        if action.after:
+            each["after"] = [str(other) for other in action.after]
+        if action.blocked:
+            each["refused"] = action.blocked
+        if action.has_holes:
+            each["holes"] = True
+        actions.append(each)
+    unknown = {str(each): reason for each, reason in made.unknown.items()}
+    return {"actions": actions} | ({"unknown": unknown} if unknown else {})
+
+
+@pytest.mark.parametrize("case", _cases())
+def test_case(case: dict[str, Any]) -> None:
+    everything = resources(case)
+    seen = sight(case, everything)
+    if "cycle" in case:
+        with pytest.raises(Cycle) as caught:
+            plan("e", everything, seen, unreachable(case))
+        assert {str(each) for each in caught.value.members} == set(case["cycle"])
+        return
+    made = plan("e", everything, seen, unreachable(case))
+    assert shown(made) == case["expected"]
+    assert made.unreachable == unreachable(case)
+    assert made.complete == (not made.unreachable and not made.unknown)
+    assert made.resources == len(everything)
+
+
+@pytest.mark.parametrize("case", [case for case in _cases() if "cycle" not in case.values[0]])
+def test_the_order_of_the_yaml_does_not_matter(case: dict[str, Any]) -> None:
+    everything = resources(case)
+    seen = sight(case, everything)
+    expected = plan("e", everything, seen, unreachable(case))
+    for seed in range(4):
+        random.Random(seed).shuffle(everything)
+        assert plan("e", everything, seen, unreachable(case)) == expected
+
+
+@pytest.mark.parametrize("case", [case for case in _cases() if "cycle" not in case.values[0]])
+def test_nothing_is_planned_for_what_is_unknown_or_out_of_reach(case: dict[str, Any]) -> None:
+    everything = resources(case)
+    made = plan("e", everything, sight(case, everything), unreachable(case))
+    touched = {action.ref for action in made.actions}
+    assert not touched & set(made.unknown)
+    assert not {each.host for each in touched} & set(made.unreachable)
+
+
+def test_a_resource_nobody_looked_at_is_unknown() -> None:
+    thing = Thing(host="a", label="/x")
+    assert plan("e", [thing], {}, {}).unknown == {thing.ref: "it was not looked at"}

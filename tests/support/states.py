@@ -1,0 +1,161 @@
+"""Three states of a fleet for the page: all well, drift, and a rollout that stopped."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from reconciler.blueprint import resources as blueprint_resources
+from reconciler.environment.load import load
+from reconciler.environment.settings import Environment
+from reconciler.model import Ref, Resource, Seen, Sight, Value
+from reconciler.output.html import Event, Facts
+from reconciler.plan.order import edges, ordered
+from reconciler.plan.planner import plan
+from reconciler.tls import status, verify
+from tests import CASES
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+OLD, NEW = "3b9d0c4471fe6a25", "9f3c5a7d1e2b4c60"
+UCSB, ORC, UNM = (f"cn-stage-{name}-1.test.dataone.org" for name in ("ucsb", "orc", "unm"))
+ROUTER = "cn-stage.test.dataone.org"
+VHOST = "/etc/apache2/sites-available/cn-port80.conf"
+
+
+@cache
+def environment() -> Environment:
+    return load(CASES / "page" / "fleet.yaml")
+
+
+@cache
+def resources() -> tuple[Resource, ...]:
+    return tuple(blueprint_resources(environment()))
+
+
+class _Wishes:
+    """What a resource is told of others while everything is as wanted."""
+
+    def __init__(self, ref: Ref, seen: dict[Ref, Seen], release: str) -> None:
+        self.ref, self.seen, self.release = ref, seen, release
+
+    def own(self) -> Any:
+        return self.seen.get(self.ref)
+
+    def away(self, host: str) -> bool:
+        return False
+
+    def value(self, ref: Ref, name: str) -> Value:
+        found = self.seen.get(ref)
+        value = found.get(name) if isinstance(found, dict) else None
+        return self.release if name == "release" else value or f"ssh-ed25519 {name} of {ref.host}"
+
+
+def as_declared(release: str = NEW) -> dict[Ref, Seen]:
+    """What is seen of a fleet that is as declared and serves a release."""
+    seen: dict[Ref, Any] = {}
+    by_ref = {each.ref: each for each in resources()}
+    for ref in ordered(edges(resources())):
+        want = by_ref[ref].want(_Wishes(ref, seen, release))  # type: ignore[arg-type]
+        seen[ref] = None if want is None else dict(want)
+    seen[Ref(UCSB, "certificate", ROUTER)] |= {"release": release, "fresh": True}
+    for host in (UCSB, ORC, UNM):
+        serving(seen, host, release)
+    # What is not there yet (a key pair's public half) is made up where it is asked for first.
+    pending = plan("stage", resources(), seen, {}).actions
+    for action in pending:
+        state = seen[action.ref]
+        assert isinstance(state, dict), action
+        state |= {delta.field: delta.want for delta in action.deltas}
+    return seen
+
+
+def serving(seen: dict[Ref, Any], host: str, release: str, left: float | None = None) -> None:
+    """From now on, a host serves a release on all ports."""
+    left = left if left is not None else {OLD: 27.0, NEW: 89.4}.get(release, 1.0)
+    end = NOW + timedelta(days=left)
+    names = " ".join(sorted(environment().names))
+    state = seen[Ref(host, "serving", ROUTER)]
+    state |= dict.fromkeys(("current", "proven", "apache on 443", "postgresql on 5432"), release)
+    state |= {"tomcat on 8443": release, f"end of {release}": end.isoformat(timespec="minutes")}
+    state |= {f"begin of {release}": (end - timedelta(days=90)).isoformat(), f"names of {release}": names}
+
+
+def well() -> Sight:
+    return Sight(dict(as_declared()))
+
+
+def drifted() -> Sight:
+    """Somebody was at one host, and another is down."""
+    seen: dict[Ref, Any] = dict(as_declared(OLD))
+    seen[Ref(ORC, "property", "/etc/dataone/node.properties environment.hosts")]["value"] = f"{UCSB} {ORC}"
+    vhost = seen[Ref(ORC, "file", VHOST)]
+    wanted = next(each for each in resources() if each.ref == Ref(ORC, "file", VHOST))
+    text = str(wanted.content).replace("RedirectMatch permanent", "RedirectMatch temp")  # type: ignore[attr-defined]
+    vhost |= {"content": f"sha256:{hashlib.sha256(text.encode()).hexdigest()}", "text": text}
+    for ref in [ref for ref in seen if ref.host == UNM]:
+        del seen[ref]
+    return Sight(seen, {UNM: "it does not answer on port 22 within 30 s; is it up?"})
+
+
+def stopped() -> Sight:
+    """A new release is on one host; the second has gone back to the old one, and the third waits."""
+    seen: dict[Ref, Any] = dict(as_declared(NEW))
+    for host in (UNM, UCSB):
+        serving(seen, host, OLD)
+    return Sight(seen)
+
+
+def events(*rows: tuple[float, str, str, str]) -> tuple[Event, ...]:
+    """Made events: hours ago, what, detail, result."""
+    return tuple(
+        Event(NOW - timedelta(hours=ago), what, detail, result) for ago, what, detail, result in rows
+    )
+
+
+QUIET = events(
+    (1, "drift", "3 hosts, nothing to do", "in sync"),
+    (13.5, "renewal", f"{NEW} was issued for 4 names", "done"),
+    (13.2, "apply", "12 actions on 3 hosts; every service proven", "done"),
+    (25, "drift", "3 hosts, nothing to do", "in sync"),
+)
+FOUND = (
+    *events((0.2, "drift", f"{ORC}: 3 actions pending; {UNM} could not be looked at", "drift")),
+    *QUIET[2:],
+)
+STOPPED = (
+    *events(
+        (
+            0.1,
+            "apply",
+            f"{UNM} serving: postgresql on 5432 refused the handshake; {OLD} was put back",
+            "failed",
+        ),
+        (0.5, "renewal", f"{NEW} was issued for 4 names", "done"),
+    ),
+    *QUIET[3:],
+)
+
+
+def facts(sight: Sight, happened: tuple[Event, ...] = (), *, asked: bool = True) -> Facts:
+    """The facts about what was seen; `asked`: verify's checks from the hosts are among them."""
+    env = environment()
+    release = verify.wanted(env, sight)
+    return Facts(
+        environment=env.name,
+        router=env.router,
+        when=NOW,
+        plan=plan(env.name, resources(), sight.seen, sight.unreachable),
+        served=status.from_sight(env, sight),
+        checks=list(verify.inside(env, sight, release)) if asked else None,
+        events=happened,
+        warnings=sight.warnings,
+    )
+
+
+STATES = {
+    "well": lambda: facts(well(), QUIET),
+    "drift": lambda: facts(drifted(), FOUND),
+    "stopped": lambda: facts(stopped(), STOPPED),
+}

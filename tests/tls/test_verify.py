@@ -1,0 +1,116 @@
+"""What `verify` makes of what services show, without a host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from xml.etree import ElementTree as ET
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from reconciler import x509
+from reconciler.environment.settings import Certificate, Environment, Host, Services
+from reconciler.model import CannotSee, Ref, Sight
+from reconciler.output import documents, junit, text
+from reconciler.tls import verify
+from tests.support.forged import authority, pem, rsa_key, signed
+from tests.support.schemas import hold
+
+ROOT, INTERMEDIATE = authority()
+NOW = datetime.now(UTC)
+ENVIRONMENT = Environment(
+    name="e",
+    router="cn.example.org",
+    hosts=(Host(name="a.example.org", primary=True), Host(name="b.example.org", address="10.0.0.2")),
+    certificate=Certificate(trusted=pem(ROOT.certificate).encode(), ping="/ping"),
+    services=Services(postgresql="15"),
+)
+KEY = rsa_key()
+
+
+@dataclass(frozen=True)
+class Shown:
+    chain: tuple[bytes, ...]
+    ping: int | None = 200
+
+
+def chain(
+    names: tuple[str, ...] = ENVIRONMENT.names, days: tuple[float, float] = (-1, 89)
+) -> tuple[bytes, ...]:
+    leaf = signed(names[0], KEY, INTERMEDIATE, names=names, days=days)
+    return tuple(each.public_bytes(Encoding.DER) for each in (leaf, INTERMEDIATE.certificate))
+
+
+GOOD = chain()
+ID = x509.identity(x509.chain_der(GOOD))
+
+
+def judged(shown: Shown | Exception, release: str | None = ID) -> list[verify.Check]:
+    answers = dict.fromkeys(verify.questions(ENVIRONMENT), shown)
+    return list(verify.outside(ENVIRONMENT, answers, release, NOW))
+
+
+def test_every_host_service_and_name_is_asked() -> None:
+    asked = {(each.host, each.address, each.port, each.name) for each in verify.questions(ENVIRONMENT)}
+    for host, address in (("a.example.org", "a.example.org"), ("b.example.org", "10.0.0.2")):
+        assert {(host, address, 443, name) for name in (host, "cn.example.org", None)} <= asked
+        assert (host, address, 5432, None) in asked
+    assert len(asked) == 8
+
+
+@pytest.mark.parametrize(
+    ("shown", "verdict", "words"),
+    [
+        (Shown(GOOD), "ok", f"it serves {ID}"),
+        (Shown(chain()), "wrong", f"and {ID} was issued"),
+        (Shown(GOOD[:1]), "wrong", "does not lead to a known root"),
+        (Shown(chain(days=(-90, -1))), "wrong", "it expired on"),
+        (Shown(chain(ENVIRONMENT.names[:-1])), "wrong", "it does not carry b.example.org"),
+        (Shown((b"nonsense",)), "wrong", "what it presents is no certificate"),
+        (ConnectionError("connection refused"), "wrong", "connection refused"),
+    ],
+    ids=["good", "another", "leaf only", "expired", "a name less", "nonsense", "refused"],
+)
+def test_what_is_shown_is_judged(shown: Shown | Exception, verdict: str, words: str) -> None:
+    for check in judged(shown):
+        assert (check.verdict, words in check.detail) == (verdict, True), check
+
+
+def test_a_ping_that_is_not_answered_is_wrong_on_443_only() -> None:
+    wrong = [check for check in judged(Shown(GOOD, 503)) if check.verdict == "wrong"]
+    assert {check.asked.port for check in wrong} == {443}
+    assert {check.detail for check in wrong} == {"/ping answers 503, not 200"}
+
+
+def test_what_should_be_served_may_be_unknown() -> None:
+    assert {check.verdict for check in judged(Shown(GOOD), None)} == {"unknown"}
+    lineage = Ref("a.example.org", "certificate", "cn.example.org")
+    names = " ".join(sorted(ENVIRONMENT.names))
+    good = {"release": ID, "names": names, "key": "RSA", "pair": "matches", "chain": "trusted"}
+    assert verify.wanted(ENVIRONMENT, Sight({lineage: good})) == ID
+    assert verify.wanted(ENVIRONMENT, Sight({lineage: {**good, "pair": "not"}})) is None
+    assert verify.wanted(ENVIRONMENT, Sight({lineage: CannotSee("away")})) is None
+
+
+def test_what_hosts_see_themselves_counts_too_and_all_of_it_is_told() -> None:
+    serving = Ref("a.example.org", "serving", "cn.example.org")
+    sight = Sight(
+        {serving: {"apache on 443": ID, "postgresql on 5432": "older"}}, {"b.example.org": "it is down"}
+    )
+    checks = list(verify.inside(ENVIRONMENT, sight, ID))
+    assert [(each.asked.host[0], each.verdict, each.detail) for each in checks] == [
+        ("a", "ok", f"it serves {ID}"),
+        ("a", "wrong", f"older, and {ID} was issued"),
+        ("b", "unknown", "it is down"),
+        ("b", "unknown", "it is down"),
+    ]
+    assert {each.verdict for each in verify.inside(ENVIRONMENT, sight, None)} == {"unknown"}
+    everything = [*judged(Shown(GOOD)), *checks]
+    assert verify.summary(ENVIRONMENT, everything).endswith("12 checks, 1 wrong, 2 could not be judged.")
+    assert verify.summary(ENVIRONMENT, judged(Shown(GOOD))) == "Verified: 8 checks of e, all as wanted."
+    lines = list(text.check_lines(everything, text.Paper(True)))
+    assert sum(line.startswith("\x1b[31m") for line in lines) == 1
+    suite = ET.fromstring(junit.document("e", everything))
+    assert [suite.get(name) for name in ("tests", "failures", "errors")] == ["12", "1", "2"]
+    hold(documents.verify_document("e", ID, everything), "verify")

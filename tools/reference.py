@@ -1,0 +1,270 @@
+"""The reference in docs/, made from the program itself: commands, settings, kinds, documents, messages.
+
+`python -m reconciler.reference .` writes it into a checkout; a test compares.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from reconciler.cli.app import app
+from reconciler.cli.session import Code
+from reconciler.environment.schema import NEEDED, environment_schema, kind_schema
+from reconciler.kinds import DECLARABLE
+from reconciler.messages import Message
+
+MADE = "Made by `make schemas`"
+CODES = {
+    Code.OK: "success; in sync; `plan` printed, even with changes",
+    Code.ERROR: "an error of our own, or of the machine that runs it",
+    Code.CHANGES: "changes pending (`plan --detailed-exitcode`, `apply --auto`); drift; `verify` found any",
+    Code.INCOMPLETE: "some of it could not be looked at, so nobody knows",
+    Code.FAILED: "apply failed; every host is as before or as wanted",
+    Code.NEITHER: "apply failed, and some host is neither; it is named",
+    Code.STALE: "the plan is stale, or has expired",
+    Code.LOCKED: "locked by somebody else",
+    Code.NOT_APPROVED: "not approved",
+    Code.USAGE: "usage, or a bad environment file",
+    Code.INTERRUPTED: "interrupted",
+}
+
+
+def commands() -> dict[str, Any]:
+    """Every command by its name, as click has it."""
+    found: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    return found
+
+
+def arguments(command: Any) -> list[str]:
+    """What stands behind its name on the command line."""
+    return [each.metavar or each.name.upper() for each in command.params if _is_argument(each)]
+
+
+def flags(command: Any) -> Iterator[tuple[str, str]]:
+    """Each flag as its help writes it (`--host TEXT`), and what it is for."""
+    context = command.context_class(command)
+    for each in command.params:
+        if not _is_argument(each):
+            written, text = each.get_help_record(context)
+            yield written.replace("<str>", "TEXT").replace("<int range>", "N"), text
+
+
+def _is_argument(param: Any) -> bool:
+    return bool(param.param_type_name == "argument")
+
+
+def commands_page() -> str:
+    """docs/commands.md."""
+    lines = ["# Commands", "", f"{MADE} from the command line itself."]
+    for name, command in commands().items():
+        usage = " ".join(["reconcile", name, *arguments(command)])
+        lines += ["", f"## {name}", "", f"`{usage}`", "", command.help or "", ""]
+        lines += _table(("flag", "does"))
+        lines += [
+            f"| `{flag}` | {text} |".replace("mermaid|dot", "mermaid or dot") for flag, text in flags(command)
+        ]
+    lines += ["", "## Exit codes", "", *_table(("code", "means"))]
+    lines += [f"| {int(code)} | {text} |" for code, text in CODES.items()]
+    return "\n".join(lines) + "\n"
+
+
+def man_page() -> str:
+    """reconcile.1, for man(7)."""
+    lines = [
+        '.TH RECONCILE 1 "" "reconcile" "User Commands"',
+        ".SH NAME",
+        r"reconcile \- keep a certificate, and everything that depends on it, right on a fleet of hosts",
+        ".SH SYNOPSIS",
+        r".B reconcile",
+        r"COMMAND [ARGUMENTS] [FLAGS]",
+        ".SH COMMANDS",
+    ]
+    for name, command in commands().items():
+        lines += [".SS " + _roff(" ".join([name, *arguments(command)])), _roff(command.help or "")]
+        for flag, text in flags(command):
+            lines += [".TP", rf"\fB{_roff(flag)}\fR", _roff(text)]
+    lines += [".SH EXIT STATUS"]
+    for code, text in CODES.items():
+        lines += [".TP", str(int(code)), _roff(text)]
+    lines += [
+        ".SH ENVIRONMENT",
+        ".TP",
+        "RECONCILE_STATE",
+        _roff("The folder of the journal; ~/.local/state/reconcile otherwise."),
+        ".TP",
+        "NO_COLOR",
+        "No colours.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _roff(text: str) -> str:
+    escaped = text.replace("\\", r"\e").replace("-", r"\-").replace("`", "")
+    return rf"\&{escaped}" if escaped[:1] in (".", "'") else escaped
+
+
+def settings(schema: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every setting of the environment file by its path (`ssh.user`, `hosts[].name`), with its schema."""
+    for name, each in schema.get("properties", {}).items():
+        yield above + name, each
+        yield from settings(each, f"{above}{name}.")
+        yield from settings(each.get("items", {}), f"{above}{name}[].")
+
+
+def environment_page() -> str:
+    """docs/environment.md: what stands at the top of the file, then each of its sections."""
+    schema = environment_schema()
+    lines = [
+        "# The environment file",
+        "",
+        f"{MADE} from the [schema](../schemas/environment.schema.json), which editors complete by.",
+        "A setting without a default may be left out. `resources` takes any of the [kinds](kinds.md).",
+        "",
+        *_settings({"required": schema["required"], "properties": schema["properties"]}),
+    ]
+    for path, each in settings(schema):
+        section = each.get("items", each)
+        if "properties" in section:
+            lines += ["", f"## {path}", "", each["description"], "", *_settings(section)]
+    return "\n".join(lines) + "\n"
+
+
+def _settings(section: Mapping[str, Any]) -> Iterator[str]:
+    yield from _table(("setting", "type", "default", "is"))
+    for name, each in section["properties"].items():
+        default = "needed" if name in section.get("required", ()) else _default(each)
+        yield _row(name, each, default)
+
+
+def kinds_page() -> str:
+    """docs/kinds.md: every kind and its options, from their classes."""
+    lines = [
+        "# Kinds",
+        "",
+        f"{MADE} from the classes in `reconciler/kinds/`. Every resource also takes `absent`,",
+        "`hosts` and `needs`; an option without a default that is not needed means: leave it as it is.",
+    ]
+    for kind in DECLARABLE:
+        schema = kind_schema(kind)
+        needed = {name for group in NEEDED.get(kind.kind, ()) for name in group}
+        lines += ["", f"## {kind.kind}", "", " ".join((kind.__doc__ or "").split()), ""]
+        lines += _table(("option", "type", "default", "is"))
+        for name, each in schema["properties"].items():
+            if name not in ("absent", "hosts", "needs"):
+                default = "names it" if name == kind.kind else "needed" if name in needed else _default(each)
+                lines.append(_row(name, each, default))
+    return "\n".join(lines) + "\n"
+
+
+def documents_page(schemas: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
+    """docs/documents.md, from the schemas by the names of their files."""
+    lines = [
+        "# Documents",
+        "",
+        f"{MADE} from the schemas. Each command prints one of these with `--json`; webhooks get one.",
+        "`version` grows when a field changes its meaning or goes; new fields may come without that.",
+    ]
+    for file, schema in schemas:
+        lines += ["", f"## {schema['properties']['document']['const']}", ""]
+        lines += [
+            f"{schema['description']} [Schema](../schemas/{file})",
+            "",
+            *_table(("field", "type", "is")),
+        ]
+        for path, each in settings(schema):
+            if path not in ("version", "document"):
+                lines.append(f"| `{path}` | {_type(each)} | {_cell(each.get('description', ''))} |")
+    return "\n".join(lines) + "\n"
+
+
+def messages_page() -> str:
+    """docs/troubleshooting.md."""
+    lines = [
+        "# Troubleshooting, by message",
+        "",
+        f"{MADE} from `reconciler/messages.py`. A message that needs more than its own words carries",
+        "a code in brackets; this is what it means, and what to do at three in the morning.",
+    ]
+    chapter = ""
+    for each in Message:
+        if each.chapter != chapter:
+            chapter = each.chapter
+            lines += ["", f"## {chapter}"]
+        lines += ["", f"### {each.code}", "", f"{_sentence(each.what)} {_sentence(each.then)}"]
+    lines += [
+        "",
+        "## And then",
+        "",
+        "Code 5 names what is neither as before nor as wanted. Look at that host first; `reconcile history",
+        "RUN` has the commands that ran there and what became of each. The next `apply` looks again and goes",
+        "on from what it finds.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _table(heads: Iterable[str]) -> list[str]:
+    heads = list(heads)
+    return [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+
+
+def _row(name: str, schema: Mapping[str, Any], default: str) -> str:
+    what = schema["description"] + (f" ({schema['x-want']})" if "x-want" in schema else "")
+    if "maximum" in schema:
+        what += f" ({schema['minimum']} to {schema['maximum']})"
+    return f"| `{name}` | {_type(schema)} | {default} | {_cell(what)} |"
+
+
+def _default(schema: Mapping[str, Any]) -> str:
+    default = schema.get("default", "")
+    if isinstance(default, list):
+        return ", ".join(map(str, default))
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return _cell("|".join(map(str, schema["enum"])))
+    if "const" in schema:
+        return str(schema["const"])
+    kinds = schema.get("type", "")
+    return _cell(kinds if isinstance(kinds, str) else "|".join(kinds))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def written(root: Path) -> Iterable[tuple[str, str]]:
+    """The files, by their path in a checkout; its `schemas/` are what the documents are made of."""
+    schemas = ((each.name, json.loads(each.read_text("utf-8"))) for each in sorted(root.glob("schemas/*")))
+    yield (
+        "schemas/environment.schema.json",
+        json.dumps(environment_schema(), indent=2, ensure_ascii=False) + "\n",
+    )
+    yield "docs/commands.md", commands_page()
+    yield "docs/reconcile.1", man_page()
+    yield "docs/environment.md", environment_page()
+    yield "docs/kinds.md", kinds_page()
+    yield "docs/documents.md", documents_page(each for each in schemas if "document" in each[1]["properties"])
+    yield "docs/troubleshooting.md", messages_page()
+
+
+def main() -> None:
+    """Writes them into the checkout named on the command line."""
+    root = Path(sys.argv[1])
+    for name, text in written(root):
+        (root / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
