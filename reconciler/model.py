@@ -19,10 +19,10 @@ from typing import Any, ClassVar, Protocol
 Value = str | int | bool | None
 State = Mapping[str, Value]
 
-HOLE_PREFIX = "(known after apply"
+UNKNOWN_PREFIX = "(known after apply"
 """How a value that only apply can know begins, in a plan, a diff and a command."""
 
-_HOLE = re.compile(r"\(known after apply: [^()]*\)")
+_UNKNOWN = re.compile(r"\(known after apply: [^()]*\)")
 
 
 @dataclass(frozen=True, order=True)
@@ -53,7 +53,7 @@ Seen = State | None | CannotSee
 
 
 @dataclass
-class Sight:
+class Observation:
     """What was seen: a state for each resource of each host that answered."""
 
     seen: dict[Ref, Seen] = field(default_factory=dict)
@@ -121,11 +121,11 @@ class Action:
     place: Place | None = field(default=None, compare=False)
 
     @property
-    def has_holes(self) -> bool:
+    def has_unknowns(self) -> bool:
         """Whether part of it can only be known once another action has been carried out."""
         steps = (*self.steps, *self.rescue)
         texts = [d.want for d in self.deltas] + [s.command for s in steps] + [s.stdin for s in steps]
-        return any(is_hole(text) for text in texts)
+        return any(is_unknown(text) for text in texts)
 
     @property
     def minutes(self) -> int:
@@ -172,28 +172,28 @@ class Report:
 
     outcomes: tuple[Outcome, ...]
     left: Plan
-    neither: tuple[Ref, ...] = ()
+    partial: tuple[Ref, ...] = ()
     """Resources that are neither as before nor as wanted, or whose state is not known."""
     needless: int = 0
     """How many approved actions were settled by the time their turn came."""
 
 
-def hole(ref: Ref, name: str = "") -> str:
+def known_after_apply(ref: Ref, name: str = "") -> str:
     """The text that stands for a value which only `ref`'s action can bring about."""
     what = f"{name} of {ref}" if name else str(ref)
-    return f"{HOLE_PREFIX}: {what.translate({40: 91, 41: 93})})"
+    return f"{UNKNOWN_PREFIX}: {what.translate({40: 91, 41: 93})})"
 
 
-def is_hole(value: Value) -> bool:
+def is_unknown(value: Value) -> bool:
     """Whether a value, or a part of it, is not known yet."""
-    return isinstance(value, str) and HOLE_PREFIX in value
+    return isinstance(value, str) and UNKNOWN_PREFIX in value
 
 
 def fits(template: Value, value: Value) -> bool:
     """Whether `value` is `template` with its holes filled in (or left as they are)."""
-    if not is_hole(template) or not isinstance(template, str) or not isinstance(value, str):
+    if not is_unknown(template) or not isinstance(template, str) or not isinstance(value, str):
         return template == value
-    parts = _HOLE.split(template)
+    parts = _UNKNOWN.split(template)
     pattern = r"'?.+?'?".join(re.escape(part.strip("'")) for part in parts)
     return re.fullmatch(rf"'?{pattern}'?", value, re.DOTALL) is not None
 
@@ -222,10 +222,10 @@ class Question(Protocol):
     def script(cls, questions: list[Any]) -> str: ...
 
     @classmethod
-    def cut(cls, output: bytes, questions: list[Any]) -> list[Any]: ...
+    def parse(cls, output: bytes, questions: list[Any]) -> list[Any]: ...
 
 
-class Look(Protocol):
+class View(Protocol):
     """What a resource may know of others when it says what it wants."""
 
     def own(self) -> Seen:
@@ -235,7 +235,7 @@ class Look(Protocol):
         """A field of another resource: its value, a hole while an action on it is
         pending, `CannotSee` where its host cannot be looked at."""
 
-    def away(self, host: str) -> bool:
+    def is_unreachable(self, host: str) -> bool:
         """Whether a host cannot be looked at."""
 
 
@@ -278,7 +278,7 @@ class Resource:
     kind: ClassVar[str]
     title: ClassVar[str]
     """The option that names the resource among those of its kind."""
-    seen_elsewhere: ClassVar[bool] = False
+    observed_on_peers: ClassVar[bool] = False
     """Whether what its steps bring about is seen on the hosts that it refers to."""
 
     host: str
@@ -302,11 +302,11 @@ class Resource:
         """The state, from the answers under the same labels."""
         raise NotImplementedError
 
-    def foresee(self, seen: State, pending: tuple[str, ...]) -> State:
+    def with_pending(self, seen: State, pending: tuple[str, ...]) -> State:
         """What will be seen once what it watches has changed; `pending` names that."""
         return seen
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         """The fields that shall be so; `None` where the thing shall be absent."""
         raise NotImplementedError
 
@@ -342,7 +342,7 @@ class Resource:
         """Resources, of other hosts too, whose seen state is a part of what is wanted."""
         return ()
 
-    def another(self, seen: State) -> Resource:
+    def replacement(self, seen: State) -> Resource:
         """The same, but wanting another than what was seen, although that is as declared."""
         raise NotImplementedError
 

@@ -165,8 +165,8 @@ def test_a_failed_step_holds_up_what_waits_for_it_and_nothing_else(world: tuple,
             elif action.ref != broken.ref:
                 assert results.get(action.ref, "done") in ("skipped", "done")
         # What it watched has changed already: the reload is owed, and the report says so.
-        assert set(report.neither) <= {broken.ref}
-        assert not report.neither or next(t for t in things if t.ref == broken.ref).watched
+        assert set(report.partial) <= {broken.ref}
+        assert not report.partial or next(t for t in things if t.ref == broken.ref).watched
         hosts[broken.ref.host].fails = set()
         fleet.look()
         apply.apply(fleet, fleet.plan())

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from reconciler import x509 as certificates
 from reconciler.model import CannotSee
-from reconciler.questions.tls import Certificates
+from reconciler.questions.tls import CertificatesQuestion
 from reconciler.x509 import Unreadable
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -364,11 +364,14 @@ def test_the_roots_of_the_system_can_be_read_one_odd_root_or_not() -> None:
 
 def test_what_lies_below_a_closed_folder_is_hidden_and_not_absent(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o700)
-    asked = [Certificates(f"{tmp_path}/closed/live/x/cert.pem"), Certificates("/etc/no/such/cert.pem")]
+    asked = [
+        CertificatesQuestion(f"{tmp_path}/closed/live/x/cert.pem"),
+        CertificatesQuestion("/etc/no/such/cert.pem"),
+    ]
     command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c"]
     ended = subprocess.run(
-        [*command, Certificates.script(asked)], capture_output=True, check=True, timeout=20
+        [*command, CertificatesQuestion.script(asked)], capture_output=True, check=True, timeout=20
     )
-    hidden, absent = Certificates.cut(ended.stdout, asked)
+    hidden, absent = CertificatesQuestion.parse(ended.stdout, asked)
     assert isinstance(hidden, CannotSee)
     assert absent is None

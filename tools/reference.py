@@ -26,7 +26,7 @@ CODES = {
     Code.CHANGES: "changes pending (`plan --detailed-exitcode`, `apply --auto`); drift; `verify` found any",
     Code.INCOMPLETE: "some of it could not be looked at, so nobody knows",
     Code.FAILED: "apply failed; every host is as before or as wanted",
-    Code.NEITHER: "apply failed, and some host is neither; it is named",
+    Code.PARTIAL: "apply failed, and some host is neither; it is named",
     Code.STALE: "the plan is stale, or has expired",
     Code.LOCKED: "locked by somebody else",
     Code.NOT_APPROVED: "not approved",

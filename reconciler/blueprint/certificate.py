@@ -12,7 +12,7 @@ from reconciler.kinds.certificate.answer import Answer
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.kinds.certificate.pair import GROUP, Trust
 from reconciler.kinds.certificate.release import INCOMING, STORE, TOOL, Arrival, Current, Delivery, Release
-from reconciler.kinds.certificate.serving import Endpoint, Serving
+from reconciler.kinds.certificate.serving import Serving, TlsService
 from reconciler.model import Ref, Resource
 from reconciler.questions.tls import COMPLAINT
 
@@ -233,15 +233,15 @@ def _own(env: Environment, host: Host) -> Iterable[Ref]:
             yield Ref(host.name, Service.kind, unit)
 
 
-def endpoints(env: Environment, host: Host) -> Iterable[Endpoint]:
+def endpoints(env: Environment, host: Host) -> Iterable[TlsService]:
     services = env.services
     names = (env.router, host.name, None)
     if services.apache:
-        yield Endpoint("apache", 443, "tls", "apache2ctl -t", "systemctl reload apache2", names)
+        yield TlsService("apache", 443, "tls", "apache2ctl -t", "systemctl reload apache2", names)
     if services.postgresql:
         reload = f"systemctl reload postgresql@{services.postgresql}-main"
-        yield Endpoint("postgresql", 5432, "postgresql", None, reload, (None,))
+        yield TlsService("postgresql", 5432, "postgresql", None, reload, (None,))
     if services.tomcat and services.tomcat_tls:
         tls = services.tomcat_tls
         reload = tls.reload or f"systemctl restart tomcat{services.tomcat}"
-        yield Endpoint("tomcat", tls.port, "tls", None, reload, names)
+        yield TlsService("tomcat", tls.port, "tls", None, reload, names)

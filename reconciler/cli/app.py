@@ -19,7 +19,7 @@ from reconciler.cli import report as reporting
 from reconciler.cli.flags import (
     Env,
     Github,
-    Given,
+    HostAddresses,
     Hosts,
     Identity,
     Json,
@@ -41,7 +41,7 @@ from reconciler.cli.flags import (
     User,
     Verbose,
 )
-from reconciler.cli.formats import Outputs
+from reconciler.cli.formats import Formats
 from reconciler.cli.session import Options
 
 app = typer.Typer(
@@ -104,7 +104,7 @@ def plan(
     verbose: Verbose = False,
 ) -> None:
     options = Options(host, only, replace, None, json, parallel, timeout, no_color, verbose)
-    told = Outputs(junit=junit, markdown=markdown, github=github)
+    told = Formats(junit=junit, markdown=markdown, github=github)
     raise typer.Exit(commands.plan(env, options, output, seen, told, detailed=detailed_exitcode))
 
 
@@ -116,7 +116,7 @@ def show(
     github: Github = False,
     no_color: NoColor = False,
 ) -> None:
-    options, told = Options(json=json, no_color=no_color), Outputs(markdown=markdown, github=github)
+    options, told = Options(json=json, no_color=no_color), Formats(markdown=markdown, github=github)
     raise typer.Exit(commands.show(file, options, told))
 
 
@@ -171,7 +171,7 @@ def drift(
     verbose: Verbose = False,
 ) -> None:
     options = Options(host, only, None, None, json, parallel, timeout, no_color, verbose)
-    raise typer.Exit(drifting.drift(env, options, Outputs(junit, prometheus, markdown, github)))
+    raise typer.Exit(drifting.drift(env, options, Formats(junit, prometheus, markdown, github)))
 
 
 @app.command(help="Ask every service, as a client would, whether it shows what was issued.")
@@ -187,7 +187,7 @@ def verify(
     verbose: Verbose = False,
 ) -> None:
     options = Options(host, None, None, None, json, parallel, timeout, no_color, verbose)
-    raise typer.Exit(commands.verify(env, options, Outputs(junit, prometheus)))
+    raise typer.Exit(commands.verify(env, options, Formats(junit, prometheus)))
 
 
 @app.command(help="Write one page about the environment, to read or to publish.")
@@ -301,7 +301,7 @@ def init(
     output: Output = None,
     name: Annotated[str | None, typer.Option("--name", help="What the environment is called.")] = None,
     router: Router = None,
-    host: Given = None,
+    host: HostAddresses = None,
     primary: Primary = None,
     user: User = None,
     port: Port = None,
@@ -329,7 +329,7 @@ def adopt(
         str | None, typer.Option("--name", help="What the environment is called; as hosts say, otherwise.")
     ] = None,
     router: Router = None,
-    host: Given = None,
+    host: HostAddresses = None,
     primary: Primary = None,
     user: User = None,
     port: Port = None,

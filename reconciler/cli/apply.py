@@ -15,12 +15,12 @@ from typing import Any
 
 from reconciler.approval import binding, policy
 from reconciler.cli import approve, session
-from reconciler.cli.session import Code, Options, Stop
+from reconciler.cli.session import Code, CommandError, Options
 from reconciler.environment.settings import Environment
 from reconciler.fleet import apply as executor
 from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.reply import HostError, Locked
-from reconciler.journal.journal import Journal, NoJournal, Run, now
+from reconciler.journal.journal import Journal, NoJournal, RunRecord, now
 from reconciler.messages import Message
 from reconciler.model import Plan, Ref, Report
 from reconciler.monitor import delivery, notices, tracker
@@ -52,7 +52,7 @@ def apply(env: str, options: Options, *, yes: bool, auto: bool = False) -> int:
             return _Apply(environment, fleet, options, journal).run(saved, yes=yes, auto=auto)
     except NoJournal as error:
         more = "nothing more was begun; see how far it came with `reconcile plan`"
-        raise Stop(Code.ERROR, str(error), more) from None
+        raise CommandError(Code.ERROR, str(error), more) from None
 
 
 def _saved(file: Path) -> Saved:
@@ -60,9 +60,9 @@ def _saved(file: Path) -> Saved:
     try:
         return Saved(file, document, documents.plan_from(document))
     except documents.Tampered as error:
-        raise Stop(Code.NOT_APPROVED, f"{file}: {error}", "nothing was done") from None
+        raise CommandError(Code.NOT_APPROVED, f"{file}: {error}", "nothing was done") from None
     except documents.NotADocument as error:
-        raise Stop(Code.USAGE, f"{file}: {error}") from None
+        raise CommandError(Code.USAGE, f"{file}: {error}") from None
 
 
 def _begins_like_json(path: Path) -> bool:
@@ -98,7 +98,7 @@ class _Apply:
     def _run_saved(self, saved: Saved) -> int:
         if session.expiry(saved.document) <= self.journal.latest():
             why = f"{saved.file}: the plan expired at {saved.document.get('expires')} {Message.EXPIRED}"
-            raise Stop(Code.STALE, why, "nothing was done; make a new plan")
+            raise CommandError(Code.STALE, why, "nothing was done; make a new plan")
         session.look(self.fleet, self.options)
         at = self.journal.latest()
         judged = approve.approvals(self.environment, saved.file, saved.document, at)
@@ -127,7 +127,7 @@ class _Apply:
 
     def _tell_what_waits(self, left: Plan, why: Sequence[str]) -> None:
         document = session.document_of(left, self.environment, self.options) if left.actions else None
-        lines = list(report.plan_lines(left, report.Paper(colour=False)))
+        lines = list(report.plan_lines(left, report.Style(colour=False)))
         tracker.ask_for_approval(self.journal, self.environment, document, lines, why)
 
     def _forbidden(self, plan: Plan, approvers: Collection[str]) -> list[str]:
@@ -135,10 +135,10 @@ class _Apply:
         left = policy.left_of_lifetime(self.fleet.sight.seen, certificate.lifetime, now())
         return policy.forbids(self.environment.policy, plan, approvers, now(), left)
 
-    def _refused(self, plan: Plan, reasons: Sequence[str]) -> Stop:
+    def _refused(self, plan: Plan, reasons: Sequence[str]) -> CommandError:
         body = {"who": self._who(), "reasons": list(reasons), "actions": len(plan.actions)}
         self.journal.append(0, self.environment.name, "refused", body)
-        return Stop(
+        return CommandError(
             Code.NOT_APPROVED,
             *(f"not approved: {each}" for each in reasons),
             "nothing was done; for an approval: `reconcile plan ENV -o FILE`, `approve FILE`, `apply FILE`",
@@ -153,18 +153,18 @@ class _Apply:
 
     def _ask(self) -> None:
         if self.options.json:
-            raise Stop(
+            raise CommandError(
                 Code.NOT_APPROVED, "not approved: with --json nothing is asked; use --yes or a saved plan"
             )
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
-            raise Stop(
+            raise CommandError(
                 Code.NOT_APPROVED,
                 "not approved: there is no terminal to ask on; look at the plan, then use --yes,"
                 " or `plan -o FILE` and `apply FILE`",
             )
         print("Carry this out? Only `yes` is taken for an answer: ", end="", flush=True)
         if sys.stdin.readline().strip() != "yes":
-            raise Stop(Code.NOT_APPROVED, "not approved; nothing was done")
+            raise CommandError(Code.NOT_APPROVED, "not approved; nothing was done")
 
     def _carry_out(
         self, approved: Plan, command: str, approvers: Collection[str] = (), waiting: Collection[Ref] = ()
@@ -174,8 +174,8 @@ class _Apply:
         number = self.journal.begin(name, self._begun(approved, command, approvers), self._text())
         ended: dict[str, Any] = {}
         try:
-            code = self._locked(approved, Run(self.journal, number, name), waiting, ended)
-        except Stop as stop:
+            code = self._locked(approved, RunRecord(self.journal, number, name), waiting, ended)
+        except CommandError as stop:
             self.journal.end(number, name, {"code": int(stop.code), "lines": list(stop.lines), **ended})
             raise
         self.journal.end(number, name, {"code": int(code), **ended})
@@ -206,29 +206,31 @@ class _Apply:
             return b""
         return text if hashlib.sha256(text).hexdigest() == self.environment.digest else b""
 
-    def _locked(self, approved: Plan, run: Run, waiting: Collection[Ref], ended: dict[str, Any]) -> Code:
+    def _locked(
+        self, approved: Plan, run: RunRecord, waiting: Collection[Ref], ended: dict[str, Any]
+    ) -> Code:
         try:
             self.fleet.lock(self._who())
         except Locked as error:
-            raise Stop(
+            raise CommandError(
                 Code.LOCKED,
                 f"{error.host} is locked {Message.LOCKED}: {error.reason}",
                 "wait until that run has ended; nothing was done",
             ) from None
         except HostError as error:
-            raise Stop(Code.FAILED, f"{error.host}: {error.reason}", "nothing was done") from None
+            raise CommandError(Code.FAILED, f"{error.host}: {error.reason}", "nothing was done") from None
         self.fleet.look()
         changed = binding.changes_since(approved, self._without(waiting))
         if changed:
-            raise Stop(Code.STALE, *self._stale(changed), "nothing was done; make a new plan")
+            raise CommandError(Code.STALE, *self._stale(changed), "nothing was done; make a new plan")
         try:
             result = executor.apply(self.fleet, approved, run, waiting)
         except binding.Stale as stale:
             code = Code.STALE
             if stale.report:
                 ended |= documents.apply_document(self.environment.name, stale.report, code=code)
-                code = self._end(stale.report, Code.NEITHER if stale.report.neither else Code.FAILED)
-            raise Stop(code, *self._stale(stale.lines), "make a new plan") from None
+                code = self._end(stale.report, Code.PARTIAL if stale.report.partial else Code.FAILED)
+            raise CommandError(code, *self._stale(stale.lines), "make a new plan") from None
         code = self._code(result, waiting)
         ended |= documents.apply_document(self.environment.name, result, code=code)
         return self._end(result, code)
@@ -251,8 +253,8 @@ class _Apply:
     @staticmethod
     def _code(result: Report, waiting: Collection[Ref]) -> Code:
         results = {each.result for each in result.outcomes}
-        if result.neither:
-            return Code.NEITHER
+        if result.partial:
+            return Code.PARTIAL
         left = [action for action in result.left.actions if action.ref not in waiting]
         if results & {"failed", "unsettled", "lost"} or any(action.blocked for action in left):
             return Code.FAILED

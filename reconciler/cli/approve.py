@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.approval import signatures
 from reconciler.approval.signatures import Judged, NoSignature
 from reconciler.cli import session
-from reconciler.cli.session import Code, Options, Stop
+from reconciler.cli.session import Code, CommandError, Options
 from reconciler.environment.settings import Environment
 from reconciler.journal.journal import now
 from reconciler.messages import Message
@@ -24,7 +24,7 @@ def approve(file: Path, key: Path | None, options: Options) -> int:
     plan = session.saved_plan(file, document)
     expires = session.expiry(document)
     if expires <= now():
-        raise Stop(
+        raise CommandError(
             Code.STALE, f"{file}: the plan expired at {document['expires']} {Message.EXPIRED}; make a new one"
         )
     if not options.json:
@@ -35,9 +35,11 @@ def approve(file: Path, key: Path | None, options: Options) -> int:
         approval = signatures.sign(text, key or signatures.default_key())
         signatures.add(beside, approval)
     except NoSignature as error:
-        raise Stop(Code.ERROR, f"not approved: {error}") from None
+        raise CommandError(Code.ERROR, f"not approved: {error}") from None
     except OSError as error:
-        raise Stop(Code.ERROR, f"not approved: {beside} cannot be written ({error.strerror})") from None
+        raise CommandError(
+            Code.ERROR, f"not approved: {beside} cannot be written ({error.strerror})"
+        ) from None
     if options.json:
         session.print_json(documents.approval_document(document, str(beside)))
     else:
@@ -48,12 +50,15 @@ def approve(file: Path, key: Path | None, options: Options) -> int:
 def approvals(
     environment: Environment, file: Path, document: Mapping[str, Any], at: datetime
 ) -> Sequence[Judged]:
-    """Who has approved a saved plan; and for each approval that does not count, why. Raises `Stop`."""
+    """Who has approved a saved plan; and for each approval that does not count, why.
+
+    Raises `CommandError`.
+    """
     allowed = environment.policy.allowed_signers
     if allowed is None:
         return ()
     if not Path(allowed).is_file():
-        raise Stop(
+        raise CommandError(
             Code.USAGE,
             f"{environment.file}: `policy: allowed_signers` names {allowed}, and there is no such file",
         )
@@ -61,6 +66,8 @@ def approvals(
         found = signatures.read(signatures.beside(file))
         return signatures.judge(found, document, Path(allowed), at)
     except NoSignature as error:
-        raise Stop(Code.ERROR, str(error)) from None
+        raise CommandError(Code.ERROR, str(error)) from None
     except OSError as error:
-        raise Stop(Code.ERROR, f"{signatures.beside(file)}: cannot be read ({error.strerror})") from None
+        raise CommandError(
+            Code.ERROR, f"{signatures.beside(file)}: cannot be read ({error.strerror})"
+        ) from None

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from reconciler.blueprint import resources as blueprint_resources
 from reconciler.cli import formats, session
-from reconciler.cli.formats import Outputs
-from reconciler.cli.session import Code, Options, Stop
+from reconciler.cli.formats import Formats
+from reconciler.cli.session import Code, CommandError, Options
 from reconciler.environment.load import InvalidEnvironment, check_whole, find, load
 from reconciler.environment.settings import Environment
-from reconciler.model import Plan, Resource, Sight
+from reconciler.model import Observation, Plan, Resource
 from reconciler.output import documents, text
 from reconciler.plan.planner import plan as make_plan
 from reconciler.tls import verify as verification
@@ -62,7 +62,7 @@ def observe(env: str, options: Options, output: Path | None) -> int:
 
 
 def plan(
-    env: str, options: Options, output: Path | None, seen: Path | None, told: Outputs, *, detailed: bool
+    env: str, options: Options, output: Path | None, seen: Path | None, told: Formats, *, detailed: bool
 ) -> int:
     """`reconcile plan`: 0, 3 where it is incomplete, 2 for changes with --detailed-exitcode."""
     formats.check(options, told)
@@ -87,11 +87,11 @@ def plan(
 
 
 def _plan_from_file(environment: Environment, resources: list[Resource], seen: Path) -> Plan:
-    sight = session.saved_sight(seen, session.read(seen))
+    sight = session.saved_observation(seen, session.read(seen))
     return make_plan(environment.name, resources, sight.seen, sight.unreachable)
 
 
-def show(file: Path, options: Options, told: Outputs) -> int:
+def show(file: Path, options: Options, told: Formats) -> int:
     """`reconcile show`: prints a saved plan."""
     formats.check(options, told)
     document = session.read(file)
@@ -106,13 +106,13 @@ def show(file: Path, options: Options, told: Outputs) -> int:
     return Code.OK
 
 
-def verify(env: str, options: Options, told: Outputs) -> int:
+def verify(env: str, options: Options, told: Formats) -> int:
     """`reconcile verify`: 0, 2 where something is not as wanted, 3 where it cannot be judged."""
     formats.check(options, told)
     environment = session.open_environment(env)
     if not environment.certificate.manage:
         why = "there is nothing to verify: `manage` of its certificate is false"
-        raise Stop(Code.USAGE, f"{environment.file}: {why}")
+        raise CommandError(Code.USAGE, f"{environment.file}: {why}")
     resources = [r for r in session.chosen(environment, options) if r.kind in verification.KINDS]
     with session.fleet_of(environment, resources, options) as fleet:
         sight = fleet.look()
@@ -128,7 +128,7 @@ def verify(env: str, options: Options, told: Outputs) -> int:
     return Code.CHANGES if "wrong" in verdicts else Code.INCOMPLETE if "unknown" in verdicts else Code.OK
 
 
-def ask(environment: Environment, options: Options, sight: Sight) -> list[verification.Check]:
+def ask(environment: Environment, options: Options, sight: Observation) -> list[verification.Check]:
     """Every check of the environment: its services are asked from here, and what they showed
     the hosts themselves is in `sight`."""
     release = verification.wanted(environment, sight)
@@ -142,7 +142,7 @@ def ask(environment: Environment, options: Options, sight: Sight) -> list[verifi
 
 def _answers(
     environment: Environment, options: Options
-) -> dict[verification.Asked, verification.Shown | Exception]:
+) -> dict[verification.Asked, verification.ShownProtocol | Exception]:
     from reconciler.tls import handshake  # noqa: PLC0415 - pyOpenSSL is slow to load
 
     asked = {
@@ -151,5 +151,5 @@ def _answers(
         if not options.host or each.host in options.host
     }
     seconds = options.timeout or environment.ssh.timeout
-    answers = handshake.shake_all(asked, seconds, options.parallel, environment.certificate.ping)
+    answers = handshake.probe_all_tls(asked, seconds, options.parallel, environment.certificate.ping)
     return {asked[endpoint]: answer for endpoint, answer in answers.items()}

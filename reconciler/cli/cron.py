@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.cli import session
-from reconciler.cli.session import Code, Options, Stop
+from reconciler.cli.session import Code, CommandError, Options
 from reconciler.fleet.reply import HostError
 from reconciler.journal.journal import folder
 from reconciler.model import quote
@@ -106,7 +106,7 @@ def unlock(env: str, options: Options, *, end: bool) -> int:
             options.say(f"{name}: {reason}")
     held = [lock for lock in locks if lock["held_by"] is not None and not lock["ended"]]
     if held and not end:
-        raise Stop(
+        raise CommandError(
             Code.LOCKED, "to end those processes: `reconcile unlock ENV --break`; ask their owner first"
         )
     return Code.LOCKED if held else Code.INCOMPLETE if away else Code.OK

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from reconciler.cli import formats, session
-from reconciler.cli.formats import Outputs
+from reconciler.cli.formats import Formats
 from reconciler.cli.session import Code, Options
 from reconciler.journal.journal import Journal, NoJournal, now
 from reconciler.monitor import tracker
@@ -14,7 +14,7 @@ from reconciler.monitor.findings import Finding, findings
 from reconciler.output import documents, text
 
 
-def drift(env: str, options: Options, told: Outputs) -> int:
+def drift(env: str, options: Options, told: Formats) -> int:
     """0 as declared, 2 where something is not, 3 where some of it could not be looked at."""
     formats.check(options, told)
     environment = session.open_environment(env)

@@ -6,21 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reconciler.cli import session
-from reconciler.cli.session import Code, Options, Stop
+from reconciler.cli.session import Code, CommandError, Options
 from reconciler.environment.settings import Environment
-from reconciler.model import Ref, Resource, Sight
+from reconciler.model import Observation, Ref, Resource
 from reconciler.output import diagram, explanation
 from reconciler.plan.order import edges, reduced
 
 
 def explain(env: str, words: Sequence[str], options: Options, seen: Path | None) -> int:
-    """`reconcile explain`: 0, or 3 where the resource cannot be judged; raises `Stop`."""
+    """`reconcile explain`: 0, or 3 where the resource cannot be judged; raises `CommandError`."""
     environment = session.open_environment(env)
     resources = session.chosen(environment, Options())
     candidates = session.chosen(environment, Options(host=options.host))
     ref = _meant(" ".join(words), [each.ref for each in candidates])
     sight = (
-        session.saved_sight(seen, session.read(seen)) if seen else _looked(environment, resources, options)
+        session.saved_observation(seen, session.read(seen))
+        if seen
+        else _looked(environment, resources, options)
     )
     found = explanation.explain(environment, resources, sight, ref)
     if options.json:
@@ -41,22 +43,22 @@ def _meant(text: str, refs: Sequence[Ref]) -> Ref:
         near = explanation.nearest(text, refs)
         like = "nearest:" if near else "`reconcile graph` and `reconcile observe` list them"
         message = f"{text}: nothing is called so; expected HOST KIND NAME, as the plan prints it; {like}"
-    raise Stop(Code.USAGE, message, *(f"    {ref}" for ref in near))
+    raise CommandError(Code.USAGE, message, *(f"    {ref}" for ref in near))
 
 
-def _looked(environment: Environment, resources: list[Resource], options: Options) -> Sight:
+def _looked(environment: Environment, resources: list[Resource], options: Options) -> Observation:
     with session.fleet_of(environment, resources, options) as fleet:
         session.look(fleet, options)
         return fleet.sight
 
 
 def graph(env: str, options: Options, form: str | None) -> int:
-    """`reconcile graph`: 0; raises `Stop`. No host is asked."""
+    """`reconcile graph`: 0; raises `CommandError`. No host is asked."""
     if options.json and form is not None:
-        raise Stop(Code.USAGE, "--format and --json: only one of them")
+        raise CommandError(Code.USAGE, "--format and --json: only one of them")
     if form is not None and form not in diagram.FORMATS:
         known = ", ".join(diagram.FORMATS)
-        raise Stop(Code.USAGE, f"--format {form}: no such format; expected one of {known}")
+        raise CommandError(Code.USAGE, f"--format {form}: no such format; expected one of {known}")
     environment = session.open_environment(env)
     before = edges(session.chosen(environment, Options()))
     chosen = {each.ref for each in session.chosen(environment, options)}

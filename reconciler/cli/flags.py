@@ -41,7 +41,7 @@ Prometheus = Annotated[
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown for a merge request.")]
 Github = Annotated[bool, typer.Option("--github", help="Print annotations for GitHub Actions.")]
 Router = Annotated[str | None, typer.Option("--router", help="The name in front of all hosts.")]
-Given = Annotated[
+HostAddresses = Annotated[
     list[str] | None, typer.Option("--host", metavar="NAME[=ADDRESS]", help="A host; repeatable.")
 ]
 Primary = Annotated[str | None, typer.Option("--primary", help="The host on which certbot runs.")]

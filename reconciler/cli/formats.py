@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.cli import session
-from reconciler.cli.session import Code, Options, Stop
+from reconciler.cli.session import Code, CommandError, Options
 from reconciler.environment.settings import Environment
-from reconciler.model import Plan, Sight
+from reconciler.model import Observation, Plan
 from reconciler.output import github, junit, markdown, prometheus, text
 from reconciler.tls import status
 from reconciler.tls.verify import Check
 
 
 @dataclass(frozen=True)
-class Outputs:
+class Formats:
     """The flags: two files, and two forms of what goes to stdout."""
 
     junit: Path | None = None
@@ -26,18 +26,20 @@ class Outputs:
     github: bool = False
 
 
-def check(options: Options, outputs: Outputs) -> None:
-    """Raises `Stop` for flags that exclude each other, before any host is asked."""
+def check(options: Options, outputs: Formats) -> None:
+    """Raises `CommandError` for flags that exclude each other, before any host is asked."""
     forms = {"--json": options.json, "--markdown": outputs.markdown, "--github": outputs.github}
     given = [name for name, is_so in forms.items() if is_so]
     if len(given) > 1:
-        raise Stop(Code.USAGE, f"{' and '.join(given)}: stdout takes one of them; run `reconcile show` twice")
+        raise CommandError(
+            Code.USAGE, f"{' and '.join(given)}: stdout takes one of them; run `reconcile show` twice"
+        )
     if outputs.prometheus and (options.host or options.only):
         why = "the file tells of the whole environment; leave --host and --only out"
-        raise Stop(Code.USAGE, f"--prometheus: {why}")
+        raise CommandError(Code.USAGE, f"--prometheus: {why}")
 
 
-def tell_plan(plan: Plan, options: Options, outputs: Outputs) -> None:
+def tell_plan(plan: Plan, options: Options, outputs: Formats) -> None:
     """To stdout, in the form asked for: text, Markdown or annotations."""
     if outputs.markdown:
         print(markdown.document(plan), end="")
@@ -48,35 +50,35 @@ def tell_plan(plan: Plan, options: Options, outputs: Outputs) -> None:
 
 
 def write_plan(
-    command: str, plan: Plan, outputs: Outputs, environment: Environment, sight: Sight | None = None
+    command: str, plan: Plan, outputs: Formats, environment: Environment, sight: Observation | None = None
 ) -> None:
-    """The files that were asked for; raises `Stop`."""
+    """The files that were asked for; raises `CommandError`."""
     if outputs.junit:
         session.write(outputs.junit, junit.plan_document(command, plan))
     if outputs.prometheus and sight is not None:
-        seen = status.from_sight(environment, sight)
-        run = prometheus.Run(command, environment.name, datetime.now(UTC), seen, plan)
+        seen = status.from_observation(environment, sight)
+        run = prometheus.MetricsInput(command, environment.name, datetime.now(UTC), seen, plan)
         write_prometheus(outputs.prometheus, run)
 
 
-def write_checks(checks: Sequence[Check], outputs: Outputs, environment: Environment) -> None:
-    """The files that were asked for; raises `Stop`."""
+def write_checks(checks: Sequence[Check], outputs: Formats, environment: Environment) -> None:
+    """The files that were asked for; raises `CommandError`."""
     if outputs.junit:
         session.write(outputs.junit, junit.document(environment.name, checks))
     if outputs.prometheus:
         seen = status.from_checks(checks)
-        run = prometheus.Run("verify", environment.name, datetime.now(UTC), seen, checks=checks)
+        run = prometheus.MetricsInput("verify", environment.name, datetime.now(UTC), seen, checks=checks)
         write_prometheus(outputs.prometheus, run)
 
 
-def write_prometheus(path: Path, run: prometheus.Run) -> None:
-    """Replaces the file in one step, so that no collector reads half of it; raises `Stop`."""
+def write_prometheus(path: Path, run: prometheus.MetricsInput) -> None:
+    """Replaces the file in one step, so that no collector reads half of it; raises `CommandError`."""
     try:
         before = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         before = ""
     except UnicodeDecodeError:
-        raise Stop(Code.ERROR, f"{path}: is no text file; it is left as it is") from None
+        raise CommandError(Code.ERROR, f"{path}: is no text file; it is left as it is") from None
     except OSError as error:
-        raise Stop(Code.ERROR, f"{path}: cannot be read ({error.strerror})") from None
+        raise CommandError(Code.ERROR, f"{path}: cannot be read ({error.strerror})") from None
     session.write(path, prometheus.document(run, prometheus.carried(before)))

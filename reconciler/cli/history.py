@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reconciler.cli import session
-from reconciler.cli.session import Code, Options, Stop
+from reconciler.cli.session import Code, CommandError, Options
 from reconciler.journal.journal import NAME, Journal, NoJournal, folder
 from reconciler.output import documents, text
 
@@ -20,7 +20,7 @@ def history(run: int | None, env: str | None, options: Options, *, verify: bool)
             return _verify(journal, options)
         entries = journal.entries(run, name)
     if run is not None and not entries:
-        raise Stop(Code.USAGE, f"there is no run {run} in {journal.path}")
+        raise CommandError(Code.USAGE, f"there is no run {run} in {journal.path}")
     if options.json:
         session.print_json(documents.history_document(str(journal.path), entries))
     elif run is None:
@@ -33,11 +33,11 @@ def history(run: int | None, env: str | None, options: Options, *, verify: bool)
 def _open() -> Journal:
     if not (folder() / NAME).exists():
         why = "the first `apply` or `drift` makes it"
-        raise Stop(Code.ERROR, f"there is no journal in {folder()} yet: {why}")
+        raise CommandError(Code.ERROR, f"there is no journal in {folder()} yet: {why}")
     try:
         return Journal(write=False)
     except NoJournal as error:
-        raise Stop(Code.ERROR, str(error)) from None
+        raise CommandError(Code.ERROR, str(error)) from None
 
 
 def _verify(journal: Journal, options: Options) -> int:
@@ -58,11 +58,11 @@ def rollback(run: int, options: Options, output: Path | None) -> int:
     with _open() as journal:
         begin = next(iter(journal.entries(run, None, "begin")), None)
     if begin is None:
-        raise Stop(Code.USAGE, f"there is no run {run} in the journal; see `reconcile history`")
+        raise CommandError(Code.USAGE, f"there is no run {run} in the journal; see `reconcile history`")
     environment = session.open_environment(str(begin.body["file"]))
     if environment.name != begin.environment:
         now = f"{environment.file} is of {environment.name} now"
-        raise Stop(Code.USAGE, f"run {run} was of {begin.environment}, and {now}")
+        raise CommandError(Code.USAGE, f"run {run} was of {begin.environment}, and {now}")
     inverse = session.inverse(environment, run)
     for ref, why in inverse.without.items():
         options.say(f"no way back for {ref}: {why}")

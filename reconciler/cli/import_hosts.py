@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.cli import session
-from reconciler.cli.session import Code, Options, Stop
+from reconciler.cli.session import Code, CommandError, Options
 from reconciler.discovery import environment as adoption
-from reconciler.discovery.environment import Given, NotToTell
+from reconciler.discovery.environment import ImportInput, Undetermined
 from reconciler.discovery.survey import Survey
 from reconciler.environment import yaml_writer
 from reconciler.environment.load import InvalidEnvironment, load
@@ -42,7 +42,7 @@ class Flags:
 
 
 def init(flags: Flags, output: Path | None, options: Options) -> int:
-    """`reconcile init`: asks for what no flag gives, and writes the file; raises `Stop`."""
+    """`reconcile init`: asks for what no flag gives, and writes the file; raises `CommandError`."""
     if output:
         _free(output, "")  # before anybody is asked for anything
     asked = _asked(flags)
@@ -50,7 +50,7 @@ def init(flags: Flags, output: Path | None, options: Options) -> int:
     hosts = _hosts(asked)
     primary = asked.primary or hosts[0].name
     if primary not in {host.name for host in hosts}:
-        raise Stop(Code.USAGE, f"--primary {primary}: is none of the hosts given")
+        raise CommandError(Code.USAGE, f"--primary {primary}: is none of the hosts given")
     environment = Environment(
         name=asked.name or "",
         router=asked.router or "",
@@ -64,7 +64,9 @@ def init(flags: Flags, output: Path | None, options: Options) -> int:
         load(str(path))
     except InvalidEnvironment as error:
         path.unlink()
-        raise Stop(Code.USAGE, "nothing is written:", *(each.message for each in error.problems)) from None
+        raise CommandError(
+            Code.USAGE, "nothing is written:", *(each.message for each in error.problems)
+        ) from None
     if options.json:
         session.print_json(documents.files_document(environment.name, {str(path): path.read_text("utf-8")}))
     options.say(f"{path} is written; next: `reconcile validate {path}`, then `reconcile plan {path}`")
@@ -72,32 +74,32 @@ def init(flags: Flags, output: Path | None, options: Options) -> int:
 
 
 def adopt(flags: Flags, output: Path | None, options: Options) -> int:
-    """`reconcile import`: 0, or 3 where something could not be judged; raises `Stop`."""
+    """`reconcile import`: 0, or 3 where something could not be judged; raises `CommandError`."""
     if not flags.hosts:
-        raise Stop(Code.USAGE, "at least one --host NAME[=ADDRESS] is needed")
+        raise CommandError(Code.USAGE, "at least one --host NAME[=ADDRESS] is needed")
     if output or flags.name:
         _free(output, flags.name or "")  # before any host is asked for anything
     hosts = _hosts(flags)
     if flags.primary not in {None, *(host.name for host in hosts)}:
-        raise Stop(Code.USAGE, f"--primary {flags.primary}: is none of the hosts given")
+        raise CommandError(Code.USAGE, f"--primary {flags.primary}: is none of the hosts given")
     if flags.roots and not Path(flags.roots).expanduser().is_file():
-        raise Stop(Code.USAGE, f"--roots {flags.roots}: is no file; expected the CA's roots as PEM")
+        raise CommandError(Code.USAGE, f"--roots {flags.roots}: is no file; expected the CA's roots as PEM")
     surveys = _surveys(flags, hosts, options)
     try:
         name = flags.name or adoption.named(surveys)
         path = _free(output, name)
         roots = _relative(path, flags.roots) if flags.roots else None
-        given = Given(name, hosts, _beside(path, _ssh(flags)), flags.primary, flags.router, roots)
+        given = ImportInput(name, hosts, _beside(path, _ssh(flags)), flags.primary, flags.router, roots)
         made, remarks = adoption.environment(given, surveys)
-    except NotToTell as error:
-        raise Stop(Code.USAGE, f"{error}; nothing is written") from None
+    except Undetermined as error:
+        raise CommandError(Code.USAGE, f"{error}; nothing is written") from None
     _write(path, made, remarks)
     try:
         environment = load(str(path))
     except InvalidEnvironment as error:
         problems = (str(each) for each in error.problems)
         why = f"{path} is written with what the hosts show, and that is not valid yet; correct it there:"
-        raise Stop(Code.USAGE, why, *problems) from None
+        raise CommandError(Code.USAGE, why, *problems) from None
     plan = session.plan_of(environment, session.chosen(environment, Options()), options)
     if options.json:
         session.print_json(differences.document(environment, plan, remarks))
@@ -116,7 +118,7 @@ def _said(remarks: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _surveys(flags: Flags, hosts: Sequence[Host], options: Options) -> dict[str, State]:
-    """What every host shows, in one exchange with each; raises `Stop` where one is away."""
+    """What every host shows, in one exchange with each; raises `CommandError` where one is away."""
     ssh = _with_files(_ssh(flags), os.path.expanduser)
     looked = Environment(name=flags.name or "", router="", hosts=tuple(hosts), ssh=ssh)
     resources = [Survey(host=host.name, router=flags.router) for host in hosts]
@@ -125,7 +127,7 @@ def _surveys(flags: Flags, hosts: Sequence[Host], options: Options) -> dict[str,
         session.warn(fleet, options)
     if sight.unreachable:
         away = (f"{host} could not be looked at: {why}" for host, why in sorted(sight.unreachable.items()))
-        raise Stop(Code.INCOMPLETE, *away, "nothing is written: an environment is taken over whole")
+        raise CommandError(Code.INCOMPLETE, *away, "nothing is written: an environment is taken over whole")
     found: dict[str, State] = {}
     for host in hosts:
         state = sight.seen.get(Ref(host.name, Survey.kind, Survey.label))
@@ -167,11 +169,11 @@ def _relative(path: Path, file: str) -> str:
 
 
 def _free(output: Path | None, name: str) -> Path:
-    """Where the file goes; raises `Stop` where there is one already."""
+    """Where the file goes; raises `CommandError` where there is one already."""
     path = output or Path("environments") / f"{name}.yaml"
     if path.exists() or path.is_symlink():
         why = "exists already, and is never overwritten; move it away, or name another with -o"
-        raise Stop(Code.USAGE, f"{path}: {why}")
+        raise CommandError(Code.USAGE, f"{path}: {why}")
     return path
 
 
@@ -194,11 +196,11 @@ def _write(path: Path, environment: Environment, remarks: Mapping[str, Sequence[
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise Stop(Code.ERROR, f"{path}: cannot be written ({error.strerror})") from None
+        raise CommandError(Code.ERROR, f"{path}: cannot be written ({error.strerror})") from None
 
 
 def _asked(flags: Flags) -> Flags:
-    """The flags, and on a terminal the answers to what they leave open; raises `Stop`."""
+    """The flags, and on a terminal the answers to what they leave open; raises `CommandError`."""
     questions: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
         ("name", "What is the environment called? ", str),
         ("router", "The name in front of all hosts (the router)? ", str),
@@ -217,7 +219,7 @@ def _asked(flags: Flags) -> Flags:
     for name in ("name", "router", "hosts"):
         if not getattr(flags, name):
             flag = "--host" if name == "hosts" else f"--{name}"
-            raise Stop(
+            raise CommandError(
                 Code.USAGE, f"{flag} is needed" + ("" if terminal else ": there is no terminal to ask on")
             )
     return flags

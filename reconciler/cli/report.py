@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.cli import commands, session
-from reconciler.cli.session import Code, Options, Stop
+from reconciler.cli.session import Code, CommandError, Options
 from reconciler.environment.settings import Environment
 from reconciler.journal.journal import NAME, Journal, NoJournal, folder
-from reconciler.model import Plan, Resource, Sight
+from reconciler.model import Observation, Plan, Resource
 from reconciler.output import documents, html
 from reconciler.output.html.past import events, renewals
 from reconciler.plan.planner import plan as make_plan
@@ -28,7 +28,7 @@ def report(env: str, options: Options, output: Path, seen: Path | None) -> int:
     else:
         sight, made, checks = _looked(environment, resources, options)
         when = datetime.now(UTC)
-    shown = status.from_sight(environment, sight)
+    shown = status.from_observation(environment, sight)
     facts = html.Facts(
         environment=environment.name,
         router=environment.router,
@@ -49,22 +49,22 @@ def report(env: str, options: Options, output: Path, seen: Path | None) -> int:
     return Code.OK if made.complete else Code.INCOMPLETE
 
 
-def _saved(environment: Environment, seen: Path) -> tuple[datetime, Sight]:
+def _saved(environment: Environment, seen: Path) -> tuple[datetime, Observation]:
     """When hosts were looked at, and what was seen; the page tells of that moment."""
     document = session.read(seen)
-    sight = session.saved_sight(seen, document)
+    sight = session.saved_observation(seen, document)
     if document.get("environment") != environment.name:
         was = document.get("environment")
-        raise Stop(Code.USAGE, f"{seen}: was seen of {was}, and the report is of {environment.name}")
+        raise CommandError(Code.USAGE, f"{seen}: was seen of {was}, and the report is of {environment.name}")
     when = status.moment(document.get("looked"))
     if when is None:
-        raise Stop(Code.USAGE, f"{seen}: `looked` says no time of ISO 8601")
+        raise CommandError(Code.USAGE, f"{seen}: `looked` says no time of ISO 8601")
     return when, sight
 
 
 def _looked(
     environment: Environment, resources: list[Resource], options: Options
-) -> tuple[Sight, Plan, list[Check] | None]:
+) -> tuple[Observation, Plan, list[Check] | None]:
     with session.fleet_of(environment, resources, options) as fleet:
         session.look(fleet, options)
         made = fleet.plan()
@@ -81,5 +81,5 @@ def _events(environment: Environment) -> tuple[html.Event, ...]:
         with Journal(write=False) as journal:
             entries = journal.entries(None, environment.name, "begin", "end", "onset", "recovery", "refused")
     except NoJournal as error:
-        raise Stop(Code.ERROR, str(error)) from None
+        raise CommandError(Code.ERROR, str(error)) from None
     return events(entries)

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from reconciler.cli.app import app
-from reconciler.cli.session import Code, Stop
+from reconciler.cli.session import Code, CommandError
 from reconciler.output.text import printable
 
 
@@ -29,7 +29,7 @@ def _ended(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return Code.ERROR
-    except Stop as stop:
+    except CommandError as stop:
         for line in stop.lines:  # some of it is what a host has said
             print(printable(line), file=sys.stderr)
         return stop.code

@@ -18,8 +18,8 @@ from reconciler.environment.settings import Environment
 from reconciler.fleet.fleet import Fleet
 from reconciler.journal import commit as checkout
 from reconciler.journal import undo
-from reconciler.journal.journal import Entry, Journal, NoJournal
-from reconciler.model import Plan, Resource, Sight
+from reconciler.journal.journal import Journal, JournalEntry, NoJournal
+from reconciler.model import Observation, Plan, Resource
 from reconciler.output import documents
 from reconciler.output import text as report
 
@@ -32,7 +32,7 @@ class Code(enum.IntEnum):
     CHANGES = 2
     INCOMPLETE = 3
     FAILED = 4
-    NEITHER = 5
+    PARTIAL = 5
     STALE = 6
     LOCKED = 7
     NOT_APPROVED = 8
@@ -43,7 +43,7 @@ class Code(enum.IntEnum):
 REPLACEABLE = "certificate"
 
 
-class Stop(Exception):
+class CommandError(Exception):
     """Ends a command with a code and lines for stderr."""
 
     def __init__(self, code: Code, *lines: str) -> None:
@@ -77,9 +77,9 @@ class Options:
         return bool(self.host or self.only)
 
     @property
-    def paper(self) -> report.Paper:
+    def paper(self) -> report.Style:
         plain = self.no_color or "NO_COLOR" in os.environ or not sys.stdout.isatty()
-        return report.Paper(not plain)
+        return report.Style(not plain)
 
     def say(self, line: str) -> None:
         """Tells of progress, on stderr."""
@@ -88,15 +88,15 @@ class Options:
 
 
 def open_environment(env: str) -> Environment:
-    """The environment that ENV names; raises `Stop` with every problem."""
+    """The environment that ENV names; raises `CommandError` with every problem."""
     try:
         return load(find(env))
     except InvalidEnvironment as error:
-        raise Stop(Code.USAGE, *map(str, error.problems)) from None
+        raise CommandError(Code.USAGE, *map(str, error.problems)) from None
 
 
 def chosen(environment: Environment, options: Options) -> list[Resource]:
-    """The resources of the environment that the flags leave; raises `Stop`.
+    """The resources of the environment that the flags leave; raises `CommandError`.
 
     Those of a rollback are what would undo a run, and nothing else.
     """
@@ -106,23 +106,25 @@ def chosen(environment: Environment, options: Options) -> list[Resource]:
     try:
         check_whole(environment, everything)
     except InvalidEnvironment as error:
-        raise Stop(Code.USAGE, *map(str, error.problems)) from None
+        raise CommandError(Code.USAGE, *map(str, error.problems)) from None
     names = {host.name for host in (*environment.hosts, *environment.retired)}
     for host in options.host or ():
         if host not in names:
-            raise Stop(Code.USAGE, f"--host {host}: no such host; known: {', '.join(sorted(names))}")
+            raise CommandError(Code.USAGE, f"--host {host}: no such host; known: {', '.join(sorted(names))}")
     chosen = [r for r in everything if not options.host or r.host in options.host]
     if not options.only:
         return chosen
     found = [r for r in chosen if any(_matches(r, text) for text in options.only)]
     if not found:
         kinds = ", ".join(sorted({r.kind for r in everything}))
-        raise Stop(Code.USAGE, f"--only {' '.join(options.only)}: nothing is called so; kinds: {kinds}")
+        raise CommandError(
+            Code.USAGE, f"--only {' '.join(options.only)}: nothing is called so; kinds: {kinds}"
+        )
     return found
 
 
 def inverse(environment: Environment, run: int) -> undo.Inverse:
-    """What would undo a run, by the journal of this machine; raises `Stop`."""
+    """What would undo a run, by the journal of this machine; raises `CommandError`."""
     try:
         with Journal(write=False) as journal:
             entries = journal.entries(run)
@@ -131,23 +133,23 @@ def inverse(environment: Environment, run: int) -> undo.Inverse:
             then = _as_it_was(journal, environment, entries[0] if entries else None)
             before = _as_it_was(journal, environment, earlier[-1] if earlier else None)
     except NoJournal as error:
-        raise Stop(Code.ERROR, str(error)) from None
+        raise CommandError(Code.ERROR, str(error)) from None
     return undo.inverse(documents.done(entries), then, before)
 
 
-def _as_it_was(journal: Journal, environment: Environment, begin: Entry | None) -> list[Resource]:
+def _as_it_was(journal: Journal, environment: Environment, begin: JournalEntry | None) -> list[Resource]:
     """The resources that the environment file asked for when a run began; none before any run."""
     if begin is None:
         return []
     text = journal.text(str(begin.body["file_digest"]))
     if not text:
         why = "the environment file was changed while it began, and how it was is not known"
-        raise Stop(Code.USAGE, f"run {begin.run}: {why}")
+        raise CommandError(Code.USAGE, f"run {begin.run}: {why}")
     try:
         return blueprint_resources(load(environment.file, text))
     except InvalidEnvironment as error:
         why = "what the environment file held then cannot be read any more"
-        raise Stop(Code.USAGE, f"run {begin.run}: {why}", *map(str, error.problems)) from None
+        raise CommandError(Code.USAGE, f"run {begin.run}: {why}", *map(str, error.problems)) from None
 
 
 def _matches(resource: Resource, text: str) -> bool:
@@ -157,15 +159,17 @@ def _matches(resource: Resource, text: str) -> bool:
 
 def fleet_of(environment: Environment, resources: list[Resource], options: Options) -> Fleet:
     """The hosts of these resources, not connected yet."""
-    from reconciler.fleet.host import Host  # noqa: PLC0415 - paramiko is slow to load
-    from reconciler.fleet.ssh import Doors  # noqa: PLC0415
+    from reconciler.fleet.host import RemoteHost  # noqa: PLC0415 - paramiko is slow to load
+    from reconciler.fleet.ssh import ConnectionFactory  # noqa: PLC0415
 
     ssh = environment.ssh
     if options.timeout:
         ssh = replace(ssh, timeout=options.timeout)
-    doors = Doors(ssh)
+    doors = ConnectionFactory(ssh)
     wanted = {resource.host for resource in resources}
-    hosts = [Host(host, doors) for host in (*environment.hosts, *environment.retired) if host.name in wanted]
+    hosts = [
+        RemoteHost(host, doors) for host in (*environment.hosts, *environment.retired) if host.name in wanted
+    ]
     return Fleet(
         environment.name,
         resources,
@@ -188,29 +192,29 @@ def print_json(document: Any) -> None:
 
 
 def save(path: Path, document: Any) -> None:
-    """Saves a document; raises `Stop`."""
+    """Saves a document; raises `CommandError`."""
     write(path, json.dumps(document, indent=2) + "\n")
 
 
 def write(path: Path, text: str) -> None:
-    """Writes a file whole or not at all; raises `Stop`."""
+    """Writes a file whole or not at all; raises `CommandError`."""
     try:
         new = path.with_name(f".{path.name}.new")
         new.write_text(text, encoding="utf-8")
         new.replace(path)
     except OSError as error:
-        raise Stop(Code.ERROR, f"{path}: cannot be written ({error.strerror})") from None
+        raise CommandError(Code.ERROR, f"{path}: cannot be written ({error.strerror})") from None
 
 
 def read(path: Path) -> Any:
-    """The JSON in a file; raises `Stop`."""
+    """The JSON in a file; raises `CommandError`."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise Stop(Code.USAGE, f"{path}: cannot be read ({error.strerror})") from None
+        raise CommandError(Code.USAGE, f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
         saved = "expected what `plan -o`, `rollback -o` or `observe -o` saved"
-        raise Stop(Code.USAGE, f"{path}: is not JSON ({error}); {saved}") from None
+        raise CommandError(Code.USAGE, f"{path}: is not JSON ({error}); {saved}") from None
 
 
 def warn(fleet: Fleet, options: Options) -> None:
@@ -265,21 +269,21 @@ def look(fleet: Fleet, options: Options) -> None:
     warn(fleet, options)
     for kind in options.replace or ():
         if kind != REPLACEABLE:
-            raise Stop(Code.USAGE, f"--replace {kind}: only `--replace {REPLACEABLE}` makes sense")
+            raise CommandError(Code.USAGE, f"--replace {kind}: only `--replace {REPLACEABLE}` makes sense")
         fleet.replace(kind)
 
 
 def saved_plan(file: Path, document: Any) -> Plan:
-    """The plan in a document; raises `Stop`."""
+    """The plan in a document; raises `CommandError`."""
     try:
         return documents.plan_from(document)
     except documents.NotADocument as error:
-        raise Stop(Code.USAGE, f"{file}: {error}") from None
+        raise CommandError(Code.USAGE, f"{file}: {error}") from None
 
 
-def saved_sight(file: Path, document: Any) -> Sight:
-    """What the observation in a document holds; raises `Stop`."""
+def saved_observation(file: Path, document: Any) -> Observation:
+    """What the observation in a document holds; raises `CommandError`."""
     try:
-        return documents.sight_from(document)
+        return documents.observation_from(document)
     except documents.NotADocument as error:
-        raise Stop(Code.USAGE, f"{file}: {error}") from None
+        raise CommandError(Code.USAGE, f"{file}: {error}") from None

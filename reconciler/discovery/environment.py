@@ -38,12 +38,12 @@ UNTOLD = {
 Surveys = Mapping[str, State]
 
 
-class NotToTell(ValueError):
+class Undetermined(ValueError):
     """The hosts do not show enough for an environment; the message says what is missing."""
 
 
 @dataclass(frozen=True)
-class Given:
+class ImportInput:
     """What somebody has said on the command line; it counts before what hosts show."""
 
     name: str
@@ -58,7 +58,7 @@ class Given:
 class _Draft:
     """The settings so far, and what is to be said of them."""
 
-    given: Given
+    given: ImportInput
     surveys: Surveys
     remarks: dict[str, list[str]] = field(default_factory=dict)
 
@@ -90,23 +90,25 @@ def _most(values: Iterable[Value]) -> Value:
 def named(surveys: Surveys) -> str:
     """What the environment is called by which most of the hosts have been written.
 
-    Raises `NotToTell` where none has been.
+    Raises `Undetermined` where none has been.
     """
     names = [state["environment"] for state in surveys.values() if state.get("environment")]
     if not names:
-        raise NotToTell("no environment has written these hosts yet; say with --name what it shall be called")
+        raise Undetermined(
+            "no environment has written these hosts yet; say with --name what it shall be called"
+        )
     return str(_most(names))
 
 
-def environment(given: Given, surveys: Surveys) -> tuple[Environment, dict[str, list[str]]]:
+def environment(given: ImportInput, surveys: Surveys) -> tuple[Environment, dict[str, list[str]]]:
     """The environment, and remarks by the settings that they are about.
 
-    Raises `NotToTell` where there is no router name to be had.
+    Raises `Undetermined` where there is no router name to be had.
     """
     draft = _Draft(given, surveys)
     router = given.router or draft.agreed("router") or _only_lineage(draft)
     if not router:
-        raise NotToTell(
+        raise Undetermined(
             "no host tells the router's name: neither cn.router.hostname in /etc/dataone/node.properties"
             " nor the one lineage of certbot does; say it with --router"
         )

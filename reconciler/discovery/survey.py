@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 from reconciler.discovery import parsing
 from reconciler.discovery.parsing import JOB
 from reconciler.model import CannotSee, Question, Resource, Seen, Value
-from reconciler.questions.finding import Leaves, Lines
-from reconciler.questions.properties import Property
-from reconciler.questions.system import Command
+from reconciler.questions.finding import LeavesQuestion, LinesQuestion
+from reconciler.questions.properties import PropertyQuestion
+from reconciler.questions.system import CommandQuestion
 
 PROPERTIES = "/etc/dataone/node.properties"
 FOLDER = "/etc/letsencrypt"
@@ -69,25 +69,27 @@ class Survey(Resource):
     def ask(self) -> Mapping[str, Question]:
         keys = ("cn.router.hostname", "environment.hosts", "cn.server.publiccert.filename")
         return {
-            **{key: Property(PROPERTIES, key) for key in keys},
-            "account": Command(ACCOUNT),
-            "units": Command(UNITS),
-            "portals": Command(PORTALS),
-            "contact": Command(CONTACT),
-            "renews": Command(RENEWS),
-            "links": Command(DATA_LINKS),
-            "ours": Command(OURS),
-            "connectors": Command(CONNECTORS),
-            "lineages": Lines(f"{FOLDER}/renewal/*.conf", "^server = "),
-            "leaves": Leaves(f"{FOLDER}/live/*/cert.pem"),
-            "script": Lines(f"{FOLDER}/renewal/certificate.sh", SCRIPT),
-            "job": Lines(JOB, r"^[0-9*].* sh .*certificate\.sh renew"),
-            "sites": Lines("/etc/apache2/sites-enabled/*", SITE),
-            "mark": Lines("/etc/apache2/sites-available/cn-port80.conf", SCRIPT),
-            "settings": Lines("/etc/postgresql/*/main/postgresql.conf", "^[[:space:]]*ssl_cert_file"),
-            "more settings": Lines("/etc/postgresql/*/main/conf.d/*.conf", "^[[:space:]]*ssl_cert_file"),
-            "old notice": Lines(f"{FOLDER}/renew*hook*/*", "^ADMIN="),
-            "notice": Lines(f"{FOLDER}/renewal-hooks/deploy/notify-administrators", "^mail -s "),
+            **{key: PropertyQuestion(PROPERTIES, key) for key in keys},
+            "account": CommandQuestion(ACCOUNT),
+            "units": CommandQuestion(UNITS),
+            "portals": CommandQuestion(PORTALS),
+            "contact": CommandQuestion(CONTACT),
+            "renews": CommandQuestion(RENEWS),
+            "links": CommandQuestion(DATA_LINKS),
+            "ours": CommandQuestion(OURS),
+            "connectors": CommandQuestion(CONNECTORS),
+            "lineages": LinesQuestion(f"{FOLDER}/renewal/*.conf", "^server = "),
+            "leaves": LeavesQuestion(f"{FOLDER}/live/*/cert.pem"),
+            "script": LinesQuestion(f"{FOLDER}/renewal/certificate.sh", SCRIPT),
+            "job": LinesQuestion(JOB, r"^[0-9*].* sh .*certificate\.sh renew"),
+            "sites": LinesQuestion("/etc/apache2/sites-enabled/*", SITE),
+            "mark": LinesQuestion("/etc/apache2/sites-available/cn-port80.conf", SCRIPT),
+            "settings": LinesQuestion("/etc/postgresql/*/main/postgresql.conf", "^[[:space:]]*ssl_cert_file"),
+            "more settings": LinesQuestion(
+                "/etc/postgresql/*/main/conf.d/*.conf", "^[[:space:]]*ssl_cert_file"
+            ),
+            "old notice": LinesQuestion(f"{FOLDER}/renew*hook*/*", "^ADMIN="),
+            "notice": LinesQuestion(f"{FOLDER}/renewal-hooks/deploy/notify-administrators", "^mail -s "),
         }
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:

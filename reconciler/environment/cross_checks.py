@@ -13,7 +13,7 @@ from reconciler.environment.rules import CLASSES, OWN_KINDS
 from reconciler.environment.settings import Certificate, Paths
 from reconciler.environment.yaml_reader import Path, Placed, Problem
 from reconciler.kinds import KINDS
-from reconciler.model import HOLE_PREFIX
+from reconciler.model import UNKNOWN_PREFIX
 from reconciler.plan.order import is_below
 
 
@@ -173,9 +173,9 @@ class _Cross:
         elif isinstance(value, list):
             for number, each in enumerate(value):
                 self._check_reserved((*path, number), each)
-        elif isinstance(value, str) and HOLE_PREFIX in value:
+        elif isinstance(value, str) and UNKNOWN_PREFIX in value:
             self._problem(
-                path, f"the text `{HOLE_PREFIX}` is reserved: a plan says so where it does not know"
+                path, f"the text `{UNKNOWN_PREFIX}` is reserved: a plan says so where it does not know"
             )
 
     def _check_resources(self) -> None:

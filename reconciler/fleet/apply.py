@@ -24,10 +24,10 @@ MINUTE = 60
 class Record(Protocol):
     """Where it is written down what is about to be done, and what became of it."""
 
-    def intends(self, actions: Iterable[Action]) -> None:
+    def record_intent(self, actions: Iterable[Action]) -> None:
         """Before a round; nothing is done where this fails."""
 
-    def became(self, outcomes: Iterable[Outcome]) -> None:
+    def record_outcomes(self, outcomes: Iterable[Outcome]) -> None:
         """After a round."""
 
 
@@ -104,7 +104,7 @@ class _Run:
             host = action.ref.host
             if action.ref not in planned or action.ref in self.outcomes or host in closed:
                 continue
-            if action.blocked or action.has_holes:
+            if action.blocked or action.has_unknowns:
                 continue
             if any(ref not in chosen or ref.host != host for ref in action.after):
                 continue
@@ -119,16 +119,16 @@ class _Run:
     def _round(self, batches: Mapping[str, list[Action]]) -> None:
         fleet, known = self.fleet, set(self.outcomes)
         if self.record:
-            self.record.intends(action for actions in batches.values() for action in actions)
+            self.record.record_intent(action for actions in batches.values() for action in actions)
         list(fleet.pool.map(self._act, batches, batches.values()))
         if self.record:
-            self.record.became(outcome for ref, outcome in self.outcomes.items() if ref not in known)
+            self.record.record_outcomes(outcome for ref, outcome in self.outcomes.items() if ref not in known)
         waiting = {action.ref.host for action in fleet.plan().actions if action.ref not in self.outcomes}
         again = waiting - set(batches) | {
             ref.host
             for actions in batches.values()
             for resource in (fleet.resources[action.ref] for action in actions)
-            if resource.seen_elsewhere
+            if resource.observed_on_peers
             for ref in resource.refers()
         }
         fleet.look(sorted(again - set(fleet.sight.unreachable)))

@@ -12,11 +12,11 @@ from typing import Protocol, Self
 from reconciler.fleet import probe
 from reconciler.fleet.reply import HostError, Reply
 from reconciler.messages import Message
-from reconciler.model import CannotSee, Plan, Question, Ref, Resource, Seen, Sight
+from reconciler.model import CannotSee, Observation, Plan, Question, Ref, Resource, Seen
 from reconciler.plan.planner import plan as make_plan
 
 
-class Shell(Protocol):
+class HostConnection(Protocol):
     """What the executor needs of a host: `hosts.Host`, or a test's stand-in."""
 
     name: str
@@ -36,7 +36,7 @@ class Fleet:
         self,
         environment: str,
         resources: Iterable[Resource],
-        hosts: Sequence[Shell],
+        hosts: Sequence[HostConnection],
         *,
         parallel: int = 32,
         seconds: float = 30,
@@ -46,7 +46,7 @@ class Fleet:
         self.environment = environment
         self.resources = {resource.ref: resource for resource in resources}
         self.hosts = {host.name: host for host in hosts}
-        self.sight = Sight()
+        self.sight = Observation()
         self.seconds = seconds
         self._clock = clock
         self.listen = listen
@@ -64,7 +64,7 @@ class Fleet:
         for host in self.hosts.values():
             host.close()
 
-    def look(self, names: Iterable[str] | None = None) -> Sight:
+    def look(self, names: Iterable[str] | None = None) -> Observation:
         """Looks at the hosts (all of them, or those named) and remembers what was seen."""
         wanted = [self.hosts[name] for name in (self.hosts if names is None else names)]
         list(self.pool.map(self.look_at, wanted))
@@ -80,7 +80,7 @@ class Fleet:
         for ref, resource in self.resources.items():
             seen = self.sight.seen.get(ref)
             if resource.kind == kind and not resource.absent and isinstance(seen, Mapping):
-                self.resources[ref] = resource.another(seen)
+                self.resources[ref] = resource.replacement(seen)
 
     def lock(self, who: str) -> None:
         """Takes the lock of every host that answers; raises `hosts.Locked`, `hosts.Refused`.
@@ -94,7 +94,7 @@ class Fleet:
         """Everything to ask a host."""
         return [q for ref in self._by_host[host] for q in self.resources[ref].ask().values()]
 
-    def look_at(self, host: Shell) -> None:
+    def look_at(self, host: HostConnection) -> None:
         """Looks at one host."""
         boundary = secrets.token_hex(16)
         questions = self.questions(host.name)
@@ -130,7 +130,7 @@ class Fleet:
             self.sight.warnings[host] = reply.sudo or "the account is not root there"
 
     def _read(self, host: str, reply: Reply, questions: list[Question], boundary: str) -> dict[Ref, Seen]:
-        answers = probe.cut(reply.output, questions, boundary)
+        answers = probe.parse(reply.output, questions, boundary)
         now = self._clock()
         states: dict[Ref, Seen] = {}
         for resource in (self.resources[ref] for ref in self._by_host[host]):

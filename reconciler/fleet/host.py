@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 import secrets
 
-from reconciler.environment.settings import Host as HostEntry
+from reconciler.environment.settings import Host
 from reconciler.fleet.probe import PROLOGUE
 from reconciler.fleet.reply import HostError, Locked, Refused, Reply
-from reconciler.fleet.ssh import Doors, Shell
+from reconciler.fleet.ssh import ConnectionFactory, Shell
 from reconciler.messages import Message
 from reconciler.model import quote
 
@@ -31,10 +31,10 @@ GRACE = 10
 """Seconds that the host's own time limit is ahead of ours, so that it can report."""
 
 
-class Host:
+class RemoteHost:
     """One host. Connects at the first `run`. Not for use by two threads at once."""
 
-    def __init__(self, entry: HostEntry, doors: Doors) -> None:
+    def __init__(self, entry: Host, doors: ConnectionFactory) -> None:
         self.name = entry.name
         self._address = entry.address or entry.name
         self._doors = doors

@@ -35,7 +35,7 @@ def compose(questions: Iterable[Question], boundary: str) -> str:
     return "\n".join([PROLOGUE, *sections, f"printf '\\n{boundary} end\\n'"])
 
 
-def cut(reply: bytes, questions: Iterable[Question], boundary: str) -> Mapping[Question, Any]:
+def parse(reply: bytes, questions: Iterable[Question], boundary: str) -> Mapping[Question, Any]:
     """The answer to each question; `CannotSee` for those whose section did not come whole."""
     answers: dict[Question, Any] = {}
     fence = f"\n{boundary} ".encode()
@@ -46,5 +46,5 @@ def cut(reply: bytes, questions: Iterable[Question], boundary: str) -> Mapping[Q
         if not body.startswith(label):
             answers |= dict.fromkeys(group, CannotSee("the host's reply was cut short"))
             continue
-        answers |= zip(group, type(group[0]).cut(body[len(label) :], group), strict=True)
+        answers |= zip(group, type(group[0]).parse(body[len(label) :], group), strict=True)
     return answers

@@ -35,7 +35,7 @@ class NoAnswer(HostError):
     """Nobody answered, or the answer stopped."""
 
 
-class Silent(NoAnswer):
+class Unresponsive(NoAnswer):
     """The time was up. Not tried again: it would only take as long again."""
 
 

@@ -22,7 +22,7 @@ import paramiko  # noqa: E402
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey  # noqa: E402
 
 from reconciler.environment.settings import Ssh  # noqa: E402
-from reconciler.fleet.reply import HostError, NoAnswer, Refused, Silent  # noqa: E402
+from reconciler.fleet.reply import HostError, NoAnswer, Refused, Unresponsive  # noqa: E402
 from reconciler.messages import Message  # noqa: E402
 
 # It logs what it also raises, whole tracebacks of it, and without a handler that is stderr.
@@ -73,7 +73,7 @@ class Shell:
             ran = begin.encode() in received
             where = "a command hangs there" if ran else "its login scripts hang"
             reason = f"no answer within {seconds:.0f} s; {where}, or the line is dead"
-            error: HostError = Silent(self._host, reason, bytes(received))
+            error: HostError = Unresponsive(self._host, reason, bytes(received))
         except (OSError, EOFError, paramiko.SSHException) as lost:
             error = NoAnswer(self._host, f"the connection was lost ({lost})", bytes(received))
         except HostError as known:
@@ -137,7 +137,7 @@ class _Unknown(paramiko.MissingHostKeyPolicy):
         raise _UnknownKey(key)
 
 
-class Doors:
+class ConnectionFactory:
     """Opens connections: the pinned keys, the identity and the jump host, once for all."""
 
     def __init__(self, ssh: Ssh) -> None:
@@ -156,7 +156,7 @@ class Doors:
 
         try:
             return once()
-        except (Refused, Silent):
+        except (Refused, Unresponsive):
             raise
         except NoAnswer:
             import tenacity  # noqa: PLC0415 - costs a tenth of the start, and most runs never retry
@@ -165,7 +165,7 @@ class Doors:
             time.sleep(wait(None))  # type: ignore[arg-type]
             again = tenacity.Retrying(
                 retry=tenacity.retry_if_exception(
-                    lambda error: isinstance(error, NoAnswer) and not isinstance(error, Silent)
+                    lambda error: isinstance(error, NoAnswer) and not isinstance(error, Unresponsive)
                 ),
                 stop=tenacity.stop_after_attempt(2) | tenacity.stop_after_delay(10),
                 wait=wait,
@@ -336,7 +336,7 @@ def _explained(
     match error:
         case paramiko.SSHException() if late and re.search("banner|No existing session|timeout", words):
             hint = f"does its sshd hang? {Message.NO_ANSWER}"
-            return Silent(name, f"no SSH answer from {where} within {ssh.timeout} s; {hint}")
+            return Unresponsive(name, f"no SSH answer from {where} within {ssh.timeout} s; {hint}")
         case _UnknownKey(key=key):
             line = f"{_label(name, int(where.rpartition(':')[2]))} {key.get_name()} {key.get_base64()}"
             reason = (
@@ -375,10 +375,10 @@ def _no_answer(ssh: Ssh, name: str, where: str, error: Exception) -> NoAnswer:
             return NoAnswer(name, f"{where} refuses connections; {hint}")
         case TimeoutError():
             hint = f"is it up? {Message.NO_ANSWER}"
-            return Silent(name, f"no answer from {where} within {ssh.timeout} s; {hint}")
+            return Unresponsive(name, f"no answer from {where} within {ssh.timeout} s; {hint}")
         case OSError() if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
             hint = f"is it up? {Message.NO_ANSWER}"
-            return Silent(name, f"{where} is unreachable ({os.strerror(error.errno)}); {hint}")
+            return Unresponsive(name, f"{where} is unreachable ({os.strerror(error.errno)}); {hint}")
         case _:
             said = str(error) or type(error).__name__
             hint = f"is that an sshd, is the port right? {Message.NO_ANSWER}"

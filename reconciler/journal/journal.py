@@ -46,7 +46,7 @@ class NoJournal(Exception):
 
 
 @dataclass(frozen=True)
-class Entry:
+class JournalEntry:
     """One line of the journal. `what`: begin, intent, outcome, end; onset, recovery, told."""
 
     number: int
@@ -188,7 +188,9 @@ class Journal:
 
     # Reading
 
-    def entries(self, run: int | None = None, environment: str | None = None, *what: str) -> list[Entry]:
+    def entries(
+        self, run: int | None = None, environment: str | None = None, *what: str
+    ) -> list[JournalEntry]:
         """The entries, oldest first; of one run, one environment, of some kinds."""
         query = "SELECT number, at, run, environment, what, body FROM entries WHERE 1"
         values: list[str | int] = []
@@ -199,7 +201,7 @@ class Journal:
         if what:
             query, values = f"{query} AND what IN ({', '.join('?' * len(what))})", [*values, *what]
         with _told(self.path), closing(self._data.execute(f"{query} ORDER BY number", values)) as rows:
-            return [Entry(n, at, r, env, kind, json.loads(body)) for n, at, r, env, kind, body in rows]
+            return [JournalEntry(n, at, r, env, kind, json.loads(body)) for n, at, r, env, kind, body in rows]
 
     def settled(self, environment: str) -> dict[str, str]:
         """For each ref that was ever seen to be as wanted, what was wanted then."""
@@ -305,19 +307,19 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class Run:
+class RunRecord:
     """A run that is being recorded: what the executor tells of what it does."""
 
     def __init__(self, journal: Journal, number: int, environment: str) -> None:
         self._journal, self.number, self._environment = journal, number, environment
 
-    def intends(self, actions: Iterable[Action]) -> None:
+    def record_intent(self, actions: Iterable[Action]) -> None:
         """Before a round: nothing is begun that is not in the journal. Raises `NoJournal`."""
         self._journal.append(
             self.number, self._environment, "intent", {"actions": [_intended(each) for each in actions]}
         )
 
-    def became(self, outcomes: Iterable[Outcome]) -> None:
+    def record_outcomes(self, outcomes: Iterable[Outcome]) -> None:
         """After a round. Raises `NoJournal`."""
         told = [{**_named(each.ref), "result": each.result, "detail": each.detail} for each in outcomes]
         self._journal.append(self.number, self._environment, "outcome", {"outcomes": told})

@@ -11,17 +11,17 @@ from reconciler.kinds.paths import ABSOLUTE, NAME, parents, unseen
 from reconciler.model import (
     CannotSee,
     Change,
-    Look,
     Question,
     Resource,
     Seen,
     State,
     Step,
     Value,
+    View,
     option,
     quote,
 )
-from reconciler.questions.system import Login, Passwd
+from reconciler.questions.system import LoginQuestion, PasswdQuestion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +49,10 @@ class Account(Resource):
     create: bool = option("Make it where it is missing; that is refused if not.", default=True)
 
     def ask(self) -> Mapping[str, Question]:
-        return {"login": Passwd(self.account, self.groups)}
+        return {"login": PasswdQuestion(self.account, self.groups)}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
-        login: Login | None = answers["login"]
+        login: LoginQuestion | None = answers["login"]
         if login is None or (hidden := unseen(login)):
             return login if login is None else hidden
         state: dict[str, Value] = {"home": login.home, "shell": login.shell}
@@ -62,7 +62,7 @@ class Account(Resource):
             state["password"] = "set" if login.password else "disabled"
         return state | {f"group {name}": name in login.groups for name in self.groups}
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         if self.absent:
             return None
         seen = look.own()

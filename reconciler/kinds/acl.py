@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler.kinds.paths import ABSOLUTE, parents, unseen
-from reconciler.model import Change, Look, Question, Resource, Seen, State, Step, Value, option, quote
-from reconciler.questions.files import Acl as AclQuestion
-from reconciler.questions.files import Stat
+from reconciler.model import Change, Question, Resource, Seen, State, Step, Value, View, option, quote
+from reconciler.questions.files import AclQuestion, StatQuestion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +42,7 @@ class Acl(Resource):
     )
 
     def ask(self) -> Mapping[str, Question]:
-        return {"stat": Stat(self.path), "acl": AclQuestion(self.path)}
+        return {"stat": StatQuestion(self.path), "acl": AclQuestion(self.path)}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         entries = answers["acl"]
@@ -53,7 +52,7 @@ class Acl(Resource):
             return None
         return {entry: _effective(entry, entries) for entry in entries}
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         if self.absent:
             return None if look.own() is None else dict.fromkeys(self._declared(), None)
         return dict(self._declared())

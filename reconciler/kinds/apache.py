@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler.kinds.paths import NAME, unseen
-from reconciler.model import Change, Look, Question, Resource, Seen, State, Step, option, quote
-from reconciler.questions.files import Stat
+from reconciler.model import Change, Question, Resource, Seen, State, Step, View, option, quote
+from reconciler.questions.files import StatQuestion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,14 +25,14 @@ class _Enabled(Resource):
         return f"/etc/apache2/{self.folder}-enabled/{self.name}.{self.suffix}"
 
     def ask(self) -> Mapping[str, Question]:
-        return {"link": Stat(self._link())}
+        return {"link": StatQuestion(self._link())}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         if hidden := unseen(answers["link"]):
             return hidden
         return None if answers["link"] is None else {"enabled": True}
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         return None if self.absent else {"enabled": True}
 
     def steps(self, change: Change) -> Iterable[Step]:

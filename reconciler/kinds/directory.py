@@ -19,8 +19,8 @@ from reconciler.kinds.paths import (
     type_of,
     unseen,
 )
-from reconciler.model import Change, Look, Question, Resource, Seen, State, Step, option, quote
-from reconciler.questions.files import Stat
+from reconciler.model import Change, Question, Resource, Seen, State, Step, View, option, quote
+from reconciler.questions.files import StatQuestion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Directory(Resource):
     group: str | None = option("Its group; root when it is created.", default=None, schema=NAME)
 
     def ask(self) -> Mapping[str, Question]:
-        return {"stat": Stat(self.path)}
+        return {"stat": StatQuestion(self.path)}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         entry = answers["stat"]
@@ -46,7 +46,7 @@ class Directory(Resource):
         state = {"type": type_of(entry)}
         return state | ownership(entry) if entry.type == "d" else state
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         if self.absent:
             return None
         named = {"mode": self.mode, "owner": self.owner, "group": self.group}

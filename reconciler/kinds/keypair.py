@@ -18,9 +18,9 @@ from reconciler.kinds.paths import (
     type_of,
     unseen,
 )
-from reconciler.model import CannotSee, Change, Look, Question, Resource, Seen, State, Step, option, quote
-from reconciler.questions.files import Entry, Stat, Text
-from reconciler.questions.system import Command, Said
+from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, option, quote
+from reconciler.questions.files import FileEntry, StatQuestion, TextQuestion
+from reconciler.questions.system import CommandQuestion, CommandResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +40,16 @@ class Keypair(Resource):
 
     def ask(self) -> Mapping[str, Question]:
         return {
-            "private": Stat(self.path),
-            "public": Text(f"{self.path}.pub"),
-            "derived": Command(f"ssh-keygen -y -P '' -f {quote(self.path)}"),
+            "private": StatQuestion(self.path),
+            "public": TextQuestion(f"{self.path}.pub"),
+            "derived": CommandQuestion(f"ssh-keygen -y -P '' -f {quote(self.path)}"),
         }
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
-        entry: Entry | None = answers["private"]
+        entry: FileEntry | None = answers["private"]
         if entry is None or (hidden := unseen(entry, answers["derived"], answers["public"])):
             return entry if entry is None else hidden
-        said: Said = answers["derived"]
+        said: CommandResult = answers["derived"]
         if entry.type != "f":
             return {"type": type_of(entry)}
         if said.status != 0 and "Permission denied" in said.output:
@@ -68,7 +68,7 @@ class Keypair(Resource):
             **ownership(entry),
         }
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         if self.absent:
             return None
         return {
@@ -117,7 +117,7 @@ class HostKey(Resource):
     path: str = "/etc/ssh/ssh_host_ed25519_key.pub"
 
     def ask(self) -> Mapping[str, Question]:
-        return {"public": Text(self.path)}
+        return {"public": TextQuestion(self.path)}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         public = answers["public"]
@@ -128,7 +128,7 @@ class HostKey(Resource):
             return CannotSee(f"there is no public key in {self.path}")
         return {"public": " ".join(words[:2])}
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         return {}
 
     def steps(self, change: Change) -> Iterable[Step]:

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler.kinds.paths import LINE, unseen
-from reconciler.model import Change, Look, Question, Resource, Seen, State, Step, option, quote
-from reconciler.questions.system import Installed
+from reconciler.model import Change, Question, Resource, Seen, State, Step, View, option, quote
+from reconciler.questions.system import InstalledQuestion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Package(Resource):
     version: str | None = option("Exactly this version.", default=None, schema=LINE)
 
     def ask(self) -> Mapping[str, Question]:
-        return {"version": Installed(self.package)}
+        return {"version": InstalledQuestion(self.package)}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         version = answers["version"]
@@ -35,7 +35,7 @@ class Package(Resource):
             return version if version is None else hidden
         return {"installed": True, "version": version}
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         if self.absent:
             return None
         return {"installed": True} | ({"version": self.version} if self.version else {})

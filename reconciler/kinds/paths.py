@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from reconciler.model import CannotSee, Change, Step, quote
-from reconciler.questions.files import Entry
+from reconciler.questions.files import FileEntry
 
 ABSOLUTE = {"pattern": r"^/[^\x00-\x1f\x7f]*$", "x-want": "an absolute path"}
 MODE = {"pattern": "^[0-7]{4}$", "x-want": 'four octal digits in quotes, such as "0644"'}
@@ -27,12 +27,12 @@ def parents(path: str) -> Iterable[str]:
         yield f"path:{path}"
 
 
-def type_of(entry: Entry) -> str:
+def type_of(entry: FileEntry) -> str:
     """The type of what lies at a path, as a state says it."""
     return TYPES.get(entry.type, "device")
 
 
-def ownership(entry: Entry) -> dict[str, Any]:
+def ownership(entry: FileEntry) -> dict[str, Any]:
     """The fields of a state that every file and directory has."""
     return {"mode": entry.mode, "owner": entry.owner, "group": entry.group}
 

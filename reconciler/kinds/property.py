@@ -8,17 +8,17 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler.kinds.paths import ABSOLUTE, LINE, parents, type_of, unseen
-from reconciler.model import CannotSee, Change, Look, Question, Resource, Seen, State, Step, option, quote
-from reconciler.questions.files import Stat
+from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, option, quote
+from reconciler.questions.files import StatQuestion
 from reconciler.questions.properties import (
     JOIN,
     SECRET_SAME,
+    PropertyQuestion,
     escape_key,
     escape_value,
     key_pattern,
     line_digest,
 )
-from reconciler.questions.properties import Property as PropertyQuestion
 
 SED = "sed -i --follow-symlinks"
 
@@ -47,7 +47,7 @@ class Property(Resource):
 
     def ask(self) -> Mapping[str, Question]:
         digest = line_digest(self._line()) if self.secret else None
-        return {"stat": Stat(self.path), "values": PropertyQuestion(self.path, self.key, digest)}
+        return {"stat": StatQuestion(self.path), "values": PropertyQuestion(self.path, self.key, digest)}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         entry, values = answers["stat"], answers["values"]
@@ -59,7 +59,7 @@ class Property(Resource):
             return {"value": None, "times": 0}
         return {"value": values[-1], "times": len(values)}
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         if self.absent:
             return None if look.own() is None else {"value": None, "times": 0}
         return {"value": SECRET_SAME if self.secret else self.value, "times": 1}

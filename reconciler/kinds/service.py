@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler.kinds.paths import ABSOLUTE, LINE, NAME, unseen
-from reconciler.model import Change, Look, Question, Resource, Seen, State, Step, Value, option, quote
-from reconciler.questions.files import Text, Tree, tree_digest
-from reconciler.questions.system import Command, Listening, Unit
+from reconciler.model import Change, Question, Resource, Seen, State, Step, Value, View, option, quote
+from reconciler.questions.files import TextQuestion, TreeQuestion, tree_digest
+from reconciler.questions.system import CommandQuestion, ListeningQuestion, UnitQuestion
 
 RECORDS = "/var/lib/reconciler/loaded"
 CURRENT = "as on disk"
@@ -70,15 +70,15 @@ class Service(Resource):
         )
 
     def ask(self) -> Mapping[str, Question]:
-        questions: dict[str, Question] = {"unit": Unit(self.unit)}
+        questions: dict[str, Question] = {"unit": UnitQuestion(self.unit)}
         if self.ports:
-            questions["ports"] = Listening()
+            questions["ports"] = ListeningQuestion()
         if self.check:
-            questions["check"] = Command(self.check)
+            questions["check"] = CommandQuestion(self.check)
         if self.group:
-            questions["group"] = Command(self._in_group())
+            questions["group"] = CommandQuestion(self._in_group())
         if self.loads:
-            questions |= {"tree": Tree(self.loads), "record": Text(self._record())}
+            questions |= {"tree": TreeQuestion(self.loads), "record": TextQuestion(self._record())}
         return questions
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
@@ -111,7 +111,7 @@ class Service(Resource):
             return "not known: it was never reloaded by us"
         return CURRENT if recorded == on_disk else "older than on disk"
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         if self.absent:
             return None if look.own() is None else {"enabled": False, "running": False}
         want: dict[str, Value] = {}
@@ -129,7 +129,7 @@ class Service(Resource):
                 want["loaded"] = CURRENT
         return want
 
-    def foresee(self, seen: State, pending: tuple[str, ...]) -> State:
+    def with_pending(self, seen: State, pending: tuple[str, ...]) -> State:
         if not self.loads or not pending or seen.get("loaded") != CURRENT:
             return seen
         return {**seen, "loaded": f"older than on disk, once this is done: {', '.join(pending)}"}

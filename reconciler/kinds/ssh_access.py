@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler.kinds.paths import ABSOLUTE, LINE, NAME
-from reconciler.model import CannotSee, Change, Look, Question, Resource, Seen, State, Step, option, quote
-from reconciler.questions.system import Command, Said
+from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, option, quote
+from reconciler.questions.system import CommandQuestion, CommandResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +36,10 @@ class SshAccess(Resource):
         )
 
     def ask(self) -> Mapping[str, Question]:
-        return {"said": Command(self._command())}
+        return {"said": CommandQuestion(self._command())}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
-        said: Said | CannotSee = answers["said"]
+        said: CommandResult | CannotSee = answers["said"]
         if isinstance(said, CannotSee):
             return said
         if said.status == 0:
@@ -48,11 +48,11 @@ class SshAccess(Resource):
             return CannotSee("only root can connect as another account")
         return {"works": said.output.splitlines()[-1] if said.output else f"no: status {said.status}"}
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         if self.absent:
             return None
         # To a host that we cannot reach either it proves nothing: that host is told of already.
-        return {} if look.away(self.destination.rpartition("@")[2]) else {"works": True}
+        return {} if look.is_unreachable(self.destination.rpartition("@")[2]) else {"works": True}
 
     def verb(self, change: Change) -> str:
         # Why it does not work yet changes while what it needs comes about; the proof does not.

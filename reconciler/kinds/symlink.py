@@ -17,8 +17,8 @@ from reconciler.kinds.paths import (
     type_of,
     unseen,
 )
-from reconciler.model import Change, Look, Question, Resource, Seen, State, Step, option, quote
-from reconciler.questions.files import Stat
+from reconciler.model import Change, Question, Resource, Seen, State, Step, View, option, quote
+from reconciler.questions.files import StatQuestion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Symlink(Resource):
     target: str = option("Where it leads, as it is stored.", default="/", schema=LINE | {"minLength": 1})
 
     def ask(self) -> Mapping[str, Question]:
-        return {"stat": Stat(self.path)}
+        return {"stat": StatQuestion(self.path)}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         entry = answers["stat"]
@@ -41,7 +41,7 @@ class Symlink(Resource):
         state = {"type": type_of(entry)}
         return state | {"target": entry.target} if entry.type == "l" else state
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         return None if self.absent else {"type": "link", "target": self.target}
 
     def refuses(self, change: Change) -> str | None:

@@ -17,7 +17,6 @@ from reconciler.kinds.paths import ABSOLUTE, LINE, NAME, chown_steps, ownership,
 from reconciler.model import (
     CannotSee,
     Change,
-    Look,
     Question,
     Ref,
     Resource,
@@ -25,10 +24,11 @@ from reconciler.model import (
     State,
     Step,
     Value,
+    View,
     option,
     quote,
 )
-from reconciler.questions.files import Entry, Stat, Text
+from reconciler.questions.files import FileEntry, StatQuestion, TextQuestion
 
 KEY = {
     "pattern": r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]+$",
@@ -48,15 +48,15 @@ class TaggedLines(Resource):
     keys_of: tuple[tuple[str, Ref], ...] = ()
     """Further entries, whose public key is a field of another resource: (name, its ref)."""
 
-    def lines(self, look: Look) -> Mapping[str, str | CannotSee]:
+    def lines(self, look: View) -> Mapping[str, str | CannotSee]:
         """What each entry's line shall be."""
         raise NotImplementedError
 
     def ask(self) -> Mapping[str, Question]:
-        return {"stat": Stat(self.path), "text": Text(self.path)}
+        return {"stat": StatQuestion(self.path), "text": TextQuestion(self.path)}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
-        entry: Entry | None = answers["stat"]
+        entry: FileEntry | None = answers["stat"]
         if entry is None or (hidden := unseen(entry, answers["text"])):
             return entry if entry is None else hidden
         state: dict[str, Value] = {"type": type_of(entry)}
@@ -71,7 +71,7 @@ class TaggedLines(Resource):
                 state[f"line {name}"] = body
         return state
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         seen = look.own()
         ours = {name: None for name in (seen if isinstance(seen, Mapping) else {}) if name[:5] == "line "}
         if self.absent:
@@ -123,7 +123,7 @@ class TaggedLines(Resource):
     def refers(self) -> Iterable[Ref]:
         return (ref for _, ref in self.keys_of)
 
-    def _public_keys(self, look: Look) -> Iterable[tuple[str, str | CannotSee]]:
+    def _public_keys(self, look: View) -> Iterable[tuple[str, str | CannotSee]]:
         for name, ref in self.keys_of:
             value = look.value(ref, "public")
             yield name, value if isinstance(value, CannotSee) else str(value)
@@ -144,7 +144,7 @@ class AuthorizedKeys(TaggedLines):
         schema={"type": "object", "additionalProperties": {"type": "string", **KEY}},
     )
 
-    def lines(self, look: Look) -> Mapping[str, str | CannotSee]:
+    def lines(self, look: View) -> Mapping[str, str | CannotSee]:
         keys = {**dict(self.keys), **dict(self._public_keys(look))}
         lead = f"{self.options} " if self.options else ""
         return {name: key if isinstance(key, CannotSee) else f"{lead}{key}" for name, key in keys.items()}
@@ -162,6 +162,6 @@ class KnownHosts(TaggedLines):
         schema={"type": "object", "additionalProperties": {"type": "string", **KEY}},
     )
 
-    def lines(self, look: Look) -> Mapping[str, str | CannotSee]:
+    def lines(self, look: View) -> Mapping[str, str | CannotSee]:
         keys = {**dict(self.keys), **dict(self._public_keys(look))}
         return {name: key if isinstance(key, CannotSee) else f"{name} {key}" for name, key in keys.items()}

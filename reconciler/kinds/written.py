@@ -19,8 +19,8 @@ from reconciler.kinds.paths import (
     type_of,
     unseen,
 )
-from reconciler.model import CannotSee, Change, Delta, Look, Question, Resource, Seen, State, Step, quote
-from reconciler.questions.files import Stat, Sum, Text
+from reconciler.model import CannotSee, Change, Delta, Question, Resource, Seen, State, Step, View, quote
+from reconciler.questions.files import StatQuestion, SumQuestion, TextQuestion
 
 SECRET_SAME = "(secret) as wanted"
 SECRET_OTHER = "(secret) another"
@@ -56,11 +56,11 @@ class WrittenFile(Resource):
 
     def ask(self) -> Mapping[str, Question]:
         path = self.where()
-        questions: dict[str, Question] = {"stat": Stat(path)}
+        questions: dict[str, Question] = {"stat": StatQuestion(path)}
         if self.body() is not None and not self.absent:
-            questions["sum"] = Sum(path)
+            questions["sum"] = SumQuestion(path)
             if not self.is_secret():
-                questions["text"] = Text(path)
+                questions["text"] = TextQuestion(path)
         return questions
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
@@ -84,7 +84,7 @@ class WrittenFile(Resource):
             return f"sha256:{digest}"
         return SECRET_SAME if digest == _digest(self.body() or "") else SECRET_OTHER
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         if self.absent:
             return None
         want: dict[str, Any] = {"type": "file"}

@@ -110,10 +110,10 @@ def send(settings: Settings, channel: str, notice: Notice) -> None:
     elif kind == "webhook":
         fetch(_given(url), json.dumps(notice.document()).encode())
     else:
-        _apprise(_given(url), notice, notices.dressed(notice, settings.template))
+        _apprise(_given(url), notice, notices.render(notice, settings.template))
 
 
-def beat(settings: Settings, say: Callable[[str], None]) -> None:
+def ping_heartbeat(settings: Settings, say: Callable[[str], None]) -> None:
     """Fetches the heartbeat's URL; what goes wrong with that is told."""
     if settings.heartbeat is None:
         return
@@ -159,7 +159,7 @@ def message(settings: Settings, notice: Notice) -> EmailMessage:
     mail["To"] = ", ".join(settings.mail)
     mail["X-Reconcile-Id"] = notice.id
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence notice answers it
-    mail.set_content(notices.dressed(notice, settings.template))
+    mail.set_content(notices.render(notice, settings.template))
     if notice.plan is not None:
         plan = json.dumps(notice.plan, indent=2).encode()
         mail.add_attachment(plan, maintype="application", subtype="json", filename=f"{notice.id}.json")

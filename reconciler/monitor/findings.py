@@ -47,7 +47,7 @@ class Finding:
         return f"{self.host} {self.kind} {self.name}".strip()
 
 
-def wish(want: State | None) -> str:
+def want_digest(want: State | None) -> str:
     """What is wanted of a resource, as it is remembered."""
     return digest(None if want is None else dict(want))
 
@@ -66,7 +66,7 @@ def findings(
     """
     found: list[Finding] = []
     for action in plan.actions:
-        same = settled.get(str(action.ref)) == wish(plan.wants.get(action.ref))
+        same = settled.get(str(action.ref)) == want_digest(plan.wants.get(action.ref))
         verdict = "drifted" if same else "pending"
         fields = ", ".join(delta.field for delta in action.deltas)
         found.append(Finding(verdict, action.ref.host, action.ref.kind, action.ref.name, fields))

@@ -132,7 +132,7 @@ def run(environment: Environment, number: int, lines: Iterable[str], code: int) 
     return Notice(f"{environment.name}-run-{number}", "run", environment.name, subject, "\n".join(text))
 
 
-def dressed(notice: Notice, template: str | None) -> str:
+def render(notice: Notice, template: str | None) -> str:
     """The text of a notice in the environment's own template."""
     if template is None:
         return notice.text

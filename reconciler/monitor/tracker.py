@@ -20,8 +20,8 @@ def remember(journal: Journal, environment: Environment, plan: Plan) -> None:
     """Keeps what was seen to be as wanted: later, it can be told from what was never applied."""
     open_ = {action.ref for action in plan.actions}
     known = journal.settled(environment.name)
-    wishes = {ref: findings.wish(want) for ref, want in plan.wants.items() if ref not in open_}
-    news = {ref: wish for ref, wish in wishes.items() if known.get(str(ref)) != wish}
+    wishes = {ref: findings.want_digest(want) for ref, want in plan.wants.items() if ref not in open_}
+    news = {ref: want_digest for ref, want_digest in wishes.items() if known.get(str(ref)) != want_digest}
     if news:
         journal.settle(environment.name, news)
 
@@ -88,7 +88,7 @@ def ask_for_approval(
 def deliver(journal: Journal, environment: Environment, say: Callable[[str], None]) -> None:
     """Sends what is in the outbox, and the heartbeat. Never fails."""
     delivery.flush(journal, environment, say)
-    delivery.beat(environment.notices, say)
+    delivery.ping_heartbeat(environment.notices, say)
 
 
 def _kept(alert: Alert) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from reconciler.journal.journal import Entry
+from reconciler.journal.journal import JournalEntry
 from reconciler.messages import Message
-from reconciler.model import Action, CannotSee, Delta, Place, Plan, Ref, Report, Seen, Sight, Step
+from reconciler.model import Action, CannotSee, Delta, Observation, Place, Plan, Ref, Report, Seen, Step
 from reconciler.monitor.findings import Finding
 from reconciler.plan.planner import digest
 from reconciler.tls.verify import Check
@@ -91,7 +91,7 @@ def findings(found: Sequence[Finding], since: Mapping[str, datetime]) -> list[di
     ]
 
 
-def done(entries: Sequence[Entry]) -> dict[Ref, str]:
+def done(entries: Sequence[JournalEntry]) -> dict[Ref, str]:
     """What a run has settled, with the verb, by its entries in the journal."""
     verbs: dict[Ref, str] = {}
     settled: dict[Ref, str] = {}
@@ -104,7 +104,7 @@ def done(entries: Sequence[Entry]) -> dict[Ref, str]:
     return settled
 
 
-def unfinished(entries: Sequence[Entry]) -> list[str]:
+def unfinished(entries: Sequence[JournalEntry]) -> list[str]:
     """What a run had begun, by its entries in the journal, and told no outcome of."""
     begun: dict[str, None] = {}
     for entry in entries:
@@ -194,7 +194,9 @@ def _place(text: str | None) -> Place | None:
     return Place(file, int(line), int(column)) if text else None
 
 
-def observation_document(environment: str, sight: Sight, *, file: str, looked: datetime) -> dict[str, Any]:
+def observation_document(
+    environment: str, sight: Observation, *, file: str, looked: datetime
+) -> dict[str, Any]:
     """What was seen of each host (schemas/observation.schema.json)."""
     hosts: dict[str, Any] = {
         host: {"unreachable": reason} for host, reason in sorted(sight.unreachable.items())
@@ -219,13 +221,13 @@ def _seen(ref: Ref, seen: Seen) -> dict[str, Any]:
     return {**named, "state": None if seen is None else dict(seen)}
 
 
-def sight_from(document: Any) -> Sight:
+def observation_from(document: Any) -> Observation:
     """What an observation holds. Raises `NotADocument`."""
     if not isinstance(document, dict) or document.get("document") != "observation":
         raise NotADocument("it is no observation that `reconcile observe -o` saved")
     if document.get("version") != VERSION:
         raise NotADocument(f"it is an observation of version {document.get('version')}, not {VERSION}")
-    sight = Sight()
+    sight = Observation()
     try:
         for host, each in document["hosts"].items():
             if "unreachable" in each:
@@ -281,12 +283,12 @@ def apply_document(environment: str, report: Report | None, *, code: int) -> dic
             }
             for each in outcomes
         ],
-        "neither": [str(ref) for ref in report.neither] if report else [],
+        "neither": [str(ref) for ref in report.partial] if report else [],
     }
 
 
 def history_document(
-    journal: str, entries: Sequence[Entry], problems: Sequence[str] | None = None
+    journal: str, entries: Sequence[JournalEntry], problems: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """What the journal holds, or what is wrong with it (schemas/history.schema.json)."""
     return {

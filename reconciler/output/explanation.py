@@ -9,9 +9,9 @@ from typing import Any
 
 from reconciler.blueprint import node, rows
 from reconciler.environment.settings import Environment
-from reconciler.model import Action, CannotSee, Ref, Resource, Seen, Sight, State, Value
+from reconciler.model import Action, CannotSee, Observation, Ref, Resource, Seen, State, Value
 from reconciler.output.documents import VERSION, action_document
-from reconciler.output.text import Paper, action_lines, printable, shown
+from reconciler.output.text import Style, action_lines, printable, shown
 from reconciler.plan import planner
 from reconciler.plan.order import edges
 
@@ -55,7 +55,9 @@ class Explanation:
         return f"{self.action.verb}: {whole.get(self.action.verb, f'not as wanted: {fields}')}"
 
 
-def explain(environment: Environment, resources: Sequence[Resource], sight: Sight, ref: Ref) -> Explanation:
+def explain(
+    environment: Environment, resources: Sequence[Resource], sight: Observation, ref: Ref
+) -> Explanation:
     """Explains one of the resources by what was seen of all of them."""
     plan = planner.plan(environment.name, resources, sight.seen, sight.unreachable)
     actions = {action.ref: action for action in plan.actions}
@@ -96,7 +98,7 @@ def procedure(environment: Environment) -> dict[Ref, str]:
     return {ref: text for ref, text in found.items() if ref not in {r.ref for r in environment.resources}}
 
 
-def lines(found: Explanation, paper: Paper) -> Iterable[str]:
+def lines(found: Explanation, paper: Style) -> Iterable[str]:
     """The explanation as text: who wants it, seen and wanted, why, and its neighbours."""
     if found.action:
         yield from action_lines(found.action, paper)

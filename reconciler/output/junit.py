@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from xml.etree import ElementTree as ET
 
 from reconciler.model import Plan
-from reconciler.output.text import Paper, action_lines, printable, shown
+from reconciler.output.text import Style, action_lines, printable, shown
 from reconciler.tls.verify import INSIDE, Check
 
 Case = tuple[str, str, str, str, str]
@@ -40,7 +40,7 @@ def _cases(plan: Plan) -> Iterable[Case]:
     for action in plan.actions:
         ref = action.ref
         told = ", ".join(f"{d.field}: {shown(d.seen)} → {shown(d.want)}" for d in action.deltas)
-        text = "\n".join(action_lines(action, Paper(colour=False)))
+        text = "\n".join(action_lines(action, Style(colour=False)))
         yield ref.host, f"{ref.kind} {ref.name}", "failure", f"{action.verb}: {told}", text
     busy = {action.ref.host for action in plan.actions} | {ref.host for ref in plan.unknown}
     for host in plan.hosts:

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from reconciler.model import Plan
 from reconciler.output.text import printable
-from reconciler.tls.status import Served, proven
+from reconciler.tls.status import ServiceStatus, proven
 from reconciler.tls.verify import Check
 
 FAMILIES = {
@@ -37,13 +37,13 @@ LAST_SUCCESS, SINCE, PROOF = (
 
 
 @dataclass(frozen=True)
-class Run:
+class MetricsInput:
     """What one run of `drift` (with its plan) or `verify` (with its checks) found."""
 
     command: str
     environment: str
     now: datetime
-    served: Sequence[Served]
+    served: Sequence[ServiceStatus]
     plan: Plan | None = None
     checks: Sequence[Check] = ()
 
@@ -60,7 +60,7 @@ Labels = Mapping[str, str | int]
 class _Samples:
     """Samples by their family, and those of the run before."""
 
-    def __init__(self, run: Run, before: Mapping[str, float]) -> None:
+    def __init__(self, run: MetricsInput, before: Mapping[str, float]) -> None:
         self.fixed = {"command": run.command, "environment": run.environment}
         self.before = before
         self.lines: dict[str, list[str]] = {family: [] for family in FAMILIES}
@@ -83,7 +83,7 @@ class _Samples:
         return f"{family}{{{inner}}}"
 
 
-def document(run: Run, before: Mapping[str, float]) -> str:
+def document(run: MetricsInput, before: Mapping[str, float]) -> str:
     """The whole file. `before` is what `carried` took from the one that it replaces."""
     samples = _Samples(run, before)
     now = run.now.timestamp()
@@ -134,7 +134,7 @@ def _checks(samples: _Samples, checks: Sequence[Check]) -> None:
             samples.add("reconcile_checks", count[host, verdict], host=host, verdict=verdict)
 
 
-def _certificates(samples: _Samples, served: Iterable[Served]) -> None:
+def _certificates(samples: _Samples, served: Iterable[ServiceStatus]) -> None:
     for each in served:
         where: Labels = {"host": each.host, "service": each.service, "port": each.port}
         if each.end:

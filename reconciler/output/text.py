@@ -11,8 +11,8 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from reconciler.journal.journal import Entry
-from reconciler.model import VERBS, Action, CannotSee, Delta, Plan, Report, Sight, Step, Value
+from reconciler.journal.journal import JournalEntry
+from reconciler.model import VERBS, Action, CannotSee, Delta, Observation, Plan, Report, Step, Value
 from reconciler.monitor.findings import Finding
 from reconciler.tls.verify import Check
 
@@ -24,7 +24,7 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-class Paper:
+class Style:
     """Lines of text, coloured or not."""
 
     def __init__(self, colour: bool) -> None:
@@ -38,7 +38,7 @@ class Paper:
         return f"\x1b[2m{text}\x1b[0m" if self._colour else text
 
 
-def plan_lines(plan: Plan, paper: Paper) -> Iterable[str]:
+def plan_lines(plan: Plan, paper: Style) -> Iterable[str]:
     """The plan as Terraform's users know it: what, from what, to what, why, by which command."""
     for action in plan.actions:
         yield from action_lines(action, paper)
@@ -47,7 +47,7 @@ def plan_lines(plan: Plan, paper: Paper) -> Iterable[str]:
     yield summary(plan)
 
 
-def action_lines(action: Action, paper: Paper) -> Iterable[str]:
+def action_lines(action: Action, paper: Style) -> Iterable[str]:
     """One action: its ref, what differs, and the commands."""
     symbol = VERBS[action.verb]
     place = paper.dim(f"  ({printable(str(action.place))})") if action.place else ""
@@ -62,14 +62,14 @@ def action_lines(action: Action, paper: Paper) -> Iterable[str]:
         yield from _step_lines("if one fails: ", step, paper)
 
 
-def _step_lines(when: str, step: Step, paper: Paper) -> Iterable[str]:
+def _step_lines(when: str, step: Step, paper: Style) -> Iterable[str]:
     fed = f" <<< ({step.fed} bytes)" if step.fed else ""
     lines = step.command.split("\n")
     yield f"    {when}$ {printable(lines[0])}{paper.dim(f'{fed}  # {printable(step.why)}')}"
     yield from (f"      {printable(line)}" for line in lines[1:])
 
 
-def _delta_lines(delta: Delta, paper: Paper) -> Iterable[str]:
+def _delta_lines(delta: Delta, paper: Style) -> Iterable[str]:
     if delta.text is not None:
         yield f"    {printable(delta.field)}:"
         for symbol, line in diff_lines(delta.text):
@@ -132,7 +132,7 @@ def many(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def finding_lines(found: Sequence[Finding], since: Mapping[str, datetime], paper: Paper) -> Iterable[str]:
+def finding_lines(found: Sequence[Finding], since: Mapping[str, datetime], paper: Style) -> Iterable[str]:
     """What a look came to, a line each; what was never applied is only counted."""
     for each in found:
         at = f" since {since[each.id]:%Y-%m-%d %H:%M} UTC" if each.id in since else ""
@@ -148,7 +148,7 @@ def finding_lines(found: Sequence[Finding], since: Mapping[str, datetime], paper
         yield ""
 
 
-def check_lines(checks: Sequence[Check], paper: Paper) -> Iterable[str]:
+def check_lines(checks: Sequence[Check], paper: Style) -> Iterable[str]:
     """The checks of `verify` as a table; those that are not ok stand out."""
     rows = [
         (each.asked.host, f"{each.asked.service} {each.asked.port}", _under(each), each.verdict, each.detail)
@@ -167,7 +167,7 @@ def _under(check: Check) -> str:
     return check.asked.name or "without a name"
 
 
-def observation_lines(sight: Sight) -> Iterable[str]:
+def observation_lines(sight: Observation) -> Iterable[str]:
     """What was seen, host by host."""
     for host, reason in sorted(sight.unreachable.items()):
         yield f"? {printable(host)} could not be looked at: {printable(reason)}"
@@ -185,7 +185,7 @@ def observation_lines(sight: Sight) -> Iterable[str]:
             )
 
 
-def run_lines(entries: Sequence[Entry], paper: Paper) -> Iterable[str]:
+def run_lines(entries: Sequence[JournalEntry], paper: Style) -> Iterable[str]:
     """The runs, a line each, the newest last; and what was noticed between them."""
     ends = {each.run: each.body for each in entries if each.what == "end"}
     told = (each for each in entries if each.what in ("begin", "onset", "recovery", "refused"))
@@ -202,7 +202,7 @@ def run_lines(entries: Sequence[Entry], paper: Paper) -> Iterable[str]:
             yield paper.dim(f"{at}  {printable(f'{first.environment}: {_noticed(first)}{rest}')}")
 
 
-def _run(begin: Entry, end: Mapping[str, Any] | None) -> str:
+def _run(begin: JournalEntry, end: Mapping[str, Any] | None) -> str:
     body = begin.body
     how = "under way, or broken off" if end is None else _ended(end)
     approved = f", approved by {', '.join(body['approvers'])}" if body["approvers"] else ""
@@ -215,7 +215,7 @@ def _ended(end: Mapping[str, Any]) -> str:
     return known.get(end["code"], f"ended with {end['code']}")
 
 
-def _noticed(entry: Entry) -> str:
+def _noticed(entry: JournalEntry) -> str:
     body = entry.body
     if entry.what == "refused":
         return f"refused: {'; '.join(body['reasons'])}"
@@ -223,7 +223,7 @@ def _noticed(entry: Entry) -> str:
     return f"over, {about}" if entry.what == "recovery" else f"{about}: {body['detail']}"
 
 
-def entry_lines(entries: Sequence[Entry], paper: Paper) -> Iterable[str]:
+def entry_lines(entries: Sequence[JournalEntry], paper: Style) -> Iterable[str]:
     """One run with all that it intended and did."""
     lines = {"begin": _begin_lines, "intent": _intent_lines, "outcome": _became_lines, "end": _end_lines}
     for each in entries:
@@ -234,7 +234,7 @@ def entry_lines(entries: Sequence[Entry], paper: Paper) -> Iterable[str]:
             yield paper.dim(f"    {printable(line)}") if line[0] == "$" else f"    {printable(line)}"
 
 
-def _begin_lines(entry: Entry) -> list[str]:
+def _begin_lines(entry: JournalEntry) -> list[str]:
     body, commit = entry.body, entry.body.get("commit")
     dirty = ", with changes that are in no commit" if commit and commit["dirty"] else ""
     where = f"commit {commit['id']}{dirty}" if commit else "in no commit"
@@ -243,7 +243,7 @@ def _begin_lines(entry: Entry) -> list[str]:
     return [*lines, *(f"approved by {who}" for who in body["approvers"])]
 
 
-def _intent_lines(entry: Entry) -> list[str]:
+def _intent_lines(entry: JournalEntry) -> list[str]:
     lines = ["begins"]
     for each in entry.body["actions"]:
         lines.append(f"{each['verb']} {each['host']} {each['kind']} {each['name']}")
@@ -251,7 +251,7 @@ def _intent_lines(entry: Entry) -> list[str]:
     return lines
 
 
-def _became_lines(entry: Entry) -> list[str]:
+def _became_lines(entry: JournalEntry) -> list[str]:
     return ["came to"] + [
         f"{one['result']}: {one['host']} {one['kind']} {one['name']}"
         + (f": {one['detail']}" if one["detail"] else "")
@@ -259,18 +259,18 @@ def _became_lines(entry: Entry) -> list[str]:
     ]
 
 
-def _end_lines(entry: Entry) -> list[str]:
+def _end_lines(entry: JournalEntry) -> list[str]:
     left = [f"was at {ref}, and told no outcome" for ref in entry.body.get("unfinished", ())]
     return [_ended(entry.body), *entry.body.get("lines", ()), *left]
 
 
-def outcome_lines(report: Report, paper: Paper) -> Iterable[str]:
+def outcome_lines(report: Report, paper: Style) -> Iterable[str]:
     """What became of each action that is not done, and the sum of all."""
     for each in report.outcomes:
         if each.result != "done":
             text = printable(each.detail.replace("\n", " | "))
             yield paper.mark("-", f"{each.result}: {printable(str(each.ref))}") + f": {text}"
-    for ref in report.neither:
+    for ref in report.partial:
         if ref.host in report.left.unreachable:
             yield f"not known how it is now: {printable(str(ref))}; apply again once its host can be reached"
         else:

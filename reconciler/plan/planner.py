@@ -24,7 +24,7 @@ from reconciler.model import (
     State,
     Value,
     diff,
-    hole,
+    known_after_apply,
 )
 from reconciler.plan.order import edges, is_below, ordered
 
@@ -51,7 +51,7 @@ class _Look:
     def own(self) -> Seen:
         return self.progress.seen.get(self.ref, NOT_LOOKED)
 
-    def away(self, host: str) -> bool:
+    def is_unreachable(self, host: str) -> bool:
         return host in self.progress.unreachable
 
     def value(self, ref: Ref, name: str) -> Value | CannotSee:
@@ -59,7 +59,7 @@ class _Look:
             return CannotSee(f"{ref.host} cannot be looked at")
         action = self.progress.actions.get(ref)
         if action and (action.verb == "create" or {"type", name} & {d.field for d in action.deltas}):
-            return hole(ref, name)
+            return known_after_apply(ref, name)
         seen = self.progress.seen.get(ref, NOT_LOOKED)
         if isinstance(seen, CannotSee):
             return seen
@@ -67,7 +67,7 @@ class _Look:
         if value is not None:
             return value
         # A hole is a promise that an action fills it.
-        return hole(ref, name) if action else CannotSee(f"{ref} has no {name}")
+        return known_after_apply(ref, name) if action else CannotSee(f"{ref} has no {name}")
 
 
 def plan(
@@ -116,7 +116,7 @@ def _judge(resource: Resource, before: set[Ref], progress: _Progress) -> None:
         return
     foreseen = seen
     if seen is not None and (pending := _pending(resource, before, progress)):
-        foreseen = resource.foresee(seen, pending)
+        foreseen = resource.with_pending(seen, pending)
     want = resource.want(_Look(resource.ref, progress))
     progress.wants[resource.ref] = want
     deltas = diff(foreseen, want)

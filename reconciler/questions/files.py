@@ -21,7 +21,7 @@ def _arguments(paths: list[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Entry:
+class FileEntry:
     """What lies at a path. `type` is find's letter: f, d, l, p, s, b or c."""
 
     type: str
@@ -33,17 +33,17 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Stat:
+class StatQuestion:
     """Type, mode (octal, four digits), owner, group, size in bytes, link target.
 
-    The answer is an `Entry`, or None. A path below a folder that the account may not
+    The answer is an `FileEntry`, or None. A path below a folder that the account may not
     search cannot be seen: `find` alone would call it absent.
     """
 
     path: str
 
     @classmethod
-    def script(cls, questions: list[Stat]) -> str:
+    def script(cls, questions: list[StatQuestion]) -> str:
         return f"""{_arguments([q.path for q in questions])}
 find "$@" -maxdepth 0 -printf '%p\\0%y\\0%m\\0%u\\0%g\\0%s\\0%l\\0' 2>/dev/null
 printf '\\0'
@@ -55,14 +55,14 @@ done
 printf '\\0'"""
 
     @classmethod
-    def cut(cls, output: bytes, questions: list[Stat]) -> list[Entry | None | CannotSee]:
+    def parse(cls, output: bytes, questions: list[StatQuestion]) -> list[FileEntry | None | CannotSee]:
         words = iter(output.decode("utf-8", "surrogateescape").split("\0"))
-        found: dict[str, Entry] = {}
+        found: dict[str, FileEntry] = {}
         hidden: set[str] = set()
         try:
             while path := next(words):
                 kind, mode, owner, group, size, target = (next(words) for _ in range(6))
-                found[path] = Entry(kind, mode.zfill(4), owner, group, int(size), target)
+                found[path] = FileEntry(kind, mode.zfill(4), owner, group, int(size), target)
             while path := next(words):
                 hidden.add(path)
         except (StopIteration, RuntimeError, ValueError):
@@ -76,20 +76,20 @@ printf '\\0'"""
 
 
 @dataclass(frozen=True)
-class Sum:
+class SumQuestion:
     """The SHA-256 of a regular file, in hexadecimal; None for all that is not a regular
     file, cannot be read, or is larger than `SUM_LIMIT` bytes."""
 
     path: str
 
     @classmethod
-    def script(cls, questions: list[Sum]) -> str:
+    def script(cls, questions: list[SumQuestion]) -> str:
         return f"""{_arguments([q.path for q in questions])}
 find "$@" -maxdepth 0 -type f -size -{SUM_LIMIT + 1}c -exec sha256sum -z {{}} + 2>/dev/null
 printf '\\0'"""
 
     @classmethod
-    def cut(cls, output: bytes, questions: list[Sum]) -> list[str | None | CannotSee]:
+    def parse(cls, output: bytes, questions: list[SumQuestion]) -> list[str | None | CannotSee]:
         records = output.decode("utf-8", "surrogateescape").split("\0")
         if records[-2:] != ["", ""] and records != ["", ""]:
             return [NO_ANSWER for _ in questions]
@@ -98,7 +98,7 @@ printf '\\0'"""
 
 
 @dataclass(frozen=True)
-class Text:
+class TextQuestion:
     """The bytes of a regular file of at most `TEXT_LIMIT` bytes; None for anything else.
 
     Never asked of a file that may hold a secret.
@@ -107,7 +107,7 @@ class Text:
     path: str
 
     @classmethod
-    def script(cls, questions: list[Text]) -> str:
+    def script(cls, questions: list[TextQuestion]) -> str:
         test = f'find "$@" -maxdepth 0 -type f -readable -size -{TEXT_LIMIT + 1}c'
         return f"""{_arguments([q.path for q in questions])}
 {test} -printf '%p\\0%s\\0' 2>/dev/null
@@ -115,7 +115,7 @@ printf '\\0'
 {test} -exec cat {{}} + 2>/dev/null"""
 
     @classmethod
-    def cut(cls, output: bytes, questions: list[Text]) -> list[bytes | None | CannotSee]:
+    def parse(cls, output: bytes, questions: list[TextQuestion]) -> list[bytes | None | CannotSee]:
         sizes: list[tuple[str, int]] = []
         while True:
             head, ended, output = output.partition(b"\0")
@@ -136,7 +136,7 @@ printf '\\0'
 
 
 @dataclass(frozen=True)
-class Acl:
+class AclQuestion:
     """The access and default ACL of a path: entry (`user:name`, `default:mask:` …) to
     permissions (`rw-`). None where there is nothing. Symbolic links are followed.
 
@@ -146,13 +146,13 @@ class Acl:
     path: str
 
     @classmethod
-    def script(cls, questions: list[Acl]) -> str:
+    def script(cls, questions: list[AclQuestion]) -> str:
         return f"""{_arguments([q.path for q in questions])}
 if command -v getfacl >/dev/null; then getfacl -pE -- "$@" 2>/dev/null; echo done
 else echo missing; fi"""
 
     @classmethod
-    def cut(cls, output: bytes, questions: list[Acl]) -> list[dict[str, str] | None | CannotSee]:
+    def parse(cls, output: bytes, questions: list[AclQuestion]) -> list[dict[str, str] | None | CannotSee]:
         text = output.decode("utf-8", "surrogateescape")
         if text.endswith("missing\n"):
             return [CannotSee("getfacl is not there: install the package acl") for _ in questions]
@@ -189,7 +189,7 @@ def tree_digest(paths: tuple[str, ...]) -> str:
 
 
 @dataclass(frozen=True)
-class Tree:
+class TreeQuestion:
     """One SHA-256 over all files at and below some paths (see `tree_digest`).
 
     Cannot be seen where the account may not read one of the files.
@@ -198,7 +198,7 @@ class Tree:
     paths: tuple[str, ...]
 
     @classmethod
-    def script(cls, questions: list[Tree]) -> str:
+    def script(cls, questions: list[TreeQuestion]) -> str:
         lines = []
         for q in questions:
             names = " ".join(quote(path) for path in q.paths)
@@ -210,7 +210,7 @@ class Tree:
         return "\n".join(lines)
 
     @classmethod
-    def cut(cls, output: bytes, questions: list[Tree]) -> list[str | CannotSee]:
+    def parse(cls, output: bytes, questions: list[TreeQuestion]) -> list[str | CannotSee]:
         lines = output.decode("ascii", "replace").split()
         if len(lines) != len(questions):
             return [NO_ANSWER for _ in questions]

@@ -40,7 +40,7 @@ def _records(output: bytes, count: int) -> list[str | CannotSee]:
 
 
 @dataclass(frozen=True)
-class Lines:
+class LinesQuestion:
     """The lines that match an extended regular expression (in capitals or not), in all files of
     a pattern: (path, line), blanks around it left out. Nothing else of the files is read."""
 
@@ -48,14 +48,16 @@ class Lines:
     keep: str
 
     @classmethod
-    def script(cls, questions: list[Lines]) -> str:
+    def script(cls, questions: list[LinesQuestion]) -> str:
         return "\n".join(
             _each(q.pattern, f'grep -aiHE -- {quote(q.keep)} "$f" | head -c {LINES_LIMIT} | tr -d "\\000"')
             for q in questions
         )
 
     @classmethod
-    def cut(cls, output: bytes, questions: list[Lines]) -> list[tuple[tuple[str, str], ...] | CannotSee]:
+    def parse(
+        cls, output: bytes, questions: list[LinesQuestion]
+    ) -> list[tuple[tuple[str, str], ...] | CannotSee]:
         return [
             each
             if isinstance(each, CannotSee)
@@ -69,13 +71,13 @@ def _rows(text: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Leaves:
+class LeavesQuestion:
     """The first certificate of each file of a pattern, as PEM: (path, PEM)."""
 
     pattern: str
 
     @classmethod
-    def script(cls, questions: list[Leaves]) -> str:
+    def script(cls, questions: list[LeavesQuestion]) -> str:
         end = "-----END CERTIFICATE-----"
         only = f"/^-----BEGIN CERTIFICATE-----/,/^{end}/p;/^{end}/q"
         return "\n".join(
@@ -84,7 +86,9 @@ class Leaves:
         )
 
     @classmethod
-    def cut(cls, output: bytes, questions: list[Leaves]) -> list[tuple[tuple[str, str], ...] | CannotSee]:
+    def parse(
+        cls, output: bytes, questions: list[LeavesQuestion]
+    ) -> list[tuple[tuple[str, str], ...] | CannotSee]:
         answers: list[tuple[tuple[str, str], ...] | CannotSee] = []
         for record in _records(output, len(questions)):
             found: dict[str, str] = {}

@@ -59,7 +59,7 @@ SECRET_OTHER = "(secret)"
 
 
 @dataclass(frozen=True)
-class Property:
+class PropertyQuestion:
     """The values that a key has in a file, in order; usually one, none where it is absent.
 
     With `secret_line` (the SHA-256 of the natural line wanted) the value never leaves the
@@ -71,7 +71,7 @@ class Property:
     secret_line: str | None = None
 
     @classmethod
-    def script(cls, questions: list[Property]) -> str:
+    def script(cls, questions: list[PropertyQuestion]) -> str:
         parts = []
         for path in dict.fromkeys(q.path for q in questions if not q.secret_line):
             keys = [q.key for q in questions if q.path == path and not q.secret_line]
@@ -91,7 +91,7 @@ class Property:
         return "\n".join(parts)
 
     @classmethod
-    def cut(cls, output: bytes, questions: list[Property]) -> list[tuple[str, ...] | CannotSee]:
+    def parse(cls, output: bytes, questions: list[PropertyQuestion]) -> list[tuple[str, ...] | CannotSee]:
         sections = output.decode("utf-8", "backslashreplace").split("\0\0\n")[:-1]
         paths = list(dict.fromkeys(q.path for q in questions if not q.secret_line))
         secrets = [q for q in questions if q.secret_line]

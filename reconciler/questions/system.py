@@ -17,7 +17,7 @@ def _text(output: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class Installed:
+class InstalledQuestion:
     """A Debian package: its version where it is installed, else None.
 
     A package that was removed but has its configuration left is not installed.
@@ -26,7 +26,7 @@ class Installed:
     package: str
 
     @classmethod
-    def script(cls, questions: list[Installed]) -> str:
+    def script(cls, questions: list[InstalledQuestion]) -> str:
         names = _words([q.package for q in questions])
         form = "'${Package} ${db:Status-Status} ${Version}\\n'"
         return f"""if command -v dpkg-query >/dev/null; then
@@ -34,7 +34,7 @@ dpkg-query -W -f {form} -- {names} 2>/dev/null; echo done
 fi"""
 
     @classmethod
-    def cut(cls, output: bytes, questions: list[Installed]) -> list[str | None | CannotSee]:
+    def parse(cls, output: bytes, questions: list[InstalledQuestion]) -> list[str | None | CannotSee]:
         lines = _text(output).splitlines()
         if lines[-1:] != ["done"]:
             return [CannotSee("dpkg-query is not there: the host is no Debian") for _ in questions]
@@ -44,7 +44,7 @@ fi"""
 
 
 @dataclass(frozen=True)
-class Login:
+class LoginQuestion:
     """What the account database says of an account. `password` is None where the account
     may not look into the shadow file, else whether one is set."""
 
@@ -55,14 +55,14 @@ class Login:
 
 
 @dataclass(frozen=True)
-class Passwd:
-    """An account, and which of the named groups it is in. The answer is a `Login` or None."""
+class PasswdQuestion:
+    """An account, and which of the named groups it is in. The answer is a `LoginQuestion` or None."""
 
     account: str
     groups: tuple[str, ...] = ()
 
     @classmethod
-    def script(cls, questions: list[Passwd]) -> str:
+    def script(cls, questions: list[PasswdQuestion]) -> str:
         names = _words([q.account for q in questions])
         groups = _words([group for q in questions for group in q.groups])
         return f"""getent passwd -- {names}; echo
@@ -71,7 +71,7 @@ if [ -r /etc/shadow ]; then getent shadow -- {names} | sed -E 's/^([^:]*:.?)[^:]
 echo done; else echo hidden; fi"""
 
     @classmethod
-    def cut(cls, output: bytes, questions: list[Passwd]) -> list[Login | None | CannotSee]:
+    def parse(cls, output: bytes, questions: list[PasswdQuestion]) -> list[LoginQuestion | None | CannotSee]:
         lines = _text(output).splitlines()
         if lines[-1:] not in (["done"], ["hidden"]) or lines.count("") != 2:
             return [NO_ANSWER for _ in questions]
@@ -84,7 +84,7 @@ echo done; else echo hidden; fi"""
     @staticmethod
     def _login(
         row: list[str] | None, groups: list[list[str]], shadow: dict[str, str], hidden: bool
-    ) -> Login | None:
+    ) -> LoginQuestion | None:
         if row is None or len(row) < 7:
             return None
         member = frozenset(
@@ -94,23 +94,23 @@ echo done; else echo hidden; fi"""
         )
         # shadow(5): a hash can never begin with ! or *, so such a field lets nobody in.
         password = None if hidden else shadow.get(row[0], "*") not in ("!", "*")
-        return Login(row[5], row[6], member, password)
+        return LoginQuestion(row[5], row[6], member, password)
 
 
 @dataclass(frozen=True)
-class Unit:
+class UnitQuestion:
     """A systemd unit: the properties systemctl shows of it, by name."""
 
     unit: str
 
     @classmethod
-    def script(cls, questions: list[Unit]) -> str:
+    def script(cls, questions: list[UnitQuestion]) -> str:
         names = _words([q.unit for q in questions])
         shown = "Id,LoadState,ActiveState,SubState,UnitFileState,InvocationID"
         return f"systemctl show -p {shown} -- {names} 2>/dev/null; echo; echo done"
 
     @classmethod
-    def cut(cls, output: bytes, questions: list[Unit]) -> list[dict[str, str] | CannotSee]:
+    def parse(cls, output: bytes, questions: list[UnitQuestion]) -> list[dict[str, str] | CannotSee]:
         names = list(dict.fromkeys(q.unit for q in questions))
         blocks = [block for block in _text(output).split("\n\n") if block.strip() not in ("", "done")]
         if len(blocks) != len(names):
@@ -123,15 +123,15 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Listening:
+class ListeningQuestion:
     """The TCP ports on which something listens, as a frozenset of int."""
 
     @classmethod
-    def script(cls, questions: list[Listening]) -> str:
+    def script(cls, questions: list[ListeningQuestion]) -> str:
         return "command -v ss >/dev/null && ss -Hltn && echo done"
 
     @classmethod
-    def cut(cls, output: bytes, questions: list[Listening]) -> list[frozenset[int] | CannotSee]:
+    def parse(cls, output: bytes, questions: list[ListeningQuestion]) -> list[frozenset[int] | CannotSee]:
         lines = _text(output).splitlines()
         if lines[-1:] != ["done"]:
             missing = CannotSee("ss is not there: install the package iproute2")
@@ -141,7 +141,7 @@ class Listening:
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandResult:
     """How a command ended, and the first of what it said (stdout and stderr, stripped)."""
 
     status: int
@@ -149,17 +149,17 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Command:
+class CommandQuestion:
     """Runs a command that changes nothing; all of them run side by side.
 
-    `seconds` bounds it; the answer is `Said`, with status 124 where that was not enough.
+    `seconds` bounds it; the answer is `CommandResult`, with status 124 where that was not enough.
     """
 
     command: str
     seconds: int = 20
 
     @classmethod
-    def script(cls, questions: list[Command]) -> str:
+    def script(cls, questions: list[CommandQuestion]) -> str:
         lines = []
         for number, q in enumerate(questions):
             run = f"timeout {q.seconds} sh -c {quote(q.command)}"
@@ -171,10 +171,10 @@ class Command:
         return "\n".join([*lines, "wait"])
 
     @classmethod
-    def cut(cls, output: bytes, questions: list[Command]) -> list[Said | CannotSee]:
-        said: dict[int, Said] = {}
+    def parse(cls, output: bytes, questions: list[CommandQuestion]) -> list[CommandResult | CannotSee]:
+        said: dict[int, CommandResult] = {}
         for record in _text(output).split("\0")[:-1]:
             number, status, text = (record.split(" ", 2) + ["", ""])[:3]
             if number.isdigit() and status.isdigit():
-                said[int(number)] = Said(int(status), text.strip())
+                said[int(number)] = CommandResult(int(status), text.strip())
         return [said.get(number, NO_ANSWER) for number in range(len(questions))]

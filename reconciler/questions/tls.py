@@ -23,7 +23,7 @@ went wrong deep inside and then what that means for TLS; the meaning is wanted."
 
 
 @dataclass(frozen=True)
-class Certificates:
+class CertificatesQuestion:
     """The certificates in a file, as PEM text; links are followed. None where there is none.
 
     Only what stands between the marks of a certificate is printed, so a private key that
@@ -33,7 +33,7 @@ class Certificates:
     path: str
 
     @classmethod
-    def script(cls, questions: list[Certificates]) -> str:
+    def script(cls, questions: list[CertificatesQuestion]) -> str:
         marks = "/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/p"
         # What lies below a folder that the account may not search is hidden, not absent.
         away = (
@@ -49,7 +49,7 @@ class Certificates:
         return "\n".join(lines)
 
     @classmethod
-    def cut(cls, output: bytes, questions: list[Certificates]) -> list[str | None | CannotSee]:
+    def parse(cls, output: bytes, questions: list[CertificatesQuestion]) -> list[str | None | CannotSee]:
         records = output.decode("ascii", "replace").split("\0")
         if len(records) != len(questions) + 1:
             return [NO_ANSWER for _ in questions]
@@ -64,7 +64,7 @@ class Certificates:
 
 
 @dataclass(frozen=True)
-class Served:
+class HandshakeResult:
     """What a service presented in a handshake that was completed: PEM, leaf first. Where
     none was completed, `certificates` is empty and `reason` says why."""
 
@@ -73,7 +73,7 @@ class Served:
 
 
 @dataclass(frozen=True)
-class Handshake:
+class HandshakeQuestion:
     """A TLS handshake of the host with itself, for one name (None: without SNI).
 
     A service whose key does not belong to its certificate presents the certificate all the
@@ -86,7 +86,7 @@ class Handshake:
     name: str | None
 
     @classmethod
-    def script(cls, questions: list[Handshake]) -> str:
+    def script(cls, questions: list[HandshakeQuestion]) -> str:
         lines = []
         for number, q in enumerate(questions):
             sni = f"-servername {quote(q.name)}" if q.name else "-noservername"
@@ -105,12 +105,14 @@ class Handshake:
         return "\n".join([*lines, "wait"])
 
     @classmethod
-    def cut(cls, output: bytes, questions: list[Handshake]) -> list[Served | CannotSee]:
-        found: dict[int, Served] = {}
+    def parse(cls, output: bytes, questions: list[HandshakeQuestion]) -> list[HandshakeResult | CannotSee]:
+        found: dict[int, HandshakeResult] = {}
         for record in output.decode("utf-8", "backslashreplace").split("\0")[:-1]:
             number, status, text = (record.split(" ", 2) + ["", ""])[:3]
             if number.isdigit() and status.isdigit():
-                found[int(number)] = Served(text) if status == "0" else Served("", _reason(status, text))
+                found[int(number)] = (
+                    HandshakeResult(text) if status == "0" else HandshakeResult("", _reason(status, text))
+                )
         return [found.get(number, NO_ANSWER) for number in range(len(questions))]
 
 

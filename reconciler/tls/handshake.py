@@ -48,7 +48,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Shown:
+class TlsAnswer:
     """What a service showed: its chain (DER, leaf first, exactly as sent), the version of TLS
     (`TLSv1.3`), and the HTTP status of its answer to the ping; None where none was asked for,
     or where none came."""
@@ -67,14 +67,14 @@ class NoHandshake(Exception):
         super().__init__(reason)
 
 
-def shake_all(
+def probe_all_tls(
     endpoints: Iterable[Endpoint], seconds: float, parallel: int, ping: str | None = None
-) -> dict[Endpoint, Shown | NoHandshake]:
-    """`shake` for all of them, `parallel` at a time."""
+) -> dict[Endpoint, TlsAnswer | NoHandshake]:
+    """`probe_tls` for all of them, `parallel` at a time."""
 
-    def one(endpoint: Endpoint) -> Shown | NoHandshake:
+    def one(endpoint: Endpoint) -> TlsAnswer | NoHandshake:
         try:
-            return shake(endpoint, seconds, ping)
+            return probe_tls(endpoint, seconds, ping)
         except NoHandshake as why_not:
             return why_not
 
@@ -83,7 +83,7 @@ def shake_all(
         return dict(zip(each, threads.map(one, each), strict=True))
 
 
-def shake(endpoint: Endpoint, seconds: float, ping: str | None = None) -> Shown:
+def probe_tls(endpoint: Endpoint, seconds: float, ping: str | None = None) -> TlsAnswer:
     """What the service shows to a client, within `seconds` for everything (a name with several
     addresses: for each connection that is tried). `ping` is a path to `GET` where the protocol
     is `tls`. Raises `NoHandshake`."""
@@ -104,7 +104,7 @@ def shake(endpoint: Endpoint, seconds: float, ping: str | None = None) -> Shown:
         raise NoHandshake(reason, listens=True)
 
 
-def _over(connected: socket.socket, endpoint: Endpoint, deadline: float, ping: str | None) -> Shown:
+def _over(connected: socket.socket, endpoint: Endpoint, deadline: float, ping: str | None) -> TlsAnswer:
     connected.settimeout(max(deadline - time.monotonic(), 0.001))
     if endpoint.protocol == "postgresql":
         _ask_for_tls(connected)
@@ -124,7 +124,7 @@ def _over(connected: socket.socket, endpoint: Endpoint, deadline: float, ping: s
             status = _status(line, endpoint.name or endpoint.host, ping, deadline)
     with suppress(SSL.Error, OSError):
         line.shutdown()
-    return Shown(chain, line.get_protocol_version_name(), status)
+    return TlsAnswer(chain, line.get_protocol_version_name(), status)
 
 
 def _ask_for_tls(connected: socket.socket) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from reconciler.blueprint.certificate import endpoints
 from reconciler.environment.settings import Environment
 from reconciler.kinds.certificate.serving import Serving
-from reconciler.model import Ref, Sight, Value
+from reconciler.model import Observation, Ref, Value
 from reconciler.tls import verify
 from reconciler.tls.verify import INSIDE, Check
 
@@ -18,7 +18,7 @@ RELEASE = re.compile(r"\b[0-9a-f]{16}\b")
 
 
 @dataclass(frozen=True)
-class Served:
+class ServiceStatus:
     """What one service of one host shows. `detail` says so in words; `release` is None where it
     is not one release under all names. `as_wanted` is None where that cannot be judged."""
 
@@ -33,7 +33,7 @@ class Served:
     as_wanted: bool | None = None
 
 
-def from_sight(environment: Environment, sight: Sight) -> list[Served]:
+def from_observation(environment: Environment, sight: Observation) -> list[ServiceStatus]:
     """What the hosts saw when they asked their own services, in the order of the file."""
     if not (environment.blueprint and environment.certificate.manage):
         return []
@@ -46,20 +46,20 @@ def from_sight(environment: Environment, sight: Sight) -> list[Served]:
 
 
 def _seen(
-    environment: Environment, host: str, service: str, port: int, sight: Sight, wanted: str | None
-) -> Served:
+    environment: Environment, host: str, service: str, port: int, sight: Observation, wanted: str | None
+) -> ServiceStatus:
     if host in sight.unreachable:
-        return Served(host, service, port, sight.unreachable[host])
+        return ServiceStatus(host, service, port, sight.unreachable[host])
     state = sight.seen.get(Ref(host, Serving.kind, environment.router))
     if not isinstance(state, Mapping):
-        return Served(host, service, port, getattr(state, "reason", "it was not looked at"))
+        return ServiceStatus(host, service, port, getattr(state, "reason", "it was not looked at"))
     detail = str(state.get(f"{service} on {port}"))
     shown = RELEASE.findall(detail)
     one = detail if shown == [detail] else None
     ends = [(moment(state.get(f"end of {each}")), each) for each in shown]
     # Of several, the one that ends first is what somebody has to care about.
     end, first = min(((end, each) for end, each in ends if end), default=(None, ""))
-    return Served(
+    return ServiceStatus(
         host, service, port, detail, one,
         names=tuple(str(state.get(f"names of {first}") or "").split()),
         begin=moment(state.get(f"begin of {first}")),
@@ -77,7 +77,7 @@ def moment(text: Value) -> datetime | None:
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def from_checks(checks: Iterable[Check]) -> list[Served]:
+def from_checks(checks: Iterable[Check]) -> list[ServiceStatus]:
     """What clients were shown from outside: of each service the worst, and what ends first."""
     groups: dict[tuple[str, str, int], list[Check]] = {}
     for each in checks:
@@ -86,12 +86,12 @@ def from_checks(checks: Iterable[Check]) -> list[Served]:
     return [_shown(*where, group) for where, group in groups.items()]
 
 
-def _shown(host: str, service: str, port: int, group: Sequence[Check]) -> Served:
+def _shown(host: str, service: str, port: int, group: Sequence[Check]) -> ServiceStatus:
     verdicts = {each.verdict for each in group}
     worst = next((each for each in group if each.verdict != "ok"), group[0])
     ends = [(end, each) for each in group if (end := moment(each.expires))]
     end, first = min(ends, key=lambda pair: pair[0], default=(None, worst))
-    return Served(
+    return ServiceStatus(
         host, service, port, worst.detail,
         begin=moment(first.begins),
         end=end,
@@ -99,7 +99,7 @@ def _shown(host: str, service: str, port: int, group: Sequence[Check]) -> Served
     )  # fmt: skip
 
 
-def proven(served: Iterable[Served]) -> set[str]:
+def proven(served: Iterable[ServiceStatus]) -> set[str]:
     """The hosts all of whose services were just seen to serve what they shall."""
     found: dict[str, bool] = {}
     for each in served:

@@ -18,7 +18,7 @@ from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.kinds.certificate.pair import is_good
 from reconciler.kinds.certificate.serving import Serving
-from reconciler.model import Ref, Sight
+from reconciler.model import Observation, Ref
 
 INSIDE = "the host itself"
 
@@ -26,8 +26,8 @@ KINDS = (Lineage.kind, Serving.kind)
 """What has to be looked at to know what is wanted, and what the hosts see themselves."""
 
 
-class Shown(Protocol):
-    """What was shown in a handshake: `handshake.Shown`."""
+class ShownProtocol(Protocol):
+    """What was shown in a handshake: `handshake.ShownProtocol`."""
 
     @property
     def chain(self) -> tuple[bytes, ...]: ...
@@ -69,7 +69,7 @@ def questions(environment: Environment) -> list[Asked]:
     ]
 
 
-def wanted(environment: Environment, sight: Sight) -> str | None:
+def wanted(environment: Environment, sight: Observation) -> str | None:
     """The release that all shall show: the lineage's, if it is good and could be seen."""
     seen = sight.seen.get(Ref(environment.primary.name, Lineage.kind, environment.router))
     if not isinstance(seen, Mapping) or not is_good(seen, trust(environment)):
@@ -78,7 +78,10 @@ def wanted(environment: Environment, sight: Sight) -> str | None:
 
 
 def outside(
-    environment: Environment, answers: Mapping[Asked, Shown | Exception], release: str | None, now: datetime
+    environment: Environment,
+    answers: Mapping[Asked, ShownProtocol | Exception],
+    release: str | None,
+    now: datetime,
 ) -> Iterable[Check]:
     """What the answers of the services come to."""
     for asked, shown in answers.items():
@@ -89,7 +92,7 @@ def outside(
 
 
 def _judged(
-    environment: Environment, asked: Asked, shown: Shown, release: str | None, now: datetime
+    environment: Environment, asked: Asked, shown: ShownProtocol, release: str | None, now: datetime
 ) -> Check:
     def check(verdict: str, detail: str) -> Check:
         return Check(asked, "outside", verdict, detail, expires, begins)
@@ -115,7 +118,7 @@ def _judged(
     return check("ok", f"it serves {identity}")
 
 
-def inside(environment: Environment, sight: Sight, release: str | None) -> Iterable[Check]:
+def inside(environment: Environment, sight: Observation, release: str | None) -> Iterable[Check]:
     """What each host saw when it asked its own services."""
     for host in environment.hosts:
         for each in blueprint_endpoints(environment, host):
@@ -123,7 +126,7 @@ def inside(environment: Environment, sight: Sight, release: str | None) -> Itera
             yield _inside(asked, _seen(environment, host, sight), each.label, release)
 
 
-def _seen(environment: Environment, host: Host, sight: Sight) -> Mapping[str, object] | str:
+def _seen(environment: Environment, host: Host, sight: Observation) -> Mapping[str, object] | str:
     if host.name in sight.unreachable:
         return sight.unreachable[host.name]
     seen = sight.seen.get(Ref(host.name, Serving.kind, environment.router))

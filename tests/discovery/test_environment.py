@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.discovery import environment
-from reconciler.discovery.environment import Given, NotToTell
+from reconciler.discovery.environment import ImportInput, Undetermined
 from reconciler.discovery.survey import CONNECTORS, Survey
 from reconciler.environment import yaml_writer
 from reconciler.environment.load import load
@@ -32,11 +32,11 @@ from reconciler.environment.settings import (
     TomcatTls,
 )
 from reconciler.environment.yaml_reader import parse
-from reconciler.fleet.probe import compose, cut
+from reconciler.fleet import probe
 from reconciler.model import CannotSee, State, words
 from reconciler.output import differences
-from reconciler.questions.finding import HIDDEN, Leaves, Lines
-from reconciler.questions.system import Said
+from reconciler.questions.finding import HIDDEN, LeavesQuestion, LinesQuestion
+from reconciler.questions.system import CommandResult
 from tests.support import forged
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -53,9 +53,9 @@ def leaf(*names: str) -> str:
 
 
 def ask(*questions: Any) -> list[Any]:
-    script = compose(questions, "boundary")
+    script = probe.compose(questions, "boundary")
     done = subprocess.run(["sh", "-s"], input=script.encode(), capture_output=True, check=False)
-    answers = cut(done.stdout, questions, "boundary")
+    answers = probe.parse(done.stdout, questions, "boundary")
     return [answers[question] for question in questions]
 
 
@@ -67,7 +67,9 @@ def test_lines_of_files_that_a_pattern_names_and_nothing_else_of_them(tmp_path: 
     (folder / "2" / "x.conf").write_text("nothing here")
     pattern = f"{folder}/*/x.conf"
     found, none, nowhere = ask(
-        Lines(pattern, "^[[:space:]]*ssl *="), Lines(pattern, "^never"), Lines(f"{tmp_path}/no/*", ".")
+        LinesQuestion(pattern, "^[[:space:]]*ssl *="),
+        LinesQuestion(pattern, "^never"),
+        LinesQuestion(f"{tmp_path}/no/*", "."),
     )
     path = f"{folder}/1/x.conf"
     assert found == ((path, "SSL = on"), (path, "ssl = odd"))
@@ -76,17 +78,17 @@ def test_lines_of_files_that_a_pattern_names_and_nothing_else_of_them(tmp_path: 
 
 
 def test_an_answer_that_did_not_come_whole_is_none() -> None:
-    questions = [Lines("/a/*", "."), Lines("/b/*", ".")]
-    assert Lines.cut(b"x:y\n\0end\0\n\0hidden\0\n", questions) == [(("x", "y"),), HIDDEN]
+    questions = [LinesQuestion("/a/*", "."), LinesQuestion("/b/*", ".")]
+    assert LinesQuestion.parse(b"x:y\n\0end\0\n\0hidden\0\n", questions) == [(("x", "y"),), HIDDEN]
     for output in (b"", b"x:y\n\0end\0\n", b"x:y\n\0odd\0\n\0en"):
-        assert all(isinstance(each, CannotSee) for each in Lines.cut(output, questions))
-    assert isinstance(Leaves.cut(b"= /x\n", [Leaves("/a/*")])[0], CannotSee)
+        assert all(isinstance(each, CannotSee) for each in LinesQuestion.parse(output, questions))
+    assert isinstance(LeavesQuestion.parse(b"= /x\n", [LeavesQuestion("/a/*")])[0], CannotSee)
 
 
 def test_only_the_first_certificate_of_a_file_leaves_the_host(tmp_path: Path) -> None:
     pem = leaf()
     (tmp_path / "one.pem").write_text(f"-----BEGIN PRIVATE KEY-----\n/secret\n{pem}{pem}")
-    (found,) = ask(Leaves(f"{tmp_path}/*.pem"))
+    (found,) = ask(LeavesQuestion(f"{tmp_path}/*.pem"))
     assert found == ((f"{tmp_path}/one.pem", pem),)
 
 
@@ -103,7 +105,7 @@ def test_connectors_are_told_without_what_is_in_comments_and_without_passwords(t
     said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
     assert "secret" not in said
     said = said.replace(str(folder), "/etc/tomcat9")
-    state = survey(units=Said(0, "tomcat9.service"), connectors=Said(0, said))
+    state = survey(units=CommandResult(0, "tomcat9.service"), connectors=CommandResult(0, said))
     assert state["services.tomcat_tls.port"] == 8444
 
 
@@ -116,7 +118,7 @@ def survey(
     """What one host's answers say; those that are not given are empty."""
     resource = Survey(host=A, router=router)
     empty: dict[str, Any] = {
-        label: Said(1, "") if type(question).__name__ == "Command" else ()
+        label: CommandResult(1, "") if type(question).__name__ == "Command" else ()
         for label, question in resource.ask().items()
     }
     given_ = {label.replace("_", " "): answer for label, answer in answers.items()}
@@ -147,7 +149,7 @@ def test_what_our_own_files_tell() -> None:
         job=(("job", "5 1,13 * * * root sh /etc/letsencrypt/renewal/certificate.sh renew 60"),),
         notice=(("n", "mail -s \"stage: the certificate\" 'a b@example.org' <<END"),),
         lineages=((f"/etc/letsencrypt/renewal/{ROUTER}.conf", "server = https://other.example.org/"),),
-        renews=Said(0, "/etc/cron.d/reconcile-certificate\n/etc/cron.d/certbot\n/etc/cron.daily/x"),
+        renews=CommandResult(0, "/etc/cron.d/reconcile-certificate\n/etc/cron.d/certbot\n/etc/cron.daily/x"),
     )
     assert state == {
         "services.apache": False,
@@ -169,9 +171,9 @@ def test_what_our_own_files_tell() -> None:
 def test_what_files_made_by_hand_tell() -> None:
     state = survey(
         named={"cn.router.hostname": (ROUTER,), "environment.hosts": (f"{A}  {B} {A}",)},
-        account=Said(0, "sync:/srv/sync\n2"),
-        units=Said(0, "apache2.service\npostgresql@9.6-main.service\npostgresql@14-main.service"),
-        links=Said(0, "/var/lib/postgresql/14/main/server.crt"),
+        account=CommandResult(0, "sync:/srv/sync\n2"),
+        units=CommandResult(0, "apache2.service\npostgresql@9.6-main.service\npostgresql@14-main.service"),
+        links=CommandResult(0, "/var/lib/postgresql/14/main/server.crt"),
         settings=(("/etc/postgresql/9.6/main/postgresql.conf", "ssl_cert_file = '/x'"),),
         lineages=(("/etc/letsencrypt/renewal/cn-0001.conf", "server = https://ca.example.org/"),),
         leaves=(
@@ -187,7 +189,7 @@ def test_what_files_made_by_hand_tell() -> None:
             ("/s/own.conf", 'SSLCACertificateFile "/etc/ssl/ca.crt"'),
             ("/s/own.conf", "Alias /.well-known/acme-challenge/ /srv/challenge/"),
         ),
-        contact=Said(0, '"mailto:ops@example.org"'),
+        contact=CommandResult(0, '"mailto:ops@example.org"'),
         old_notice=(("n", 'ADMIN="administrator@example.org"'),),
     )
     assert (state["router"], state["hosts"]) == (ROUTER, f"{A} {B}")
@@ -217,7 +219,7 @@ BOTH: State = {"router": ROUTER, "hosts": f"{B} {A}", "sync.account": "rsync_use
 
 
 def made(surveys: Mapping[str, State], **more: Any) -> tuple[Environment, dict[str, list[str]]]:
-    return environment.environment(Given("e", HOSTS, **more), surveys)
+    return environment.environment(ImportInput("e", HOSTS, **more), surveys)
 
 
 def test_the_primary_is_where_the_lineage_lives() -> None:
@@ -255,7 +257,7 @@ def test_a_primary_that_cannot_be_told_is_a_remark() -> None:
 
 def test_what_hosts_disagree_on_is_told() -> None:
     found, remarks = environment.environment(
-        Given("e", (*HOSTS, Host(name="c"))),
+        ImportInput("e", (*HOSTS, Host(name="c"))),
         {A: BOTH, B: BOTH, "c": {**BOTH, "services.tomcat": "10", "hosts": f"{A} {B} d"}},
     )
     assert (found.services.tomcat, found.sync.account) == ("9", "rsync_user")
@@ -270,12 +272,12 @@ def test_it_is_called_as_most_hosts_say_by_whom_they_were_written() -> None:
         environment.named({"a": {"environment": "x"}, "b": {"environment": "y"}, "c": {"environment": "y"}})
         == "y"
     )
-    with pytest.raises(NotToTell, match="--name"):
+    with pytest.raises(Undetermined, match="--name"):
         environment.named({"a": {}})
 
 
 def test_without_a_router_there_is_no_environment() -> None:
-    with pytest.raises(NotToTell, match="say it with --router"):
+    with pytest.raises(Undetermined, match="say it with --router"):
         made({A: {}, B: {}})
     assert made({A: {}, B: {}}, router=ROUTER)[0].router == ROUTER
     assert made({A: {"lineage": ROUTER}, B: {}})[0].router == ROUTER

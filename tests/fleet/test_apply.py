@@ -10,7 +10,7 @@ import pytest
 from reconciler.approval.binding import Stale
 from reconciler.fleet import apply
 from reconciler.fleet.fleet import Fleet
-from reconciler.fleet.reply import Locked, NoAnswer, Refused, Reply, Silent
+from reconciler.fleet.reply import Locked, NoAnswer, Refused, Reply, Unresponsive
 from reconciler.model import CannotSee, Change, Ref, Report
 from tests.support.scripted import Scripted, Thing
 
@@ -87,7 +87,7 @@ def test_hosts_act_side_by_side() -> None:
 def test_nothing_to_do_is_no_exchange_at_all() -> None:
     host = Scripted("a", {"/1": "new"})
     report, _ = applied([thing("/1")], host)
-    assert (report.outcomes, report.neither, len(host.scripts)) == ((), (), 1)
+    assert (report.outcomes, report.partial, len(host.scripts)) == ((), (), 1)
 
 
 def test_a_failed_step_ends_its_action_and_those_after_it_on_that_host_get_another_try() -> None:
@@ -122,7 +122,7 @@ def test_what_is_refused_is_skipped_with_the_reason() -> None:
 
     report, _ = applied([Stubborn(host="a", label="/1")], Scripted("a"))
     assert details(report) == {"a/1": "a folder is in the way"}
-    assert report.neither == ()
+    assert report.partial == ()
 
 
 @pytest.mark.parametrize("steps", [0, 1])
@@ -132,12 +132,12 @@ def test_a_line_lost_while_acting_says_during_what_and_that_nothing_is_known(ste
     assert results(report) == {"a/1": "lost", "a/2": "lost", "b/1": "done"}
     command = ["check /1", "set /1 'new'"][steps]
     assert details(report)["a/1"] == f"the connection was lost, during: {command}"
-    assert report.neither == (ref("a", "/1"), ref("a", "/2"))
+    assert report.partial == (ref("a", "/1"), ref("a", "/2"))
     assert fleet.sight.unreachable == {"a": "the connection was lost"}
 
 
 @pytest.mark.parametrize(
-    "error", [NoAnswer("a", "gone"), Silent("a", "silent"), Refused("a", "no"), Locked("a", "x")]
+    "error", [NoAnswer("a", "gone"), Unresponsive("a", "silent"), Refused("a", "no"), Locked("a", "x")]
 )
 def test_any_way_in_which_a_host_does_not_do_its_part_is_an_outcome(error: Exception) -> None:
     host = Scripted("a")
@@ -163,7 +163,7 @@ def test_a_round_that_outlasted_its_time_is_looked_at_again() -> None:
         report = apply.apply(fleet, plan)
     assert results(report) == {"a/1": "done", "a/2": "lost"}
     assert details(report)["a/2"] == "it took longer than 90 s and was ended [too-long], during: set /2 'new'"
-    assert report.neither == ()
+    assert report.partial == ()
     assert report.left.unreachable == {}
 
 
@@ -180,7 +180,7 @@ def test_a_round_that_hangs_and_a_host_that_is_gone_then_is_out_of_reach() -> No
         report = apply.apply(fleet, plan)
     assert results(report) == {"a/1": "lost"}
     assert report.left.unreachable == {"a": "gone"}
-    assert report.neither == (ref("a", "/1"),)
+    assert report.partial == (ref("a", "/1"),)
 
 
 def test_garbage_in_place_of_a_report_is_lost_and_ends() -> None:
@@ -199,7 +199,7 @@ def test_done_is_what_the_last_look_says() -> None:
     report, _ = applied([thing("/1"), thing("/2"), thing("/1", "b")], *hosts)
     assert results(report) == {"a/1": "unsettled", "a/2": "done", "b/1": "done"}
     assert details(report)["a/1"] == "its commands succeeded, but it is not as wanted [not-settled]: value"
-    assert report.neither == ()
+    assert report.partial == ()
 
 
 def test_what_was_done_and_cannot_be_seen_any_more_is_unsettled() -> None:
@@ -212,7 +212,7 @@ def test_what_was_done_and_cannot_be_seen_any_more_is_unsettled() -> None:
     report, _ = applied([thing("/1")], Shy("a"))
     assert results(report) == {"a/1": "unsettled"}
     assert details(report)["a/1"].endswith("it cannot be seen now")
-    assert report.neither == (ref("a", "/1"),)
+    assert report.partial == (ref("a", "/1"),)
 
 
 def test_what_is_neither_as_before_nor_as_wanted_is_named() -> None:
@@ -223,7 +223,7 @@ def test_what_is_neither_as_before_nor_as_wanted_is_named() -> None:
 
     report, _ = applied([thing("/1")], Clumsy("a", {"/1": "old"}, fails={"check /1"}))
     assert results(report) == {"a/1": "failed"}
-    assert report.neither == (ref("a", "/1"),)
+    assert report.partial == (ref("a", "/1"),)
 
 
 def test_what_came_about_on_its_own_is_counted_and_not_done() -> None:
@@ -283,7 +283,7 @@ def test_what_is_wanted_otherwise_meanwhile_is_no_fault_of_what_was_done() -> No
         apply.apply(fleet, fleet.plan())
     report = caught.value.report
     assert results(report) == {"a/1": "done", "a/2": "unsettled", "a/3": "skipped"}
-    assert report.neither == ()
+    assert report.partial == ()
 
 
 def test_progress_is_told_as_it_happens() -> None:

@@ -33,7 +33,7 @@ class Echo:
         return "\n".join(f"echo {q.word}; cat" for q in questions)
 
     @classmethod
-    def cut(cls, output: bytes, questions: list[Echo]) -> list[Any]:
+    def parse(cls, output: bytes, questions: list[Echo]) -> list[Any]:
         return output.decode().split()
 
 
@@ -47,14 +47,14 @@ def asked(*questions: Any) -> bytes:
 def test_equal_questions_are_asked_once_and_answered_everywhere() -> None:
     questions = [Echo("one"), Echo("two"), Echo("one")]
     assert probe.compose(questions, BOUNDARY).count("echo one") == 1
-    assert dict(probe.cut(asked(*questions), questions, BOUNDARY)) == {
+    assert dict(probe.parse(asked(*questions), questions, BOUNDARY)) == {
         Echo("one"): "one",
         Echo("two"): "two",
     }
 
 
 def test_a_question_cannot_eat_the_rest_of_the_script() -> None:
-    assert probe.cut(asked(Echo("x"), Ask("y")), [Echo("x")], BOUNDARY) == {Echo("x"): "x"}
+    assert probe.parse(asked(Echo("x"), Ask("y")), [Echo("x")], BOUNDARY) == {Echo("x"): "x"}
 
 
 @pytest.mark.parametrize("number", [1, probe.MERGED, probe.MERGED + 1, 2 * probe.MERGED + 1])
@@ -62,25 +62,27 @@ def test_many_questions_are_few_commands_and_every_answer_finds_its_question(num
     questions = [Echo(f"w{each}") for each in range(number)]
     script = probe.compose(questions, BOUNDARY)
     assert script.count(f"{BOUNDARY} ") == -(-number // probe.MERGED) + 1
-    answers = probe.cut(asked(*questions), questions, BOUNDARY)
+    answers = probe.parse(asked(*questions), questions, BOUNDARY)
     assert {question: question.word for question in questions} == answers
 
 
 def test_what_a_login_prints_first_is_passed_over() -> None:
     noise = b"Welcome!\n0123 0\n>" + BOUNDARY.encode() + b" 0\nnot yet\n"
     reply = noise + f"\n{BOUNDARY} 0\nnew\n\n{BOUNDARY} end\n".encode()
-    assert probe.cut(reply, [Ask("x")], BOUNDARY) == {Ask("x"): "new"}
+    assert probe.parse(reply, [Ask("x")], BOUNDARY) == {Ask("x"): "new"}
 
 
 def test_sections_out_of_their_order_are_not_believed() -> None:
     reply = f"\n{BOUNDARY} 1\none\n\n{BOUNDARY} 0\ntwo\n\n{BOUNDARY} end\n".encode()
-    answers = probe.cut(reply, [Ask("a"), Echo("b")], BOUNDARY)
+    answers = probe.parse(reply, [Ask("a"), Echo("b")], BOUNDARY)
     assert {type(answer) for answer in answers.values()} == {CannotSee}
 
 
 def test_another_boundary_is_no_answer() -> None:
     reply = asked(Echo("x")).replace(BOUNDARY.encode(), b"f" * 16)
-    assert probe.cut(reply, [Echo("x")], BOUNDARY) == {Echo("x"): CannotSee("the host's reply was cut short")}
+    assert probe.parse(reply, [Echo("x")], BOUNDARY) == {
+        Echo("x"): CannotSee("the host's reply was cut short")
+    }
 
 
 def looked(resources: list[Resource], say: Any) -> Fleet:
@@ -175,7 +177,7 @@ def test_damage_within_sections_never_breaks_us(true_sections: list[bytes], dama
     if not damage:
         assert plan.unreachable == {}
     assert all(each.reason for each in fleet.sight.seen.values() if isinstance(each, CannotSee))
-    list(text.plan_lines(plan, text.Paper(False)))
+    list(text.plan_lines(plan, text.Style(False)))
 
 
 def test_megabytes_of_nonsense_are_told_in_a_line() -> None:

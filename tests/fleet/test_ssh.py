@@ -17,11 +17,10 @@ from pathlib import Path
 import pytest
 
 from lab import Fleet, LabHost
-from reconciler.environment.settings import Host as HostEntry
-from reconciler.environment.settings import Ssh
-from reconciler.fleet.host import Host
-from reconciler.fleet.reply import HostError, Locked, NoAnswer, Refused, Silent
-from reconciler.fleet.ssh import Doors, Shell, jump_parts
+from reconciler.environment.settings import Host, Ssh
+from reconciler.fleet.host import RemoteHost
+from reconciler.fleet.reply import HostError, Locked, NoAnswer, Refused, Unresponsive
+from reconciler.fleet.ssh import ConnectionFactory, Shell, jump_parts
 from tests.support.faults import new_key
 
 NAME = "host.test.dataone.org"
@@ -115,8 +114,8 @@ def listening(serve: Callable[[socket.socket], None]) -> Iterator[Listener]:
 
 
 @contextmanager
-def doors(ssh: Ssh) -> Iterator[Doors]:
-    with closing(Doors(ssh)) as made:
+def doors(ssh: Ssh) -> Iterator[ConnectionFactory]:
+    with closing(ConnectionFactory(ssh)) as made:
         yield made
 
 
@@ -174,8 +173,8 @@ def key_of(host: LabHost) -> str:
         (hangs_up, 3, NoAnswer, "gave no usable SSH answer"),
         (sends_garbage, 3, NoAnswer, "gave no usable SSH answer"),
         (speaks_http, 3, NoAnswer, "is that an sshd, is the port right? [no-answer]"),
-        (says_nothing, 1, Silent, "within 1 s; does its sshd hang? [no-answer]"),
-        (greets_and_stops, 1, Silent, "within 1 s; does its sshd hang? [no-answer]"),
+        (says_nothing, 1, Unresponsive, "within 1 s; does its sshd hang? [no-answer]"),
+        (greets_and_stops, 1, Unresponsive, "within 1 s; does its sshd hang? [no-answer]"),
     ],
 )
 def test_only_no_answer_is_tried_again_twice(
@@ -385,8 +384,8 @@ def test_an_end_that_comes_in_pieces_is_an_end(fleet: Fleet, host: LabHost) -> N
     ("text", "kind", "reason"),
     [
         ("yes\n", Refused, "it answered more than 1 MB; look at its login scripts"),
-        ("sleep 20\n", Silent, "no answer within 1 s; a command hangs there, or the line is dead"),
-        ("while :; do echo x; sleep 0.1; done\n", Silent, "no answer within 1 s"),
+        ("sleep 20\n", Unresponsive, "no answer within 1 s; a command hangs there, or the line is dead"),
+        ("while :; do echo x; sleep 0.1; done\n", Unresponsive, "no answer within 1 s"),
         ("exit 3\n", NoAnswer, "the connection ended before the answer was whole"),
         ("sleep 0.5; kill $PPID\n", NoAnswer, "the connection ended before the answer was whole"),
     ],
@@ -411,7 +410,7 @@ def test_an_answer_is_bounded_in_bytes_and_in_time(
 
 
 @contextmanager
-def connected(fleet: Fleet, host: LabHost, count: int = 1, **more: object) -> Iterator[list[Host]]:
+def connected(fleet: Fleet, host: LabHost, count: int = 1, **more: object) -> Iterator[list[RemoteHost]]:
     given = {
         "user": "ops",
         "identity": str(fleet.identity),
@@ -419,7 +418,7 @@ def connected(fleet: Fleet, host: LabHost, count: int = 1, **more: object) -> It
         "timeout": 10,
     }
     with doors(Ssh(**given | more)) as made:  # type: ignore[arg-type]
-        hosts = [Host(HostEntry(name=host.name, address=host.address), made) for _ in range(count)]
+        hosts = [RemoteHost(Host(name=host.name, address=host.address), made) for _ in range(count)]
         try:
             yield hosts
         finally:

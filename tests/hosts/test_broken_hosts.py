@@ -13,9 +13,9 @@ import pytest
 from reconciler.environment.load import load
 from reconciler.fleet import apply
 from reconciler.fleet.fleet import Fleet
-from reconciler.fleet.host import Host
-from reconciler.fleet.ssh import Doors
-from tests.support.faults import BARE, SICK, WELL, Bed, Ward, authorise, until
+from reconciler.fleet.host import RemoteHost
+from reconciler.fleet.ssh import ConnectionFactory
+from tests.support.faults import BARE, SICK, WELL, Bed, FaultyHost, authorise, until
 
 pytestmark = pytest.mark.fleet
 
@@ -42,7 +42,7 @@ ODD = {
 }
 
 
-def test_a_login_that_is_only_odd_changes_nothing(ward: Ward) -> None:
+def test_a_login_that_is_only_odd_changes_nothing(ward: FaultyHost) -> None:
     ward.beds(ODD)
     assert ward.whole().err == ""
     ward.run("rm -f /run/reconciler.lock")
@@ -72,7 +72,7 @@ SHUT = {
 }
 
 
-def test_a_login_that_ends_in_no_shell_is_told_with_what_it_said(ward: Ward) -> None:
+def test_a_login_that_ends_in_no_shell_is_told_with_what_it_said(ward: FaultyHost) -> None:
     ward.beds({name: bed for name, (bed, _) in SHUT.items()})
     ward.ssh["timeout"] = 2
     ended = ward.reconcile("plan")
@@ -102,7 +102,7 @@ exec '/bin/bash', '-c', $text;
     ],
 )
 def test_the_accounts_shell_need_not_be_posix_but_must_be_one(
-    ward: Ward, shell: str, words: str | None
+    ward: FaultyHost, shell: str, words: str | None
 ) -> None:
     ward.replace("/usr/local/bin/fish", FISH)
     ward.run(f"usermod -s {shell} ops", "usermod -s /bin/bash ops")
@@ -115,11 +115,11 @@ def test_the_accounts_shell_need_not_be_posix_but_must_be_one(
 # -- sudo ------------------------------------------------------------------------------------
 
 
-def wants_a_password(ward: Ward) -> None:
+def wants_a_password(ward: FaultyHost) -> None:
     ward.replace("/etc/sudoers.d/ops", "ops ALL=(ALL:ALL) ALL\n", 0o440)
 
 
-def wants_a_password_noisily(ward: Ward) -> None:
+def wants_a_password_noisily(ward: FaultyHost) -> None:
     wants_a_password(ward)
     ward.bashrc(NOISE)
     ward.replace("/etc/sudoers.d/broken", "ops ALL=(((\n", 0o440)
@@ -129,11 +129,11 @@ def wants_a_password_noisily(ward: Ward) -> None:
     )
 
 
-def wants_a_terminal(ward: Ward) -> None:
+def wants_a_terminal(ward: FaultyHost) -> None:
     ward.replace("/etc/sudoers.d/terminal", "Defaults requiretty\n", 0o440)
 
 
-def is_not_there(ward: Ward) -> None:
+def is_not_there(ward: FaultyHost) -> None:
     ward.hide("/usr/bin/sudo")
 
 
@@ -148,7 +148,7 @@ def is_not_there(ward: Ward) -> None:
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_without_sudo_it_looks_as_far_as_it_can_and_does_nothing(
-    ward: Ward, fault: Callable[[Ward], None], words: str
+    ward: FaultyHost, fault: Callable[[FaultyHost], None], words: str
 ) -> None:
     fault(ward)
     ended = ward.whole()
@@ -167,7 +167,7 @@ def test_without_sudo_it_looks_as_far_as_it_can_and_does_nothing(
     assert [host.run("ls /srv").stdout for host in (ward.sick, ward.well)] == ["", ""]
 
 
-def test_a_broken_sudoers_drop_in_that_sudo_only_complains_of_is_no_fault(ward: Ward) -> None:
+def test_a_broken_sudoers_drop_in_that_sudo_only_complains_of_is_no_fault(ward: FaultyHost) -> None:
     ward.replace("/etc/sudoers.d/broken", "ops ALL=(((\n", 0o440)
     assert ward.whole().err == ""
     ward.apply(0)
@@ -185,7 +185,7 @@ def test_a_broken_sudoers_drop_in_that_sudo_only_complains_of_is_no_fault(ward: 
         ("/usr/bin/systemctl", "cannot see service cron: systemd does not answer on this host"),
     ],
 )
-def test_what_a_missing_command_would_show_cannot_be_seen(ward: Ward, command: str, words: str) -> None:
+def test_what_a_missing_command_would_show_cannot_be_seen(ward: FaultyHost, command: str, words: str) -> None:
     ward.resources += ACL + LISTENS
     ward.hide(command)
     for name in ("plan", "drift"):
@@ -197,13 +197,15 @@ def test_what_a_missing_command_would_show_cannot_be_seen(ward: Ward, command: s
 
 
 @pytest.mark.parametrize("command", ["find", "sha256sum"])
-def test_a_host_without_what_every_look_needs_is_named_with_the_command(ward: Ward, command: str) -> None:
+def test_a_host_without_what_every_look_needs_is_named_with_the_command(
+    ward: FaultyHost, command: str
+) -> None:
     # Without find every file would look absent, and be planned.
     ward.hide(f"/usr/bin/{command}")
     ward.blind(f"it lacks the command {command} [command-missing]; install it there")
 
 
-def test_openssl_and_acl_missing_is_a_plan_to_install_them(ward: Ward) -> None:
+def test_openssl_and_acl_missing_is_a_plan_to_install_them(ward: FaultyHost) -> None:
     ward.after.callback(authorise, ward.sick, ward.identity)
     ward.after.callback(ward.sick.reset)
     ward.run("dpkg --force-depends --remove acl openssl >/dev/null 2>&1; rm -r /etc/apt/sources.list*")
@@ -226,20 +228,20 @@ def test_openssl_and_acl_missing_is_a_plan_to_install_them(ward: Ward) -> None:
 # -- disks -----------------------------------------------------------------------------------
 
 
-def full(ward: Ward) -> None:
+def full(ward: FaultyHost) -> None:
     ward.run("mount -t tmpfs -o size=16k tmpfs /srv/ward", "umount /srv/ward")
     ward.run("echo old >/srv/ward/note; head -c 100000 /dev/zero >/srv/ward/fill || true")
 
 
-def without_inodes(ward: Ward) -> None:
+def without_inodes(ward: FaultyHost) -> None:
     ward.run("mount -t tmpfs -o nr_inodes=2 tmpfs /srv/ward; echo old >/srv/ward/note", "umount /srv/ward")
 
 
-def read_only(ward: Ward) -> None:
+def read_only(ward: FaultyHost) -> None:
     ward.run("mount --bind /srv/ward /srv/ward; mount -o remount,ro,bind /srv/ward", "umount /srv/ward")
 
 
-def immovable(ward: Ward) -> None:
+def immovable(ward: FaultyHost) -> None:
     ward.run("chattr +i /srv/ward/note", "chattr -i /srv/ward/note")
 
 
@@ -254,7 +256,7 @@ def immovable(ward: Ward) -> None:
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_a_disk_that_takes_nothing_leaves_the_old_file_whole(
-    ward: Ward, fault: Callable[[Ward], None], words: str
+    ward: FaultyHost, fault: Callable[[FaultyHost], None], words: str
 ) -> None:
     ward.resources = BARE.replace("as declared", "as declared " * 2000)
     ward.run("mkdir /srv/ward; echo old >/srv/ward/note; chmod 755 /srv/ward")
@@ -268,7 +270,7 @@ def test_a_disk_that_takes_nothing_leaves_the_old_file_whole(
     assert ward.well.run("wc -c </srv/ward/note").stdout == "24001\n"
 
 
-def test_run_that_cannot_be_written_means_no_lock_and_nothing_done(ward: Ward) -> None:
+def test_run_that_cannot_be_written_means_no_lock_and_nothing_done(ward: FaultyHost) -> None:
     ward.run("mount --bind /run /run; mount -o remount,ro,bind /run", "umount /run")
     ward.whole()
     ended = ward.apply(4)
@@ -281,7 +283,7 @@ def test_run_that_cannot_be_written_means_no_lock_and_nothing_done(ward: Ward) -
 # -- what it says ----------------------------------------------------------------------------
 
 
-def test_what_a_host_holds_cannot_move_the_cursor_of_a_terminal(ward: Ward) -> None:
+def test_what_a_host_holds_cannot_move_the_cursor_of_a_terminal(ward: FaultyHost) -> None:
     ward.run(
         "mkdir /srv/ward; printf 'old\\033[2J\\r\\302\\2331mnew\\n' >/srv/ward/note;"
         " ln -s \"$(printf 'a\\033]0;title\\007\\nb')\" /srv/ward/link;"
@@ -302,7 +304,7 @@ def test_what_a_host_holds_cannot_move_the_cursor_of_a_terminal(ward: Ward) -> N
     assert f"{SICK} is locked [locked]: Evil\\x1b[31m\n" in applied.err
 
 
-def test_an_answer_that_makes_no_sense_is_no_answer(ward: Ward) -> None:
+def test_an_answer_that_makes_no_sense_is_no_answer(ward: FaultyHost) -> None:
     ward.replace("/usr/bin/getent", "#!/bin/sh\necho done; echo; echo \xff:::::\xff\n")
     ward.resources += "  - account: someone\n"
     ended = ward.reconcile("plan")
@@ -314,7 +316,7 @@ def test_an_answer_that_makes_no_sense_is_no_answer(ward: Ward) -> None:
 class held:  # noqa: N801 - read as `with held(ward)`
     """Somebody else holds the lock of the sick host."""
 
-    def __init__(self, ward: Ward) -> None:
+    def __init__(self, ward: FaultyHost) -> None:
         lock = "flock -n /run/reconciler.lock sh -c 'touch /run/held; exec sleep 30'"
         self.holder = subprocess.Popen(ward.sick.enter(["timeout", "30", "sh", "-c", lock]))
         self.ward = ward
@@ -328,7 +330,7 @@ class held:  # noqa: N801 - read as `with held(ward)`
         self.holder.wait(10)
 
 
-def test_dates_far_off_on_a_host_change_nothing(ward: Ward) -> None:
+def test_dates_far_off_on_a_host_change_nothing(ward: FaultyHost) -> None:
     ward.apply(0)
     for date in ("2090-01-01", "1970-01-02"):
         ward.run(f"touch -d {date} /srv/ward /srv/ward/note")
@@ -338,7 +340,7 @@ def test_dates_far_off_on_a_host_change_nothing(ward: Ward) -> None:
 # -- what hangs ------------------------------------------------------------------------------
 
 
-def test_a_look_that_hangs_is_ended_on_the_host_too(ward: Ward) -> None:
+def test_a_look_that_hangs_is_ended_on_the_host_too(ward: FaultyHost) -> None:
     ward.replace("/usr/bin/getfacl", "#!/bin/sh\nsleep 1003\n")
     ward.resources += ACL
     ward.flags = ("--timeout", "1")
@@ -349,14 +351,14 @@ def test_a_look_that_hangs_is_ended_on_the_host_too(ward: Ward) -> None:
 
 
 def test_a_step_that_hangs_is_ended_and_the_old_file_stays(
-    ward: Ward, monkeypatch: pytest.MonkeyPatch
+    ward: FaultyHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apply, "MINUTE", 1)
     ward.run("mkdir /srv/ward; echo old >/srv/ward/note")
     ward.resources = BARE + "    check: sleep 1004\n  - file: /srv/ward/other\n    content: other\n"
     environment = load(str(ward.environment()))
-    doors = Doors(replace(environment.ssh, timeout=3))
-    hosts = [Host(host, doors) for host in environment.hosts]
+    doors = ConnectionFactory(replace(environment.ssh, timeout=3))
+    hosts = [RemoteHost(host, doors) for host in environment.hosts]
     resources = [each for each in environment.resources if "note" in each.name or each.host == SICK]
     with Fleet("ward", resources, [host for host in hosts if host.name == SICK], seconds=3) as fleet:
         fleet.look()
@@ -370,7 +372,7 @@ def test_a_step_that_hangs_is_ended_and_the_old_file_stays(
         "it took longer than 4 s and was ended [too-long], during: { sleep 1004; }"
     )
     assert told["/srv/ward/other"][0] == "done", "what had not begun is done in the next round"
-    assert [ref.name for ref in result.neither] == []
+    assert [ref.name for ref in result.partial] == []
     assert ward.run("cat /srv/ward/note") == "old\n"
     assert ward.sick.run("pgrep -x -f 'sleep 1004'", check=False).stdout == ""
 
@@ -389,27 +391,27 @@ STEPS = """\
 """
 
 
-def cut_by_sshd(ward: Ward) -> None:
+def cut_by_sshd(ward: FaultyHost) -> None:
     ward.run("pkill -KILL -u ops -x sshd")
 
 
-def cut_by_the_network(ward: Ward) -> None:
+def cut_by_the_network(ward: FaultyHost) -> None:
     ward.after.callback(ward.sick.heal)
     ward.sick.partition()
 
 
-def cut_by_the_power(ward: Ward) -> None:
+def cut_by_the_power(ward: FaultyHost) -> None:
     ward.after.callback(lambda: ward.sick.alive() or ward.sick.boot())
     ward.sick.kill()
 
 
-def exists(ward: Ward, path: str) -> bool:
+def exists(ward: FaultyHost, path: str) -> bool:
     return ward.sick.run(f"test -e {path}", check=False).returncode == 0
 
 
 @pytest.mark.parametrize("fault", [cut_by_sshd, cut_by_the_network, cut_by_the_power])
 def test_a_line_cut_during_apply_loses_nothing_but_the_news(
-    ward: Ward, fault: Callable[[Ward], None]
+    ward: FaultyHost, fault: Callable[[FaultyHost], None]
 ) -> None:
     ward.resources = STEPS
     ward.ssh["timeout"] = 3
@@ -437,7 +439,7 @@ def test_a_line_cut_during_apply_loses_nothing_but_the_news(
     ward.settled()
 
 
-def test_a_line_cut_during_a_look_is_told(ward: Ward) -> None:
+def test_a_line_cut_during_a_look_is_told(ward: FaultyHost) -> None:
     ward.replace("/usr/bin/getfacl", "#!/bin/sh\ntouch /run/looked; sleep 3\n")
     ward.resources += ACL
     ward.after.callback(ward.sick.run, "rm -f /run/looked")
@@ -450,7 +452,7 @@ def test_a_line_cut_during_a_look_is_told(ward: Ward) -> None:
     assert ended.lines(f"+ {WELL} acl /srv/ward")
 
 
-def test_a_saved_plan_is_stale_once_a_host_of_it_is_gone(ward: Ward) -> None:
+def test_a_saved_plan_is_stale_once_a_host_of_it_is_gone(ward: FaultyHost) -> None:
     saved = ward.folder / "plan.json"
     assert ward.reconcile("plan", "-o", str(saved)).code == 0
     ward.run("systemctl stop ssh", "systemctl reset-failed ssh; systemctl start ssh")

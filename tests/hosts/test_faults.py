@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab import Fleet
-from tests.support.faults import SICK, WELL, Bed, Ward, agent, new_key, pin
+from tests.support.faults import SICK, WELL, Bed, FaultyHost, agent, new_key, pin
 
 pytestmark = pytest.mark.fleet
 
@@ -21,42 +21,42 @@ START = "systemctl reset-failed ssh; systemctl start ssh"
 # -- nobody there ----------------------------------------------------------------------------
 
 
-def partition(ward: Ward) -> None:
+def partition(ward: FaultyHost) -> None:
     ward.ssh["timeout"] = 8  # the kernel itself gives up earlier
     ward.after.callback(ward.sick.heal)
     ward.sick.partition()
 
 
-def silence(ward: Ward) -> None:
+def silence(ward: FaultyHost) -> None:
     gateway = f"{ward.sick.address.rpartition('.')[0]}.1/32"
     ward.run(f"ip route add blackhole {gateway}", f"ip route del blackhole {gateway}")
 
 
-def no_sshd(ward: Ward) -> None:
+def no_sshd(ward: FaultyHost) -> None:
     ward.run("systemctl stop ssh", START)
 
 
-def frozen_sshd(ward: Ward) -> None:
+def frozen_sshd(ward: FaultyHost) -> None:
     ward.after.callback(ward.sick.thaw_sshd)
     ward.sick.freeze_sshd()
 
 
-def busy_sshd(ward: Ward) -> None:
+def busy_sshd(ward: FaultyHost) -> None:
     ward.sshd("MaxStartups 1\n")
     taken = socket.create_connection((ward.sick.address, 22), timeout=10)
     ward.after.callback(taken.close)
     assert taken.recv(3) == b"SSH"
 
 
-def no_such_name(ward: Ward) -> None:
+def no_such_name(ward: FaultyHost) -> None:
     ward.hosts[SICK] = "nowhere.invalid"
 
 
-def no_name_at_all(ward: Ward) -> None:
+def no_name_at_all(ward: FaultyHost) -> None:
     ward.hosts[SICK] = "a..b"
 
 
-ABSENT: list[tuple[Callable[[Ward], None], str]] = [
+ABSENT: list[tuple[Callable[[FaultyHost], None], str]] = [
     (partition, "is unreachable (No route to host); is it up? [no-answer]"),
     (silence, "no answer from 10.77.X.11:22 within 3 s; is it up? [no-answer]"),
     (no_sshd, "10.77.X.11:22 refuses connections; does sshd run, is the port right? [no-answer]"),
@@ -69,14 +69,14 @@ ABSENT: list[tuple[Callable[[Ward], None], str]] = [
 
 @pytest.mark.parametrize(("fault", "words"), ABSENT, ids=lambda value: getattr(value, "__name__", ""))
 def test_a_host_that_does_not_answer_is_named_and_the_others_are_seen(
-    ward: Ward, fault: Callable[[Ward], None], words: str
+    ward: FaultyHost, fault: Callable[[FaultyHost], None], words: str
 ) -> None:
     ward.ssh["timeout"] = 3
     fault(ward)
     ward.blind(words.replace("10.77.X.11", ward.sick.address))
 
 
-def test_one_host_down_leaves_the_others_to_apply_and_is_finished_later(ward: Ward) -> None:
+def test_one_host_down_leaves_the_others_to_apply_and_is_finished_later(ward: FaultyHost) -> None:
     no_sshd(ward)
     ended = ward.apply(3)
     # In the plan, and in the report at the end.
@@ -88,7 +88,7 @@ def test_one_host_down_leaves_the_others_to_apply_and_is_finished_later(ward: Wa
     ward.settled()
 
 
-def test_every_host_down_is_not_the_same_as_nothing_to_do(ward: Ward) -> None:
+def test_every_host_down_is_not_the_same_as_nothing_to_do(ward: FaultyHost) -> None:
     no_sshd(ward)
     ward.after.callback(ward.well.run, START)
     ward.well.run("systemctl stop ssh")
@@ -109,7 +109,7 @@ def test_every_host_down_is_not_the_same_as_nothing_to_do(ward: Ward) -> None:
 # -- somebody else there ---------------------------------------------------------------------
 
 
-def test_a_host_key_that_is_not_pinned_is_refused_with_the_line_to_pin_it(ward: Ward) -> None:
+def test_a_host_key_that_is_not_pinned_is_refused_with_the_line_to_pin_it(ward: FaultyHost) -> None:
     ward.known_hosts.write_text(f"{pin(WELL, ward.well)}\n", encoding="ascii")
     reason = ward.blind(
         "its host key is not pinned [host-key-unknown]: ssh-ed25519 SHA256:", str(ward.known_hosts)
@@ -124,7 +124,7 @@ def test_a_host_key_that_is_not_pinned_is_refused_with_the_line_to_pin_it(ward: 
     ward.apply(0)
 
 
-def test_a_host_key_that_has_changed_is_never_accepted(ward: Ward) -> None:
+def test_a_host_key_that_has_changed_is_never_accepted(ward: FaultyHost) -> None:
     other = new_key(ward.folder / "other").with_suffix(".pub").read_text(encoding="ascii")
     pins = f"{pin(WELL, ward.well)}\n{SICK} {' '.join(other.split()[:2])}\n"
     ward.known_hosts.write_text(pins, encoding="ascii")
@@ -146,55 +146,55 @@ def fingerprint(folder: Path, key: str) -> str:
     return told.stdout.split()[1]
 
 
-def no_pins(ward: Ward) -> str:
+def no_pins(ward: FaultyHost) -> str:
     ward.ssh["known_hosts"] = ward.folder / "none"
     return "cannot be read (No such file or directory); see `ssh.known_hosts`"
 
 
-def pins_in_a_folder(ward: Ward) -> str:
+def pins_in_a_folder(ward: FaultyHost) -> str:
     ward.ssh["known_hosts"] = ward.folder
     return "cannot be read (Is a directory); see `ssh.known_hosts`"
 
 
-def no_identity(ward: Ward) -> str:
+def no_identity(ward: FaultyHost) -> str:
     ward.ssh["identity"] = ward.folder / "none"
     return "none cannot be read (No such file or directory); see `ssh.identity`"
 
 
-def locked_identity(ward: Ward) -> str:
+def locked_identity(ward: FaultyHost) -> str:
     ward.ssh["identity"] = new_key(ward.folder / "locked", passphrase="a secret")
     return "locked has a passphrase: add it to an agent and leave `ssh.identity` out"
 
 
-def public_identity(ward: Ward) -> str:
+def public_identity(ward: FaultyHost) -> str:
     ward.ssh["identity"] = f"{ward.identity}.pub"
     return "is no private key; name the file without `.pub`"
 
 
-def garbage_identity(ward: Ward) -> str:
+def garbage_identity(ward: FaultyHost) -> str:
     (ward.folder / "garbage").write_bytes(bytes(range(256)))
     ward.ssh["identity"] = ward.folder / "garbage"
     return "garbage is no private key"
 
 
-def other_identity(ward: Ward) -> str:
+def other_identity(ward: FaultyHost) -> str:
     ward.ssh["identity"] = new_key(ward.folder / "other")
     return "other; is the public key authorised, the account in order?"
 
 
-def no_identity_no_agent(ward: Ward) -> str:
+def no_identity_no_agent(ward: FaultyHost) -> str:
     del ward.ssh["identity"]
     ward.variables = {"SSH_AUTH_SOCK": ""}
     return "there is no key to log in with: `ssh.identity` is not set, and no agent holds one"
 
 
-def empty_agent(ward: Ward) -> str:
+def empty_agent(ward: FaultyHost) -> str:
     del ward.ssh["identity"]
     ward.variables = dict(ward.after.enter_context(agent()))
     return "there is no key to log in with: `ssh.identity` is not set, and no agent holds one"
 
 
-def too_full_agent(ward: Ward) -> str:
+def too_full_agent(ward: FaultyHost) -> str:
     del ward.ssh["identity"]
     keys = [new_key(ward.folder / f"key{number}") for number in range(7)]
     ward.variables = dict(ward.after.enter_context(agent(*keys, ward.identity)))
@@ -216,7 +216,9 @@ OURS = (
 
 
 @pytest.mark.parametrize("fault", OURS)
-def test_a_fault_of_this_machine_is_told_for_each_host(ward: Ward, fault: Callable[[Ward], str]) -> None:
+def test_a_fault_of_this_machine_is_told_for_each_host(
+    ward: FaultyHost, fault: Callable[[FaultyHost], str]
+) -> None:
     words = fault(ward)
     ended = ward.reconcile("plan")
     assert (ended.code, ended.err) == (3, "")
@@ -224,7 +226,7 @@ def test_a_fault_of_this_machine_is_told_for_each_host(ward: Ward, fault: Callab
         assert words in ended.reason(host)
 
 
-def test_a_bad_line_in_known_hosts_concerns_only_its_own_host(ward: Ward) -> None:
+def test_a_bad_line_in_known_hosts_concerns_only_its_own_host(ward: FaultyHost) -> None:
     pins = f"{pin(WELL, ward.well)}\n{SICK} ssh-ed25519 AAAA!garbage\n".encode() + b"\xff\xfe\0 x\n\n# note\n"
     ward.known_hosts.write_bytes(pins)
     ward.blind("its host key is not pinned")
@@ -233,7 +235,7 @@ def test_a_bad_line_in_known_hosts_concerns_only_its_own_host(ward: Ward) -> Non
 # -- not let in ------------------------------------------------------------------------------
 
 
-def test_a_key_that_is_not_accepted_is_named_with_what_sshd_said_of_it(ward: Ward) -> None:
+def test_a_key_that_is_not_accepted_is_named_with_what_sshd_said_of_it(ward: FaultyHost) -> None:
     ward.beds(
         {
             "unauthorised": Bed(sshd="AuthorizedKeysFile none"),
@@ -250,12 +252,12 @@ def test_a_key_that_is_not_accepted_is_named_with_what_sshd_said_of_it(ward: War
     assert ended.lines("+ well-too.test.dataone.org file")
 
 
-def test_an_account_that_has_expired_is_refused_in_the_words_of_its_host(ward: Ward) -> None:
+def test_an_account_that_has_expired_is_refused_in_the_words_of_its_host(ward: FaultyHost) -> None:
     ward.run("chage -E 1 ops", "chage -E -1 ops")
     ward.blind("authentication refused for ops", "it said: Your account has expired")
 
 
-def test_the_keys_of_an_agent_log_in_where_no_identity_is_named(ward: Ward) -> None:
+def test_the_keys_of_an_agent_log_in_where_no_identity_is_named(ward: FaultyHost) -> None:
     del ward.ssh["identity"]
     ward.variables = dict(ward.after.enter_context(agent(new_key(ward.folder / "another"), ward.identity)))
     ward.whole()
@@ -265,7 +267,7 @@ def test_the_keys_of_an_agent_log_in_where_no_identity_is_named(ward: Ward) -> N
 
 
 @pytest.fixture
-def jumps(ward: Ward, fleet: Fleet) -> Iterator[Ward]:
+def jumps(ward: FaultyHost, fleet: Fleet) -> Iterator[FaultyHost]:
     """Both hosts behind the fleet's second host; the sick one's network cannot be reached from
     there, for the hosts of two fleets have no way to each other."""
     jump = fleet.hosts[1]
@@ -276,7 +278,7 @@ def jumps(ward: Ward, fleet: Fleet) -> Iterator[Ward]:
 
 
 def test_a_host_behind_a_jump_host_is_reached_and_one_beyond_its_reach_is_named(
-    jumps: Ward, fleet: Fleet
+    jumps: FaultyHost, fleet: Fleet
 ) -> None:
     where = f"the jump host {fleet.hosts[1].address} cannot reach {jumps.sick.address}:22"
     jumps.blind(where)
@@ -288,7 +290,9 @@ def test_a_host_behind_a_jump_host_is_reached_and_one_beyond_its_reach_is_named(
 
 
 @pytest.mark.parametrize("fault", ["down", "unknown", "nonsense"])
-def test_a_jump_host_that_is_no_way_is_named_for_every_host(jumps: Ward, fleet: Fleet, fault: str) -> None:
+def test_a_jump_host_that_is_no_way_is_named_for_every_host(
+    jumps: FaultyHost, fleet: Fleet, fault: str
+) -> None:
     jump = fleet.hosts[1].address
     if fault == "down":
         jump = f"{jump.rpartition('.')[0]}.250"

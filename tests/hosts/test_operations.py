@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 from reconciler.approval import signatures
+from tests.approval.test_signatures import key
+from tests.monitor.test_notices import Mailbox, mailbox  # noqa: F401 - a fixture
 from tests.support.faults import Ended
 from tests.support.running import announced
 from tests.support.schemas import hold
 from tests.support.serving import ROUTER, Node
-from tests.monitor.test_notices import Mailbox, mailbox  # noqa: F401 - a fixture
-from tests.approval.test_signatures import key
 
 CAROL = "resources:\n  - account: carol\n    hosts: [primary]\n"
 FILE = "resources:\n  - file: /srv/note\n    content: {text}\n    hosts: [primary]\n"

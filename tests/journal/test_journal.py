@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.journal import journal as module
-from reconciler.journal.journal import Journal, NoJournal, Run
+from reconciler.journal.journal import Journal, NoJournal, RunRecord
 from reconciler.model import Action, Delta, Outcome, Ref, Step
 
 REF = Ref("a", "file", "/x")
@@ -30,9 +30,9 @@ def action() -> Action:
 def filled(folder: Path) -> Journal:
     journal = Journal(folder)
     number = journal.begin("lab", {"who": "me", "command": "apply"}, b"environment: lab\n")
-    run = Run(journal, number, "lab")
-    run.intends([action()])
-    run.became([Outcome(REF, "done")])
+    run = RunRecord(journal, number, "lab")
+    run.record_intent([action()])
+    run.record_outcomes([Outcome(REF, "done")])
     journal.end(number, "lab", {"code": 0})
     return journal
 

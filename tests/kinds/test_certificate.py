@@ -18,12 +18,12 @@ from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.kinds.certificate.pair import Trust
 from reconciler.kinds.certificate.pinned import Pinned
 from reconciler.kinds.certificate.release import Arrival, Delivery, Release
-from reconciler.kinds.certificate.serving import Endpoint, Serving
+from reconciler.kinds.certificate.serving import Serving, TlsService
 from reconciler.model import CannotSee, Plan, Ref, Resource, Seen
 from reconciler.plan.planner import plan
-from reconciler.questions.files import Entry
-from reconciler.questions.system import Said
-from reconciler.questions.tls import Handshake, Served
+from reconciler.questions.files import FileEntry
+from reconciler.questions.system import CommandResult
+from reconciler.questions.tls import HandshakeQuestion, HandshakeResult
 from tests.support.forged import Key, authority, pem, rsa_key, signed
 
 NOW = datetime.now(UTC)
@@ -42,8 +42,8 @@ WHOLE = fullchain()
 ID = x509.identity(x509.chain(WHOLE))
 
 
-def public(text: str) -> Said:
-    return Said(0, x509.public_key_pem(x509.chain(text)[0]).strip())
+def public(text: str) -> CommandResult:
+    return CommandResult(0, x509.public_key_pem(x509.chain(text)[0]).strip())
 
 
 def lineage(**more: Any) -> Lineage:
@@ -60,10 +60,10 @@ def lineage(**more: Any) -> Lineage:
     )
 
 
-def answers(text: str | None, said: Said | None = None, **more: Any) -> dict[str, Any]:
+def answers(text: str | None, said: CommandResult | None = None, **more: Any) -> dict[str, Any]:
     """What the primary shows whose lineage is in order but for this."""
     links = {
-        f"link {name}": Entry("l", "0777", "root", "root", 0, f"../../archive/x/{name}2.pem")
+        f"link {name}": FileEntry("l", "0777", "root", "root", 0, f"../../archive/x/{name}2.pem")
         for name in ("cert", "chain", "fullchain", "privkey")
     }
     return {
@@ -71,10 +71,10 @@ def answers(text: str | None, said: Said | None = None, **more: Any) -> dict[str
         "fullchain": text,
         "public": said or public(text or WHOLE),
         "spare fullchain": None,
-        "spare public": Said(1, ""),
-        "live": Entry("d", "0755", "root", "root", 0, ""),
-        "versions": Said(0, "cert1.pem privkey1.pem privkey2.pem"),
-        "limits": Said(0, ""),
+        "spare public": CommandResult(1, ""),
+        "live": FileEntry("d", "0755", "root", "root", 0, ""),
+        "versions": CommandResult(0, "cert1.pem privkey1.pem privkey2.pem"),
+        "limits": CommandResult(0, ""),
         "ari": None,
         **links,
         **more,
@@ -113,7 +113,9 @@ def test_a_lineage_in_order_is_left_alone() -> None:
     ],
     ids=["ECDSA", "a name less", "a name more", "expired", "overdue", "another key"],
 )
-def test_what_only_another_certificate_settles_is_ordered(text: str, said: Said | None, field: str) -> None:
+def test_what_only_another_certificate_settles_is_ordered(
+    text: str, said: CommandResult | None, field: str
+) -> None:
     (action,) = looked(answers(text, said)).actions
     assert field in {delta.field for delta in action.deltas}
     assert [delta.want for delta in action.deltas if delta.field == "release"] == ["(another)"]
@@ -122,10 +124,12 @@ def test_what_only_another_certificate_settles_is_ordered(text: str, said: Said 
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [(WHOLE[:400], None), ("", None), (WHOLE, Said(1, "unable to load key"))],
+    [(WHOLE[:400], None), ("", None), (WHOLE, CommandResult(1, "unable to load key"))],
     ids=["truncated", "empty", "no key"],
 )
-def test_what_certbot_cannot_read_is_set_aside_before_the_order(text: str, said: Said | None) -> None:
+def test_what_certbot_cannot_read_is_set_aside_before_the_order(
+    text: str, said: CommandResult | None
+) -> None:
     (action,) = looked(answers(text, said or public(WHOLE))).actions
     aside, order = [step.command for step in action.steps]
     assert "/var/lib/reconciler/former-" in aside
@@ -145,14 +149,14 @@ def test_a_chain_that_leads_nowhere_is_no_reason_for_an_order() -> None:
 
 
 def test_at_the_cas_limit_an_order_is_refused_beforehand() -> None:
-    shown = answers(fullchain(days=(-90, -1)), limits=Said(75, "5 certificates in 7 days"))
+    shown = answers(fullchain(days=(-90, -1)), limits=CommandResult(75, "5 certificates in 7 days"))
     (action,) = looked(shown).actions
     assert action.blocked == "5 certificates in 7 days"
-    assert looked(answers(WHOLE, limits=Said(75, "5 certificates in 7 days"))).actions == ()
+    assert looked(answers(WHOLE, limits=CommandResult(75, "5 certificates in 7 days"))).actions == ()
 
 
 def test_without_a_lineage_one_is_ordered_or_taken_over() -> None:
-    none = answers(None, conf=None, live=None, versions=Said(2, "ls: cannot access"))
+    none = answers(None, conf=None, live=None, versions=CommandResult(2, "ls: cannot access"))
     (action,) = looked(none).actions
     assert (action.verb, commands(looked(none))) == (
         "create",
@@ -173,8 +177,8 @@ def test_without_a_lineage_one_is_ordered_or_taken_over() -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        {"live": Entry("l", "0777", "root", "root", 0, "/var/lib/reconciler/certificate/current")},
-        {"versions": Said(2, "ls: cannot access")},
+        {"live": FileEntry("l", "0777", "root", "root", 0, "/var/lib/reconciler/certificate/current")},
+        {"versions": CommandResult(2, "ls: cannot access")},
         {"conf": None},
     ],
     ids=["live is our link", "no versions", "certbot remembers nothing"],
@@ -188,7 +192,7 @@ def test_what_lies_in_certbots_place_is_set_aside_and_never_written_through(more
 
 
 def test_links_to_an_older_version_and_a_changed_renewal_need_no_order() -> None:
-    link = Entry("l", "0777", "root", "root", 0, "../../archive/x/privkey1.pem")
+    link = FileEntry("l", "0777", "root", "root", 0, "../../archive/x/privkey1.pem")
     (action,) = looked(answers(WHOLE, **{"link privkey": link})).actions
     assert "privkey.pem leads to ../../archive/x/privkey1.pem; the newest version is 2" in str(action.deltas)
     assert "order" not in commands(looked(answers(WHOLE, **{"link privkey": link})))
@@ -209,7 +213,7 @@ def test_what_shall_be_replaced_is_ordered_once() -> None:
     resource = lineage()
     seen = resource.read(answers(WHOLE), NOW)
     assert isinstance(seen, Mapping)
-    again = resource.another(seen)
+    again = resource.replacement(seen)
     assert "order" in commands(planned(again, seen))
     other = fullchain()
     assert planned(again, again.read(answers(other), NOW)).actions == ()
@@ -219,7 +223,7 @@ def test_what_the_account_may_not_see_is_not_judged() -> None:
     hidden = CannotSee("no")
     assert lineage().read(answers(WHOLE, conf=hidden), NOW) == hidden
     assert lineage().read(answers(WHOLE, fullchain=hidden), NOW) == hidden
-    denied = answers(WHOLE, Said(1, "Permission denied"))
+    denied = answers(WHOLE, CommandResult(1, "Permission denied"))
     assert lineage().read(denied, NOW) is not None
 
 
@@ -250,10 +254,10 @@ def staged(**more: Any) -> dict[str, Any]:
     return {
         "fullchain": WHOLE,
         "public": public(WHOLE),
-        "key": Entry("f", "0640", "root", "ssl-cert", 1700, ""),
+        "key": FileEntry("f", "0640", "root", "ssl-cert", 1700, ""),
         "acl": {"user:": "rw-", "group:": "r--", "other:": "---"},
-        "parts": Said(0, ""),
-        "readable by postgres": Said(0, ""),
+        "parts": CommandResult(0, ""),
+        "readable by postgres": CommandResult(0, ""),
         **more,
     }
 
@@ -266,13 +270,13 @@ def of_release(shown: dict[str, Any], wanted: str = ID) -> Plan:
 @pytest.mark.parametrize(
     ("more", "field"),
     [
-        ({"key": Entry("f", "0644", "root", "ssl-cert", 1, "")}, "key file"),
-        ({"key": Entry("f", "0640", "postgres", "ssl-cert", 1, "")}, "key file"),
+        ({"key": FileEntry("f", "0644", "root", "ssl-cert", 1, "")}, "key file"),
+        ({"key": FileEntry("f", "0640", "postgres", "ssl-cert", 1, "")}, "key file"),
         ({"key": None}, "key file"),
         ({"acl": {"user:": "rw-", "user:daemon": "r--"}}, "key file"),
-        ({"readable by postgres": Said(1, "")}, "readable by postgres"),
-        ({"parts": Said(1, "cmp: EOF")}, "parts"),
-        ({"public": Said(1, "unable to load key")}, "pair"),
+        ({"readable by postgres": CommandResult(1, "")}, "readable by postgres"),
+        ({"parts": CommandResult(1, "cmp: EOF")}, "parts"),
+        ({"public": CommandResult(1, "unable to load key")}, "pair"),
         ({"fullchain": fullchain(names=NAMES[:1])}, "names"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
@@ -290,7 +294,9 @@ def test_a_release_in_order_is_left_alone_and_an_older_one_is_not() -> None:
     nobody_knows = planned(resource, resource.read(staged(), NOW), lineage={LINEAGE: CannotSee("away")})
     assert nobody_knows.actions == ()
     assert resource.read(staged(fullchain=None), NOW) is None
-    unprivileged = staged(**{"readable by postgres": Said(1, "runuser: may not be used by non-root users")})
+    unprivileged = staged(
+        **{"readable by postgres": CommandResult(1, "runuser: may not be used by non-root users")}
+    )
     assert isinstance(resource.read(unprivileged, NOW), CannotSee)
 
 
@@ -306,30 +312,30 @@ def test_a_delivery_is_due_until_it_has_arrived_over_there() -> None:
 
     nothing = {
         "fullchain": None,
-        "public": Said(1, ""),
+        "public": CommandResult(1, ""),
         "staged fullchain": None,
-        "staged public": Said(1, ""),
-        "staged parts": Said(1, ""),
+        "staged public": CommandResult(1, ""),
+        "staged parts": CommandResult(1, ""),
     }
     assert due(nothing)
-    assert due({**nothing, "fullchain": WHOLE, "public": Said(1, "unable to load key")})
+    assert due({**nothing, "fullchain": WHOLE, "public": CommandResult(1, "unable to load key")})
     assert not due({**nothing, "fullchain": WHOLE, "public": public(WHOLE)})
     there = {**nothing, "staged fullchain": WHOLE, "staged public": public(WHOLE)}
     assert due(there), "cert.pem and chain.pem are not what fullchain.pem is"
-    assert not due({**there, "staged parts": Said(0, "")})
+    assert not due({**there, "staged parts": CommandResult(0, "")})
 
 
 def test_permissions_alone_need_no_delivery() -> None:
-    (action,) = of_release(staged(key=Entry("f", "0644", "root", "ssl-cert", 1, ""))).actions
+    (action,) = of_release(staged(key=FileEntry("f", "0644", "root", "ssl-cert", 1, ""))).actions
     assert action.steps[0].command.endswith(f"stage {ID} /var/lib/reconciler/certificate/staged")
-    (action,) = of_release(staged(parts=Said(1, ""))).actions
+    (action,) = of_release(staged(parts=CommandResult(1, ""))).actions
     assert action.steps[0].command.endswith(f"stage {ID} /in sync")
 
 
 # -- serving -----------------------------------------------------------------------------------
 
-APACHE = Endpoint("apache", 443, "tls", "apache2ctl -t", "systemctl reload apache2", (NAMES[0], None))
-POSTGRESQL = Endpoint("postgresql", 5432, "postgresql", None, "systemctl reload postgresql", (None,))
+APACHE = TlsService("apache", 443, "tls", "apache2ctl -t", "systemctl reload apache2", (NAMES[0], None))
+POSTGRESQL = TlsService("postgresql", 5432, "postgresql", None, "systemctl reload postgresql", (None,))
 
 
 def serving(**more: Any) -> Serving:
@@ -340,12 +346,12 @@ def serving(**more: Any) -> Serving:
 
 def shown(text: str = WHOLE, **more: Any) -> dict[str, Any]:
     links = {
-        f"link {name}": Entry("l", "0777", "root", "root", 0, "releases/1")
+        f"link {name}": FileEntry("l", "0777", "root", "root", 0, "releases/1")
         for name in ("staged", "current", "proven")
     }
     every = {"staged": WHOLE, "current": WHOLE, "proven": WHOLE, **links}
-    ports = {f"apache on 443 {NAMES[0]}": Served(text), "apache on 443 None": Served(text)}
-    return {**every, **ports, "postgresql on 5432 None": Served(text), **more}
+    ports = {f"apache on 443 {NAMES[0]}": HandshakeResult(text), "apache on 443 None": HandshakeResult(text)}
+    return {**every, **ports, "postgresql on 5432 None": HandshakeResult(text), **more}
 
 
 def of_serving(seen: dict[str, Any], wanted: str = ID, **more: Any) -> Plan:
@@ -364,7 +370,7 @@ def test_what_is_served_is_left_alone_and_what_is_behind_is_loaded() -> None:
 def test_what_is_served_is_told_with_its_names_and_dates() -> None:
     resource, text = serving(), fullchain()
     (leaf, *_), other = x509.chain(text), x509.identity(x509.chain(text))
-    seen = resource.read(shown(**{"postgresql on 5432 None": Served(text)}), NOW)
+    seen = resource.read(shown(**{"postgresql on 5432 None": HandshakeResult(text)}), NOW)
     assert isinstance(seen, dict)
     begin, end = x509.window(leaf)
     assert (seen[f"begin of {other}"], seen[f"end of {other}"]) == (
@@ -390,20 +396,20 @@ def test_a_switch_has_a_rescue_and_may_settle() -> None:
 
 def test_names_that_are_served_differently_are_told_apart() -> None:
     other = fullchain()
-    (action,) = of_serving(shown(**{"apache on 443 None": Served(other)})).actions
+    (action,) = of_serving(shown(**{"apache on 443 None": HandshakeResult(other)})).actions
     assert f"cn.example.org: {ID}; without a name: " in str(action.deltas[0].seen)
-    failing = shown(**{"postgresql on 5432 None": Served("", "it closes the connection")})
+    failing = shown(**{"postgresql on 5432 None": HandshakeResult("", "it closes the connection")})
     assert of_serving(failing).actions[0].deltas[0].seen == "it closes the connection"
 
 
 def test_a_service_that_is_down_is_its_own_resources_matter() -> None:
-    down = {f"apache on 443 {name}": Served("", "nothing listens") for name in APACHE.names}
+    down = {f"apache on 443 {name}": HandshakeResult("", "nothing listens") for name in APACHE.names}
     assert of_serving(shown(**down)).actions == ()
     assert of_serving(shown(**down), "another").actions != ()
 
 
 def test_an_older_copy_of_the_same_release_is_left_behind() -> None:
-    elsewhere = Entry("l", "0777", "root", "root", 0, "releases/2")
+    elsewhere = FileEntry("l", "0777", "root", "root", 0, "releases/2")
     (action,) = of_serving(shown(**{"link staged": elsewhere})).actions
     assert [delta.seen for delta in action.deltas] == [f"{ID}, an older copy"]
 
@@ -416,29 +422,33 @@ def test_without_the_primary_a_host_shall_serve_what_it_has() -> None:
 
 
 def test_handshakes_that_end_badly_are_told_in_words() -> None:
-    asked = [Handshake(443, "tls", "a"), Handshake(5432, "postgresql", None), Handshake(1, "tls", None)]
+    asked = [
+        HandshakeQuestion(443, "tls", "a"),
+        HandshakeQuestion(5432, "postgresql", None),
+        HandshakeQuestion(1, "tls", None),
+    ]
     said = b"0 1 140:error:0A00007B:SSL routines::bad signature:x\x002 124 \0"
-    wrong, silent, hung = Handshake.cut(said, asked)
+    wrong, silent, hung = HandshakeQuestion.parse(said, asked)
     assert "its key does not belong to its certificate" in wrong.reason
     assert isinstance(silent, CannotSee)
     assert hung.reason == "no answer within 10 s"
-    assert replace(wrong, reason="") == Served("")
+    assert replace(wrong, reason="") == HandshakeResult("")
 
 
 def test_port_80_is_loaded_again_only_where_something_else_answers() -> None:
     link = Ref("b", "current", "/c")
     answer = Answer(host="b", path="/p", text="t", names=("a", "b"), established=link)
 
-    def made(first: Said, second: Said, established: Seen = None) -> int:
+    def made(first: CommandResult, second: CommandResult, established: Seen = None) -> int:
         seen = answer.read({"a": first, "b": second}, NOW)
         return len(planned(answer, seen, link={link: established}).actions)
 
-    good, other, refused = Said(0, "t"), Said(0, "x"), Said(7, "refused")
+    good, other, refused = CommandResult(0, "t"), CommandResult(0, "x"), CommandResult(7, "refused")
     assert made(good, good) == 0
     assert made(good, other) == 1
     assert made(refused, refused) == 1
     assert made(refused, refused, {"type": "link"}) == 0
-    assert answer.read({"a": refused, "b": Said(127, "")}, NOW) == {
+    assert answer.read({"a": refused, "b": CommandResult(127, "")}, NOW) == {
         "as a": NOTHING,
         "as b": "curl is not there",
     }
@@ -446,16 +456,16 @@ def test_port_80_is_loaded_again_only_where_something_else_answers() -> None:
 
 def test_what_somebody_has_pinned_is_reported_and_never_planned_for() -> None:
     pinned = Pinned(host="a", path="/live/privkey.pem.pk8", key="/current/privkey.pem")
-    there = Entry("f", "0650", "tomcat", "ssl-cert", 1200, "")
+    there = FileEntry("f", "0650", "tomcat", "ssl-cert", 1200, "")
 
-    def look(public: Said, used: Said, file: Entry | None = there) -> tuple[Any, Any]:
+    def look(public: CommandResult, used: CommandResult, file: FileEntry | None = there) -> tuple[Any, Any]:
         seen = pinned.read({"file": file, "public": public, "used": used}, NOW)
         return seen, plan("e", [pinned], {pinned.ref: seen}, {}).actions
 
     for public, used, whose in (
-        (Said(0, "A"), Said(0, "A"), "the one in use"),
-        (Said(0, "A"), Said(0, "B"), "an older one"),
-        (Said(1, ""), Said(0, "B"), "cannot be read"),
+        (CommandResult(0, "A"), CommandResult(0, "A"), "the one in use"),
+        (CommandResult(0, "A"), CommandResult(0, "B"), "an older one"),
+        (CommandResult(1, ""), CommandResult(0, "B"), "cannot be read"),
     ):
         seen, actions = look(public, used)
         assert seen == {
@@ -466,7 +476,7 @@ def test_what_somebody_has_pinned_is_reported_and_never_planned_for() -> None:
             "its key": whose,
         }
         assert actions == ()
-    assert look(Said(1, ""), Said(0, "B"), None) == (None, ())
+    assert look(CommandResult(1, ""), CommandResult(0, "B"), None) == (None, ())
 
 
 @pytest.mark.parametrize(

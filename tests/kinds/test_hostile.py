@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from reconciler.fleet import probe
 from reconciler.kinds import Acl, AuthorizedKeys, Directory, File, Keypair, Property, Service, Symlink
 from reconciler.model import CannotSee, quote
-from reconciler.questions.files import Acl as AclQuestion
-from reconciler.questions.files import Stat, Sum, Text, Tree
-from reconciler.questions.system import Command
+from reconciler.questions.files import AclQuestion, StatQuestion, SumQuestion, TextQuestion, TreeQuestion
+from reconciler.questions.system import CommandQuestion
 from tests.support.local import HOST, fleet, plan, settle
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="changes owners: needs root")
@@ -151,38 +150,44 @@ def test_odd_paths_through_every_question_about_paths(tmp_path: Path) -> None:
     for path in odd:
         path.write_text(path.name)
     missing = tmp_path / "missing"
-    questions = [kind(str(path)) for path in (*odd, missing) for kind in (Stat, Sum, Text, AclQuestion)] + [
-        Tree((str(tmp_path),)),
-        Tree((str(missing),)),
+    questions = [
+        kind(str(path))
+        for path in (*odd, missing)
+        for kind in (StatQuestion, SumQuestion, TextQuestion, AclQuestion)
+    ] + [
+        TreeQuestion((str(tmp_path),)),
+        TreeQuestion((str(missing),)),
     ]
     script = probe.compose(questions, "B")
     done = subprocess.run(["sh", "-s"], input=script.encode(), capture_output=True, check=True)
-    answers = probe.cut(done.stdout, questions, "B")
+    answers = probe.parse(done.stdout, questions, "B")
     for path in odd:
-        assert answers[Text(str(path))] == path.name.encode()
-        assert answers[Stat(str(path))].size == len(path.name.encode())
+        assert answers[TextQuestion(str(path))] == path.name.encode()
+        assert answers[StatQuestion(str(path))].size == len(path.name.encode())
         assert answers[AclQuestion(str(path))]["user:"] == "rw-"
-        assert len(answers[Sum(str(path))]) == 64
-    assert [answers[kind(str(missing))] for kind in (Stat, Sum, Text, AclQuestion)] == [None] * 4
+        assert len(answers[SumQuestion(str(path))]) == 64
+    assert [
+        answers[kind(str(missing))] for kind in (StatQuestion, SumQuestion, TextQuestion, AclQuestion)
+    ] == [None] * 4
 
 
 def test_a_reply_cut_anywhere_never_says_absent(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_text("content")
     questions = [
-        Stat(str(path)),
-        Sum(str(path)),
-        Text(str(path)),
+        StatQuestion(str(path)),
+        SumQuestion(str(path)),
+        TextQuestion(str(path)),
         AclQuestion(str(path)),
-        Command("echo said"),
-        Tree((str(path),)),
+        CommandQuestion("echo said"),
+        TreeQuestion((str(path),)),
     ]
     script = probe.compose(questions, "B")
     whole = subprocess.run(["sh", "-s"], input=script.encode(), capture_output=True, check=True).stdout
-    right = probe.cut(whole, questions, "B")
+    right = probe.parse(whole, questions, "B")
     assert not any(isinstance(answer, CannotSee) for answer in right.values())
     for end in range(len(whole) - 1):
-        for question, answer in probe.cut(whole[:end], questions, "B").items():
+        for question, answer in probe.parse(whole[:end], questions, "B").items():
             assert answer == right[question] or isinstance(answer, CannotSee)
 
 

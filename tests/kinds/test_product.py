@@ -158,7 +158,7 @@ def test_a_failed_check_keeps_the_old_file_and_says_why(tmp_path: Path) -> None:
     assert path.read_text() == "old"
     assert report.outcomes[0].result == "failed"
     assert "line 3 is wrong" in report.outcomes[0].detail
-    assert report.neither == ()
+    assert report.partial == ()
 
 
 def test_a_mask_that_cuts_an_entry_down_is_seen_and_mended(tmp_path: Path) -> None:

@@ -38,9 +38,9 @@ def found(
 
 def test_the_verdicts_are_kept_apart() -> None:
     assert [each.verdict for each in found(plan(REF))] == ["pending"]
-    assert [each.verdict for each in found(plan(REF), settled={str(REF): findings.wish({"mode": 2})})] == [
-        "drifted"
-    ]
+    assert [
+        each.verdict for each in found(plan(REF), settled={str(REF): findings.want_digest({"mode": 2})})
+    ] == ["drifted"]
     assert [each.verdict for each in found(plan(REF), settled={str(REF): "other"})] == ["pending"]
     away = plan(unreachable={"a": "no answer"}, unknown={Ref("b", "acl", "/y"): "no getfacl"})
     assert [(each.verdict, each.host, each.detail) for each in found(away)] == [

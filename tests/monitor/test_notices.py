@@ -198,7 +198,7 @@ def test_a_server_that_is_not_there_is_asked_once_a_run(tmp_path: Path) -> None:
 
 def test_the_heartbeat(web: Web) -> None:
     said: list[str] = []
-    delivery.beat(Notices(heartbeat=f"{web.url}/alive"), said.append)
+    delivery.ping_heartbeat(Notices(heartbeat=f"{web.url}/alive"), said.append)
     assert [(method, path) for method, path, _ in web.asked] == [("GET", "/alive")]
-    delivery.beat(Notices(heartbeat="env:NOT_THERE"), said.append)
+    delivery.ping_heartbeat(Notices(heartbeat="env:NOT_THERE"), said.append)
     assert said == ["the heartbeat could not be sent: NOT_THERE is not in the environment of this process"]

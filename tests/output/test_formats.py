@@ -25,6 +25,7 @@ from reconciler.output.text import printable
 from reconciler.tls import status, verify
 from reconciler.tls.verify import Asked, Check
 from tests import ROOT
+from tests.cli.test_commands import world  # noqa: F401 - a fixture
 from tests.support.schemas import committed, hold
 from tests.support.states import (
     NEW,
@@ -41,7 +42,6 @@ from tests.support.states import (
     stopped,
     well,
 )
-from tests.cli.test_commands import world  # noqa: F401 - a fixture
 
 
 def metrics(text: str) -> dict[tuple[str, ...], float]:
@@ -63,7 +63,7 @@ def metrics(text: str) -> dict[tuple[str, ...], float]:
 
 def of_drift(name: str, now: Any = NOW, before: str = "") -> str:
     told = STATES[name]()
-    run = prometheus.Run("drift", "stage", now, told.served, told.plan)
+    run = prometheus.MetricsInput("drift", "stage", now, told.served, told.plan)
     return prometheus.document(run, prometheus.carried(before))
 
 
@@ -129,7 +129,7 @@ def test_of_several_certificates_the_one_that_ends_first_counts() -> None:
         "apache on 443": f"{ORC}: {NEW}; without a name: {OLD}",
     }
     apache, postgresql, tomcat = (
-        each for each in status.from_sight(environment(), sight) if each.host == ORC
+        each for each in status.from_observation(environment(), sight) if each.host == ORC
     )
     assert (apache.release, apache.as_wanted) == (None, False)
     assert apache.end == NOW + timedelta(days=27)
@@ -150,7 +150,7 @@ def checks(*verdicts: str) -> list[Check]:
 def test_metrics_of_verify() -> None:
     def told(*verdicts: str, before: str = "") -> str:
         made = checks(*verdicts)
-        run = prometheus.Run(
+        run = prometheus.MetricsInput(
             "verify", "e", NOW + timedelta(hours=len(before)), status.from_checks(made), checks=made
         )
         return prometheus.document(run, prometheus.carried(before))
@@ -177,7 +177,7 @@ ODD = st.text(alphabet='\\"n\n{},= a')
 @example("h", 'a"b')
 @example("h", "a\\n")
 def test_labels_come_back_as_they_were(host: str, name: str) -> None:
-    run = prometheus.Run("drift", name, NOW, (), Plan(name, (), hosts=(host,)))
+    run = prometheus.MetricsInput("drift", name, NOW, (), Plan(name, (), hosts=(host,)))
     text = prometheus.document(run, {})
     found = [each for family in text_string_to_metric_families(text) for each in family.samples]
     assert len(found) == 5

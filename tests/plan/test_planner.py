@@ -86,7 +86,7 @@ def shown(made: Plan) -> dict[str, Any]:
             each["after"] = [str(other) for other in action.after]
         if action.blocked:
             each["refused"] = action.blocked
-        if action.has_holes:
+        if action.has_unknowns:
             each["holes"] = True
         actions.append(each)
     unknown = {str(each): reason for each, reason in made.unknown.items()}

@@ -60,7 +60,7 @@ class Ended:
         return found[0].partition(": ")[2]
 
 
-class Ward:
+class FaultyHost:
     """The environment of both hosts, and the program run on it as a user runs it.
 
     `after` undoes what the test has broken; it runs in reverse order when the test ends.
@@ -243,9 +243,9 @@ def sick(fleet: Fleet, spare_fleet: Fleet, pytestconfig: pytest.Config) -> LabHo
 
 
 @pytest.fixture
-def ward(fleet: Fleet, sick: LabHost, tmp_path: Path) -> Iterator[Ward]:
+def ward(fleet: Fleet, sick: LabHost, tmp_path: Path) -> Iterator[FaultyHost]:
     """The session's first host, well, and a sick one, which is mended when the test ends."""
-    made = Ward(tmp_path, fleet.hosts[0], sick, fleet.identity)
+    made = FaultyHost(tmp_path, fleet.hosts[0], sick, fleet.identity)
     yield made
     made.forget()
 

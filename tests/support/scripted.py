@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler.fleet.reply import Locked, NoAnswer, Reply
-from reconciler.model import CannotSee, Change, Look, Question, Ref, Resource, Seen, State, Step
+from reconciler.model import CannotSee, Change, Question, Ref, Resource, Seen, State, Step, View
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Ask:
         return "\n".join(f"ask {q.name}" for q in questions)
 
     @classmethod
-    def cut(cls, output: bytes, questions: list[Ask]) -> list[Any]:
+    def parse(cls, output: bytes, questions: list[Ask]) -> list[Any]:
         lines = output.decode().splitlines()
         if len(lines) != len(questions):
             return [CannotSee("cut short")] * len(questions)
@@ -58,7 +58,7 @@ class Thing(Resource):
         value = answers["value"]
         return value if value is None or isinstance(value, CannotSee) else {"value": value}
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         if self.absent:
             return None
         if self.copy_of is None:
@@ -66,7 +66,7 @@ class Thing(Resource):
         value = look.value(self.copy_of, "value")
         return {} if isinstance(value, CannotSee) else {"value": value}
 
-    def foresee(self, seen: State, pending: tuple[str, ...]) -> State:
+    def with_pending(self, seen: State, pending: tuple[str, ...]) -> State:
         return {"value": "old"} if pending else seen
 
     def refers(self) -> Iterable[Ref]:

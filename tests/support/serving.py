@@ -13,7 +13,7 @@ import pytest
 
 from lab import Fleet, LabHost
 from reconciler import x509
-from reconciler.tls.handshake import Endpoint, NoHandshake, Shown, shake, shake_all
+from reconciler.tls.handshake import Endpoint, NoHandshake, TlsAnswer, probe_all_tls, probe_tls
 from tests.support.faults import Ended
 from tests.support.running import Desk
 
@@ -61,12 +61,12 @@ class Node(Desk):
         Every chain must be one that a client trusts, for every name, now.
         """
         found: dict[str, set[str]] = {}
-        for endpoint, shown in shake_all(self.endpoints(), 10, 8).items():
+        for endpoint, shown in probe_all_tls(self.endpoints(), 10, 8).items():
             where = f"{endpoint.host.split('.')[0]} {endpoint.port}"
             found.setdefault(where, set()).add(self.judged(shown))
         return found
 
-    def judged(self, shown: Shown | NoHandshake) -> str:
+    def judged(self, shown: TlsAnswer | NoHandshake) -> str:
         """The identity of what was shown, or why a client would not take it."""
         if isinstance(shown, NoHandshake):
             return shown.reason
@@ -137,7 +137,7 @@ class Clients:
         history = self.seen.setdefault(where, [])
         while not self._end.wait(self.pause):
             try:
-                said = self.node.judged(shake(endpoint, 10))
+                said = self.node.judged(probe_tls(endpoint, 10))
             except NoHandshake as why_not:
                 said = why_not.reason
             self.asked += 1

@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.blueprint import resources as blueprint_resources
 from reconciler.environment.load import load
 from reconciler.environment.settings import Environment
-from reconciler.model import Ref, Resource, Seen, Sight, Value
+from reconciler.model import Observation, Ref, Resource, Seen, Value
 from reconciler.output.html import Event, Facts
 from reconciler.plan.order import edges, ordered
 from reconciler.plan.planner import plan
@@ -43,7 +43,7 @@ class _Wishes:
     def own(self) -> Any:
         return self.seen.get(self.ref)
 
-    def away(self, host: str) -> bool:
+    def is_unreachable(self, host: str) -> bool:
         return False
 
     def value(self, ref: Ref, name: str) -> Value:
@@ -82,11 +82,11 @@ def serving(seen: dict[Ref, Any], host: str, release: str, left: float | None = 
     state |= {f"begin of {release}": (end - timedelta(days=90)).isoformat(), f"names of {release}": names}
 
 
-def well() -> Sight:
-    return Sight(dict(as_declared()))
+def well() -> Observation:
+    return Observation(dict(as_declared()))
 
 
-def drifted() -> Sight:
+def drifted() -> Observation:
     """Somebody was at one host, and another is down."""
     seen: dict[Ref, Any] = dict(as_declared(OLD))
     seen[Ref(ORC, "property", "/etc/dataone/node.properties environment.hosts")]["value"] = f"{UCSB} {ORC}"
@@ -96,15 +96,15 @@ def drifted() -> Sight:
     vhost |= {"content": f"sha256:{hashlib.sha256(text.encode()).hexdigest()}", "text": text}
     for ref in [ref for ref in seen if ref.host == UNM]:
         del seen[ref]
-    return Sight(seen, {UNM: "it does not answer on port 22 within 30 s; is it up?"})
+    return Observation(seen, {UNM: "it does not answer on port 22 within 30 s; is it up?"})
 
 
-def stopped() -> Sight:
+def stopped() -> Observation:
     """A new release is on one host; the second has gone back to the old one, and the third waits."""
     seen: dict[Ref, Any] = dict(as_declared(NEW))
     for host in (UNM, UCSB):
         serving(seen, host, OLD)
-    return Sight(seen)
+    return Observation(seen)
 
 
 def events(*rows: tuple[float, str, str, str]) -> tuple[Event, ...]:
@@ -138,7 +138,7 @@ STOPPED = (
 )
 
 
-def facts(sight: Sight, happened: tuple[Event, ...] = (), *, asked: bool = True) -> Facts:
+def facts(sight: Observation, happened: tuple[Event, ...] = (), *, asked: bool = True) -> Facts:
     """The facts about what was seen; `asked`: verify's checks from the hosts are among them."""
     env = environment()
     release = verify.wanted(env, sight)
@@ -147,7 +147,7 @@ def facts(sight: Sight, happened: tuple[Event, ...] = (), *, asked: bool = True)
         router=env.router,
         when=NOW,
         plan=plan(env.name, resources(), sight.seen, sight.unreachable),
-        served=status.from_sight(env, sight),
+        served=status.from_observation(env, sight),
         checks=list(verify.inside(env, sight, release)) if asked else None,
         events=happened,
         warnings=sight.warnings,

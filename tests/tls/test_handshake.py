@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from reconciler.tls.handshake import Endpoint, NoHandshake, Shown, shake, shake_all
+from reconciler.tls.handshake import Endpoint, NoHandshake, TlsAnswer, probe_all_tls, probe_tls
 
 HERE = "127.0.0.1"
 
@@ -27,7 +27,7 @@ def at(port: int, protocol: str = "tls", name: str | None = None) -> Endpoint:
 
 def failure(endpoint: Endpoint, seconds: float = 5) -> tuple[str, bool]:
     with pytest.raises(NoHandshake) as caught:
-        shake(endpoint, seconds)
+        probe_tls(endpoint, seconds)
     assert caught.value.reason.isprintable()
     return caught.value.reason, caught.value.listens
 
@@ -124,22 +124,22 @@ def test_the_chain_is_told_as_it_was_sent(pairs: Path) -> None:
     with s_server(
         pairs, "-cert", "one.pem", "-key", "one.key", "-cert_chain", "two.pem", "-build_chain"
     ) as port:
-        assert shake(at(port), 5).chain == (der(pairs / "one.pem"),)
+        assert probe_tls(at(port), 5).chain == (der(pairs / "one.pem"),)
     with s_server(pairs, "-cert", "one.pem", "-key", "one.key", "-cert_chain", "two.pem") as port:
-        shown = shake(at(port), 5)
-    assert shown == Shown((der(pairs / "one.pem"), der(pairs / "two.pem")), "TLSv1.3", None)
+        shown = probe_tls(at(port), 5)
+    assert shown == TlsAnswer((der(pairs / "one.pem"), der(pairs / "two.pem")), "TLSv1.3", None)
 
 
 def test_an_older_version_is_told(pairs: Path) -> None:
     with s_server(pairs, "-cert", "one.pem", "-key", "one.key", "-tls1_2") as port:
-        assert shake(at(port), 5).version == "TLSv1.2"
+        assert probe_tls(at(port), 5).version == "TLSv1.2"
 
 
 def test_the_name_is_sent_or_none(pairs: Path) -> None:
     options = ("-servername", "two.test", "-cert2", "two.pem", "-key2", "two.key")
     with s_server(pairs, "-cert", "one.pem", "-key", "one.key", *options) as port:
-        assert shake(at(port, name="two.test"), 5).chain == (der(pairs / "two.pem"),)
-        assert shake(at(port, name=None), 5).chain == (der(pairs / "one.pem"),)
+        assert probe_tls(at(port, name="two.test"), 5).chain == (der(pairs / "two.pem"),)
+        assert probe_tls(at(port, name=None), 5).chain == (der(pairs / "one.pem"),)
 
 
 # --- the ping ---
@@ -156,8 +156,8 @@ def test_a_ping_asks_as_a_browser_does(pairs: Path, version: ssl.TLSVersion) -> 
             time.sleep(0.05)
 
     with serving(python_server(pairs, answer, maximum_version=version)) as port:
-        assert shake(at(port, name="two.test"), 5, "/app/ping").ping == 503
-        assert shake(at(port), 5, "/").ping == 503
+        assert probe_tls(at(port, name="two.test"), 5, "/app/ping").ping == 503
+        assert probe_tls(at(port), 5, "/").ping == 503
     agent = b"User-Agent: Mozilla/5.0 (reconcile)\r\nConnection: close\r\n\r\n"
     assert asked == [
         b"GET /app/ping HTTP/1.1\r\nHost: two.test\r\n" + agent,
@@ -179,7 +179,7 @@ def test_a_service_without_an_answer_has_shown_its_chain_all_the_same(pairs: Pat
 
     begin = time.monotonic()
     with serving(python_server(pairs, say)) as port:
-        shown = shake(at(port), 5, "/")
+        shown = probe_tls(at(port), 5, "/")
     assert time.monotonic() - begin < 4
     assert shown.ping is None
     assert len(shown.chain) == 2
@@ -188,7 +188,7 @@ def test_a_service_without_an_answer_has_shown_its_chain_all_the_same(pairs: Pat
 def test_a_service_that_hangs_has_shown_its_chain_all_the_same(pairs: Path) -> None:
     with serving(python_server(pairs, lambda line: line.recv(4096) and line.recv(4096))) as port:
         begin = time.monotonic()
-        shown = shake(at(port), 0.5, "/")
+        shown = probe_tls(at(port), 0.5, "/")
         assert 0.4 < time.monotonic() - begin < 2
     assert shown.ping is None
     assert len(shown.chain) == 2
@@ -204,7 +204,7 @@ def test_postgresql_is_not_pinged(pairs: Path) -> None:
         encrypted(connected)
 
     with serving(postgresql) as port:
-        shown = shake(at(port, "postgresql"), 5, "/")
+        shown = probe_tls(at(port, "postgresql"), 5, "/")
     assert received == [bytes.fromhex("00000008 04d2162f"), b""]
     assert (len(shown.chain), shown.ping) == (2, None)
 
@@ -341,16 +341,16 @@ def test_all_are_asked_side_by_side(pairs: Path) -> None:
         ]
         good = at(servers.enter_context(serving(python_server(pairs, lambda line: line.recv(1)))))
         begin = time.monotonic()
-        found = shake_all([*silent, good, good], 0.5, 5)
+        found = probe_all_tls([*silent, good, good], 0.5, 5)
         assert time.monotonic() - begin < 1.5
     assert list(found) == [*silent, good]
-    assert isinstance(found[good], Shown)
+    assert isinstance(found[good], TlsAnswer)
     assert {getattr(found[each], "reason", None) for each in silent} == {SLOW}
 
 
 def test_no_more_than_asked_for_at_a_time() -> None:
     with serving(lambda connected: connected.recv(4096) and connected.recv(4096)) as port:
         begin = time.monotonic()
-        shake_all([at(port, name=name) for name in ("a", "b", "c")], 0.3, 1)
+        probe_all_tls([at(port, name=name) for name in ("a", "b", "c")], 0.3, 1)
         assert time.monotonic() - begin > 0.8
-    assert shake_all([], 1, 1) == {}
+    assert probe_all_tls([], 1, 1) == {}

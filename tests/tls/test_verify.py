@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from reconciler import x509
 from reconciler.environment.settings import Certificate, Environment, Host, Services
-from reconciler.model import CannotSee, Ref, Sight
+from reconciler.model import CannotSee, Observation, Ref
 from reconciler.output import documents, junit, text
 from reconciler.tls import verify
 from tests.support.forged import authority, pem, rsa_key, signed
@@ -88,14 +88,14 @@ def test_what_should_be_served_may_be_unknown() -> None:
     lineage = Ref("a.example.org", "certificate", "cn.example.org")
     names = " ".join(sorted(ENVIRONMENT.names))
     good = {"release": ID, "names": names, "key": "RSA", "pair": "matches", "chain": "trusted"}
-    assert verify.wanted(ENVIRONMENT, Sight({lineage: good})) == ID
-    assert verify.wanted(ENVIRONMENT, Sight({lineage: {**good, "pair": "not"}})) is None
-    assert verify.wanted(ENVIRONMENT, Sight({lineage: CannotSee("away")})) is None
+    assert verify.wanted(ENVIRONMENT, Observation({lineage: good})) == ID
+    assert verify.wanted(ENVIRONMENT, Observation({lineage: {**good, "pair": "not"}})) is None
+    assert verify.wanted(ENVIRONMENT, Observation({lineage: CannotSee("away")})) is None
 
 
 def test_what_hosts_see_themselves_counts_too_and_all_of_it_is_told() -> None:
     serving = Ref("a.example.org", "serving", "cn.example.org")
-    sight = Sight(
+    sight = Observation(
         {serving: {"apache on 443": ID, "postgresql on 5432": "older"}}, {"b.example.org": "it is down"}
     )
     checks = list(verify.inside(ENVIRONMENT, sight, ID))
@@ -109,7 +109,7 @@ def test_what_hosts_see_themselves_counts_too_and_all_of_it_is_told() -> None:
     everything = [*judged(Shown(GOOD)), *checks]
     assert verify.summary(ENVIRONMENT, everything).endswith("12 checks, 1 wrong, 2 could not be judged.")
     assert verify.summary(ENVIRONMENT, judged(Shown(GOOD))) == "Verified: 8 checks of e, all as wanted."
-    lines = list(text.check_lines(everything, text.Paper(True)))
+    lines = list(text.check_lines(everything, text.Style(True)))
     assert sum(line.startswith("\x1b[31m") for line in lines) == 1
     suite = ET.fromstring(junit.document("e", everything))
     assert [suite.get(name) for name in ("tests", "failures", "errors")] == ["12", "1", "2"]

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler.kinds.paths import unseen
-from reconciler.model import Change, Look, Question, Ref, Resource, Seen, State, Step, quote
-from reconciler.questions.system import Command, Said
+from reconciler.model import Change, Question, Ref, Resource, Seen, State, Step, View, quote
+from reconciler.questions.system import CommandQuestion, CommandResult
 
 NOTHING = "nothing answers"
 
@@ -40,19 +40,19 @@ class Answer(Resource):
         return f"curl -sS --max-time 10 -H {quote(f'Host: {name}')} {quote(f'http://127.0.0.1{self.path}')}"
 
     def ask(self) -> Mapping[str, Question]:
-        return {name: Command(self._fetch(name)) for name in self.names}
+        return {name: CommandQuestion(self._fetch(name)) for name in self.names}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         if hidden := unseen(*answers.values()):
             return hidden
         return {f"as {name}": self._judged(answers[name]) for name in self.names}
 
-    def _judged(self, said: Said) -> str:
+    def _judged(self, said: CommandResult) -> str:
         if said.status == 0:
             return "answers" if said.output == self.text else "something else answers"
         return "curl is not there" if said.status == 127 else NOTHING
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         own = look.own()
         silent = isinstance(own, Mapping) and set(own.values()) == {NOTHING}
         if silent and look.value(self.established, "type") == "link":

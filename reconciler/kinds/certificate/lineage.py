@@ -15,17 +15,17 @@ from reconciler.model import (
     CannotSee,
     Change,
     Delta,
-    Look,
     Question,
     Resource,
     Seen,
     State,
     Step,
     Value,
+    View,
     quote,
 )
-from reconciler.questions.files import Entry, Stat, Text
-from reconciler.questions.system import Command, Said
+from reconciler.questions.files import FileEntry, StatQuestion, TextQuestion
+from reconciler.questions.system import CommandQuestion, CommandResult
 
 ORDERS = {"names", "key", "pair", "fresh"}
 """The fields that only another certificate can settle."""
@@ -71,7 +71,7 @@ class Lineage(Resource):
         return f"{self.folder}/renewal/{self.router}.conf"
 
     def ask(self) -> Mapping[str, Question]:
-        questions: dict[str, Question] = {"conf": Text(self.conf)}
+        questions: dict[str, Question] = {"conf": TextQuestion(self.conf)}
         if self.absent:
             return questions
         archive = quote(f"{self.folder}/archive/{self.router}")
@@ -79,11 +79,11 @@ class Lineage(Resource):
             **questions,
             **pair.questions(self.live),
             **{f"spare {name}": each for name, each in pair.questions(self.spare).items()},
-            "live": Stat(self.live),
-            **{f"link {name}": Stat(f"{self.live}/{name}.pem") for name in NAMES},
-            "versions": Command(f"ls {archive}"),
-            "limits": Command(f"sh {quote(self.script)} limits"),
-            "ari": Text("/var/lib/reconciler/ari"),
+            "live": StatQuestion(self.live),
+            **{f"link {name}": StatQuestion(f"{self.live}/{name}.pem") for name in NAMES},
+            "versions": CommandQuestion(f"ls {archive}"),
+            "limits": CommandQuestion(f"sh {quote(self.script)} limits"),
+            "ari": TextQuestion("/var/lib/reconciler/ari"),
         }
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
@@ -92,17 +92,17 @@ class Lineage(Resource):
         if self.absent:
             return {"lineage": "present"} if answers["conf"] is not None else None
         state: dict[str, Value] = {}
-        said: Said | CannotSee = answers["limits"]
-        if isinstance(said, Said) and said.status == 75:
+        said: CommandResult | CannotSee = answers["limits"]
+        if isinstance(said, CommandResult) and said.status == 75:
             state["limit"] = said.output
         found, live = pair.facts(answers, self.trust, now), answers["live"]
         if isinstance(found, CannotSee) or isinstance(live, CannotSee):
             return found if isinstance(found, CannotSee) else live
         # A link in the place of certbot's folder is not certbot's: services were led through it.
-        certbots = isinstance(live, Entry) and live.type == "d" and _versions(answers) != []
+        certbots = isinstance(live, FileEntry) and live.type == "d" and _versions(answers) != []
         if answers["conf"] is None or found["release"] == "none" or not certbots:
             # Whatever is left there, certbot would stumble over it, or order a ROUTER-0001.
-            left = answers["conf"] is not None or isinstance(live, Entry) or bool(_versions(answers))
+            left = answers["conf"] is not None or isinstance(live, FileEntry) or bool(_versions(answers))
             remains = {"remains": "what certbot cannot use"} if left else {}
             return {"lineage": "absent", **state, **remains, "release": self._spare(answers, now)}
         state |= {"lineage": "present", **found}
@@ -127,7 +127,7 @@ class Lineage(Resource):
         values = dict(line.split(" = ", 1) for line in lines if " = " in line)
         return {f"renewal: {key}": values.get(key) for key, _ in self.renewal}
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         if self.absent:
             return None
         own = look.own()
@@ -170,7 +170,7 @@ class Lineage(Resource):
         faulty = any(own.get(name) != wanted[name] for name in ORDERS)
         return faulty or own.get("release") == self.replaces
 
-    def another(self, seen: State) -> Resource:
+    def replacement(self, seen: State) -> Resource:
         return replace(self, replaces=str(seen.get("release")))
 
     def diff_text(self, delta: Delta, seen: State | None) -> str | None:
@@ -284,7 +284,7 @@ def _stale_links(own: Seen) -> bool:
 
 def _versions(answers: Mapping[str, Any]) -> list[int] | None:
     """The numbers of the versions that certbot keeps; None where they cannot be seen."""
-    listed: Said | CannotSee = answers["versions"]
+    listed: CommandResult | CannotSee = answers["versions"]
     if isinstance(listed, CannotSee):
         return None
     numbers = [
@@ -301,10 +301,10 @@ def _links(answers: Mapping[str, Any]) -> str:
     if versions is None:
         return "not known"
     newest = max(versions, default=0)
-    entries: list[Entry | None | CannotSee] = [answers[f"link {name}"] for name in NAMES]
+    entries: list[FileEntry | None | CannotSee] = [answers[f"link {name}"] for name in NAMES]
     for name, entry in zip(NAMES, entries, strict=True):
-        if not isinstance(entry, Entry) or not entry.target.endswith(f"/{name}{newest}.pem"):
-            leads = entry.target if isinstance(entry, Entry) and entry.target else "nothing of certbot's"
+        if not isinstance(entry, FileEntry) or not entry.target.endswith(f"/{name}{newest}.pem"):
+            leads = entry.target if isinstance(entry, FileEntry) and entry.target else "nothing of certbot's"
             return f"{name}.pem leads to {leads}; the newest version is {newest}"
     return "newest"
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from reconciler import x509
 from reconciler.model import CannotSee, Question, Value, quote
-from reconciler.questions.system import Command, Said
-from reconciler.questions.tls import Certificates
+from reconciler.questions.system import CommandQuestion, CommandResult
+from reconciler.questions.tls import CertificatesQuestion
 
 NAMES = ("cert", "chain", "fullchain", "privkey")
 """certbot's four files, without .pem."""
@@ -31,8 +31,8 @@ class Trust:
 def questions(folder: str) -> Mapping[str, Question]:
     """What to ask about the pair in a folder. Only the key's public half is ever printed."""
     return {
-        "fullchain": Certificates(f"{folder}/fullchain.pem"),
-        "public": Command(f"openssl pkey -pubout -in {quote(f'{folder}/privkey.pem')}"),
+        "fullchain": CertificatesQuestion(f"{folder}/fullchain.pem"),
+        "public": CommandQuestion(f"openssl pkey -pubout -in {quote(f'{folder}/privkey.pem')}"),
     }
 
 
@@ -62,7 +62,7 @@ def facts(answers: Mapping[str, Any], trust: Trust, now: datetime) -> dict[str, 
     }
 
 
-def _pair(said: Said | CannotSee, public: str) -> str:
+def _pair(said: CommandResult | CannotSee, public: str) -> str:
     if isinstance(said, CannotSee):
         return "not known"
     if said.status != 0:
@@ -97,5 +97,6 @@ def is_good(state: Mapping[str, Value], trust: Trust) -> bool:
 def readable_by(users: Iterable[str], path: str) -> Mapping[str, Question]:
     """Whether these accounts can read a file: asked as each of them."""
     return {
-        f"readable by {user}": Command(f"runuser -u {quote(user)} -- test -r {quote(path)}") for user in users
+        f"readable by {user}": CommandQuestion(f"runuser -u {quote(user)} -- test -r {quote(path)}")
+        for user in users
     }

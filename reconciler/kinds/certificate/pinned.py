@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler.kinds.paths import ownership, type_of, unseen
-from reconciler.model import Change, Look, Question, Resource, Seen, State, Step, quote
-from reconciler.questions.files import Stat
-from reconciler.questions.system import Command, Said
+from reconciler.model import Change, Question, Resource, Seen, State, Step, View, quote
+from reconciler.questions.files import StatQuestion
+from reconciler.questions.system import CommandQuestion, CommandResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +30,9 @@ class Pinned(Resource):
 
     def ask(self) -> Mapping[str, Question]:
         return {
-            "file": Stat(self.path),
-            "public": Command(_public(self.path)),
-            "used": Command(_public(self.key)),
+            "file": StatQuestion(self.path),
+            "public": CommandQuestion(_public(self.path)),
+            "used": CommandQuestion(_public(self.key)),
         }
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
@@ -41,7 +41,7 @@ class Pinned(Resource):
             return entry if entry is None else hidden
         return {"type": type_of(entry), **ownership(entry), "its key": _whose(answers)}
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         return {} if isinstance(look.own(), Mapping) else None
 
     def steps(self, change: Change) -> Iterable[Step]:
@@ -54,6 +54,10 @@ def _public(path: str) -> str:
 
 def _whose(answers: Mapping[str, Any]) -> str:
     public, used = answers["public"], answers["used"]
-    if not (isinstance(public, Said) and isinstance(used, Said)) or public.status or not public.output:
+    if (
+        not (isinstance(public, CommandResult) and isinstance(used, CommandResult))
+        or public.status
+        or not public.output
+    ):
         return "cannot be read"
     return "the one in use" if public.output == used.output else "an older one"

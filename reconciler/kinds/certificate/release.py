@@ -19,7 +19,6 @@ from reconciler.model import (
     CannotSee,
     Change,
     Delta,
-    Look,
     Question,
     Ref,
     Resource,
@@ -27,10 +26,11 @@ from reconciler.model import (
     State,
     Step,
     Value,
+    View,
     quote,
 )
-from reconciler.questions.files import Acl, Entry, Stat
-from reconciler.questions.system import Command, Said
+from reconciler.questions.files import AclQuestion, FileEntry, StatQuestion
+from reconciler.questions.system import CommandQuestion, CommandResult
 
 STORE = "/var/lib/reconciler/certificate"
 INCOMING = "incoming"
@@ -64,7 +64,7 @@ class Arrival(Resource):
 
     def ask(self) -> Mapping[str, Question]:
         there = {f"staged {name}": each for name, each in pair.questions(f"{STORE}/staged").items()}
-        return {**pair.questions(self.folder), **there, "staged parts": Command(PARTS)}
+        return {**pair.questions(self.folder), **there, "staged parts": CommandQuestion(PARTS)}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         states = {
@@ -79,7 +79,7 @@ class Arrival(Resource):
         usable = {name: _if_good(state, self.trust) for name, state in states.items()}
         return usable if _ok(answers["staged parts"]) else {**usable, "staged": NOTHING_USABLE}
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         return {}
 
     def steps(self, change: Change) -> Iterable[Step]:
@@ -101,7 +101,7 @@ class Delivery(Resource):
 
     kind: ClassVar[str] = "delivery"
     title: ClassVar[str] = "peer"
-    seen_elsewhere: ClassVar[bool] = True
+    observed_on_peers: ClassVar[bool] = True
 
     peer: str
     lineage: Ref
@@ -116,7 +116,7 @@ class Delivery(Resource):
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         return {}
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         release = look.value(self.lineage, "release")
         over_there = [look.value(self.arrival, name) for name in ("arrived", "staged")]
         if isinstance(release, CannotSee) or release in over_there:
@@ -167,9 +167,9 @@ class Release(Resource):
         staged = f"{STORE}/staged"
         return {
             **pair.questions(staged),
-            "key": Stat(f"{staged}/privkey.pem"),
-            "acl": Acl(f"{staged}/privkey.pem"),
-            "parts": Command(PARTS),
+            "key": StatQuestion(f"{staged}/privkey.pem"),
+            "acl": AclQuestion(f"{staged}/privkey.pem"),
+            "parts": CommandQuestion(PARTS),
             **pair.readable_by(self.users, f"{staged}/privkey.pem"),
         }
 
@@ -179,7 +179,7 @@ class Release(Resource):
             return state
         if state["release"] == "none":
             return None
-        entry: Entry | None | CannotSee = answers["key"]
+        entry: FileEntry | None | CannotSee = answers["key"]
         if entry is None or isinstance(entry, CannotSee):
             return {**state, "key file": "none"} if entry is None else entry
         owned = ownership(entry)
@@ -191,13 +191,13 @@ class Release(Resource):
         )
         state["parts"] = "whole" if _ok(answers["parts"]) else "cert.pem and chain.pem are not fullchain.pem"
         for user in self.users:
-            said: Said | CannotSee = answers[f"readable by {user}"]
-            if isinstance(said, Said) and "may not be used by non-root" in said.output:
+            said: CommandResult | CannotSee = answers[f"readable by {user}"]
+            if isinstance(said, CommandResult) and "may not be used by non-root" in said.output:
                 return CannotSee("only root can try whether a service could read the key")
             state[f"readable by {user}"] = _ok(said)
         return state
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         release = look.value(self.lineage, "release")
         if isinstance(release, CannotSee):
             # Nobody knows which one it shall be; what is there is kept.
@@ -235,7 +235,7 @@ class Release(Resource):
 
 
 def _ok(said: Any) -> bool:
-    return isinstance(said, Said) and said.status == 0
+    return isinstance(said, CommandResult) and said.status == 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,7 +251,7 @@ class Current(Resource):
     path: str = f"{STORE}/current"
 
     def ask(self) -> Mapping[str, Question]:
-        return {"link": Stat(self.path), "target": Stat(f"{self.path}/fullchain.pem")}
+        return {"link": StatQuestion(self.path), "target": StatQuestion(f"{self.path}/fullchain.pem")}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         link, target = answers["link"], answers["target"]
@@ -259,7 +259,7 @@ class Current(Resource):
             return link if link is None else hidden
         return {"type": type_of(link), "leads to a release": target is not None}
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         return {"type": "link", "leads to a release": True}
 
     def steps(self, change: Change) -> Iterable[Step]:

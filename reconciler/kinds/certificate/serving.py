@@ -11,16 +11,16 @@ from reconciler import x509
 from reconciler.kinds.certificate.pair import Trust
 from reconciler.kinds.certificate.release import STORE, tool
 from reconciler.kinds.paths import unseen
-from reconciler.model import CannotSee, Change, Look, Question, Ref, Resource, Seen, State, Step, Value
-from reconciler.questions.files import Entry, Stat
-from reconciler.questions.tls import NOTHING, Certificates, Handshake, Served
+from reconciler.model import CannotSee, Change, Question, Ref, Resource, Seen, State, Step, Value, View
+from reconciler.questions.files import FileEntry, StatQuestion
+from reconciler.questions.tls import NOTHING, CertificatesQuestion, HandshakeQuestion, HandshakeResult
 
 LINKS = ("staged", "current", "proven")
 OLDER = ", an older copy"
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class TlsService:
     """A service that presents the certificate on a port of its host.
 
     `protocol` is `tls` or `postgresql`; `check` and `reload` are commands; `names` are those
@@ -55,17 +55,17 @@ class Serving(Resource):
     router: str
     lineage: Ref
     trust: Trust
-    endpoints: tuple[Endpoint, ...]
+    endpoints: tuple[TlsService, ...]
     settle: int = 0
     deadline: int = 60
     keep: int = 5
 
     def ask(self) -> Mapping[str, Question]:
         return {
-            **{name: Certificates(f"{STORE}/{name}/fullchain.pem") for name in LINKS},
-            **{f"link {name}": Stat(f"{STORE}/{name}") for name in LINKS},
+            **{name: CertificatesQuestion(f"{STORE}/{name}/fullchain.pem") for name in LINKS},
+            **{f"link {name}": StatQuestion(f"{STORE}/{name}") for name in LINKS},
             **{
-                f"{each.label} {name}": Handshake(each.port, each.protocol, name)
+                f"{each.label} {name}": HandshakeQuestion(each.port, each.protocol, name)
                 for each in self.endpoints
                 for name in each.names
             },
@@ -86,11 +86,11 @@ class Serving(Resource):
                 state |= _told(served)
         return state
 
-    def foresee(self, seen: State, pending: tuple[str, ...]) -> State:
+    def with_pending(self, seen: State, pending: tuple[str, ...]) -> State:
         known = seen["current"] != "none" and not str(seen["current"]).endswith(OLDER)
         return {**seen, "current": f"{seen['current']}{OLDER}"} if pending and known else seen
 
-    def want(self, look: Look) -> State | None:
+    def want(self, look: View) -> State | None:
         release = look.value(self.lineage, "release")
         if isinstance(release, CannotSee):
             # The primary is away: what this host has in use shall at least be what it serves.
@@ -124,10 +124,10 @@ class Serving(Resource):
             tool("proven", self.keep), f"remembers it as proven, and keeps the {self.keep} newest releases"
         )
 
-    def _prove(self, each: Endpoint, seconds: int) -> str:
+    def _prove(self, each: TlsService, seconds: int) -> str:
         return tool("prove", seconds, each.port, each.protocol, *(name or "" for name in each.names))
 
-    def _proof(self, each: Endpoint) -> Step:
+    def _proof(self, each: TlsService) -> Step:
         minutes = 1 + self.deadline // 60
         return Step(self._prove(each, self.deadline), "proves it by handshakes", minutes=minutes)
 
@@ -160,7 +160,7 @@ class Serving(Resource):
 
 
 def _target(answers: Mapping[str, Any], name: str) -> str | None:
-    entry: Entry | None = answers[f"link {name}"]
+    entry: FileEntry | None = answers[f"link {name}"]
     return entry.target if entry else None
 
 
@@ -173,7 +173,7 @@ def _identity(text: str | None) -> str:
         return f"unreadable: {error}"
 
 
-def _told(served: Served) -> dict[str, Value]:
+def _told(served: HandshakeResult) -> dict[str, Value]:
     """What a certificate that was shown says, under its identity: nobody wants it, reports tell it."""
     try:
         chain = x509.chain(served.certificates)
@@ -187,7 +187,7 @@ def _told(served: Served) -> dict[str, Value]:
     }
 
 
-def _shown(shown: Mapping[str | None, Served]) -> str:
+def _shown(shown: Mapping[str | None, HandshakeResult]) -> str:
     """What all names are served, or which name is served what."""
     found = {name: served.reason or _identity(served.certificates) for name, served in shown.items()}
     if len(set(found.values())) == 1:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from reconciler.model import Plan
-from reconciler.tls.status import Served
+from reconciler.tls.status import ServiceStatus
 from reconciler.tls.verify import Check
 
 
@@ -34,7 +34,7 @@ class Facts:
     router: str
     when: datetime
     plan: Plan
-    served: Sequence[Served] = ()
+    served: Sequence[ServiceStatus] = ()
     checks: Sequence[Check] | None = None
     events: Sequence[Event] = ()
     warnings: Mapping[str, str] = field(default_factory=dict)
@@ -42,22 +42,22 @@ class Facts:
     overdue: float = 0.25
 
     @property
-    def first_end(self) -> Served | None:
+    def first_end(self) -> ServiceStatus | None:
         """The service whose certificate ends first."""
         dated = [each for each in self.served if each.end]
         return min(dated, key=lambda each: each.end or self.when, default=None)
 
-    def left(self, each: Served) -> timedelta:
+    def left(self, each: ServiceStatus) -> timedelta:
         """How long a certificate is still valid; below zero where it is over."""
         return (each.end or self.when) - self.when
 
-    def fraction(self, each: Served) -> float:
+    def fraction(self, each: ServiceStatus) -> float:
         """The part of its lifetime that is left, between 0 and 1."""
         if each.begin is None or each.end is None or each.end <= each.begin:
             return 0.0
         return max(0.0, min(1.0, self.left(each) / (each.end - each.begin)))
 
-    def tone(self, each: Served) -> str:
+    def tone(self, each: ServiceStatus) -> str:
         """How bad that is: `ok`, `warn` where a renewal is overdue, `bad` where it is over soon."""
         fraction = self.fraction(each)
         return "ok" if fraction >= self.overdue else "warn" if fraction >= self.overdue / 3 else "bad"

@@ -7,18 +7,18 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from reconciler.journal.journal import Entry
+from reconciler.journal.journal import JournalEntry
 from reconciler.kinds.certificate.serving import Serving
 from reconciler.output.html.facts import Event
 from reconciler.output.text import many
-from reconciler.tls.status import Served
+from reconciler.tls.status import ServiceStatus
 
 ENDED = {None: "lost: it broke off", 0: "done", 2: "done; the rest waits", 6: "stale", 7: "locked"}
 
 
-def renewals(served: Iterable[Served]) -> tuple[Event, ...]:
+def renewals(served: Iterable[ServiceStatus]) -> tuple[Event, ...]:
     """When each certificate that is served was issued, as it says itself (a CA may date it back an hour)."""
-    groups: dict[tuple[datetime, str], list[Served]] = {}
+    groups: dict[tuple[datetime, str], list[ServiceStatus]] = {}
     for each in served:
         if each.begin and each.release:
             groups.setdefault((each.begin, each.release), []).append(each)
@@ -28,7 +28,7 @@ def renewals(served: Iterable[Served]) -> tuple[Event, ...]:
     )
 
 
-def events(entries: Sequence[Entry]) -> tuple[Event, ...]:
+def events(entries: Sequence[JournalEntry]) -> tuple[Event, ...]:
     """Runs, and what was noticed; what one look has noticed of a kind is one event."""
     ends = {each.run: each.body for each in entries if each.what == "end"}
     told = (each for each in entries if each.what != "end")
@@ -36,7 +36,7 @@ def events(entries: Sequence[Entry]) -> tuple[Event, ...]:
     return tuple(_event(list(group), ends) for _, group in groups)
 
 
-def _event(group: list[Entry], ends: Mapping[int, object]) -> Event:
+def _event(group: list[JournalEntry], ends: Mapping[int, object]) -> Event:
     first, at = group[0], datetime.fromisoformat(group[0].at)
     body = first.body
     if first.what == "begin":

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from reconciler.output.html.facts import Facts
 from reconciler.output.html.text import badge, clock, code, day, days, esc, section, table
 from reconciler.output.text import many
-from reconciler.tls.status import Served
+from reconciler.tls.status import ServiceStatus
 from reconciler.tls.verify import Check
 
 VERDICTS = {"ok": "ok", "wrong": "bad", "unknown": "warn"}
@@ -15,7 +15,7 @@ VERDICTS = {"ok": "ok", "wrong": "bad", "unknown": "warn"}
 
 def certificates(facts: Facts) -> str:
     """Every release that is in use somewhere: its names, its dates, and by how many services."""
-    users: dict[str, list[Served]] = {}
+    users: dict[str, list[ServiceStatus]] = {}
     for each in facts.served:
         if each.release:
             users.setdefault(each.release, []).append(each)
@@ -73,7 +73,7 @@ def _host(facts: Facts, host: str) -> str:
     return f"<span>{esc(host)}</span> {state}{without_root}"
 
 
-def _row(facts: Facts, each: Served) -> list[str]:
+def _row(facts: Facts, each: ServiceStatus) -> list[str]:
     shown = (
         f'<a href="#release-{esc(each.release)}">{code(each.release)}</a>'
         if each.release
@@ -89,7 +89,7 @@ def _row(facts: Facts, each: Served) -> list[str]:
     ]
 
 
-def bar(facts: Facts, each: Served) -> str:
+def bar(facts: Facts, each: ServiceStatus) -> str:
     """The days that are left, as a part of the certificate's lifetime."""
     if each.end is None:
         return ""

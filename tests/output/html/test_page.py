@@ -17,7 +17,7 @@ from reconciler.model import Action, Delta, Place, Plan, Ref, Step
 from reconciler.output.html import Event, Facts, document
 from reconciler.output.html.timeline import tone
 from reconciler.output.text import diff_lines
-from reconciler.tls.status import Served
+from reconciler.tls.status import ServiceStatus
 from reconciler.tls.verify import Asked, Check
 from tests import ROOT
 from tests.support.states import NEW, NOW, OLD, ORC, STATES, UNM, drifted, events, facts, stopped, well
@@ -63,7 +63,7 @@ def hostile(text: str) -> Facts:
         router=text,
         when=NOW,
         plan=Plan(text, (action,), {"h": text}, {Ref("g", text, text): text}, (text,), 3),
-        served=[Served(text, text, 443, text, text, (text,), NOW, NOW + timedelta(days=1))],
+        served=[ServiceStatus(text, text, 443, text, text, (text,), NOW, NOW + timedelta(days=1))],
         checks=[check, dataclasses.replace(check, verdict="ok")],
         events=[Event(NOW, text, text, text)],
         warnings={text: text},
@@ -132,7 +132,7 @@ def test_what_is_told_of_a_rollout_that_stopped() -> None:
 def test_certificates_that_are_old_stand_out() -> None:
     begin = NOW - timedelta(days=80)
     served = [
-        Served("h", "apache", port, "x", "0" * 16, ("h",), begin, NOW + timedelta(days=left))
+        ServiceStatus("h", "apache", port, "x", "0" * 16, ("h",), begin, NOW + timedelta(days=left))
         for port, left in ((1, 40.0), (2, 10.0), (3, 3.0), (4, -2.0))
     ]
     told = Facts(environment="e", router="r", when=NOW, plan=Plan("e", (), hosts=("h",)), served=served)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.journal.journal import Entry
+from reconciler.journal.journal import JournalEntry
 from reconciler.output.html.past import events, renewals
-from reconciler.tls.status import Served
+from reconciler.tls.status import ServiceStatus
 
 
-def entry(number: int, what: str, run: int = 0, **body: Any) -> Entry:
-    return Entry(number, f"2026-11-23T12:0{run}:00+00:00", run, "lab", what, body)
+def entry(number: int, what: str, run: int = 0, **body: Any) -> JournalEntry:
+    return JournalEntry(number, f"2026-11-23T12:0{run}:00+00:00", run, "lab", what, body)
 
 
-def noticed(number: int, what: str, name: str, verdict: str = "drifted") -> Entry:
+def noticed(number: int, what: str, name: str, verdict: str = "drifted") -> JournalEntry:
     return entry(number, what, verdict=verdict, host="a", kind="file", name=name)
 
 
@@ -33,10 +33,10 @@ OUTCOMES = [
 def test_certificates_that_are_served_say_when_they_were_issued() -> None:
     first, second = (datetime(2026, 11, day, 8, tzinfo=UTC) for day in (1, 22))
     served = [
-        Served("a", "apache", 443, "x", "2222222222222222", begin=second),
-        Served("b", "apache", 443, "x", "1111111111111111", begin=first),
-        Served("b", "tomcat", 8443, "x", "1111111111111111", begin=first),
-        Served("c", "apache", 443, "nothing listens"),
+        ServiceStatus("a", "apache", 443, "x", "2222222222222222", begin=second),
+        ServiceStatus("b", "apache", 443, "x", "1111111111111111", begin=first),
+        ServiceStatus("b", "tomcat", 8443, "x", "1111111111111111", begin=first),
+        ServiceStatus("c", "apache", 443, "nothing listens"),
     ]
     assert [(each.at, each.detail) for each in renewals(served)] == [
         (first, "1111111111111111, served by 2 services now"),
