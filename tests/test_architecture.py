@@ -30,6 +30,7 @@ LAYERS = (
     "x509",
     "messages",
     "model",
+    "clock",
 )
 """The packages, top to bottom: each imports only what stands below it."""
 PURE = (

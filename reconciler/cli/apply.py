@@ -16,11 +16,12 @@ from typing import Any
 from reconciler.approval import binding, policy
 from reconciler.cli import approve, session
 from reconciler.cli.session import Code, CommandError, Options
+from reconciler.clock import utc_now
 from reconciler.environment.settings import Environment
 from reconciler.fleet import apply as executor
 from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.reply import HostError, Locked
-from reconciler.journal.journal import Journal, NoJournal, RunRecord, now
+from reconciler.journal.journal import Journal, NoJournal, RunRecord
 from reconciler.messages import Message
 from reconciler.model import Plan, Ref, Report
 from reconciler.monitor import delivery, notices, tracker
@@ -132,8 +133,8 @@ class _Apply:
 
     def _forbidden(self, plan: Plan, approvers: Collection[str]) -> list[str]:
         certificate = self.environment.certificate
-        left = policy.left_of_lifetime(self.fleet.sight.seen, certificate.lifetime, now())
-        return policy.forbids(self.environment.policy, plan, approvers, now(), left)
+        left = policy.left_of_lifetime(self.fleet.sight.seen, certificate.lifetime, utc_now())
+        return policy.forbids(self.environment.policy, plan, approvers, utc_now(), left)
 
     def _refused(self, plan: Plan, reasons: Sequence[str]) -> CommandError:
         body = {"who": self._who(), "reasons": list(reasons), "actions": len(plan.actions)}

@@ -11,8 +11,8 @@ from reconciler.approval import signatures
 from reconciler.approval.signatures import Judged, NoSignature
 from reconciler.cli import session
 from reconciler.cli.session import Code, CommandError, Options
+from reconciler.clock import utc_now
 from reconciler.environment.settings import Environment
-from reconciler.journal.journal import now
 from reconciler.messages import Message
 from reconciler.output import documents
 from reconciler.output import text as report
@@ -23,7 +23,7 @@ def approve(file: Path, key: Path | None, options: Options) -> int:
     document = session.read(file)
     plan = session.saved_plan(file, document)
     expires = session.expiry(document)
-    if expires <= now():
+    if expires <= utc_now():
         raise CommandError(
             Code.STALE, f"{file}: the plan expired at {document['expires']} {Message.EXPIRED}; make a new one"
         )
@@ -31,7 +31,7 @@ def approve(file: Path, key: Path | None, options: Options) -> int:
         session.print_lines(report.plan_lines(plan, options.paper))
     beside = signatures.beside(file)
     try:
-        text = signatures.statement(document, expires, now())
+        text = signatures.statement(document, expires, utc_now())
         approval = signatures.sign(text, key or signatures.default_key())
         signatures.add(beside, approval)
     except NoSignature as error:

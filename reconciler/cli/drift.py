@@ -8,7 +8,8 @@ from datetime import datetime
 from reconciler.cli import formats, session
 from reconciler.cli.formats import Formats
 from reconciler.cli.session import Code, Options
-from reconciler.journal.journal import Journal, NoJournal, now
+from reconciler.clock import utc_now
+from reconciler.journal.journal import Journal, NoJournal
 from reconciler.monitor import tracker
 from reconciler.monitor.findings import Finding, findings
 from reconciler.output import documents, text
@@ -25,7 +26,7 @@ def drift(env: str, options: Options, told: Formats) -> int:
     formats.write_plan("drift", plan, told, environment, sight)
     seen = sight.seen
     since: Mapping[str, datetime] = {}
-    found: Sequence[Finding] = findings(environment, plan, seen, {}, now())
+    found: Sequence[Finding] = findings(environment, plan, seen, {}, utc_now())
     broken = False
     try:
         with Journal() as journal:

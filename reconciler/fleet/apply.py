@@ -17,9 +17,6 @@ from reconciler.fleet.reply import HostError
 from reconciler.messages import Message
 from reconciler.model import Action, Outcome, Plan, Ref, Report, fits
 
-MINUTE = 60
-"""Seconds in a minute of a step; tests have less time."""
-
 
 class Record(Protocol):
     """Where it is written down what is about to be done, and what became of it."""
@@ -32,25 +29,40 @@ class Record(Protocol):
 
 
 def apply(
-    fleet: Fleet, approved: Plan, record: Record | None = None, waiting: Collection[Ref] = ()
+    fleet: Fleet,
+    approved: Plan,
+    record: Record | None = None,
+    waiting: Collection[Ref] = (),
+    *,
+    minute: float = 60,
 ) -> Report:
     """Carries out the approved plan in rounds, and nothing else.
 
-    `waiting` are actions that are known and not approved: they are left alone. The fleet must
-    have been looked at, and locked. Raises `approval.Stale` where the hosts ask for something
-    that was not approved, and whatever `record` raises.
+    `waiting` are actions that are known and not approved: they are left alone. `minute` is how
+    many seconds a minute of a step lasts. The fleet must have been looked at, and locked.
+
+    Raises `Stale` where the hosts ask for something that was not approved, `Cycle` where
+    resources wait for each other, and whatever `record` raises.
     """
-    return _Run(fleet, approved, record, frozenset(waiting)).to_the_end()
+    return _Rounds(fleet, approved, record, frozenset(waiting), minute).to_the_end()
 
 
-class _Run:
+class _Rounds:
     """One apply: rounds of what is ready, until nothing is."""
 
-    def __init__(self, fleet: Fleet, approved: Plan, record: Record | None, waiting: frozenset[Ref]) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        approved: Plan,
+        record: Record | None,
+        waiting: frozenset[Ref],
+        minute: float,
+    ) -> None:
         self.fleet = fleet
         self.approved = approved
         self.record = record
         self.waiting = waiting
+        self.minute = minute
         self.before = dict(fleet.sight.seen)
         self.outcomes: dict[Ref, Outcome] = {}
         self.attempted: set[Ref] = set()
@@ -138,7 +150,7 @@ class _Run:
         boundary = secrets.token_hex(16)
         questions = fleet.questions(name)
         minutes = max(action.minutes for action in actions)
-        seconds = fleet.seconds + MINUTE * minutes
+        seconds = fleet.seconds + self.minute * minutes
         for action in actions:
             self.attempted.add(action.ref)
             fleet.listen(f"{action.ref}: {action.verb}")

@@ -6,9 +6,9 @@ import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Protocol, Self
 
+from reconciler.clock import Clock, utc_now
 from reconciler.fleet import probe
 from reconciler.fleet.reply import HostError, Reply
 from reconciler.messages import Message
@@ -40,7 +40,7 @@ class Fleet:
         *,
         parallel: int = 32,
         seconds: float = 30,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = utc_now,
         listen: Listen = lambda line: None,
     ) -> None:
         self.environment = environment

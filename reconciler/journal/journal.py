@@ -15,10 +15,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from reconciler.clock import Clock, utc_now
 from reconciler.messages import Message
 from reconciler.model import Action, Outcome, Ref
 
@@ -81,8 +82,9 @@ class Journal:
     Several processes may use one: each entry is a transaction of its own, synced to disk.
     """
 
-    def __init__(self, where: Path | None = None, *, write: bool = True) -> None:
+    def __init__(self, where: Path | None = None, *, write: bool = True, clock: Clock = utc_now) -> None:
         self.folder = where or folder()
+        self.clock = clock
         self.path = self.folder / NAME
         with _told(self.path):
             if write:
@@ -134,7 +136,14 @@ class Journal:
     def _append(self, run: int, environment: str, what: str, body: Mapping[str, Any]) -> None:
         last = self._data.execute("SELECT number, hash FROM entries ORDER BY number DESC LIMIT 1").fetchone()
         number, before = last or (0, "")
-        row = (number + 1, now().isoformat(timespec="seconds"), run, environment, what, _canonical(body))
+        row = (
+            number + 1,
+            self.clock().isoformat(timespec="seconds"),
+            run,
+            environment,
+            what,
+            _canonical(body),
+        )
         self._data.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, chained(before, row)))
 
     def begin(self, environment: str, body: Mapping[str, Any], text: bytes) -> int:
@@ -174,7 +183,7 @@ class Journal:
     def post(self, environment: str, channel: str, notice: str) -> None:
         """Puts a notice into the outbox."""
         with self._transaction():
-            made = now().isoformat(timespec="seconds")
+            made = self.clock().isoformat(timespec="seconds")
             row = (environment, channel, notice, made)
             self._data.execute(
                 "INSERT INTO outbox (environment, channel, notice, made) VALUES (?, ?, ?, ?)", row
@@ -233,7 +242,8 @@ class Journal:
         here, whatever is done to the clock."""
         with _told(self.path):
             at = self._data.execute("SELECT max(at) FROM entries").fetchone()[0]
-        return max(now(), datetime.fromisoformat(at)) if at else now()
+        now = self.clock()
+        return max(now, datetime.fromisoformat(at)) if at else now
 
     def head(self) -> tuple[int, str]:
         """How many entries there are, and the hash of the newest: whoever keeps that elsewhere
@@ -300,11 +310,6 @@ def chained(before: str, row: tuple[Any, ...]) -> str:
 
 def _canonical(body: Mapping[str, Any]) -> str:
     return json.dumps(body, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-
-
-def now() -> datetime:
-    """The time by this machine's clock."""
-    return datetime.now(UTC)
 
 
 class RunRecord:

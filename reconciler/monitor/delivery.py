@@ -11,14 +11,14 @@ import json
 import os
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.environment.rules import Notices as Settings
 from reconciler.environment.settings import Environment
-from reconciler.journal.journal import Journal, NoJournal, now
+from reconciler.journal.journal import Journal, NoJournal
 from reconciler.monitor import notices
 from reconciler.monitor.notices import Notice
 
@@ -35,6 +35,7 @@ KEPT = timedelta(days=7)
 """How long a notice that cannot be sent is tried."""
 
 SENDMAIL = ("/usr/sbin/sendmail", "/usr/lib/sendmail")
+"""Where the mail program of a host lies: the first that exists (FHS 3.0, sections 4.7 and 4.10)."""
 
 
 class NotSent(Exception):
@@ -57,7 +58,12 @@ def post(journal: Journal, environment: Environment, notice: Notice) -> None:
         journal.post(environment.name, channel, notices.packed(notice))
 
 
-def flush(journal: Journal, environment: Environment, say: Callable[[str], None]) -> None:
+def flush(
+    journal: Journal,
+    environment: Environment,
+    say: Callable[[str], None],
+    sendmail: Sequence[str] = SENDMAIL,
+) -> None:
     """Tries to send what is in the outbox for this environment; tells what does not go."""
     try:
         waiting = [row for row in journal.outbox() if row[1] == environment.name]
@@ -66,7 +72,7 @@ def flush(journal: Journal, environment: Environment, say: Callable[[str], None]
             notice = notices.unpacked(text)
             if channel not in channels(environment.notices):
                 journal.tried(number, sent=True)
-            elif channel not in dead and not _sent(environment, channel, notice, say):
+            elif channel not in dead and not _sent(environment, channel, notice, say, sendmail):
                 # One complaint for a channel is enough, and one wait.
                 dead.add(channel)
             elif channel not in dead:
@@ -78,9 +84,15 @@ def flush(journal: Journal, environment: Environment, say: Callable[[str], None]
         say(str(error))
 
 
-def _sent(environment: Environment, channel: str, notice: Notice, say: Callable[[str], None]) -> bool:
+def _sent(
+    environment: Environment,
+    channel: str,
+    notice: Notice,
+    say: Callable[[str], None],
+    sendmail: Sequence[str],
+) -> bool:
     try:
-        send(environment.notices, channel, notice)
+        send(environment.notices, channel, notice, sendmail)
     except NotSent as error:
         say(f"the notice {notice.subject!r} could not be sent by {_shown(channel)}: {error}")
         say("it is kept, and the next run tries again")
@@ -89,7 +101,7 @@ def _sent(environment: Environment, channel: str, notice: Notice, say: Callable[
 
 
 def _stays(journal: Journal, number: int, made: str, notice: Notice, say: Callable[[str], None]) -> None:
-    given_up = now() - datetime.fromisoformat(made) > KEPT
+    given_up = journal.clock() - datetime.fromisoformat(made) > KEPT
     if given_up:
         say(f"the notice {notice.subject!r} could not be sent for {KEPT.days} days; it is given up")
     journal.tried(number, sent=given_up)
@@ -102,11 +114,11 @@ def _shown(channel: str) -> str:
     return f"{kind} {scheme}://{rest.partition('/')[0].rpartition('@')[2]}" if found else channel
 
 
-def send(settings: Settings, channel: str, notice: Notice) -> None:
+def send(settings: Settings, channel: str, notice: Notice, sendmail: Sequence[str] = SENDMAIL) -> None:
     """Sends a notice by one channel, now. Raises `NotSent`."""
     kind, _, url = channel.partition(" ")
     if kind == "mail":
-        _mail(settings, notice)
+        _mail(settings, notice, sendmail)
     elif kind == "webhook":
         fetch(_given(url), json.dumps(notice.document()).encode())
     else:
@@ -166,7 +178,7 @@ def message(settings: Settings, notice: Notice) -> EmailMessage:
     return mail
 
 
-def _mail(settings: Settings, notice: Notice) -> None:
+def _mail(settings: Settings, notice: Notice, sendmail: Sequence[str]) -> None:
     import smtplib
 
     mail = message(settings, notice)
@@ -176,7 +188,7 @@ def _mail(settings: Settings, notice: Notice) -> None:
             with smtplib.SMTP(host, int(port or 25), timeout=SECONDS) as server:
                 server.send_message(mail)
         else:
-            command = _sendmail()
+            command = _first(sendmail)
             subprocess.run(
                 [command, "-t", "-i"], input=mail.as_bytes(), check=True, capture_output=True, timeout=SECONDS
             )
@@ -188,8 +200,8 @@ def _mail(settings: Settings, notice: Notice) -> None:
         raise NotSent(f"{settings.smtp or 'sendmail'}: {error.strerror or error}") from None
 
 
-def _sendmail() -> str:
-    for path in SENDMAIL:
+def _first(programs: Sequence[str]) -> str:
+    for path in programs:
         if Path(path).exists():
             return path
     raise NotSent("there is no sendmail on this machine; install one, or set `smtp:` under `notices:`")

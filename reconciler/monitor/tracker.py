@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.environment.settings import Environment
-from reconciler.journal.journal import Journal, now
+from reconciler.journal.journal import Journal
 from reconciler.model import Plan, Ref, Seen
 from reconciler.monitor import delivery, findings, notices
 from reconciler.monitor.findings import Alert, Finding
@@ -29,7 +29,7 @@ def remember(journal: Journal, environment: Environment, plan: Plan) -> None:
 def judged(journal: Journal, environment: Environment, plan: Plan, seen: Mapping[Ref, Seen]) -> list[Finding]:
     """What a look comes to, by what earlier ones have seen."""
     remember(journal, environment, plan)
-    return findings.findings(environment, plan, seen, journal.settled(environment.name), now())
+    return findings.findings(environment, plan, seen, journal.settled(environment.name), journal.clock())
 
 
 def watch(journal: Journal, environment: Environment, found: Sequence[Finding]) -> dict[str, datetime]:
@@ -37,7 +37,7 @@ def watch(journal: Journal, environment: Environment, found: Sequence[Finding]) 
 
     Returns since when each finding has been so, by its id.
     """
-    at, kept = now(), journal.alerts(environment.name)
+    at, kept = journal.clock(), journal.alerts(environment.name)
     open_ = {key: _alert(body) for key, body in kept.items() if key != APPROVAL}
     changes = findings.changes(environment, open_, found, at)
     news = [("onset", finding.document()) for finding in changes.onset]

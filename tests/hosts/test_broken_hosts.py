@@ -350,10 +350,7 @@ def test_a_look_that_hangs_is_ended_on_the_host_too(ward: FaultyHost) -> None:
     assert ended.lines("Apply: ") == ["Apply: 3 done."]
 
 
-def test_a_step_that_hangs_is_ended_and_the_old_file_stays(
-    ward: FaultyHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(apply, "MINUTE", 1)
+def test_a_step_that_hangs_is_ended_and_the_old_file_stays(ward: FaultyHost) -> None:
     ward.run("mkdir /srv/ward; echo old >/srv/ward/note")
     ward.resources = BARE + "    check: sleep 1004\n  - file: /srv/ward/other\n    content: other\n"
     environment = load(str(ward.environment()))
@@ -364,7 +361,7 @@ def test_a_step_that_hangs_is_ended_and_the_old_file_stays(
         fleet.look()
         fleet.lock("a test")
         began = time.monotonic()
-        result = apply.apply(fleet, fleet.plan())
+        result = apply.apply(fleet, fleet.plan(), minute=1)
         assert time.monotonic() - began < 12
     told = {each.ref.name: (each.result, each.detail) for each in result.outcomes}
     assert told["/srv/ward/note"][0] == "lost"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.journal import journal as module
+from reconciler.clock import Clock, utc_now
 from reconciler.journal.journal import Journal, NoJournal, RunRecord
 from reconciler.model import Action, Delta, Outcome, Ref, Step
 
@@ -27,8 +27,8 @@ def action() -> Action:
     )
 
 
-def filled(folder: Path) -> Journal:
-    journal = Journal(folder)
+def filled(folder: Path, clock: Clock = utc_now) -> Journal:
+    journal = Journal(folder, clock=clock)
     number = journal.begin("lab", {"who": "me", "command": "apply"}, b"environment: lab\n")
     run = RunRecord(journal, number, "lab")
     run.record_intent([action()])
@@ -120,17 +120,16 @@ def test_two_processes_write_one_chain(tmp_path: Path) -> None:
         assert journal.verify() == []
 
 
-def test_a_clock_that_was_set_back_brings_nothing_back_to_life(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with filled(tmp_path) as journal:
-        newest = datetime.fromisoformat(journal.entries()[-1].at)
-        monkeypatch.setattr(module, "now", lambda: newest - timedelta(days=3))
+def test_a_clock_that_was_set_back_brings_nothing_back_to_life(tmp_path: Path) -> None:
+    newest = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+    times = [newest]
+    with filled(tmp_path, lambda: times[-1]) as journal:
+        times.append(newest - timedelta(days=3))
         assert journal.latest() == newest
         journal.append(0, "lab", "onset", {})
         assert journal.latest() == newest
         assert journal.verify() == []
-        monkeypatch.setattr(module, "now", lambda: datetime(2040, 1, 1, tzinfo=UTC))
+        times.append(datetime(2040, 1, 1, tzinfo=UTC))
         assert journal.latest().year == 2040
 
 

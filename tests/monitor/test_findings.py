@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ import pytest
 
 from reconciler.environment.rules import Acknowledged, Notices
 from reconciler.environment.settings import Environment, Host
-from reconciler.journal import journal
 from reconciler.journal.journal import Journal
 from reconciler.model import Action, Delta, Plan, Ref
 from reconciler.monitor import findings, tracker
@@ -65,12 +64,25 @@ def test_known_drift_is_taken_until_its_last_day_is_over() -> None:
         assert one.acknowledged == ""
 
 
+class Time:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
-    at = [NOW]
-    monkeypatch.setattr(tracker, "now", lambda: at[0])
-    monkeypatch.setattr(journal, "now", lambda: at[0])
-    return at
+def clock() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def book(tmp_path: Path, clock: Time) -> Iterator[Journal]:
+    with Journal(tmp_path, clock=clock) as opened:
+        yield opened
 
 
 def subjects(book: Journal) -> list[str]:
@@ -84,70 +96,62 @@ AWAY = Finding("unseen", "a", "", "", "no answer")
 ONE = environment(notices=Notices(mail=("x@y",)))
 
 
-def test_the_same_drift_seen_a_hundred_times_is_one_alert(tmp_path: Path, clock: list[datetime]) -> None:
-    with Journal(tmp_path) as book:
-        for _ in range(100):
-            clock[0] += timedelta(minutes=15)
-            since = tracker.watch(book, ONE, [DRIFT])
-        assert subjects(book) == ["lab: drifted on a"]
-        assert since == {DRIFT.id: NOW + timedelta(minutes=15)}
-        assert [each.what for each in book.entries()] == ["onset"]
-        tracker.watch(book, ONE, [])
-        tracker.watch(book, ONE, [])
-        assert subjects(book) == ["lab: drifted on a", "lab: over: drifted on a"]
-        assert [each.what for each in book.entries()] == ["onset", "recovery"]
+def test_the_same_drift_seen_a_hundred_times_is_one_alert(book: Journal, clock: Time) -> None:
+    for _ in range(100):
+        clock.now += timedelta(minutes=15)
+        since = tracker.watch(book, ONE, [DRIFT])
+    assert subjects(book) == ["lab: drifted on a"]
+    assert since == {DRIFT.id: NOW + timedelta(minutes=15)}
+    assert [each.what for each in book.entries()] == ["onset"]
+    tracker.watch(book, ONE, [])
+    tracker.watch(book, ONE, [])
+    assert subjects(book) == ["lab: drifted on a", "lab: over: drifted on a"]
+    assert [each.what for each in book.entries()] == ["onset", "recovery"]
 
 
-def test_what_cannot_be_seen_is_not_over(tmp_path: Path, clock: list[datetime]) -> None:
-    with Journal(tmp_path) as book:
-        tracker.watch(book, ONE, [DRIFT])
-        tracker.watch(book, ONE, [AWAY])
-        assert [each.what for each in book.entries()] == ["onset", "onset"]
-        tracker.watch(book, ONE, [DRIFT])
-        assert subjects(book) == ["lab: drifted on a", "lab: unseen on a", "lab: over: unseen on a"]
+def test_what_cannot_be_seen_is_not_over(book: Journal, clock: Time) -> None:
+    tracker.watch(book, ONE, [DRIFT])
+    tracker.watch(book, ONE, [AWAY])
+    assert [each.what for each in book.entries()] == ["onset", "onset"]
+    tracker.watch(book, ONE, [DRIFT])
+    assert subjects(book) == ["lab: drifted on a", "lab: unseen on a", "lab: over: unseen on a"]
 
 
-def test_it_is_told_again_by_policy_and_the_text_stays_the_same(
-    tmp_path: Path, clock: list[datetime]
-) -> None:
+def test_it_is_told_again_by_policy_and_the_text_stays_the_same(book: Journal, clock: Time) -> None:
     often = environment(notices=Notices(mail=("x@y",), remind=24))
-    with Journal(tmp_path) as book:
-        for _ in range(50):
-            tracker.watch(book, often, [DRIFT])
-            clock[0] += timedelta(hours=1)
-        assert len({row[3] for row in book.outbox()}) == 1
-        assert len(book.outbox()) == 3
+    for _ in range(50):
+        tracker.watch(book, often, [DRIFT])
+        clock.now += timedelta(hours=1)
+    assert len({row[3] for row in book.outbox()}) == 1
+    assert len(book.outbox()) == 3
 
 
-def test_some_patience_before_it_is_told(tmp_path: Path, clock: list[datetime]) -> None:
+def test_some_patience_before_it_is_told(book: Journal, clock: Time) -> None:
     patient = environment(notices=Notices(mail=("x@y",), after=3))
-    with Journal(tmp_path) as book:
+    tracker.watch(book, patient, [AWAY])
+    tracker.watch(book, patient, [AWAY])
+    tracker.watch(book, patient, [])
+    assert subjects(book) == []
+    for _ in range(3):
         tracker.watch(book, patient, [AWAY])
-        tracker.watch(book, patient, [AWAY])
-        tracker.watch(book, patient, [])
-        assert subjects(book) == []
-        for _ in range(3):
-            tracker.watch(book, patient, [AWAY])
-        assert subjects(book) == ["lab: unseen on a"]
+    assert subjects(book) == ["lab: unseen on a"]
 
 
-def test_what_is_pending_or_acknowledged_is_not_told(tmp_path: Path, clock: list[datetime]) -> None:
+def test_what_is_pending_or_acknowledged_is_not_told(book: Journal, clock: Time) -> None:
     pending = Finding("pending", "a", "file", "/x", "mode")
     taken = Finding("drifted", "a", "file", "/y", "mode", "known")
-    with Journal(tmp_path) as book:
-        tracker.watch(book, ONE, [pending, taken])
-        assert subjects(book) == []
+    tracker.watch(book, ONE, [pending, taken])
+    assert subjects(book) == []
 
 
-def test_a_plan_that_waits_is_told_once_for_each_digest(tmp_path: Path, clock: list[datetime]) -> None:
+def test_a_plan_that_waits_is_told_once_for_each_digest(book: Journal, clock: Time) -> None:
     def wait(digest: str | None) -> None:
         document = {"digest": f"sha256:{digest}", "actions": [1]} if digest else None
         tracker.ask_for_approval(book, ONE, document, ["the plan"], ["why"])
 
-    with Journal(tmp_path) as book:
-        for digest in ("1", "1", "2", "2", None, "2"):
-            wait(digest)
-        assert len(book.outbox()) == 3
-        tracker.watch(book, ONE, [])
-        wait("2")
-        assert len(book.outbox()) == 3
+    for digest in ("1", "1", "2", "2", None, "2"):
+        wait(digest)
+    assert len(book.outbox()) == 3
+    tracker.watch(book, ONE, [])
+    wait("2")
+    assert len(book.outbox()) == 3

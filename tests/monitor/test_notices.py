@@ -91,12 +91,14 @@ def environment(**more: Any) -> Environment:
     return Environment(name="lab", router="r", hosts=(host,), file="lab.yaml", notices=Notices(**more))
 
 
-def sent(env: Environment, notice: notices.Notice, folder: Path) -> list[str]:
+def sent(
+    env: Environment, notice: notices.Notice, folder: Path, sendmail: str = "/usr/sbin/sendmail"
+) -> list[str]:
     """Posts and flushes; returns what was complained of."""
     said: list[str] = []
     with Journal(folder) as journal:
         delivery.post(journal, env, notice)
-        delivery.flush(journal, env, said.append)
+        delivery.flush(journal, env, said.append, (sendmail,))
     return said
 
 
@@ -153,16 +155,14 @@ def test_apprise_takes_it_to_wherever_its_url_leads(web: Web, tmp_path: Path) ->
     assert said["message"].startswith("<lab: drifted on cn-1>")
 
 
-def test_sendmail_is_given_the_whole_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sendmail_is_given_the_whole_mail(tmp_path: Path) -> None:
     sendmail = tmp_path / "sendmail"
     sendmail.write_text(f'#!/bin/sh\n[ "$*" = "-t -i" ] && cat >{tmp_path}/mail\n')
     sendmail.chmod(0o755)
-    monkeypatch.setattr(delivery, "SENDMAIL", (str(sendmail),))
     env = environment(mail=("ada@example.org",))
-    assert sent(env, notices.alert(env, [FINDING]), tmp_path / "state") == []
+    assert sent(env, notices.alert(env, [FINDING]), tmp_path / "state", str(sendmail)) == []
     assert "Subject: lab: drifted on cn-1" in (tmp_path / "mail").read_text()
-    monkeypatch.setattr(delivery, "SENDMAIL", (str(tmp_path / "none"),))
-    (first, *_) = sent(env, notices.alert(env, [FINDING]), tmp_path / "state")
+    (first, *_) = sent(env, notices.alert(env, [FINDING]), tmp_path / "state", str(tmp_path / "none"))
     assert "there is no sendmail on this machine; install one, or set `smtp:`" in first
 
 
