@@ -21,7 +21,7 @@ from reconciler.model import (
     option,
     quote,
 )
-from reconciler.questions.system import LoginQuestion, PasswdQuestion
+from reconciler.questions.system import Login, PasswdQuestion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Account(Resource):
         return {"login": PasswdQuestion(self.account, self.groups)}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
-        login: LoginQuestion | None = answers["login"]
+        login: Login | None = answers["login"]
         if login is None or (hidden := unseen(login)):
             return login if login is None else hidden
         state: dict[str, Value] = {"home": login.home, "shell": login.shell}

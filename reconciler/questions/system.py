@@ -44,7 +44,7 @@ fi"""
 
 
 @dataclass(frozen=True)
-class LoginQuestion:
+class Login:
     """What the account database says of an account. `password` is None where the account
     may not look into the shadow file, else whether one is set."""
 
@@ -56,7 +56,7 @@ class LoginQuestion:
 
 @dataclass(frozen=True)
 class PasswdQuestion:
-    """An account, and which of the named groups it is in. The answer is a `LoginQuestion` or None."""
+    """An account, and which of the named groups it is in. The answer is a `Login` or None."""
 
     account: str
     groups: tuple[str, ...] = ()
@@ -71,7 +71,7 @@ if [ -r /etc/shadow ]; then getent shadow -- {names} | sed -E 's/^([^:]*:.?)[^:]
 echo done; else echo hidden; fi"""
 
     @classmethod
-    def parse(cls, output: bytes, questions: list[PasswdQuestion]) -> list[LoginQuestion | None | CannotSee]:
+    def parse(cls, output: bytes, questions: list[PasswdQuestion]) -> list[Login | None | CannotSee]:
         lines = _text(output).splitlines()
         if lines[-1:] not in (["done"], ["hidden"]) or lines.count("") != 2:
             return [NO_ANSWER for _ in questions]
@@ -84,7 +84,7 @@ echo done; else echo hidden; fi"""
     @staticmethod
     def _login(
         row: list[str] | None, groups: list[list[str]], shadow: dict[str, str], hidden: bool
-    ) -> LoginQuestion | None:
+    ) -> Login | None:
         if row is None or len(row) < 7:
             return None
         member = frozenset(
@@ -94,7 +94,7 @@ echo done; else echo hidden; fi"""
         )
         # shadow(5): a hash can never begin with ! or *, so such a field lets nobody in.
         password = None if hidden else shadow.get(row[0], "*") not in ("!", "*")
-        return LoginQuestion(row[5], row[6], member, password)
+        return Login(row[5], row[6], member, password)
 
 
 @dataclass(frozen=True)

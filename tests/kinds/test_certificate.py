@@ -27,6 +27,7 @@ from reconciler.questions.tls import HandshakeQuestion, HandshakeResult
 from tests.support.forged import Key, authority, pem, rsa_key, signed
 
 NOW = datetime.now(UTC)
+NO_KEY = CommandResult(1, "Could not read key from /x/privkey.pem")
 NAMES = ("cn.example.org", "a.example.org", "b.example.org")
 ROOT, INTERMEDIATE = authority()
 TRUST = Trust(NAMES, pem(ROOT.certificate).encode())
@@ -71,7 +72,7 @@ def answers(text: str | None, said: CommandResult | None = None, **more: Any) ->
         "fullchain": text,
         "public": said or public(text or WHOLE),
         "spare fullchain": None,
-        "spare public": CommandResult(1, ""),
+        "spare public": NO_KEY,
         "live": FileEntry("d", "0755", "root", "root", 0, ""),
         "versions": CommandResult(0, "cert1.pem privkey1.pem privkey2.pem"),
         "limits": CommandResult(0, ""),
@@ -123,6 +124,42 @@ def test_what_only_another_certificate_settles_is_ordered(
 
 
 @pytest.mark.parametrize(
+    "result",
+    [
+        CommandResult(124, ""),
+        CommandResult(127, "sh: 1: openssl: not found"),
+        CommandResult(126, "sh: 1: openssl: Permission denied"),
+        CommandResult(1, "Could not open file or uri for loading key from privkey.pem: Permission denied"),
+        CommandResult(1, "Could not read key from privkey.pem\nfile_read: Input/output error"),
+        CommandResult(137, ""),
+        CannotSee("the account may not look"),
+    ],
+    ids=["timeout", "no openssl", "openssl not executable", "denied", "broken disk", "killed", "not seen"],
+)
+def test_a_key_that_could_not_be_checked_is_unknown_and_nothing_is_ordered(
+    result: CommandResult | CannotSee,
+) -> None:
+    made = looked(answers(WHOLE, public=result))
+    assert made.actions == ()
+    assert list(made.unknown) == [LINEAGE]
+    in_use = looked(answers(None, **{"spare fullchain": WHOLE, "spare public": result}))
+    assert in_use.actions == ()
+    assert list(in_use.unknown) == [LINEAGE]
+
+
+@pytest.mark.parametrize(
+    "result",
+    [CommandResult(124, ""), CommandResult(2, "ls: cannot open directory 'x': Permission denied")],
+    ids=["timeout", "denied"],
+)
+def test_versions_that_could_not_be_listed_are_unknown_and_nothing_is_set_aside(
+    result: CommandResult,
+) -> None:
+    made = looked(answers(WHOLE, versions=result))
+    assert (made.actions, list(made.unknown)) == ((), [LINEAGE])
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [(WHOLE[:400], None), ("", None), (WHOLE, CommandResult(1, "unable to load key"))],
     ids=["truncated", "empty", "no key"],
@@ -156,7 +193,12 @@ def test_at_the_cas_limit_an_order_is_refused_beforehand() -> None:
 
 
 def test_without_a_lineage_one_is_ordered_or_taken_over() -> None:
-    none = answers(None, conf=None, live=None, versions=CommandResult(2, "ls: cannot access"))
+    none = answers(
+        None,
+        conf=None,
+        live=None,
+        versions=CommandResult(2, "ls: cannot access 'x': No such file or directory"),
+    )
     (action,) = looked(none).actions
     assert (action.verb, commands(looked(none))) == (
         "create",
@@ -178,7 +220,7 @@ def test_without_a_lineage_one_is_ordered_or_taken_over() -> None:
     "more",
     [
         {"live": FileEntry("l", "0777", "root", "root", 0, "/var/lib/reconciler/certificate/current")},
-        {"versions": CommandResult(2, "ls: cannot access")},
+        {"versions": CommandResult(2, "ls: cannot access 'x': No such file or directory")},
         {"conf": None},
     ],
     ids=["live is our link", "no versions", "certbot remembers nothing"],

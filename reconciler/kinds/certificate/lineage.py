@@ -98,23 +98,32 @@ class Lineage(Resource):
         found, live = pair.facts(answers, self.trust, now), answers["live"]
         if isinstance(found, CannotSee) or isinstance(live, CannotSee):
             return found if isinstance(found, CannotSee) else live
+        versions = _versions(answers)
+        if isinstance(versions, CannotSee):
+            return versions
         # A link in the place of certbot's folder is not certbot's: services were led through it.
-        certbots = isinstance(live, FileEntry) and live.type == "d" and _versions(answers) != []
+        certbots = isinstance(live, FileEntry) and live.type == "d" and versions != []
         if answers["conf"] is None or found["release"] == "none" or not certbots:
             # Whatever is left there, certbot would stumble over it, or order a ROUTER-0001.
-            left = answers["conf"] is not None or isinstance(live, FileEntry) or bool(_versions(answers))
+            left = answers["conf"] is not None or isinstance(live, FileEntry) or bool(versions)
             remains = {"remains": "what certbot cannot use"} if left else {}
-            return {"lineage": "absent", **state, **remains, "release": self._spare(answers, now)}
+            spare = self._spare(answers, now)
+            if isinstance(spare, CannotSee):
+                return spare
+            return {"lineage": "absent", **state, **remains, "release": spare}
         state |= {"lineage": "present", **found}
         if "names" in found:
             state["fresh"] = self._fresh(x509.chain(answers["fullchain"]), answers["ari"], now)
-        state["links"] = _links(answers)
+        state["links"] = _links(answers, versions)
         return state | self._remembered(answers["conf"])
 
-    def _spare(self, answers: Mapping[str, Any], now: datetime) -> str:
+    def _spare(self, answers: Mapping[str, Any], now: datetime) -> str | CannotSee:
+        """The release in use, where it is good and fresh; else "none", and another is ordered."""
         mine = {name: answers[f"spare {name}"] for name in ("fullchain", "public")}
         found = pair.facts(mine, self.trust, now)
-        if isinstance(found, CannotSee) or not pair.is_good(found, self.trust):
+        if isinstance(found, CannotSee):
+            return found
+        if not pair.is_good(found, self.trust):
             return "none"
         fresh = self._fresh(x509.chain(mine["fullchain"]), None, now)
         return str(found["release"]) if fresh and found["release"] != self.replaces else "none"
@@ -282,11 +291,16 @@ def _stale_links(own: Seen) -> bool:
     return isinstance(own, Mapping) and own.get("links", "newest") != "newest"
 
 
-def _versions(answers: Mapping[str, Any]) -> list[int] | None:
-    """The numbers of the versions that certbot keeps; None where they cannot be seen."""
+def _versions(answers: Mapping[str, Any]) -> list[int] | CannotSee:
+    """The numbers of the versions that certbot keeps; none where its folder is not there.
+
+    `ls` exits with 2 for a folder that is not there and for one that it may not read.
+    """
     listed: CommandResult | CannotSee = answers["versions"]
     if isinstance(listed, CannotSee):
-        return None
+        return listed
+    if listed.status != 0 and "No such file" not in listed.output:
+        return CannotSee(f"certbot's versions could not be listed: {listed.output or listed.status}")
     numbers = [
         name.removeprefix("privkey").removesuffix(".pem")
         for name in listed.output.split()
@@ -295,11 +309,8 @@ def _versions(answers: Mapping[str, Any]) -> list[int] | None:
     return [int(number) for number in numbers if number.isdigit()]
 
 
-def _links(answers: Mapping[str, Any]) -> str:
+def _links(answers: Mapping[str, Any], versions: list[int]) -> str:
     """Whether certbot's four links all lead to its newest version."""
-    versions = _versions(answers)
-    if versions is None:
-        return "not known"
     newest = max(versions, default=0)
     entries: list[FileEntry | None | CannotSee] = [answers[f"link {name}"] for name in NAMES]
     for name, entry in zip(NAMES, entries, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,15 @@ NAMES = ("cert", "chain", "fullchain", "privkey")
 
 GROUP = "ssl-cert"
 """Who may read keys besides root: Debian's group for it."""
+
+_NO_KEY = re.compile(
+    r"could not (read|find) .*key|unable to load key|no such file or directory", re.IGNORECASE
+)
+"""What `openssl pkey` says of a file without a key: OpenSSL 3 (apps/lib/apps.c), 1.1.1, and of no file."""
+
+_NOT_READ = re.compile(
+    r"permission denied|input/output error|cannot allocate|stale file handle", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -51,24 +61,40 @@ def facts(answers: Mapping[str, Any], trust: Trust, now: datetime) -> dict[str, 
     except x509.Unreadable as error:
         return {"release": f"unreadable: {error}"}
     leaf = chain[0]
+    pair = _pair(answers["public"], x509.public_key_pem(leaf))
+    if isinstance(pair, CannotSee):
+        return pair
     why_not = x509.why_not_trusted(chain, trust.roots, trust.names[0], now)
     return {
         "release": x509.identity(chain),
         "names": " ".join(x509.names(leaf)),
         "key": x509.key_type(leaf).split(" ", maxsplit=1)[0],
-        "pair": _pair(answers["public"], x509.public_key_pem(leaf)),
+        "pair": pair,
         "chain": why_not or "trusted",
         "expires": x509.window(leaf)[1].isoformat(timespec="minutes"),
     }
 
 
-def _pair(said: CommandResult | CannotSee, public: str) -> str:
+def _pair(said: CommandResult | CannotSee, public: str) -> str | CannotSee:
+    """Whether the key belongs to the certificate. That there is no usable key must be proven
+    by what openssl says of the file: a certificate would be ordered in its place."""
     if isinstance(said, CannotSee):
-        return "not known"
-    if said.status != 0:
-        hidden = "denied" in said.output
-        return "the key cannot be read" if hidden else "there is no usable key"
-    return "matches" if said.output.split() == public.split() else "the key belongs to another certificate"
+        return said
+    if said.status == 0:
+        same = said.output.split() == public.split()
+        return "matches" if same else "the key belongs to another certificate"
+    if said.status == 1 and _NO_KEY.search(said.output) and not _NOT_READ.search(said.output):
+        return "there is no usable key"
+    return CannotSee(f"the private key could not be checked: {_why(said)}")
+
+
+def _why(said: CommandResult) -> str:
+    """Why a command could not find out; 124, 126 and 127 are those of timeout(1) and sh."""
+    if said.status == 124:
+        return "openssl did not answer in time"
+    if said.status in (126, 127):
+        return "openssl is missing; install the package openssl"
+    return said.output.partition("\n")[0] or f"openssl exited with {said.status} and said nothing"
 
 
 def wanted(trust: Trust) -> dict[str, Value]:
