@@ -80,7 +80,7 @@ class PropertyQuestion:
         for q in questions:
             if q.secret_line:
                 found = f"{key_pattern(q.key)}p"
-                run = f"sed -n -e {quote(JOIN)} -e {quote(found)} {quote(q.path)}"
+                run = f"sed -n -e {quote(JOIN)} -e {quote(found)} {quote(q.path)} | sed '$a\\'"
                 parts.append(
                     _guarded(
                         q.path,
@@ -99,7 +99,8 @@ class PropertyQuestion:
             return [NO_ANSWER for _ in questions]
         values: dict[str, list[tuple[str, str]] | CannotSee] = {}
         for path, section in zip(paths, sections, strict=False):
-            lines = [line for line in section.split("\0\n") if line]
+            # sed ends a last line without newline as it found it: without one.
+            lines = [line for line in section.removesuffix("\0").split("\0\n") if line]
             values[path] = (
                 CannotSee("the account may not read it")
                 if lines == ["hidden\n"]
