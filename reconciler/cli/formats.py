@@ -42,7 +42,7 @@ def check(options: Options, outputs: Formats) -> None:
 def tell_plan(plan: Plan, options: Options, outputs: Formats) -> None:
     """To stdout, in the form asked for: text, Markdown or annotations."""
     if outputs.markdown:
-        print(markdown.document(plan), end="")
+        print(markdown.merge_request_comment(plan), end="")
     elif outputs.github:
         session.print_lines(github.lines(plan))
     else:
@@ -54,7 +54,7 @@ def write_plan(
 ) -> None:
     """The files that were asked for; raises `CommandError`."""
     if outputs.junit:
-        session.write(outputs.junit, junit.plan_document(command, plan))
+        session.write(outputs.junit, junit.plan_xml(command, plan))
     if outputs.prometheus and sight is not None:
         seen = status.from_observation(environment, sight)
         run = prometheus.MetricsInput(command, environment.name, datetime.now(UTC), seen, plan)
@@ -64,7 +64,7 @@ def write_plan(
 def write_checks(checks: Sequence[Check], outputs: Formats, environment: Environment) -> None:
     """The files that were asked for; raises `CommandError`."""
     if outputs.junit:
-        session.write(outputs.junit, junit.document(environment.name, checks))
+        session.write(outputs.junit, junit.checks_xml(environment.name, checks))
     if outputs.prometheus:
         seen = status.from_checks(checks)
         run = prometheus.MetricsInput("verify", environment.name, datetime.now(UTC), seen, checks=checks)
@@ -81,4 +81,4 @@ def write_prometheus(path: Path, run: prometheus.MetricsInput) -> None:
         raise CommandError(Code.ERROR, f"{path}: is no text file; it is left as it is") from None
     except OSError as error:
         raise CommandError(Code.ERROR, f"{path}: cannot be read ({error.strerror})") from None
-    session.write(path, prometheus.document(run, prometheus.carried(before)))
+    session.write(path, prometheus.metrics_text(run, prometheus.samples(before)))

@@ -41,7 +41,7 @@ def report(env: str, options: Options, output: Path, seen: Path | None) -> int:
         overdue=environment.certificate.overdue / 100,
         events=(*_events(environment), *renewals(shown)),
     )
-    session.write(output, html.document(facts))
+    session.write(output, html.page(facts))
     if options.json:
         session.print_json(documents.files_document(environment.name, {str(output): None}))
     else:

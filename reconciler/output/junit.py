@@ -15,7 +15,7 @@ Case = tuple[str, str, str, str, str]
 VERDICTS = {"ok": "ok", "wrong": "failure", "unknown": "error"}
 
 
-def document(environment: str, checks: Sequence[Check]) -> str:
+def checks_xml(environment: str, checks: Sequence[Check]) -> str:
     """One test case for each check (https://github.com/testmoapp/junitxml has the common form)."""
     return _suite(f"reconcile verify {environment}", [_check(each) for each in checks])
 
@@ -26,7 +26,7 @@ def _check(each: Check) -> Case:
     return each.asked.host, name, VERDICTS[each.verdict], each.detail, ""
 
 
-def plan_document(command: str, plan: Plan) -> str:
+def plan_xml(command: str, plan: Plan) -> str:
     """A failure for each action, an error for what could not be seen, and a test case that
     passes for each host that is as declared."""
     return _suite(f"reconcile {command} {plan.environment}", list(_cases(plan)))

@@ -19,7 +19,7 @@ LIMIT = 50_000
 ROWS = 50
 
 
-def document(plan: Plan) -> str:
+def merge_request_comment(plan: Plan) -> str:
     """The summary, a table by host, and the plan folded away."""
     return "\n".join([*_head(plan), *_table(plan), *_details(plan)]) + "\n"
 

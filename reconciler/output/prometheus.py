@@ -83,8 +83,8 @@ class _Samples:
         return f"{family}{{{inner}}}"
 
 
-def document(run: MetricsInput, before: Mapping[str, float]) -> str:
-    """The whole file. `before` is what `carried` took from the one that it replaces."""
+def metrics_text(run: MetricsInput, before: Mapping[str, float]) -> str:
+    """The whole file. `before` is what `samples` took from the one that it replaces."""
     samples = _Samples(run, before)
     now = run.now.timestamp()
     samples.add("reconcile_last_run_timestamp_seconds", now)
@@ -155,7 +155,7 @@ def number(value: float) -> str:
     return str(int(value)) if value == int(value) else f"{value:.3f}"
 
 
-def carried(text: str) -> dict[str, float]:
+def samples(text: str) -> dict[str, float]:
     """The samples of an earlier file; what cannot be read is left out."""
     found: dict[str, float] = {}
     for line in text.splitlines():

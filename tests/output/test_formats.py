@@ -64,7 +64,7 @@ def metrics(text: str) -> dict[tuple[str, ...], float]:
 def of_drift(name: str, now: Any = NOW, before: str = "") -> str:
     told = STATES[name]()
     run = prometheus.MetricsInput("drift", "stage", now, told.served, told.plan)
-    return prometheus.document(run, prometheus.carried(before))
+    return prometheus.metrics_text(run, prometheus.samples(before))
 
 
 def test_metrics_of_a_fleet_that_is_well() -> None:
@@ -153,7 +153,7 @@ def test_metrics_of_verify() -> None:
         run = prometheus.MetricsInput(
             "verify", "e", NOW + timedelta(hours=len(before)), status.from_checks(made), checks=made
         )
-        return prometheus.document(run, prometheus.carried(before))
+        return prometheus.metrics_text(run, prometheus.samples(before))
 
     good = told("ok", "ok")
     found = metrics(good)
@@ -178,14 +178,14 @@ ODD = st.text(alphabet='\\"n\n{},= a')
 @example("h", "a\\n")
 def test_labels_come_back_as_they_were(host: str, name: str) -> None:
     run = prometheus.MetricsInput("drift", name, NOW, (), Plan(name, (), hosts=(host,)))
-    text = prometheus.document(run, {})
+    text = prometheus.metrics_text(run, {})
     found = [each for family in text_string_to_metric_families(text) for each in family.samples]
     assert len(found) == 5
     for sample in found:
         assert sample.labels["environment"] == printable(name)
         assert sample.labels.get("host", printable(host)) == printable(host)
-    assert prometheus.document(run, prometheus.carried(text)) == text
-    assert prometheus.carried("nonsense\n{ x\n\n# y 1\na b") == {}
+    assert prometheus.metrics_text(run, prometheus.samples(text)) == text
+    assert prometheus.samples("nonsense\n{ x\n\n# y 1\na b") == {}
 
 
 TICKS = st.text(alphabet="`~<>&|@#[]()!\\\n\r*_ax\u202e", min_size=1)
@@ -201,7 +201,7 @@ def hostile(text: str) -> Plan:
 
 @given(st.one_of(st.text(min_size=1), TICKS, st.just("\n```\n</details><img src=x>")))
 def test_nothing_breaks_out_of_the_markdown(text: str) -> None:
-    lines = markdown.document(hostile(text)).splitlines()
+    lines = markdown.merge_request_comment(hostile(text)).splitlines()
     fence = next(line for line in lines if line.startswith("```")).removesuffix("diff")
     ends = [number for number, line in enumerate(lines) if re.match(rf" {{0,3}}{fence}`* *$", line)]
     assert len(ends) == 1
@@ -219,19 +219,19 @@ def test_a_long_plan_is_cut_and_says_so() -> None:
         Action(Ref(f"h{n}", "file", "/x"), "create", (Delta("content", None, "y" * 500),), ())
         for n in range(300)
     )
-    text = markdown.document(Plan("e", actions, hosts=("h",)))
+    text = markdown.merge_request_comment(Plan("e", actions, hosts=("h",)))
     assert len(text) < 65_536
     assert "and 250 more hosts" in text
     assert re.search(r"\n\d+ more lines are left out; `reconcile plan` shows them all\.\n", text)
 
 
 def test_the_markdown_of_drift() -> None:
-    text = markdown.document(facts(drifted()).plan)
+    text = markdown.merge_request_comment(facts(drifted()).plan)
     assert "**Plan&#58; 0 to create, 2 to change, 0 to remove, 1 reload on 1 host&#46;**" in text
     assert "| host | create | change | remove | reload |" in text
     assert "could not be looked at" in text
     assert '\n-    RedirectMatch temp "^/' in text
-    assert markdown.document(facts(well()).plan).count("\n") == 4
+    assert markdown.merge_request_comment(facts(well()).plan).count("\n") == 4
 
 
 @given(st.text(min_size=1))
@@ -261,14 +261,14 @@ def test_annotations_stand_at_the_line_that_asks_for_it() -> None:
 
 @given(st.text(min_size=1))
 def test_junit_is_xml_whatever_is_in_it(text: str) -> None:
-    suite = ET.fromstring(junit.plan_document("drift", hostile(text)))
+    suite = ET.fromstring(junit.plan_xml("drift", hostile(text)))
     assert suite.get("failures") == "1"
     made = [Check(Asked(text, text, text, 1, "tls", text), "outside", "wrong", text)]
-    assert ET.fromstring(junit.document(text, made)).get("tests") == "1"
+    assert ET.fromstring(junit.checks_xml(text, made)).get("tests") == "1"
 
 
 def test_junit_of_a_plan() -> None:
-    suite = ET.fromstring(junit.plan_document("drift", facts(drifted()).plan))
+    suite = ET.fromstring(junit.plan_xml("drift", facts(drifted()).plan))
     assert [suite.get(name) for name in ("tests", "failures", "errors")] == ["5", "3", "1"]
     passed = [case.get("classname") for case in suite if len(case) == 0]
     assert passed == [UCSB]

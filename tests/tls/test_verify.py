@@ -111,6 +111,6 @@ def test_what_hosts_see_themselves_counts_too_and_all_of_it_is_told() -> None:
     assert verify.summary(ENVIRONMENT, judged(Shown(GOOD))) == "Verified: 8 checks of e, all as wanted."
     lines = list(text.check_lines(everything, text.Style(True)))
     assert sum(line.startswith("\x1b[31m") for line in lines) == 1
-    suite = ET.fromstring(junit.document("e", everything))
+    suite = ET.fromstring(junit.checks_xml("e", everything))
     assert [suite.get(name) for name in ("tests", "failures", "errors")] == ["12", "1", "2"]
     hold(documents.verify_document("e", ID, everything), "verify")

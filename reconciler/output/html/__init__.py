@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.resources import files
 
 from reconciler.output.html.facts import Event, Facts
 from reconciler.output.html.pending import pending
 from reconciler.output.html.services import bar, certificates, outside, services
-from reconciler.output.html.style import CSS
 from reconciler.output.html.text import badge, clock, esc
 from reconciler.output.html.timeline import timeline
 from reconciler.output.text import many, summary
 
-__all__ = ["Event", "Facts", "document"]
+__all__ = ["Event", "Facts", "page"]
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """What a browser may load for this page: nothing. An escape that was forgotten would run nothing."""
 
 
-def document(facts: Facts) -> str:
-    """The whole page."""
+def page(facts: Facts) -> str:
+    """The whole page, as HTML."""
+    css = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
     title = f"{esc(facts.environment)}: {_verdict(facts)[1]}"
     sections = (services(facts), certificates(facts), outside(facts), pending(facts), timeline(facts))
     body = "\n".join(part for part in sections if part)
@@ -33,7 +34,7 @@ def document(facts: Facts) -> str:
 <meta name="referrer" content="no-referrer">
 <title>{title}</title>
 <link rel="icon" href="data:,">
-<style>{CSS}</style>
+<style>{css}</style>
 </head>
 <body>
 <a class="skip" href="#main">Skip to the content</a>

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.output.html import document
+from reconciler.output import html
 from tests.support.browser import Browser
 from tests.support.states import STATES
 
@@ -21,7 +21,7 @@ WIDER = """[...document.querySelectorAll('body *')]
 @pytest.mark.parametrize("state", STATES)
 def test_the_page_is_well_made(browser: Browser, state: str, dark: bool, width: int, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
-    path.write_text(document(STATES[state]()), encoding="utf-8")
+    path.write_text(html.page(STATES[state]()), encoding="utf-8")
     browser.show(path, width, dark=dark)
     if folder := os.environ.get(
         "PICTURES"
@@ -42,7 +42,7 @@ def test_the_page_is_well_made(browser: Browser, state: str, dark: bool, width: 
 def test_nothing_is_wider_than_any_screen(browser: Browser, width: int, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     for state in STATES.values():
-        path.write_text(document(state()), encoding="utf-8")
+        path.write_text(html.page(state()), encoding="utf-8")
         browser.show(path, width)
         browser.value("document.querySelectorAll('details').forEach(e => e.open = true)")
         assert browser.value(WIDER) == []
@@ -51,7 +51,7 @@ def test_nothing_is_wider_than_any_screen(browser: Browser, width: int, tmp_path
 
 def test_the_plan_can_be_unfolded_by_keyboard(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
-    path.write_text(document(STATES["drift"]()), encoding="utf-8")
+    path.write_text(html.page(STATES["drift"]()), encoding="utf-8")
     browser.show(path, 1400)
     browser.value("document.querySelectorAll('details').forEach(e => e.open = false)")
     browser.press("Tab")
@@ -66,7 +66,7 @@ def test_the_plan_can_be_unfolded_by_keyboard(browser: Browser, tmp_path: Path) 
 
 def test_the_policy_forbids_what_an_escape_could_have_missed(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
-    text = document(STATES["well"]())
+    text = html.page(STATES["well"]())
     evil = "<script>document.title = 'run'</script><img src=http://127.0.0.1:9/x.png onerror=alert(1)>"
     path.write_text(text.replace("</main>", f"{evil}</main>"), encoding="utf-8")
     browser.show(path, 1400)

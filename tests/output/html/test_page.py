@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from reconciler.cli.run import run
 from reconciler.model import Action, Delta, Place, Plan, Ref, Step
-from reconciler.output.html import Event, Facts, document
+from reconciler.output import html
+from reconciler.output.html import Event, Facts
 from reconciler.output.html.timeline import tone
 from reconciler.output.text import diff_lines
 from reconciler.tls.status import ServiceStatus
@@ -71,7 +72,7 @@ def hostile(text: str) -> Facts:
     )
 
 
-PLAIN = Skeleton(document(hostile("x")))
+PLAIN = Skeleton(html.page(hostile("x")))
 
 
 @given(
@@ -81,7 +82,7 @@ PLAIN = Skeleton(document(hostile("x")))
     )
 )
 def test_nothing_that_is_said_becomes_markup(text: str) -> None:
-    page = document(hostile(text))
+    page = html.page(hostile(text))
     found = Skeleton(page)
     assert [tag for tag in found.tags if tag != "span"] == [tag for tag in PLAIN.tags if tag != "span"]
     assert found.attributes == PLAIN.attributes
@@ -91,7 +92,7 @@ def test_nothing_that_is_said_becomes_markup(text: str) -> None:
 
 def test_nothing_is_asked_for_from_anywhere() -> None:
     for state in STATES.values():
-        page = document(state())
+        page = html.page(state())
         assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in page
         assert "script" not in Skeleton(page).tags
         assert not re.search(r"url\(|@import|https?://(?!cn-stage)", page.partition("<body>")[0])
@@ -99,7 +100,7 @@ def test_nothing_is_asked_for_from_anywhere() -> None:
 
 
 def test_what_is_told_of_a_fleet_that_is_well() -> None:
-    text = Skeleton(document(STATES["well"]())).text
+    text = Skeleton(html.page(STATES["well"]())).text
     assert "all well" in text
     assert "Nothing to do: stage is as declared." in text
     assert "9 of 9" in text
@@ -109,7 +110,7 @@ def test_what_is_told_of_a_fleet_that_is_well() -> None:
 
 
 def test_what_is_told_of_drift() -> None:
-    text = Skeleton(document(STATES["drift"]())).text
+    text = Skeleton(html.page(STATES["drift"]())).text
     assert "3 actions pending" in text
     assert f"{UNM} could not be looked at: it does not answer on port 22" in text
     assert "-    RedirectMatch temp" in text
@@ -118,13 +119,13 @@ def test_what_is_told_of_drift() -> None:
 
 
 def test_what_is_told_of_a_rollout_that_stopped() -> None:
-    text = Skeleton(document(STATES["stopped"]())).text
+    text = Skeleton(html.page(STATES["stopped"]())).text
     assert "not everything serves what it shall" in text
     assert "6 services on 2 hosts" in text
     assert "3 services on 1 host" in text
     assert OLD in text
     assert f"{OLD} was put back" in text
-    unasked = Skeleton(document(facts(stopped(), asked=False))).text
+    unasked = Skeleton(html.page(facts(stopped(), asked=False))).text
     assert "not everything serves what it shall" in unasked
     assert "3 of 9" in unasked
 
@@ -137,16 +138,16 @@ def test_certificates_that_are_old_stand_out() -> None:
     ]
     told = Facts(environment="e", router="r", when=NOW, plan=Plan("e", (), hosts=("h",)), served=served)
     assert [told.tone(each) for each in served] == ["ok", "warn", "bad", "bad"]
-    page = document(told)
+    page = html.page(told)
     for text in ("40 of 120 days", "10 of 90 days", "3.0 of 83 days", "expired 2.0 days ago"):
         assert text in page
     assert told.first_end == served[3]
 
 
 def test_the_timeline() -> None:
-    assert "No runs are recorded here." in document(facts(well()))
+    assert "No runs are recorded here." in html.page(facts(well()))
     many = events(*((hour, "drift", f"look {hour}", "in sync") for hour in range(130)))
-    page = document(facts(drifted(), many))
+    page = html.page(facts(drifted(), many))
     assert page.index("look 3<") < page.index("look 20<")
     assert "look 99<" in page
     assert "look 100<" not in page
@@ -157,7 +158,7 @@ def test_the_timeline() -> None:
 def test_a_host_that_was_seen_without_root_says_so() -> None:
     sight = well()
     sight.warnings[ORC] = "sudo: a password is required"
-    assert "looked without root: sudo: a password is required" in document(facts(sight))
+    assert "looked without root: sudo: a password is required" in html.page(facts(sight))
 
 
 def test_the_command_writes_the_page(
