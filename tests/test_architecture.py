@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ast
 import graphlib
-from collections.abc import Collection, Iterable
+import importlib
+import inspect
+import re
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from reconciler.kinds import DECLARABLE
+from reconciler.model import Question
 from tests import ROOT
+from tests.support.raising import Function, Module, bases_of
 
 LAYERS = (
     "__main__",
@@ -54,6 +59,9 @@ DOORS = {
     "sqlite3": {"journal.journal"},
 }
 """The one module, or few, that know a package of somebody else."""
+
+UNDOCUMENTED = ("blueprint", "cli", "discovery", "environment", "output")
+"""Packages whose public functions need not say yet what they are for and what they raise."""
 
 
 def modules() -> dict[str, ast.Module]:
@@ -168,6 +176,56 @@ def test_everything_says_what_it_is_for() -> None:
         assert kind.__doc__, kind
     banned = {"utils", "manager", "helpers", "base", "common", "context"}
     assert not {part for name in modules() for part in name.split(".")} & banned
+
+
+Public = ast.ClassDef | Function
+
+
+def public(tree: ast.Module) -> Iterator[tuple[str, Public, ast.ClassDef | None]]:
+    """What is public in a module: its name, its node, and the class it stands in.
+
+    Commands are left out: their help stands where they are registered.
+    """
+    for node in tree.body:
+        if not isinstance(node, Public) or node.name.startswith("_"):
+            continue
+        if isinstance(node, ast.ClassDef):
+            yield node.name, node, None
+            for each in (each for each in node.body if isinstance(each, Function)):
+                if each.name == "__init__" or not each.name.startswith("_"):
+                    yield f"{node.name}.{each.name}", each, node
+        elif not any(ast.unparse(mark).startswith("app.") for mark in node.decorator_list):
+            yield node.name, node, None
+
+
+def docstring(name: str, node: Public, within: ast.ClassDef | None) -> str:
+    """A docstring; of a method without one, that of the method which it overrides."""
+    if within is None:
+        return ast.get_docstring(node) or ""
+    owner = getattr(importlib.import_module(f"reconciler.{name}"), within.name)
+    return inspect.getdoc(getattr(owner, node.name)) or ""
+
+
+def needs_no_docstring(node: Public, within: ast.ClassDef | None) -> bool:
+    """A constructor, a property of one line, or what the model says of every question."""
+    marks = {ast.unparse(mark) for mark in node.decorator_list}
+    short = len(node.body) == 1 and marks & {"property", "cached_property"}
+    return within is not None and (bool(short) or node.name in {"__init__", *vars(Question)})
+
+
+@pytest.mark.parametrize("name", [name for name in modules() if not is_in(name, UNDOCUMENTED)])
+def test_what_is_public_says_what_it_is_for_and_what_it_raises(name: str) -> None:
+    trees = modules()
+    module = Module(trees[name], bases_of(trees))
+    for called, node, within in public(trees[name]):
+        text = docstring(name, node, within)
+        assert text or needs_no_docstring(node, within), f"{name}: {called} has no docstring"
+        whole = f"{text} {ast.get_docstring(within) or '' if within else ''}"
+        told = re.search(r"\braises\b.*", whole, re.IGNORECASE | re.DOTALL)
+        words = set(re.findall(r"\w+", told[0])) if told else set()
+        errors = module.raised(node) if isinstance(node, Function) else set()
+        for error in errors - {"NotImplementedError"}:
+            assert module.lineage(error) & words, f"{name}: {called} raises {error}, and does not say so"
 
 
 def test_tests_stand_in_the_folders_of_what_they_test() -> None:

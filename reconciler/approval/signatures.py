@@ -136,7 +136,8 @@ def _judge(approval: Approval, document: Mapping[str, Any], allowed: Path, now: 
 
 
 def signer(approval: Approval, allowed: Path) -> str | None:
-    """Whose signature it is, by the file of allowed signers; None where it is nobody's."""
+    """The principal whose signature it is, by the file of allowed signers (ssh-keygen(1), ALLOWED
+    SIGNERS); None where no key in it made the signature. Raises `NoSignature`."""
     with tempfile.NamedTemporaryFile("w", suffix=".sig") as file:
         file.write(approval.signature)
         file.flush()

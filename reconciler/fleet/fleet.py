@@ -17,13 +17,18 @@ from reconciler.plan.planner import plan as make_plan
 
 
 class HostConnection(Protocol):
-    """What the executor needs of a host: `hosts.Host`, or a test's stand-in."""
+    """What `apply` needs of a host: `host.RemoteHost`, or a stand-in of the tests."""
 
     name: str
 
-    def run(self, script: str, seconds: float) -> Reply: ...
-    def lock(self, who: str) -> None: ...
-    def close(self) -> None: ...
+    def run(self, script: str, seconds: float) -> Reply:
+        """Runs a shell script to its end, for at most `seconds`. Raises `HostError`."""
+
+    def lock(self, who: str) -> None:
+        """Takes the lock of the host; `who` is shown to others. Raises `Locked`, `HostError`."""
+
+    def close(self) -> None:
+        """Ends the connection, and with it the lock."""
 
 
 Listen = Callable[[str], None]

@@ -37,7 +37,10 @@ block it; what our own commands say there comes with their stdout."""
 
 
 class Shell:
-    """One shell on a host, over one connection."""
+    """One shell on a host, over one connection, which it closes.
+
+    `command` starts it, within `seconds`. Raises `NoAnswer` where the host opens no session.
+    """
 
     def __init__(self, host: str, client: paramiko.SSHClient, command: str, seconds: float) -> None:
         self._host, self._client = host, client
@@ -53,6 +56,7 @@ class Shell:
             raise NoAnswer(host, f"it opened no session ({error or 'connection lost'}){hint}") from None
 
     def close(self) -> None:
+        """Ends the connection; the host ends what it holds open, its lock too."""
         self._client.close()
 
     def ask(self, text: str, end: str, seconds: float, limit: int) -> tuple[bytes, bytes, str]:
@@ -319,7 +323,10 @@ def _label(name: str, port: int) -> str:
 
 
 def jump_parts(jump: str, user: str) -> tuple[str, str, int]:
-    """[USER@]HOST[:PORT] as user, host and port."""
+    """`[USER@]HOST[:PORT]` as user (`user` where it names none), host and port (22).
+
+    Raises `ValueError`, whose message names the setting.
+    """
     who, at, where = jump.rpartition("@")
     parts = re.fullmatch(r"(?:\[([^]]+)\]|([^][:]+))(?::([0-9]+))?", where)
     if parts is None:
