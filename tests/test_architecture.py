@@ -8,6 +8,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Collection, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -64,11 +65,17 @@ UNDOCUMENTED = ("blueprint", "cli", "discovery", "environment", "output")
 """Packages whose public functions need not say yet what they are for and what they raise."""
 
 
+@cache
 def modules() -> dict[str, ast.Module]:
     """Every module below `reconciler`, by its dotted name there: `kinds.file`, `kinds`."""
     folder = ROOT / "reconciler"
     paths = [path for path in folder.rglob("*.py") if path != folder / "__init__.py"]
     return {dotted(path.relative_to(folder)): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+
+
+@cache
+def bases() -> dict[str, set[str]]:
+    return bases_of(modules())
 
 
 def dotted(path: Path) -> str:
@@ -216,7 +223,7 @@ def needs_no_docstring(node: Public, within: ast.ClassDef | None) -> bool:
 @pytest.mark.parametrize("name", [name for name in modules() if not is_in(name, UNDOCUMENTED)])
 def test_what_is_public_says_what_it_is_for_and_what_it_raises(name: str) -> None:
     trees = modules()
-    module = Module(trees[name], bases_of(trees))
+    module = Module(trees[name], bases())
     for called, node, within in public(trees[name]):
         text = docstring(name, node, within)
         assert text or needs_no_docstring(node, within), f"{name}: {called} has no docstring"
