@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,8 +15,8 @@ import pytest
 from lab import Fleet
 from lab.recipe import TOMCAT_RELOAD
 from reconciler.environment.load import load
-from tests.support.faults import ROOT, Ended
-from tests.support.running import CHANNELS, bare_hosts
+from tests.support.faults import Ended
+from tests.support.running import bare_hosts
 from tests.support.schemas import hold
 from tests.support.serving import ROUTER, Node
 
@@ -152,8 +150,7 @@ def flags(node: Node, output: Path) -> list[str | Path]:
 def importing(node: Node, output: Path, *more: str) -> Ended:
     """`import` as an administrator runs it."""
     words = [str(each) for each in (*flags(node, output), *more)]
-    command = [sys.executable, "-m", "reconciler", "import", *words]
-    return node.wait(subprocess.Popen(command, cwd=ROOT, text=True, **CHANNELS))
+    return node.wait(node.start_words("import", *words))
 
 
 def adopted(node: Node, name: str, *more: str) -> tuple[Path, dict[str, Any]]:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from lab import Fleet, LabHost
-from tests.support.faults import ROOT, until
+from tests import ROOT
+from tests.support.faults import until
 from tests.support.running import HERE, Desk, announced, free
 
 pytestmark = pytest.mark.fleet

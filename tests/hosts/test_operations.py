@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -18,29 +17,12 @@ import pytest
 from reconciler.approval import signatures
 from tests.approval.test_signatures import key
 from tests.monitor.test_notices import Mailbox, mailbox  # noqa: F401 - a fixture
-from tests.support.faults import Ended
 from tests.support.running import announced
 from tests.support.schemas import hold
 from tests.support.serving import ROUTER, Node
 
 CAROL = "resources:\n  - account: carol\n    hosts: [primary]\n"
 FILE = "resources:\n  - file: /srv/note\n    content: {text}\n    hosts: [primary]\n"
-
-
-def plain(node: Node, code: int, *words: str | Path) -> Ended:
-    """Runs a command that takes no ENV."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "reconciler", *map(str, words)],
-        cwd=node.checkout,
-        env={**os.environ, "RECONCILE_STATE": str(node.state)},
-        text=True,
-        capture_output=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    assert "Traceback" not in ended.stderr, ended.stderr
-    assert ended.returncode == code, f"{words}: {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
-    return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -132,17 +114,17 @@ def test_from_a_renewal_to_the_history_of_it(
         "lab: over: drifted on cn-lab-1",
     ]
     # History shows it all, and verifies; a byte that is changed is found.
-    lines = plain(node, 0, "history").out
+    lines = node.run_words(0, "history").out
     for said in ("apply --auto", "approved by ada@example.org: done", "refused: ", "over, drifted: "):
         assert said in lines, lines
     run_of = re.findall(r"run (\d+)  lab: apply of a saved plan", lines)[-1]
-    assert f"create {primary.name} account carol" in plain(node, 0, "history", run_of).out
-    assert "whole" in plain(node, 0, "history", "--verify").out
+    assert f"create {primary.name} account carol" in node.run_words(0, "history", run_of).out
+    assert "whole" in node.run_words(0, "history", "--verify").out
     journal = node.state / "journal.sqlite"
     whole = journal.read_bytes()
     at = whole.index(b"useradd") + 3
     journal.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-    assert "is not as it was written" in plain(node, 2, "history", "--verify").out
+    assert "is not as it was written" in node.run_words(2, "history", "--verify").out
     journal.write_bytes(whole)
     primary.run("userdel -r carol 2>/dev/null", check=False)
 
@@ -293,7 +275,7 @@ def test_a_run_that_was_killed_is_explained_by_the_next_and_a_lock_is_broken_onl
     ended = settled.apply(0)
     assert f"broke off; it is looked at again: {host.name} file /srv/note" in ended.err
     assert "broke off" not in settled.run(0, "plan").err
-    assert "broke off" in plain(settled, 0, "history").out
+    assert "broke off" in settled.run_words(0, "history").out
 
 
 def test_a_run_is_rolled_back_as_far_as_there_is_a_way(settled: Node, people: Path) -> None:
@@ -301,8 +283,8 @@ def test_a_run_is_rolled_back_as_far_as_there_is_a_way(settled: Node, people: Pa
     for text in ("one", "two"):
         settled.declare(FILE.format(text=text) + f"  - account: {text}\n    hosts: [primary]\n")
         settled.settle()
-    run = re.findall(r"run (\d+)  lab: apply, ", plain(settled, 0, "history").out)[-1]
-    told = plain(settled, 0, "rollback", run, "-o", saved)
+    run = re.findall(r"run (\d+)  lab: apply, ", settled.run_words(0, "history").out)[-1]
+    told = settled.run_words(0, "rollback", run, "-o", saved)
     assert "still asks for what this undoes" in told.err
     settled.run(0, "apply", saved)
     assert host.run("cat /srv/note").stdout == "one"
@@ -312,8 +294,8 @@ def test_a_run_is_rolled_back_as_far_as_there_is_a_way(settled: Node, people: Pa
     assert host.run("cat /srv/note").stdout == "two"
     host.run("chmod 0700 /srv/note")
     settled.apply(0)
-    run = re.findall(r"run (\d+)  lab: apply, ", plain(settled, 0, "history").out)[-1]
-    none = plain(settled, 0, "rollback", run)
+    run = re.findall(r"run (\d+)  lab: apply, ", settled.run_words(0, "history").out)[-1]
+    none = settled.run_words(0, "rollback", run)
     assert "mended" in none.err
     assert none.out == f"Nothing to do: nothing of run {run} can be undone.\n"
     assert announced(settled.apply(0)) == []

@@ -30,6 +30,7 @@ HOOKS = "/etc/letsencrypt/renewal/manual"
 def desk(fleet: Fleet, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     """A desk in front of three bare hosts."""
     made = Desk(bare_hosts(fleet, pytestconfig), tmp_path_factory.mktemp("desk"))
+    made.anew = True
     made.declare()
     return made
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import pytest
 
 from lab import Fleet, LabHost
 from lab.environment import environment_text
-from tests import ROOT
+from tests.support import program
 
 pytestmark = pytest.mark.fleet
 HOSTS = [f"cn-lab-{n}.test.dataone.org" for n in (1, 2, 3)]
@@ -21,12 +19,10 @@ CHALLENGE = "/var/www/.well-known/acme-challenge"
 SETTLED = "Nothing to do: lab is as declared.\n"
 
 
-def reconcile(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "reconciler", *map(str, arguments)],
-        cwd=cwd, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=180, check=False,
-    )  # fmt: skip
+def reconcile(*arguments: object) -> subprocess.CompletedProcess[str]:
+    process = program.start(arguments)
+    out, err = process.communicate(timeout=180)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def ok(*arguments: object) -> str:

@@ -13,7 +13,6 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,7 @@ from typing import Any
 import pytest
 
 from lab import Fleet, LabHost
-from tests import ROOT
+from tests.support import program
 from tests.support.fleet import FRESH
 
 WELL, SICK = "well.test.dataone.org", "sick.test.dataone.org"
@@ -109,16 +108,7 @@ class FaultyHost:
 
     def start_on(self, file: Path, command: str, *flags: str) -> subprocess.Popen[str]:
         """Starts it on another file than the environment's."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "reconciler", command, str(file), *self.flags, *flags],
-            cwd=ROOT,
-            env={**os.environ, **self.variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
+        return program.start([command, file, *self.flags, *flags], environ=self.variables)
 
     def wait(self, process: subprocess.Popen[str], seconds: float = 60) -> Ended:
         """Waits for it, for at most that long."""

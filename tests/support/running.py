@@ -7,7 +7,6 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,13 +16,13 @@ import pytest
 
 from lab import Fleet, LabHost
 from lab.environment import environment_text
-from tests.support.faults import ROOT, Ended, until
+from tests import ROOT
+from tests.support import program
+from tests.support.faults import Ended, until
 from tests.support.fleet import FRESH
 
 HERE = "blueprint: false\nresources:\n"
 """Begins an environment of nothing but its own resources."""
-
-CHANNELS = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 
 
 class Desk:
@@ -33,7 +32,10 @@ class Desk:
     folder   where the environment file and saved plans lie
     checkout what is run from; a copy of it is a colleague's
     said     everything the program has ever printed or saved here
+    anew     whether each process is started, not forked from one that has loaded the program
     """
+
+    anew = False
 
     def __init__(self, fleet: Fleet, folder: Path, checkout: Path = ROOT) -> None:
         self.fleet, self.folder, self.checkout = fleet, folder, checkout
@@ -71,14 +73,12 @@ class Desk:
         words = [str(each) for each in arguments]
         named = any(word.endswith((".json", ".yaml")) and word[0] != "-" for word in words[:1])
         given = words if named else [str(self.file), *words]
-        return subprocess.Popen(
-            [sys.executable, "-m", "reconciler", command, *given],
-            cwd=self.checkout,
-            text=True,
-            encoding="utf-8",
-            env={**os.environ, "RECONCILE_STATE": str(self.state), **self.environ},
-            **{**CHANNELS, **channels},
-        )
+        return self.start_words(command, *given, **channels)
+
+    def start_words(self, *words: str | Path, **channels: Any) -> subprocess.Popen[str]:
+        """Starts `reconcile WORDS…`, as for a command that takes no ENV."""
+        environ = {"RECONCILE_STATE": str(self.state), **self.environ}
+        return program.start(words, folder=self.checkout, environ=environ, anew=self.anew, **channels)
 
     def wait(self, process: subprocess.Popen[str], seconds: float = 300) -> Ended:
         """Waits for it to end, for at most that long."""
@@ -93,8 +93,15 @@ class Desk:
 
     def run(self, code: int, command: str, *arguments: str | Path) -> Ended:
         """Runs `reconcile COMMAND ENV ARGUMENTS…` to its end, which is this code."""
-        ended = self.wait(self.start(command, *arguments))
-        assert code == ended.code, f"{command}: {ended.code}\n{ended.out}\n{ended.err}"
+        return self._ended(code, self.start(command, *arguments))
+
+    def run_words(self, code: int, *words: str | Path) -> Ended:
+        """Runs `reconcile WORDS…` to its end, which is this code."""
+        return self._ended(code, self.start_words(*words))
+
+    def _ended(self, code: int, process: subprocess.Popen[str]) -> Ended:
+        ended = self.wait(process)
+        assert code == ended.code, f"{process.args}: {ended.code}\n{ended.out}\n{ended.err}"
         return ended
 
     def document(self, code: int, command: str, *arguments: str | Path) -> Any:
