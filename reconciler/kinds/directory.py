@@ -12,21 +12,21 @@ from reconciler.kinds.paths import (
     MODE,
     NAME,
     chown_steps,
-    move_aside,
     ownership,
     parents,
     refuse_removal,
     type_of,
     unseen,
 )
-from reconciler.model import Change, Question, Resource, Seen, State, Step, View, option, quote
+from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, option, quote
 from reconciler.questions.files import StatQuestion
 
 
 @dataclass(frozen=True, kw_only=True)
 class Directory(Resource):
     """A directory: its owner, group and mode. What is in it is not touched, and it is
-    removed only when it is empty."""
+    removed only when it is empty. A link to a directory, on another disk for example, counts
+    as the directory that it leads to."""
 
     kind: ClassVar[str] = "directory"
     title: ClassVar[str] = "path"
@@ -36,15 +36,29 @@ class Directory(Resource):
     owner: str | None = option("Its owner; root when it is created.", default=None, schema=NAME)
     group: str | None = option("Its group; root when it is created.", default=None, schema=NAME)
 
+    @property
+    def _behind(self) -> str:
+        """The directory itself, also where the path is a link: a path's last link is followed
+        where more of the path comes after it (path_resolution(7))."""
+        return f"{self.path}/."
+
     def ask(self) -> Mapping[str, Question]:
-        return {"stat": StatQuestion(self.path)}
+        return {"stat": StatQuestion(self.path), "target": StatQuestion(self._behind)}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         entry = answers["stat"]
         if entry is None or (hidden := unseen(entry)):
             return entry if entry is None else hidden
-        state = {"type": type_of(entry)}
-        return state | ownership(entry) if entry.type == "d" else state
+        if entry.type != "l" or self.absent:
+            state = {"type": type_of(entry)}
+            return state | ownership(entry) if entry.type == "d" else state
+        behind = answers["target"]
+        if isinstance(behind, CannotSee):
+            return behind
+        # Anybody can make a link in a folder of theirs: only root's is followed by root.
+        if behind is None or behind.type != "d" or entry.owner != "root":
+            return {"type": f"link of {entry.owner} to {entry.target}"}
+        return {"type": "directory", **ownership(behind), "by way of": f"a link to {entry.target}"}
 
     def want(self, look: View) -> State | None:
         if self.absent:
@@ -53,21 +67,23 @@ class Directory(Resource):
         return {"type": "directory"} | {name: value for name, value in named.items() if value}
 
     def refuses(self, change: Change) -> str | None:
-        return refuse_removal(self.path, change, "directory")
+        if change.removes or change.seen is None or "type" not in change.deltas:
+            return refuse_removal(self.path, change, "directory")
+        seen = change.seen["type"]
+        return f"{self.path} is a {seen}, and no directory; nothing is moved: see to it by hand"
 
     def steps(self, change: Change) -> Iterable[Step]:
         if change.removes:
             yield Step(f"rmdir -- {quote(self.path)}", "declared absent; only if it is empty")
-            return
-        if not change.creates and "type" not in change.deltas:
-            yield from chown_steps(self.path, change)
-            return
-        yield from move_aside(self.path, change)
-        mode, owner, group = self.mode or "0755", self.owner or "root", self.group or "root"
-        yield Step(
-            f"install -d -m 0{mode} -o {quote(owner)} -g {quote(group)} {quote(self.path)}",
-            "makes it",
-        )
+        elif change.creates:
+            mode, owner, group = self.mode or "0755", self.owner or "root", self.group or "root"
+            yield Step(
+                f"install -d -m 0{mode} -o {quote(owner)} -g {quote(group)} {quote(self.path)}",
+                "makes it",
+            )
+        else:
+            followed = change.seen is not None and "by way of" in change.seen
+            yield from chown_steps(self._behind if followed else self.path, change)
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.path}",)

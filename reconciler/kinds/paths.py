@@ -38,12 +38,23 @@ def ownership(entry: FileEntry) -> dict[str, Any]:
 
 
 def move_aside(path: str, change: Change) -> Iterable[Step]:
-    """Frees the way where something of another type lies at the path; it is kept."""
+    """Frees the way where a file, a pipe or a socket lies at the path; it is kept."""
     if change.seen is not None and "type" in change.deltas:
         yield Step(
             f"mv -T -- {quote(path)} {quote(path)}.$(date +%Y%m%d-%H%M%S)",
             f"a {change.seen['type']} is in the way; it is kept under a dated name",
         )
+
+
+def refuse_displacement(path: str, change: Change) -> str | None:
+    """Why nothing is put in the place of a directory or of a link: others may be using what
+    is in it, or where it leads."""
+    if change.removes or change.seen is None or "type" not in change.deltas:
+        return None
+    seen = change.seen["type"]
+    if seen not in ("directory", "link"):
+        return None
+    return f"{path} is a {seen}, and others may be using it; move it away by hand if it is not needed"
 
 
 def refuse_removal(path: str, change: Change, own_type: str) -> str | None:

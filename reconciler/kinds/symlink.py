@@ -13,6 +13,7 @@ from reconciler.kinds.paths import (
     NEW,
     move_aside,
     parents,
+    refuse_displacement,
     refuse_removal,
     type_of,
     unseen,
@@ -45,7 +46,7 @@ class Symlink(Resource):
         return None if self.absent else {"type": "link", "target": self.target}
 
     def refuses(self, change: Change) -> str | None:
-        return refuse_removal(self.path, change, "link")
+        return refuse_removal(self.path, change, "link") or refuse_displacement(self.path, change)
 
     def steps(self, change: Change) -> Iterable[Step]:
         if change.removes:

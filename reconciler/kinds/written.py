@@ -15,6 +15,7 @@ from reconciler.kinds.paths import (
     move_aside,
     ownership,
     parents,
+    refuse_displacement,
     refuse_removal,
     type_of,
     unseen,
@@ -107,7 +108,7 @@ class WrittenFile(Resource):
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline\n" for line in lines)
 
     def refuses(self, change: Change) -> str | None:
-        return refuse_removal(self.where(), change, "file")
+        return refuse_removal(self.where(), change, "file") or refuse_displacement(self.where(), change)
 
     def steps(self, change: Change) -> Iterable[Step]:
         path = self.where()

@@ -42,6 +42,11 @@ def _full(path: Path) -> None:
     (path / "inside").write_text("precious\n")
 
 
+def _elsewhere(path: Path) -> None:
+    (path.parent / "elsewhere").mkdir()
+    path.symlink_to(path.parent / "elsewhere")
+
+
 def _link(target: str) -> Callable[[Path], None]:
     return lambda path: path.symlink_to(target)
 
@@ -60,7 +65,7 @@ SEEN: dict[str, Callable[[Path], object]] = {
     "the right link": _link("/etc/hostname"),
     "another link": _link("/etc/passwd"),
     "a dangling link": lambda path: path.symlink_to(path.parent / "gone"),
-    "a link to a directory": _link("/etc"),
+    "a link to a directory": _elsewhere,
     "a pipe": _fifo,
     "a socket": _socket,
 }
@@ -131,13 +136,47 @@ def test_a_removal_of_another_type_is_refused_and_names_it(tmp_path: Path) -> No
     ]
 
 
-def test_what_stands_in_the_way_is_kept_under_a_dated_name(tmp_path: Path) -> None:
-    _full(tmp_path / "it")
-    settle(File(host=HOST, path=str(tmp_path / "it"), content="x"))
-    kept = [each.name for each in tmp_path.iterdir() if each.is_dir()]
-    assert len(kept) == 1
-    assert (tmp_path / kept[0] / "inside").read_text() == "precious\n"
-    assert (tmp_path / "it").read_text() == "x"
+def test_a_file_in_the_way_of_a_link_is_kept_under_a_dated_name(tmp_path: Path) -> None:
+    (tmp_path / "it").write_text("precious\n")
+    settle(Symlink(host=HOST, path=str(tmp_path / "it"), target="/etc/hostname"))
+    (kept,) = (each for each in tmp_path.iterdir() if each.is_file() and not each.is_symlink())
+    assert kept.read_text() == "precious\n"
+    assert (tmp_path / "it").readlink() == Path("/etc/hostname")
+
+
+@pytest.mark.parametrize(
+    "seen", ["a full directory", "another link", "a link to a directory", "a dangling link"]
+)
+@pytest.mark.parametrize("wanted", ["file", "secret file"])
+def test_a_directory_or_a_link_in_the_way_is_refused_and_stays(
+    seen: str, wanted: str, tmp_path: Path
+) -> None:
+    SEEN[seen](tmp_path / "it")
+    before = sorted(tmp_path.rglob("*"))
+    (outcome,) = settle(WANTED[wanted](str(tmp_path / "it"))).outcomes
+    assert outcome.result == "skipped"
+    assert "others may be using it" in outcome.detail
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_directory_on_another_disk_is_kept_where_a_link_leads_to_it(tmp_path: Path) -> None:
+    _elsewhere(tmp_path / "it")
+    (tmp_path / "elsewhere" / "inside").write_text("precious\n")
+    wanted = Directory(host=HOST, path=str(tmp_path / "it"), mode="2770", group="adm")
+    (outcome,) = settle(wanted).outcomes
+    assert outcome.result == "done"
+    assert (tmp_path / "it").is_symlink()
+    assert (tmp_path / "it" / "inside").read_text() == "precious\n"
+    assert f"{(tmp_path / 'elsewhere').stat().st_mode & 0o7777:04o}" == "2770"
+    assert plan(wanted).actions == ()
+
+
+def test_a_link_that_is_not_roots_is_not_followed(tmp_path: Path) -> None:
+    _elsewhere(tmp_path / "it")
+    os.lchown(tmp_path / "it", 65534, 65534)
+    (outcome,) = settle(Directory(host=HOST, path=str(tmp_path / "it"), mode="2770")).outcomes
+    assert outcome.result == "skipped"
+    assert f"{(tmp_path / 'elsewhere').stat().st_mode & 0o7777:04o}" != "2770"
 
 
 def test_a_file_keeps_its_acl_when_its_content_is_replaced(tmp_path: Path) -> None:
