@@ -1,40 +1,55 @@
 # The targets of docs/contract: each installs what it needs. See README.md.
 SHELL := /bin/bash
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
-	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+# The newest Python that can make a virtual environment: Debian's python3 alone cannot.
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
+UV ?= $(shell command -v $(BIN)/uv || command -v uv)
+PIP := -m pip -qq --disable-pip-version-check
 LINTED := $(wildcard reconciler lab tests benchmarks tools)
 
 # The name of the fleet that `make lab` starts, and what `make demo` calls its own.
 LAB ?= lab
 DEMO ?= demo
 
-.PHONY: setup demo test lab lab-down lint bench schemas docs dist lock coverage clean
+.PHONY: setup builders demo test lab lab-down lint bench schemas docs dist lock coverage clean
 
 setup: .venv/ready
+builders: .venv/builders
 
-.venv/ready: requirements.lock pyproject.toml
-	@[ -n "$(PYTHON)" ] || { echo "reconcile needs Python 3.11 or newer; on Debian 12: apt-get install python3" >&2; exit 1; }
-	@echo "setup: a virtual environment in .venv, from requirements.lock"
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-		{ echo "setup: installing python3-venv"; apt-get -qq update && apt-get -qq install -y python3-venv >/dev/null; }
+# Nothing is resolved here: the locks are whole, and each file has to be one of theirs.
+.venv/ready: requirements.lock requirements-build.lock pyproject.toml
+	@[ -n "$(PYTHON)" ] || { echo "setup: needs Python 3.11 or newer with its venv module;" \
+		"on Debian, as root: apt-get install python3-venv" >&2; exit 1; }
+	@echo "setup: a virtual environment in .venv, of $$($(PYTHON) --version)"
 	@rm -rf .venv && $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip -qq --disable-pip-version-check install --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip -qq --disable-pip-version-check install --no-deps --no-build-isolation -e .
+	@echo "setup: $$(grep -c == requirements.lock) packages from requirements.lock"
+	@$(BIN)/python $(PIP) install --no-deps --require-hashes -r requirements.lock -r requirements-build.lock
+	@$(BIN)/python $(PIP) install --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip -q check
+	@echo "setup: done; $(BIN)/reconcile --help"
+	@touch $@
+
+.venv/builders: .venv/ready requirements-dev.lock
+	@echo "setup: $$(grep -c == requirements-dev.lock) packages from requirements-dev.lock, for lint, tests and docs"
+	@$(BIN)/python $(PIP) install --no-deps --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip -q check
 	@touch $@
 
 .PHONY: machine
 machine:
 	@[ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ] || \
 		{ echo "this starts real hosts and needs root on Linux (Debian 12); what runs anywhere: see README.md, 'Without root'" >&2; exit 1; }
+	@[ -n "$(PYTHON)" ] || \
+		{ echo "installing python3-venv"; apt-get -qq update && apt-get -qq install -y python3-venv >/dev/null; }
 
 demo: machine setup
 	@name=$(DEMO) lab/demo.sh
 
-test: machine setup
+test: machine builders
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-coverage: machine setup
+coverage: machine builders
 	@rm -f .coverage .coverage.*
 	@$(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m coverage combine -q && $(BIN)/python -m coverage report
@@ -45,25 +60,34 @@ lab: machine setup
 lab-down: machine
 	@$(PYTHON) -m lab down --name $(LAB)
 
-lint: setup
+lint: builders
 	@$(BIN)/ruff check $(LINTED)
 	@$(BIN)/ruff format --check $(LINTED)
 	@$(BIN)/mypy
 
-bench: machine setup
+bench: machine builders
 	@$(BIN)/python -m benchmarks
 
-schemas: setup
+schemas: builders
 	@$(BIN)/python -m tools.reference .
 
-docs: setup
+docs: builders
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs site && echo "docs: site/index.html"
 
-dist: setup
+dist: builders
 	@rm -rf dist && $(BIN)/python -m hatchling build
 
+# Pins stay as they are where they can; `make lock UPGRADE=--upgrade` takes the newest of everything.
+# One set of versions for every Python from 3.11 on; extras are named, for whoever resolves all the same.
+COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --fork-strategy fewest --no-strip-extras \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header $(UPGRADE)
 lock:
-	uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+	@[ -n "$(UV)" ] || { echo "lock: needs uv; make builders installs it" >&2; exit 1; }
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) --group build -c requirements.lock -o requirements-build.lock
+	$(COMPILE) --all-extras --group build --group dev -c requirements.lock -c requirements-build.lock pyproject.toml \
+		-o requirements-dev.lock
+	$(COMPILE) benchmarks/requirements.in -o benchmarks/requirements.lock
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* dist site
