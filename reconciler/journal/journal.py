@@ -94,9 +94,13 @@ class Journal:
             else:
                 uri = f"{self.path.resolve().as_uri()}?mode=ro"
                 self._data = sqlite3.connect(uri, timeout=PATIENCE, isolation_level=None, uri=True)
-            self._data.execute("PRAGMA synchronous = FULL")
-            if write:
-                self._data.executescript(SCHEMA)
+            try:
+                self._data.execute("PRAGMA synchronous = FULL")
+                if write:
+                    self._data.executescript(SCHEMA)
+            except sqlite3.Error:
+                self._data.close()
+                raise
         self._alive: int | None = None
 
     def __enter__(self) -> Self:

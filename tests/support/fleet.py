@@ -1,6 +1,6 @@
 """Fixtures with real hosts: a pytest plugin, loaded by `pytest_plugins = ["tests.support.fleet"]`.
 
-Tests that use them are marked `fleet` and need root on Linux.
+Tests that use them are marked `fleet`, by this plugin, and need root on Linux.
 """
 
 from __future__ import annotations
@@ -23,6 +23,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the mark known, and note which fleets no test has had in its hands yet."""
     config.addinivalue_line("markers", "fleet: needs real hosts, hence root on Linux")
     config.stash[FRESH] = set()
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m "not fleet"` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark whatever asks for a fleet: a mark that was forgotten would start hosts where none are wanted."""
+    for item in items:
+        if "fleet_machine" in getattr(item, "fixturenames", ()):
+            item.add_marker("fleet")
 
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:
