@@ -208,7 +208,13 @@ def _first(programs: Sequence[str]) -> str:
 
 
 def _apprise(url: str, notice: Notice, text: str) -> None:
-    from apprise import Apprise
+    try:
+        from apprise import Apprise
+    except ImportError as error:
+        raise NotSent(
+            f"Apprise cannot be loaded ({error}); install it beside reconcile: "
+            "pip install 'reconcile-certificates[notify]', or pipx inject reconcile-certificates apprise"
+        ) from None
 
     service = Apprise()
     if service.add(url) and service.notify(title=notice.subject, body=text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from email import message_from_bytes, policy
@@ -153,6 +154,16 @@ def test_apprise_takes_it_to_wherever_its_url_leads(web: Web, tmp_path: Path) ->
     said = json.loads(body)
     assert said["title"] == "lab: drifted on cn-1"
     assert said["message"].startswith("<lab: drifted on cn-1>")
+
+
+def test_without_apprise_it_is_told_what_to_install_and_the_notice_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    env = environment(apprise=("json://127.0.0.1/x",))
+    said, kept = sent(env, notices.alert(env, [FINDING]), tmp_path)
+    assert "pip install 'reconcile-certificates[notify]'" in said
+    assert kept == "it is kept, and the next run tries again"
 
 
 def test_sendmail_is_given_the_whole_mail(tmp_path: Path) -> None:
