@@ -11,6 +11,7 @@ LINTED := $(wildcard reconciler lab tests benchmarks tools)
 # The name of the fleet that `make lab` starts, and what `make demo` calls its own.
 LAB ?= lab
 DEMO ?= demo
+DIST ?= dist
 
 .PHONY: setup builders demo test lab lab-down lint bench schemas docs dist lock coverage clean
 
@@ -74,8 +75,12 @@ schemas: builders
 docs: builders
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs site && echo "docs: site/index.html"
 
+# The wheel, the source distribution, and an SBOM of what the users' lock installs.
 dist: builders
-	@rm -rf dist && $(BIN)/python -m hatchling build
+	@rm -rf $(DIST) && $(BIN)/python -m hatchling build -d $(DIST)
+	@version=$$($(BIN)/python -m hatchling version) && PYTHONWARNINGS=ignore $(BIN)/python -m cyclonedx_py requirements \
+		--pyproject <(sed "s/^dynamic = .*/version = \"$$version\"/" pyproject.toml) --output-reproducible \
+		requirements.lock -o $(DIST)/reconcile_certificates-$$version.cdx.json
 
 # Pins stay as they are where they can; `make lock UPGRADE=--upgrade` takes the newest of everything.
 # One set of versions for every Python from 3.11 on; extras are named, for whoever resolves all the same.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import json
 import os
 import subprocess
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+import reconciler
 from tests import ROOT
+from tests.test_locks import pins
 
 
 def run(*words: str | Path, cwd: Path) -> str:
@@ -28,8 +31,39 @@ def run(*words: str | Path, cwd: Path) -> str:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "hatchling", "build", "-d", folder, cwd=ROOT)
+    # The target as it is, with this interpreter, and without making .venv anew.
+    variables = (f"DIST={folder}", f"BIN={Path(sys.executable).parent}")
+    run("make", "dist", *variables, "-o", ".venv/builders", cwd=ROOT)
     return folder
+
+
+def test_the_wheel_says_what_it_is(built: Path) -> None:
+    (wheel,) = built.glob("reconcile_certificates-*-py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (found,) = [name for name in names if name.endswith(".dist-info/METADATA")]
+        said = email.message_from_bytes(archive.read(found))
+    assert "reconciler/py.typed" in names
+    assert (said["License-Expression"], said["License-File"]) == ("Apache-2.0", "LICENSE")
+    assert said["License"] is None  # its text is a file, not metadata
+    assert [each for each in said.get_all("Requires-Dist") if "apprise" in each] == [
+        "apprise>=2; extra == 'notify'"
+    ]
+    for minor in range(11, 15):
+        assert f"Programming Language :: Python :: 3.{minor}" in said.get_all("Classifier")
+
+
+def test_the_sbom_names_the_users_lock_and_no_more(built: Path) -> None:
+    (path,) = built.glob("*.cdx.json")
+    bom = json.loads(path.read_text(encoding="utf-8"))
+    assert (bom["bomFormat"], bom["metadata"]["component"]["version"]) == (
+        "CycloneDX",
+        reconciler.__version__,
+    )
+    lock = pins((ROOT / "requirements.lock").read_text(encoding="utf-8"))
+    assert {(c["name"], f"=={c['version']}") for c in bom["components"]} == {
+        (pin.name, str(pin.specifier)) for pin in lock
+    }
 
 
 def test_the_sdist_builds_the_same_wheel(built: Path, tmp_path: Path) -> None:
