@@ -168,7 +168,8 @@ def tools_venv(cache: Path) -> Path:
     for argv in (
         [sys.executable, "-m", "venv", "--clear", str(cache)],
         [str(cache / "bin/python"), "-m", "pip", "-qq", "--disable-pip-version-check"]
-        + ["install", "--require-hashes", "-r", str(lock)],
+        + ["install", "--no-deps", "--require-hashes", "-r", str(lock)],
+        [str(cache / "bin/python"), "-m", "pip", "-q", "check"],
     ):
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -64,6 +65,23 @@ def test_the_sbom_names_the_users_lock_and_no_more(built: Path) -> None:
     assert {(c["name"], f"=={c['version']}") for c in bom["components"]} == {
         (pin.name, str(pin.specifier)) for pin in lock
     }
+
+
+def test_setup_says_what_to_install_where_there_is_no_venv(tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-build.lock"):
+        shutil.copy(ROOT / name, tmp_path)
+    shims = tmp_path / "bin"  # every Python there is on Debian without the package python3-venv
+    shims.mkdir()
+    for name in ("python3", *(f"python3.{minor}" for minor in range(11, 15))):
+        (shims / name).write_text(f'#!/bin/sh\ncase $2 in *venv*) exit 1; esac\nexec {sys.executable} "$@"\n')
+        (shims / name).chmod(0o755)
+    environ = {**os.environ, "PATH": f"{shims}:{os.environ['PATH']}"}
+    ended = subprocess.run(
+        ["make", "setup"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode != 0
+    assert "apt-get install python3-venv" in ended.stderr
+    assert not (tmp_path / ".venv").exists()
 
 
 def test_the_sdist_builds_the_same_wheel(built: Path, tmp_path: Path) -> None:
