@@ -13,7 +13,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"reconcile {__version__}")
         return
-    from reconciler.cli.run import run  # noqa: PLC0415 - it loads all the rest
+    from reconciler.cli.app import run  # noqa: PLC0415 - it loads typer
 
     code = run(sys.argv[1:])
     if code == 130:

@@ -1,6 +1,6 @@
 """The reference in docs/, made from the program itself: commands, settings, kinds, documents, messages.
 
-`python -m reconciler.reference .` writes it into a checkout; a test compares.
+`python -m tools.reference .` writes it into a checkout; a test compares.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from typing import Any
 import typer
 
 from reconciler.cli.app import app
-from reconciler.cli.session import Code
+from reconciler.cli.exit import Code
 from reconciler.environment.schema import NEEDED, environment_schema, kind_schema
 from reconciler.kinds import DECLARABLE
 from reconciler.messages import Message
 
 MADE = "Made by `make schemas`"
 CODES = {
-    Code.OK: "success; in sync; `plan` printed, even with changes",
-    Code.ERROR: "an error of our own, or of the machine that runs it",
+    Code.OK: "success; in sync; `plan` printed, even if changes are pending",
+    Code.ERROR: "an error of reconcile itself, or of the machine that runs it",
     Code.CHANGES: "changes pending (`plan --detailed-exitcode`, `apply --auto`); drift; `verify` found any",
-    Code.INCOMPLETE: "some of it could not be looked at, so nobody knows",
-    Code.FAILED: "apply failed; every host is as before or as wanted",
-    Code.PARTIAL: "apply failed, and some host is neither; it is named",
+    Code.INCOMPLETE: "incomplete: a host or a resource could not be looked at",
+    Code.FAILED: "apply failed; every host is as before or as desired",
+    Code.PARTIAL: "apply failed; a host is neither as before nor as desired, and is named",
     Code.STALE: "the plan is stale, or has expired",
     Code.LOCKED: "locked by somebody else",
     Code.NOT_APPROVED: "not approved",
-    Code.USAGE: "usage, or a bad environment file",
+    Code.USAGE: "usage error, or an invalid environment file",
     Code.INTERRUPTED: "interrupted",
 }
 
@@ -79,7 +79,7 @@ def man_page() -> str:
     lines = [
         '.TH RECONCILE 1 "" "reconcile" "User Commands"',
         ".SH NAME",
-        r"reconcile \- keep a certificate, and everything that depends on it, right on a fleet of hosts",
+        r"reconcile \- keep a certificate, and everything that depends on it, correct on a fleet of hosts",
         ".SH SYNOPSIS",
         r".B reconcile",
         r"COMMAND [ARGUMENTS] [FLAGS]",
@@ -96,7 +96,7 @@ def man_page() -> str:
         ".SH ENVIRONMENT",
         ".TP",
         "RECONCILE_STATE",
-        _roff("The folder of the journal; ~/.local/state/reconcile otherwise."),
+        _roff("The folder of the journal; by default ~/.local/state/reconcile."),
         ".TP",
         "NO_COLOR",
         "No colours.",

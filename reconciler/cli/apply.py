@@ -1,65 +1,105 @@
-"""`reconcile apply`: shown, approved, carried out, told."""
+"""`reconcile apply`: shows a plan, has it approved, and carries it out."""
 
 from __future__ import annotations
 
-import getpass
-import hashlib
-import os
-import socket
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from reconciler.approval import binding, policy
-from reconciler.cli import approve, session
-from reconciler.cli.session import Code, CommandError, Options
-from reconciler.clock import utc_now
+import typer
+
+from reconciler.approval import policy, signatures
+from reconciler.approval.signatures import Judged, NoSignature
+from reconciler.cli import files, formats
+from reconciler.cli.exit import Code, CommandError
+from reconciler.cli.flags import (
+    Hosts,
+    Json,
+    NoColor,
+    Only,
+    Parallel,
+    Replace,
+    Timeout,
+    Verbose,
+)
+from reconciler.cli.formats import Formats
+from reconciler.cli.interrupted import report_interrupted
+from reconciler.cli.look import connected, look_with, plan_document
+from reconciler.cli.options import Options, say
+from reconciler.cli.run import Run, print_end, who
+from reconciler.cli.selection import open_environment, select
+from reconciler.cli.workplace import Workplace
 from reconciler.environment.settings import Environment
-from reconciler.fleet import apply as executor
 from reconciler.fleet.fleet import Fleet
-from reconciler.fleet.reply import HostError, Locked
-from reconciler.journal.journal import Journal, NoJournal, RunRecord
+from reconciler.journal.journal import Journal, NoJournal
 from reconciler.messages import Message
-from reconciler.model import Plan, Ref, Report
-from reconciler.monitor import delivery, notices, tracker
+from reconciler.model import Plan
+from reconciler.monitor import tracker
 from reconciler.output import documents
-from reconciler.output import text as report
+from reconciler.output import text as output_text
 
 
 @dataclass(frozen=True)
-class Saved:
-    """A plan that was saved, and where it lies."""
+class SavedPlan:
+    """A saved plan, and its file."""
 
     file: Path
     document: Mapping[str, Any]
     plan: Plan
 
 
-def apply(env: str, options: Options, *, yes: bool, auto: bool = False) -> int:
-    """`reconcile apply`: see the exit codes of the contract."""
-    saved: Saved | None = None
+def apply(
+    context: typer.Context,
+    env: Annotated[str, typer.Argument(metavar="ENV|PLAN", help="An environment, or a saved plan.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    auto: Annotated[
+        bool, typer.Option("--auto", help="Do what the policy allows without approval; report the rest.")
+    ] = False,
+    host: Hosts = None,
+    only: Only = None,
+    replace: Replace = None,
+    json: Json = False,
+    parallel: Parallel = 32,
+    timeout: Timeout = None,
+    no_color: NoColor = False,
+    verbose: Verbose = False,
+) -> int:
+    """Returns an exit code of the contract. Raises `CommandError`."""
+    options = Options(
+        host=host, only=only, replace=replace, json=json, parallel=parallel, timeout=timeout,
+        no_color=no_color, verbose=verbose,
+    )  # fmt: skip
+    return apply_with(env, options, context.obj, yes=yes, auto=auto)
+
+
+def apply_with(env: str, options: Options, workplace: Workplace, *, yes: bool, auto: bool) -> int:
+    """Applies an environment or a saved plan; see `apply`."""
+    saved: SavedPlan | None = None
     if env.endswith(".json") or (Path(env).is_file() and _begins_like_json(Path(env))):
         saved = _saved(Path(env))
         env = str(saved.document["file"])
         options = replace(options, **saved.document["scope"])
-    environment = session.open_environment(env)
-    resources = session.chosen(environment, options)
+    environment = open_environment(env, workplace)
+    resources = select(environment, options, workplace)
     try:
-        with Journal() as journal, session.fleet_of(environment, resources, options) as fleet:
-            session.explain(journal, environment, options)
-            return _Apply(environment, fleet, options, journal).run(saved, yes=yes, auto=auto)
+        with (
+            workplace.journal(workplace.clock, True) as journal,
+            connected(environment, resources, options, workplace) as fleet,
+        ):
+            report_interrupted(journal, environment)
+            one = _Apply(environment, fleet, options, journal, workplace)
+            return one.saved(saved) if saved else one.fresh(yes=yes, auto=auto)
     except NoJournal as error:
-        more = "nothing more was begun; see how far it came with `reconcile plan`"
+        more = "no further action was started; see what was done with `reconcile plan`"
         raise CommandError(Code.ERROR, str(error), more) from None
 
 
-def _saved(file: Path) -> Saved:
-    document = session.read(file)
+def _saved(file: Path) -> SavedPlan:
+    document = files.read(file)
     try:
-        return Saved(file, document, documents.plan_from(document))
+        return SavedPlan(file, document, documents.plan_from(document))
     except documents.Tampered as error:
         raise CommandError(Code.NOT_APPROVED, f"{file}: {error}", "nothing was done") from None
     except documents.NotADocument as error:
@@ -75,197 +115,139 @@ def _begins_like_json(path: Path) -> bool:
 
 
 class _Apply:
-    """One `reconcile apply`, from the first look to the report."""
+    """One `reconcile apply`, until it is clear what may be done."""
 
-    def __init__(self, environment: Environment, fleet: Fleet, options: Options, journal: Journal) -> None:
+    def __init__(
+        self, environment: Environment, fleet: Fleet, options: Options, journal: Journal, workplace: Workplace
+    ) -> None:
         self.environment, self.fleet, self.options = environment, fleet, options
-        self.journal = journal
+        self.journal, self.workplace = journal, workplace
 
-    def run(self, saved: Saved | None, *, yes: bool, auto: bool) -> int:
-        if saved is not None:
-            return self._run_saved(saved)
+    def fresh(self, *, yes: bool, auto: bool) -> Code:
+        """Looks, shows the plan, and applies it if it is approved. Raises `CommandError`."""
         shown = self._shown()
         if auto:
-            return self._run_what_may_be(shown)
+            return self._automatic(shown)
         if not shown.actions:
             tracker.remember(self.journal, self.environment, shown)
-            return self._end(None, Code.OK if shown.complete else Code.INCOMPLETE)
+            return self._end(Code.OK if shown.complete else Code.INCOMPLETE)
         if reasons := self._forbidden(shown, ()):
             raise self._refused(shown, reasons)
         if not yes:
             self._ask()
-        return self._carry_out(shown, "apply")
+        return self._run("apply").carry_out(shown)
 
-    def _run_saved(self, saved: Saved) -> int:
-        if session.expiry(saved.document) <= self.journal.latest():
+    def saved(self, saved: SavedPlan) -> Code:
+        """Applies a saved plan if it is valid and approved. Raises `CommandError`."""
+        if files.expiry(saved.document) <= self.journal.latest():
             why = f"{saved.file}: the plan expired at {saved.document.get('expires')} {Message.EXPIRED}"
             raise CommandError(Code.STALE, why, "nothing was done; make a new plan")
-        session.look(self.fleet, self.options)
-        at = self.journal.latest()
-        judged = approve.approvals(self.environment, saved.file, saved.document, at)
+        look_with(self.fleet, self.options)
+        judged = approvals(self.environment, saved.file, saved.document, self.journal.latest())
         approvers = [each.approver for each in judged if not each.reason]
         if reasons := self._forbidden(saved.plan, approvers):
             raise self._refused(saved.plan, [*reasons, *(each.reason for each in judged if each.reason)])
-        return self._carry_out(saved.plan, "apply of a saved plan", approvers)
+        return self._run("apply of a saved plan").carry_out(saved.plan, approvers)
 
-    def _run_what_may_be(self, shown: Plan) -> int:
-        """What cron runs: what needs nobody's approval is done, the rest waits and is told."""
+    def _automatic(self, shown: Plan) -> Code:
+        """What cron runs: what needs nobody's approval is done, the rest waits and is reported."""
         part = policy.automatic(self.environment.policy, shown)
         why = self._forbidden(part, ())
         code = Code.OK if shown.complete else Code.INCOMPLETE
         if not part.actions or why:
-            self._end(None, Code.CHANGES if shown.actions else code)
+            self._end(Code.CHANGES if shown.actions else code)
         else:
             waiting = {action.ref for action in shown.actions} - {action.ref for action in part.actions}
-            code = self._carry_out(part, "apply --auto", waiting=waiting)
+            code = self._run("apply --auto").carry_out(part, waiting=waiting)
         left = self.fleet.plan()
         found = tracker.judged(self.journal, self.environment, left, self.fleet.sight.seen)
         if not self.options.narrowed:
             tracker.watch(self.journal, self.environment, found)
-            self._tell_what_waits(left, why or ["policy does not allow them without"])
-        tracker.deliver(self.journal, self.environment, self.options.say)
+            self._report_waiting(left, why or ["policy does not allow them without"])
+        tracker.deliver(self.journal, self.environment, say)
         return Code.CHANGES if code in (Code.OK, Code.INCOMPLETE) and left.actions else code
 
-    def _tell_what_waits(self, left: Plan, why: Sequence[str]) -> None:
-        document = session.document_of(left, self.environment, self.options) if left.actions else None
-        lines = list(report.plan_lines(left, report.Style(colour=False)))
+    def _report_waiting(self, left: Plan, why: Sequence[str]) -> None:
+        document = (
+            plan_document(left, self.environment, self.options, self.workplace) if left.actions else None
+        )
+        lines = list(output_text.plan_lines(left, output_text.Style(colour=False)))
         tracker.ask_for_approval(self.journal, self.environment, document, lines, why)
 
     def _forbidden(self, plan: Plan, approvers: Collection[str]) -> list[str]:
-        certificate = self.environment.certificate
-        left = policy.left_of_lifetime(self.fleet.sight.seen, certificate.lifetime, utc_now())
-        return policy.forbids(self.environment.policy, plan, approvers, utc_now(), left)
+        now, certificate = self.workplace.clock(), self.environment.certificate
+        left = policy.left_of_lifetime(self.fleet.sight.seen, certificate.lifetime, now)
+        return policy.forbids(self.environment.policy, plan, approvers, now, left)
 
     def _refused(self, plan: Plan, reasons: Sequence[str]) -> CommandError:
-        body = {"who": self._who(), "reasons": list(reasons), "actions": len(plan.actions)}
+        body = {
+            "who": who(self.environment, self.workplace),
+            "reasons": list(reasons),
+            "actions": len(plan.actions),
+        }
         self.journal.append(0, self.environment.name, "refused", body)
         return CommandError(
             Code.NOT_APPROVED,
             *(f"not approved: {each}" for each in reasons),
-            "nothing was done; for an approval: `reconcile plan ENV -o FILE`, `approve FILE`, `apply FILE`",
+            "nothing was done; for approval: `reconcile plan ENV -o FILE`, `approve FILE`, `apply FILE`",
         )
 
     def _shown(self) -> Plan:
-        session.look(self.fleet, self.options)
+        look_with(self.fleet, self.options)
         made = self.fleet.plan()
         if not self.options.json:
-            session.print_lines(report.plan_lines(made, self.options.paper))
+            formats.print_plan(made, self.options, Formats(), self.workplace)
         return made
 
     def _ask(self) -> None:
         if self.options.json:
             raise CommandError(
-                Code.NOT_APPROVED, "not approved: with --json nothing is asked; use --yes or a saved plan"
+                Code.NOT_APPROVED, "not approved: --json never asks; use --yes or a saved plan"
             )
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        if not self.workplace.is_terminal():
             raise CommandError(
                 Code.NOT_APPROVED,
-                "not approved: there is no terminal to ask on; look at the plan, then use --yes,"
+                "not approved: there is no terminal to ask on; review the plan, then use --yes,"
                 " or `plan -o FILE` and `apply FILE`",
             )
-        print("Carry this out? Only `yes` is taken for an answer: ", end="", flush=True)
-        if sys.stdin.readline().strip() != "yes":
+        if self.workplace.ask("Apply these changes? Only 'yes' will be accepted: ") != "yes":
             raise CommandError(Code.NOT_APPROVED, "not approved; nothing was done")
 
-    def _carry_out(
-        self, approved: Plan, command: str, approvers: Collection[str] = (), waiting: Collection[Ref] = ()
-    ) -> Code:
-        """Records the run, from before the first lock to how it ended."""
-        name = self.environment.name
-        number = self.journal.begin(name, self._begun(approved, command, approvers), self._text())
-        ended: dict[str, Any] = {}
-        try:
-            code = self._locked(approved, RunRecord(self.journal, number, name), waiting, ended)
-        except CommandError as stop:
-            self.journal.end(number, name, {"code": int(stop.code), "lines": list(stop.lines), **ended})
-            raise
-        self.journal.end(number, name, {"code": int(code), **ended})
-        tracker.remember(self.journal, self.environment, self.fleet.plan())
-        if command == "apply --auto":
-            lines = [f"{action.verb} {action.ref}" for action in approved.actions]
-            notice = notices.run(self.environment, number, lines, code)
-            delivery.post(self.journal, self.environment, notice)
-        return code
-
-    def _begun(self, approved: Plan, command: str, approvers: Collection[str]) -> dict[str, Any]:
-        document = session.document_of(approved, self.environment, self.options)
-        return {
-            "command": command,
-            "who": self._who(),
-            "approvers": sorted(set(approvers)),
-            "file": self.environment.file,
-            "commit": document["commit"],
-            "digest": document["digest"],
-            "actions": len(approved.actions),
-        }
-
-    def _text(self) -> bytes:
-        """The environment file as it is now, if it is still the one that was read."""
-        try:
-            text = Path(self.environment.file).read_bytes()
-        except OSError:
-            return b""
-        return text if hashlib.sha256(text).hexdigest() == self.environment.digest else b""
-
-    def _locked(
-        self, approved: Plan, run: RunRecord, waiting: Collection[Ref], ended: dict[str, Any]
-    ) -> Code:
-        try:
-            self.fleet.lock(self._who())
-        except Locked as error:
-            raise CommandError(
-                Code.LOCKED,
-                f"{error.host} is locked {Message.LOCKED}: {error.reason}",
-                "wait until that run has ended; nothing was done",
-            ) from None
-        except HostError as error:
-            raise CommandError(Code.FAILED, f"{error.host}: {error.reason}", "nothing was done") from None
-        self.fleet.look()
-        changed = binding.changes_since(approved, self._without(waiting))
-        if changed:
-            raise CommandError(Code.STALE, *self._stale(changed), "nothing was done; make a new plan")
-        try:
-            result = executor.apply(self.fleet, approved, run, waiting)
-        except binding.Stale as stale:
-            code = Code.STALE
-            if stale.report:
-                ended |= documents.apply_document(self.environment.name, stale.report, code=code)
-                code = self._end(stale.report, Code.PARTIAL if stale.report.partial else Code.FAILED)
-            raise CommandError(code, *self._stale(stale.lines), "make a new plan") from None
-        code = self._code(result, waiting)
-        ended |= documents.apply_document(self.environment.name, result, code=code)
-        return self._end(result, code)
-
-    def _without(self, waiting: Collection[Ref]) -> Plan:
-        plan = self.fleet.plan()
-        return replace(plan, actions=tuple(each for each in plan.actions if each.ref not in waiting))
-
-    @staticmethod
-    def _stale(lines: list[str]) -> list[str]:
-        return [f"the plan is stale {Message.STALE}:", *(f"  {report.printable(line)}" for line in lines)]
-
-    def _who(self) -> str:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        return (
-            f"{getpass.getuser()} on {socket.gethostname()} (process {os.getpid()}),"
-            f" since {now}, for {self.environment.name}"
+    def _run(self, command: str) -> Run:
+        return Run(
+            command=command,
+            environment=self.environment,
+            fleet=self.fleet,
+            options=self.options,
+            journal=self.journal,
+            workplace=self.workplace,
         )
 
-    @staticmethod
-    def _code(result: Report, waiting: Collection[Ref]) -> Code:
-        results = {each.result for each in result.outcomes}
-        if result.partial:
-            return Code.PARTIAL
-        left = [action for action in result.left.actions if action.ref not in waiting]
-        if results & {"failed", "unsettled", "lost"} or any(action.blocked for action in left):
-            return Code.FAILED
-        if not result.left.complete or left:
-            return Code.INCOMPLETE
-        return Code.CHANGES if result.left.actions else Code.OK
+    def _end(self, code: Code) -> Code:
+        return print_end(self.environment, None, code, self.options, self.workplace)
 
-    def _end(self, result: Report | None, code: Code) -> Code:
-        if self.options.json:
-            session.print_json(documents.apply_document(self.environment.name, result, code=code))
-        elif result is not None:
-            session.print_lines(report.outcome_lines(result, self.options.paper))
-        return code
+
+def approvals(
+    environment: Environment, file: Path, document: Mapping[str, Any], at: datetime
+) -> Sequence[Judged]:
+    """Who has approved a saved plan; and for each approval that does not count, why.
+
+    Raises `CommandError`.
+    """
+    allowed = environment.policy.allowed_signers
+    if allowed is None:
+        return ()
+    if not Path(allowed).is_file():
+        raise CommandError(
+            Code.USAGE,
+            f"{environment.file}: `policy: allowed_signers` names {allowed}, and there is no such file",
+        )
+    try:
+        found = signatures.read(signatures.beside(file))
+        return signatures.judge(found, document, Path(allowed), at)
+    except NoSignature as error:
+        raise CommandError(Code.ERROR, str(error)) from None
+    except OSError as error:
+        raise CommandError(
+            Code.ERROR, f"{signatures.beside(file)}: cannot be read ({error.strerror})"
+        ) from None

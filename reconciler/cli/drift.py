@@ -1,53 +1,111 @@
-"""`reconcile drift`: looks and judges, for cron. Nothing in here, or below it, writes to a host."""
+"""`reconcile drift`: does a host differ from what is declared? For cron.
+
+Nothing in here, or below it, writes to a host: it gets what a look showed, and no fleet.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from reconciler.cli import formats, session
+import typer
+
+from reconciler.cli import files, formats
+from reconciler.cli.exit import Code
+from reconciler.cli.flags import (
+    Env,
+    Github,
+    Hosts,
+    Json,
+    Junit,
+    Markdown,
+    NoColor,
+    Only,
+    Parallel,
+    Prometheus,
+    Timeout,
+    Verbose,
+)
 from reconciler.cli.formats import Formats
-from reconciler.cli.session import Code, Options
-from reconciler.clock import utc_now
-from reconciler.journal.journal import Journal, NoJournal
+from reconciler.cli.interrupted import report_interrupted
+from reconciler.cli.look import Looked, look, plan_document
+from reconciler.cli.options import Options, say
+from reconciler.cli.selection import open_environment, select
+from reconciler.cli.workplace import Workplace
+from reconciler.environment.settings import Environment
+from reconciler.journal.journal import NoJournal
 from reconciler.monitor import tracker
 from reconciler.monitor.findings import Finding, findings
 from reconciler.output import documents, text
 
 
-def drift(env: str, options: Options, told: Formats) -> int:
-    """0 as declared, 2 where something is not, 3 where some of it could not be looked at."""
-    formats.check(options, told)
-    environment = session.open_environment(env)
-    resources = session.chosen(environment, options)
-    with session.fleet_of(environment, resources, options) as fleet:
-        session.look(fleet, options)
-        plan, sight = fleet.plan(), fleet.sight
-    formats.write_plan("drift", plan, told, environment, sight)
-    seen = sight.seen
-    since: Mapping[str, datetime] = {}
-    found: Sequence[Finding] = findings(environment, plan, seen, {}, utc_now())
-    broken = False
-    try:
-        with Journal() as journal:
-            session.explain(journal, environment, options)
-            found = tracker.judged(journal, environment, plan, seen)
-            if not options.narrowed:
-                since = tracker.watch(journal, environment, found)
-                tracker.deliver(journal, environment, options.say)
-    except NoJournal as error:
-        # What is seen counts all the same; what cannot be is remembered and told.
-        options.say(f"{error}; nothing is remembered of this look, and nobody is told")
-        broken = True
-    if options.json:
-        document = session.document_of(plan, environment, options)
-        session.print_json({**document, "findings": documents.findings(found, since)})
+def drift(
+    context: typer.Context,
+    env: Env,
+    host: Hosts = None,
+    only: Only = None,
+    json: Json = False,
+    markdown: Markdown = False,
+    github: Github = False,
+    junit: Junit = None,
+    prometheus: Prometheus = None,
+    parallel: Parallel = 32,
+    timeout: Timeout = None,
+    no_color: NoColor = False,
+    verbose: Verbose = False,
+) -> int:
+    """Returns 0 for no drift, 2 for drift, 3 where a part could not be looked at; and 1 where there
+    is no drift, but the journal cannot be written. Raises `CommandError`."""
+    workplace: Workplace = context.obj
+    options = Options(
+        host=host,
+        only=only,
+        json=json,
+        parallel=parallel,
+        timeout=timeout,
+        no_color=no_color,
+        verbose=verbose,
+    )
+    outputs = Formats(junit=junit, prometheus=prometheus, markdown=markdown, github=github)
+    formats.check(options, outputs)
+    environment = open_environment(env, workplace)
+    looked = look(environment, select(environment, options, workplace), options, workplace)
+    plan = looked.plan
+    formats.write_plan("drift", plan, outputs, environment, workplace, looked.observation)
+    found, since, recorded = _findings(environment, looked, options, workplace)
+    if json:
+        document = plan_document(plan, environment, options, workplace)
+        files.print_json({**document, "findings": documents.findings(found, since)})
     else:
-        if not (told.markdown or told.github):
-            session.print_lines(text.finding_lines(found, since, options.paper))
-        formats.tell_plan(plan, options, told)
+        if not (markdown or github):
+            files.print_lines(text.finding_lines(found, since, formats.style(options, workplace)))
+        formats.print_plan(plan, options, outputs, workplace)
     if not plan.complete:
         return Code.INCOMPLETE
     if any(not each.acknowledged for each in found):
         return Code.CHANGES
-    return Code.ERROR if broken else Code.OK
+    return Code.OK if recorded else Code.ERROR
+
+
+def _findings(
+    environment: Environment, looked: Looked, options: Options, workplace: Workplace
+) -> tuple[Sequence[Finding], Mapping[str, datetime], bool]:
+    """The findings, since when each has been so, and whether the journal has them.
+
+    Only a look at the whole environment is recorded, and notices sent: `--host` says nothing of the rest.
+    """
+    seen = looked.observation.seen
+    since: Mapping[str, datetime] = {}
+    found: Sequence[Finding] = findings(environment, looked.plan, seen, {}, workplace.clock())
+    try:
+        with workplace.journal(workplace.clock, True) as journal:
+            report_interrupted(journal, environment)
+            found = tracker.judged(journal, environment, looked.plan, seen)
+            if not options.narrowed:
+                since = tracker.watch(journal, environment, found)
+                tracker.deliver(journal, environment, say)
+    except NoJournal as error:
+        # What was seen is reported all the same.
+        say(f"{error}; this look is not recorded, and nobody is notified")
+        return found, since, False
+    return found, since, True

@@ -1,34 +1,57 @@
-"""The commands `explain` and `graph`: why one resource is as it is; the order of them all."""
+"""`reconcile explain`: why is one resource as it is?"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Annotated
 
-from reconciler.cli import session
-from reconciler.cli.session import Code, CommandError, Options
-from reconciler.environment.settings import Environment
-from reconciler.model import Observation, Ref, Resource
-from reconciler.output import diagram, explanation
-from reconciler.plan.order import edges, reduced
+import typer
+
+from reconciler.cli import files, formats
+from reconciler.cli.exit import Code, CommandError
+from reconciler.cli.flags import Env, Json, NoColor, Parallel, Seen, Timeout, Verbose
+from reconciler.cli.look import look
+from reconciler.cli.options import Options
+from reconciler.cli.selection import open_environment, select
+from reconciler.cli.workplace import Workplace
+from reconciler.model import Ref
+from reconciler.output import explanation
 
 
-def explain(env: str, words: Sequence[str], options: Options, seen: Path | None) -> int:
-    """`reconcile explain`: 0, or 3 where the resource cannot be judged; raises `CommandError`."""
-    environment = session.open_environment(env)
-    resources = session.chosen(environment, Options())
-    candidates = session.chosen(environment, Options(host=options.host))
-    ref = _meant(" ".join(words), [each.ref for each in candidates])
-    sight = (
-        session.saved_observation(seen, session.read(seen))
-        if seen
-        else _looked(environment, resources, options)
+def explain(
+    context: typer.Context,
+    env: Env,
+    ref: Annotated[
+        list[str], typer.Argument(metavar="REF", help="HOST KIND NAME as the plan prints it, or KIND:NAME.")
+    ],
+    seen: Seen = None,
+    host: Annotated[
+        list[str] | None, typer.Option("--host", metavar="NAME", help="The host of REF; repeatable.")
+    ] = None,
+    json: Json = False,
+    parallel: Parallel = 32,
+    timeout: Timeout = None,
+    no_color: NoColor = False,
+    verbose: Verbose = False,
+) -> int:
+    """Returns 0, or 3 where the resource cannot be judged. Raises `CommandError`."""
+    workplace: Workplace = context.obj
+    options = Options(
+        host=host, json=json, parallel=parallel, timeout=timeout, no_color=no_color, verbose=verbose
     )
-    found = explanation.explain(environment, resources, sight, ref)
-    if options.json:
-        session.print_json(explanation.document(environment.name, found))
+    environment = open_environment(env, workplace)
+    resources = select(environment, Options(), workplace)
+    candidates = select(environment, Options(host=host), workplace)
+    meant = _meant(" ".join(ref), [each.ref for each in candidates])
+    if seen:
+        observation = files.saved_observation(seen, files.read(seen))
     else:
-        session.print_lines(explanation.lines(found, options.paper))
+        observation = look(environment, resources, options, workplace).observation
+    found = explanation.explain(environment, resources, observation, meant)
+    if json:
+        files.print_json(explanation.document(environment.name, found))
+    else:
+        files.print_lines(explanation.lines(found, formats.style(options, workplace)))
     return Code.OK if found.hidden is None else Code.INCOMPLETE
 
 
@@ -37,34 +60,10 @@ def _meant(text: str, refs: Sequence[Ref]) -> Ref:
     if len(found) == 1:
         return found[0]
     if found:
-        message = f"{text}: {len(found)} resources are called so; say which one (--host, or HOST KIND NAME):"
+        message = f"{text}: {len(found)} resources match; say which one (--host, or HOST KIND NAME):"
         near = found[: explanation.NEAREST]
     else:
         near = explanation.nearest(text, refs)
         like = "nearest:" if near else "`reconcile graph` and `reconcile observe` list them"
-        message = f"{text}: nothing is called so; expected HOST KIND NAME, as the plan prints it; {like}"
+        message = f"{text}: no resource matches; expected HOST KIND NAME, as the plan prints it; {like}"
     raise CommandError(Code.USAGE, message, *(f"    {ref}" for ref in near))
-
-
-def _looked(environment: Environment, resources: list[Resource], options: Options) -> Observation:
-    with session.fleet_of(environment, resources, options) as fleet:
-        session.look(fleet, options)
-        return fleet.sight
-
-
-def graph(env: str, options: Options, form: str | None) -> int:
-    """`reconcile graph`: 0; raises `CommandError`. No host is asked."""
-    if options.json and form is not None:
-        raise CommandError(Code.USAGE, "--format and --json: only one of them")
-    if form is not None and form not in diagram.FORMATS:
-        known = ", ".join(diagram.FORMATS)
-        raise CommandError(Code.USAGE, f"--format {form}: no such format; expected one of {known}")
-    environment = session.open_environment(env)
-    before = edges(session.chosen(environment, Options()))
-    chosen = {each.ref for each in session.chosen(environment, options)}
-    order = reduced(before, chosen)
-    if options.json:
-        session.print_json(diagram.document(environment.name, order))
-    else:
-        session.print_lines(diagram.FORMATS[form or "mermaid"](environment.name, order))
-    return Code.OK

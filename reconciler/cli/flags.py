@@ -16,10 +16,12 @@ Only = Annotated[
 ]
 Replace = Annotated[
     list[str] | None,
-    typer.Option("--replace", metavar="certificate", help="Order another, though nothing is wrong with it."),
+    typer.Option("--replace", metavar="certificate", help="Order a new one even if nothing is wrong."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-Parallel = Annotated[int, typer.Option("--parallel", metavar="N", min=1, max=1000, help="Hosts at a time.")]
+Parallel = Annotated[
+    int, typer.Option("--parallel", metavar="N", min=1, max=1000, help="How many hosts at a time.")
+]
 Timeout = Annotated[
     int | None,
     typer.Option("--timeout", metavar="S", min=1, max=3600, help="Seconds to wait for a host's answer."),
@@ -29,9 +31,9 @@ Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stde
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Save it to this file.")]
 Seen = Annotated[
     Path | None,
-    typer.Option("--seen", metavar="FILE", help="Go by a saved observation, not by the hosts as they are."),
+    typer.Option("--seen", metavar="FILE", help="Use a saved observation instead of the hosts."),
 ]
-Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write it as JUnit's XML.")]
+Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write it as JUnit XML.")]
 Prometheus = Annotated[
     Path | None,
     typer.Option(
@@ -45,8 +47,10 @@ HostAddresses = Annotated[
     list[str] | None, typer.Option("--host", metavar="NAME[=ADDRESS]", help="A host; repeatable.")
 ]
 Primary = Annotated[str | None, typer.Option("--primary", help="The host on which certbot runs.")]
-User = Annotated[str | None, typer.Option("--user", help="Who logs in there.")]
+User = Annotated[str | None, typer.Option("--user", help="The account to log in with.")]
 Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The port of sshd.")]
 Identity = Annotated[str | None, typer.Option("--identity", help="The private key to log in with.")]
 Known = Annotated[str | None, typer.Option("--known-hosts", help="The file with the pinned host keys.")]
-Jump = Annotated[str | None, typer.Option("--jump", metavar="[USER@]HOST[:PORT]", help="By way of it.")]
+Jump = Annotated[
+    str | None, typer.Option("--jump", metavar="[USER@]HOST[:PORT]", help="The jump host to connect through.")
+]

@@ -1,24 +1,28 @@
-"""In which forms a plan or checks are told, and the files that are written beside."""
+"""The formats in which a plan or checks are printed, and the files that are written as well."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from reconciler.cli import session
-from reconciler.cli.session import Code, CommandError, Options
-from reconciler.environment.settings import Environment
-from reconciler.model import Observation, Plan
-from reconciler.output import github, junit, markdown, prometheus, text
-from reconciler.tls import status
-from reconciler.tls.verify import Check
+from reconciler.cli import files
+from reconciler.cli.exit import Code, CommandError
+from reconciler.cli.options import Options
+from reconciler.cli.workplace import Workplace
+
+if TYPE_CHECKING:
+    from reconciler.environment.settings import Environment
+    from reconciler.model import Observation, Plan
+    from reconciler.output import prometheus
+    from reconciler.output.text import Style
+    from reconciler.tls.verify import Check
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Formats:
-    """The flags: two files, and two forms of what goes to stdout."""
+    """The flags: two files, and two formats of what goes to stdout."""
 
     junit: Path | None = None
     prometheus: Path | None = None
@@ -26,59 +30,91 @@ class Formats:
     github: bool = False
 
 
-def check(options: Options, outputs: Formats) -> None:
-    """Raises `CommandError` for flags that exclude each other, before any host is asked."""
-    forms = {"--json": options.json, "--markdown": outputs.markdown, "--github": outputs.github}
-    given = [name for name, is_so in forms.items() if is_so]
+def style(options: Options, workplace: Workplace) -> Style:
+    """Whether text for people has colours."""
+    from reconciler.output.text import Style
+
+    return Style(not options.no_color and workplace.has_colour())
+
+
+def check(options: Options, formats: Formats) -> None:
+    """Refuses flags that exclude each other, before any host is asked. Raises `CommandError`."""
+    flags = {"--json": options.json, "--markdown": formats.markdown, "--github": formats.github}
+    given = [name for name, is_given in flags.items() if is_given]
     if len(given) > 1:
         raise CommandError(
             Code.USAGE, f"{' and '.join(given)}: stdout takes one of them; run `reconcile show` twice"
         )
-    if outputs.prometheus and (options.host or options.only):
-        why = "the file tells of the whole environment; leave --host and --only out"
+    if formats.prometheus and (options.host or options.only):
+        why = "the file describes the whole environment; leave out --host and --only"
         raise CommandError(Code.USAGE, f"--prometheus: {why}")
 
 
-def tell_plan(plan: Plan, options: Options, outputs: Formats) -> None:
-    """To stdout, in the form asked for: text, Markdown or annotations."""
-    if outputs.markdown:
+def print_plan(plan: Plan, options: Options, formats: Formats, workplace: Workplace) -> None:
+    """Prints a plan in the format asked for: text, Markdown or annotations."""
+    if formats.markdown:
+        from reconciler.output import markdown
+
         print(markdown.merge_request_comment(plan), end="")
-    elif outputs.github:
-        session.print_lines(github.lines(plan))
+    elif formats.github:
+        from reconciler.output import github
+
+        files.print_lines(github.lines(plan))
     else:
-        session.print_lines(text.plan_lines(plan, options.paper))
+        from reconciler.output import text
+
+        files.print_lines(text.plan_lines(plan, style(options, workplace)))
 
 
 def write_plan(
-    command: str, plan: Plan, outputs: Formats, environment: Environment, sight: Observation | None = None
+    command: str,
+    plan: Plan,
+    formats: Formats,
+    environment: Environment,
+    workplace: Workplace,
+    observation: Observation | None = None,
 ) -> None:
-    """The files that were asked for; raises `CommandError`."""
-    if outputs.junit:
-        session.write(outputs.junit, junit.plan_xml(command, plan))
-    if outputs.prometheus and sight is not None:
-        seen = status.from_observation(environment, sight)
-        run = prometheus.MetricsInput(command, environment.name, datetime.now(UTC), seen, plan)
-        write_prometheus(outputs.prometheus, run)
+    """Writes the files that were asked for. Raises `CommandError`."""
+    if formats.junit:
+        from reconciler.output import junit
+
+        files.write(formats.junit, junit.plan_xml(command, plan))
+    if formats.prometheus and observation is not None:
+        from reconciler.output.prometheus import MetricsInput
+        from reconciler.tls import status
+
+        served = status.from_observation(environment, observation)
+        write_prometheus(
+            formats.prometheus, MetricsInput(command, environment.name, workplace.clock(), served, plan)
+        )
 
 
-def write_checks(checks: Sequence[Check], outputs: Formats, environment: Environment) -> None:
-    """The files that were asked for; raises `CommandError`."""
-    if outputs.junit:
-        session.write(outputs.junit, junit.checks_xml(environment.name, checks))
-    if outputs.prometheus:
-        seen = status.from_checks(checks)
-        run = prometheus.MetricsInput("verify", environment.name, datetime.now(UTC), seen, checks=checks)
-        write_prometheus(outputs.prometheus, run)
+def write_checks(
+    checks: Sequence[Check], formats: Formats, environment: Environment, workplace: Workplace
+) -> None:
+    """Writes the files that were asked for. Raises `CommandError`."""
+    from reconciler.output import junit
+    from reconciler.output.prometheus import MetricsInput
+    from reconciler.tls import status
+
+    if formats.junit:
+        files.write(formats.junit, junit.checks_xml(environment.name, checks))
+    if formats.prometheus:
+        served = status.from_checks(checks)
+        run = MetricsInput("verify", environment.name, workplace.clock(), served, checks=checks)
+        write_prometheus(formats.prometheus, run)
 
 
 def write_prometheus(path: Path, run: prometheus.MetricsInput) -> None:
-    """Replaces the file in one step, so that no collector reads half of it; raises `CommandError`."""
+    """Replaces the file in one step, so that no collector reads half of it. Raises `CommandError`."""
+    from reconciler.output import prometheus
+
     try:
         before = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         before = ""
     except UnicodeDecodeError:
-        raise CommandError(Code.ERROR, f"{path}: is no text file; it is left as it is") from None
+        raise CommandError(Code.ERROR, f"{path}: is not a text file; it was not changed") from None
     except OSError as error:
         raise CommandError(Code.ERROR, f"{path}: cannot be read ({error.strerror})") from None
-    session.write(path, prometheus.metrics_text(run, prometheus.samples(before)))
+    files.write(path, prometheus.metrics_text(run, prometheus.samples(before)))

@@ -1,115 +1,121 @@
-"""The commands `init` and `import`: a first environment file, by asking somebody or the hosts."""
+"""`reconcile import`: writes the environment file that describes running hosts."""
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from reconciler.cli import session
-from reconciler.cli.session import Code, CommandError, Options
-from reconciler.discovery import environment as adoption
+import typer
+
+from reconciler.cli import files
+from reconciler.cli.exit import Code, CommandError
+from reconciler.cli.flags import (
+    HostAddresses,
+    Identity,
+    Json,
+    Jump,
+    Known,
+    NoColor,
+    Output,
+    Parallel,
+    Port,
+    Primary,
+    Router,
+    Timeout,
+    User,
+    Verbose,
+)
+from reconciler.cli.look import connected, look, warn
+from reconciler.cli.new_file import NewEnvironment, free_path, relative, write_new
+from reconciler.cli.options import Options
+from reconciler.cli.selection import select
+from reconciler.cli.workplace import Workplace
+from reconciler.discovery import environment as discovered
 from reconciler.discovery.environment import ImportInput, Undetermined
 from reconciler.discovery.survey import Survey
-from reconciler.environment import yaml_writer
 from reconciler.environment.load import InvalidEnvironment, load
-from reconciler.environment.settings import Certificate, Environment, Host, Services, Ssh
+from reconciler.environment.settings import Environment, Host
 from reconciler.model import Ref, State
-from reconciler.output import differences, documents
+from reconciler.output import differences
 from reconciler.output.text import printable
 
 
-@dataclass(frozen=True)
-class Flags:
-    """What the command line says of the environment; what it does not is None or empty."""
+def import_hosts(
+    context: typer.Context,
+    output: Output = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="The name of the environment; by default, as the hosts say.")
+    ] = None,
+    router: Router = None,
+    host: HostAddresses = None,
+    primary: Primary = None,
+    user: User = None,
+    port: Port = None,
+    identity: Identity = None,
+    known_hosts: Known = None,
+    jump: Jump = None,
+    roots: Annotated[
+        str | None,
+        typer.Option("--roots", help="The root certificates of the CA, as PEM, if it is your own."),
+    ] = None,
+    json: Json = False,
+    parallel: Parallel = 32,
+    timeout: Timeout = None,
+    no_color: NoColor = False,
+    verbose: Verbose = False,
+) -> int:
+    """Returns 0, or 3 where something could not be judged. Raises `CommandError`."""
+    options = Options(json=json, parallel=parallel, timeout=timeout, no_color=no_color, verbose=verbose)
+    new = NewEnvironment(
+        name=name, router=router, hosts=tuple(host or ()), primary=primary, user=user, port=port,
+        identity=identity, known_hosts=known_hosts, jump=jump,
+    )  # fmt: skip
+    return _import(new, roots, output, options, context.obj)
 
-    name: str | None = None
-    router: str | None = None
-    hosts: Sequence[str] = ()
-    primary: str | None = None
-    user: str | None = None
-    port: int | None = None
-    identity: str | None = None
-    known_hosts: str | None = None
-    jump: str | None = None
-    roots: str | None = None
-    administrators: str | None = None
-    postgresql: str | None = None
-    tomcat: str | None = None
 
-
-def init(flags: Flags, output: Path | None, options: Options) -> int:
-    """`reconcile init`: asks for what no flag gives, and writes the file; raises `CommandError`."""
-    if output:
-        _free(output, "")  # before anybody is asked for anything
-    asked = _asked(flags)
-    path = _free(output, asked.name or "")
-    hosts = _hosts(asked)
-    primary = asked.primary or hosts[0].name
-    if primary not in {host.name for host in hosts}:
-        raise CommandError(Code.USAGE, f"--primary {primary}: is none of the hosts given")
-    environment = Environment(
-        name=asked.name or "",
-        router=asked.router or "",
-        hosts=tuple(replace(host, primary=host.name == primary) for host in hosts),
-        ssh=_beside(path, _ssh(asked)),
-        certificate=Certificate(administrators=asked.administrators),
-        services=Services(postgresql=asked.postgresql, tomcat=asked.tomcat),
-    )
-    _write(path, environment, {})
-    try:
-        load(str(path))
-    except InvalidEnvironment as error:
-        path.unlink()
+def _import(
+    new: NewEnvironment, roots: str | None, output: Path | None, options: Options, workplace: Workplace
+) -> int:
+    if not new.hosts:
+        raise CommandError(Code.USAGE, "--host is required, at least once: --host NAME[=ADDRESS]")
+    if output or new.name:
+        free_path(output, new.name or "")  # before any host is asked for anything
+    hosts = new.all_hosts()
+    if roots and not Path(roots).expanduser().is_file():
         raise CommandError(
-            Code.USAGE, "nothing is written:", *(each.message for each in error.problems)
-        ) from None
-    if options.json:
-        session.print_json(documents.files_document(environment.name, {str(path): path.read_text("utf-8")}))
-    options.say(f"{path} is written; next: `reconcile validate {path}`, then `reconcile plan {path}`")
-    return Code.OK
-
-
-def adopt(flags: Flags, output: Path | None, options: Options) -> int:
-    """`reconcile import`: 0, or 3 where something could not be judged; raises `CommandError`."""
-    if not flags.hosts:
-        raise CommandError(Code.USAGE, "at least one --host NAME[=ADDRESS] is needed")
-    if output or flags.name:
-        _free(output, flags.name or "")  # before any host is asked for anything
-    hosts = _hosts(flags)
-    if flags.primary not in {None, *(host.name for host in hosts)}:
-        raise CommandError(Code.USAGE, f"--primary {flags.primary}: is none of the hosts given")
-    if flags.roots and not Path(flags.roots).expanduser().is_file():
-        raise CommandError(Code.USAGE, f"--roots {flags.roots}: is no file; expected the CA's roots as PEM")
-    surveys = _surveys(flags, hosts, options)
+            Code.USAGE, f"--roots {roots}: is not a file; expected the CA's root certificates as PEM"
+        )
+    surveys = _surveys(new, hosts, options, workplace)
     try:
-        name = flags.name or adoption.named(surveys)
-        path = _free(output, name)
-        roots = _relative(path, flags.roots) if flags.roots else None
-        given = ImportInput(name, hosts, _beside(path, _ssh(flags)), flags.primary, flags.router, roots)
-        made, remarks = adoption.environment(given, surveys)
+        name = new.name or discovered.named(surveys)
+        path = free_path(output, name)
+        spell = partial(relative, path)
+        given = ImportInput(
+            name, hosts, new.ssh(spell), new.primary, new.router, spell(roots) if roots else None
+        )
+        made, remarks = discovered.environment(given, surveys)
     except Undetermined as error:
-        raise CommandError(Code.USAGE, f"{error}; nothing is written") from None
-    _write(path, made, remarks)
+        raise CommandError(Code.USAGE, f"{error}; nothing was written") from None
+    write_new(path, made, remarks)
     try:
         environment = load(str(path))
     except InvalidEnvironment as error:
         problems = (str(each) for each in error.problems)
-        why = f"{path} is written with what the hosts show, and that is not valid yet; correct it there:"
+        why = f"{path}: written with what the hosts show, but it is not valid yet; correct it there:"
         raise CommandError(Code.USAGE, why, *problems) from None
-    plan = session.plan_of(environment, session.chosen(environment, Options()), options)
+    plan = look(environment, select(environment, Options(), workplace), options, workplace).plan
     if options.json:
-        session.print_json(differences.document(environment, plan, remarks))
+        files.print_json(differences.document(environment, plan, remarks))
     else:
-        session.print_lines(_said(remarks))
-        session.print_lines(differences.lines(environment, plan))
+        files.print_lines(_remark_lines(remarks))
+        files.print_lines(differences.lines(environment, plan))
     return Code.OK if plan.complete else Code.INCOMPLETE
 
 
-def _said(remarks: Mapping[str, Sequence[str]]) -> list[str]:
+def _remark_lines(remarks: Mapping[str, Sequence[str]]) -> list[str]:
     return [
         printable(f"# {about}: {text}" if about else f"# {text}")
         for about, texts in sorted(remarks.items())
@@ -117,115 +123,23 @@ def _said(remarks: Mapping[str, Sequence[str]]) -> list[str]:
     ]
 
 
-def _surveys(flags: Flags, hosts: Sequence[Host], options: Options) -> dict[str, State]:
-    """What every host shows, in one exchange with each; raises `CommandError` where one is away."""
-    ssh = _with_files(_ssh(flags), os.path.expanduser)
-    looked = Environment(name=flags.name or "", router="", hosts=tuple(hosts), ssh=ssh)
-    resources = [Survey(host=host.name, router=flags.router) for host in hosts]
-    with session.fleet_of(looked, list(resources), options) as fleet:
-        sight = fleet.look()
-        session.warn(fleet, options)
-    if sight.unreachable:
-        away = (f"{host} could not be looked at: {why}" for host, why in sorted(sight.unreachable.items()))
-        raise CommandError(Code.INCOMPLETE, *away, "nothing is written: an environment is taken over whole")
+def _surveys(
+    new: NewEnvironment, hosts: Sequence[Host], options: Options, workplace: Workplace
+) -> dict[str, State]:
+    """What every host shows, in one exchange with each. Raises `CommandError` where one is unreachable."""
+    looked = Environment(name=new.name or "", router="", hosts=tuple(hosts), ssh=new.ssh(os.path.expanduser))
+    resources = [Survey(host=host.name, router=new.router) for host in hosts]
+    with connected(looked, resources, options, workplace) as fleet:
+        observation = fleet.look()
+        warn(observation)
+    if observation.unreachable:
+        lines = (
+            f"{host} could not be looked at: {why}" for host, why in sorted(observation.unreachable.items())
+        )
+        raise CommandError(Code.INCOMPLETE, *lines, "nothing was written: an import needs every host")
     found: dict[str, State] = {}
     for host in hosts:
-        state = sight.seen.get(Ref(host.name, Survey.kind, Survey.label))
-        rootless = {"without root": True} if host.name in sight.warnings else {}
+        state = observation.seen.get(Ref(host.name, Survey.kind, Survey.label))
+        rootless = {"without root": True} if host.name in observation.warnings else {}
         found[host.name] = {**(state if isinstance(state, Mapping) else {}), **rootless}
     return found
-
-
-def _hosts(flags: Flags) -> tuple[Host, ...]:
-    """The hosts as `NAME` or `NAME=ADDRESS`, each once."""
-    pairs = dict(each.partition("=")[::2] for each in flags.hosts)
-    return tuple(Host(name=name.strip(), address=address.strip() or None) for name, address in pairs.items())
-
-
-def _ssh(flags: Flags) -> Ssh:
-    usual = Ssh()
-    return replace(
-        usual,
-        user=flags.user or usual.user,
-        port=flags.port or usual.port,
-        identity=flags.identity,
-        known_hosts=flags.known_hosts or usual.known_hosts,
-        jump=flags.jump,
-    )
-
-
-def _with_files(ssh: Ssh, spell: Callable[[str], str]) -> Ssh:
-    identity = spell(ssh.identity) if ssh.identity else None
-    return replace(ssh, identity=identity, known_hosts=spell(ssh.known_hosts))
-
-
-def _beside(path: Path, ssh: Ssh) -> Ssh:
-    """The same, with paths as the environment file says them: relative to its own folder."""
-    return _with_files(ssh, lambda file: _relative(path, file))
-
-
-def _relative(path: Path, file: str) -> str:
-    return file if file.startswith(("~", "/")) else os.path.relpath(file, path.parent)
-
-
-def _free(output: Path | None, name: str) -> Path:
-    """Where the file goes; raises `CommandError` where there is one already."""
-    path = output or Path("environments") / f"{name}.yaml"
-    if path.exists() or path.is_symlink():
-        why = "exists already, and is never overwritten; move it away, or name another with -o"
-        raise CommandError(Code.USAGE, f"{path}: {why}")
-    return path
-
-
-def _schema(path: Path) -> str:
-    """Where editors find the schema, as seen from a file: by the shortest way in our own folder."""
-    package, name = Path(__file__).resolve().parent.parent, "environment.schema.json"
-    schema = package.parent / "schemas" / name
-    if not schema.exists():  # there is no checkout: the wheel carries it
-        schema = package / name
-    folder = path.resolve().parent
-    near = package.parent in (folder, *folder.parents)
-    return os.path.relpath(schema, folder) if near else str(schema)
-
-
-def _write(path: Path, environment: Environment, remarks: Mapping[str, Sequence[str]]) -> None:
-    text = yaml_writer.text(environment, _schema(path), remarks)
-    try:
-        if path.parent == Path("environments"):
-            path.parent.mkdir(exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise CommandError(Code.ERROR, f"{path}: cannot be written ({error.strerror})") from None
-
-
-def _asked(flags: Flags) -> Flags:
-    """The flags, and on a terminal the answers to what they leave open; raises `CommandError`."""
-    questions: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
-        ("name", "What is the environment called? ", str),
-        ("router", "The name in front of all hosts (the router)? ", str),
-        ("hosts", "The hosts, with a blank between (NAME or NAME=ADDRESS)? ", str.split),
-        ("primary", "The host on which certbot runs (empty: the first)? ", str),
-        ("user", "Who logs in there with ssh (empty: root)? ", str),
-        ("administrators", "The mail address to be told of a renewal (empty: none)? ", str),
-        ("postgresql", "The major version of PostgreSQL (empty: there is none)? ", str),
-        ("tomcat", "The major version of Tomcat (empty: there is none)? ", str),
-    )
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    for name, question, read in questions:
-        if getattr(flags, name) in (None, ()) and terminal:
-            answer: dict[str, Any] = {name: read(_answer(question)) or None}
-            flags = replace(flags, **answer)
-    for name in ("name", "router", "hosts"):
-        if not getattr(flags, name):
-            flag = "--host" if name == "hosts" else f"--{name}"
-            raise CommandError(
-                Code.USAGE, f"{flag} is needed" + ("" if terminal else ": there is no terminal to ask on")
-            )
-    return flags
-
-
-def _answer(question: str) -> str:
-    sys.stdout.write(question)
-    sys.stdout.flush()
-    return sys.stdin.readline().strip()

@@ -1,84 +1,95 @@
-"""What `reconcile report` does: look, or take what was seen, and write the page."""
+"""`reconcile report`: one HTML page about the environment."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
-from reconciler.cli import commands, session
-from reconciler.cli.session import Code, CommandError, Options
+import typer
+
+from reconciler.cli import files
+from reconciler.cli.checks import run_checks
+from reconciler.cli.exit import Code, CommandError
+from reconciler.cli.flags import Env, Json, Parallel, Seen, Timeout, Verbose
+from reconciler.cli.look import look
+from reconciler.cli.options import Options, say
+from reconciler.cli.selection import open_environment, select
+from reconciler.cli.workplace import Workplace
 from reconciler.environment.settings import Environment
-from reconciler.journal.journal import NAME, Journal, NoJournal, folder
-from reconciler.model import Observation, Plan, Resource
+from reconciler.journal.journal import NAME, NoJournal, folder
+from reconciler.model import Observation
 from reconciler.output import documents, html
 from reconciler.output.html.past import events, renewals
 from reconciler.plan.planner import plan as make_plan
 from reconciler.tls import status
-from reconciler.tls.verify import Check
 
 
-def report(env: str, options: Options, output: Path, seen: Path | None) -> int:
-    """`reconcile report`: 0, or 3 where a part could not be looked at; the page says which."""
-    environment = session.open_environment(env)
-    resources = session.chosen(environment, options)
+def report(
+    context: typer.Context,
+    env: Env,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The HTML file.")],
+    seen: Seen = None,
+    json: Json = False,
+    parallel: Parallel = 32,
+    timeout: Timeout = None,
+    verbose: Verbose = False,
+) -> int:
+    """Returns 0, or 3 where a part could not be looked at; the page says which. Raises `CommandError`."""
+    workplace: Workplace = context.obj
+    options = Options(json=json, parallel=parallel, timeout=timeout, verbose=verbose)
+    environment = open_environment(env, workplace)
+    resources = select(environment, options, workplace)
+    checks = None
     if seen:
-        when, sight = _saved(environment, seen)
-        made = make_plan(environment.name, resources, sight.seen, sight.unreachable)
-        checks = None
+        when, observation = _saved(environment, seen)
+        plan = make_plan(environment.name, resources, observation.seen, observation.unreachable)
     else:
-        sight, made, checks = _looked(environment, resources, options)
-        when = datetime.now(UTC)
-    shown = status.from_observation(environment, sight)
+        looked = look(environment, resources, options, workplace)
+        plan, observation = looked.plan, looked.observation
+        if environment.blueprint and environment.certificate.manage:
+            checks = run_checks(environment, options, observation, workplace)
+        when = workplace.clock()
+    served = status.from_observation(environment, observation)
     facts = html.Facts(
         environment=environment.name,
         router=environment.router,
         when=when,
         source=str(seen) if seen else None,
-        plan=made,
-        warnings=sight.warnings,
-        served=shown,
+        plan=plan,
+        warnings=observation.warnings,
+        served=served,
         checks=checks,
         overdue=environment.certificate.overdue / 100,
-        events=(*_events(environment), *renewals(shown)),
+        events=(*_events(environment, workplace), *renewals(served)),
     )
-    session.write(output, html.page(facts))
-    if options.json:
-        session.print_json(documents.files_document(environment.name, {str(output): None}))
+    files.write(output, html.page(facts))
+    if json:
+        files.print_json(documents.files_document(environment.name, {str(output): None}))
     else:
-        options.say(f"{output}: written")
-    return Code.OK if made.complete else Code.INCOMPLETE
+        say(f"{output}: written")
+    return Code.OK if plan.complete else Code.INCOMPLETE
 
 
 def _saved(environment: Environment, seen: Path) -> tuple[datetime, Observation]:
-    """When hosts were looked at, and what was seen; the page tells of that moment."""
-    document = session.read(seen)
-    sight = session.saved_observation(seen, document)
+    """When the hosts were looked at, and what was observed; the page describes that moment."""
+    document = files.read(seen)
+    observation = files.saved_observation(seen, document)
     if document.get("environment") != environment.name:
         was = document.get("environment")
-        raise CommandError(Code.USAGE, f"{seen}: was seen of {was}, and the report is of {environment.name}")
+        raise CommandError(Code.USAGE, f"{seen}: is an observation of {was}, not of {environment.name}")
     when = status.moment(document.get("looked"))
     if when is None:
-        raise CommandError(Code.USAGE, f"{seen}: `looked` says no time of ISO 8601")
-    return when, sight
+        raise CommandError(Code.USAGE, f"{seen}: `looked` is not an ISO 8601 time")
+    return when, observation
 
 
-def _looked(
-    environment: Environment, resources: list[Resource], options: Options
-) -> tuple[Observation, Plan, list[Check] | None]:
-    with session.fleet_of(environment, resources, options) as fleet:
-        session.look(fleet, options)
-        made = fleet.plan()
-    managed = environment.blueprint and environment.certificate.manage
-    checks = commands.ask(environment, options, fleet.sight) if managed else None
-    return fleet.sight, made, checks
-
-
-def _events(environment: Environment) -> tuple[html.Event, ...]:
-    """What the journal of this machine says of the environment; none where there is no journal."""
+def _events(environment: Environment, workplace: Workplace) -> tuple[html.Event, ...]:
+    """What the journal of this machine has on the environment; nothing where there is no journal."""
     if not (folder() / NAME).exists():
         return ()
     try:
-        with Journal(write=False) as journal:
+        with workplace.journal(workplace.clock, False) as journal:
             entries = journal.entries(None, environment.name, "begin", "end", "onset", "recovery", "refused")
     except NoJournal as error:
         raise CommandError(Code.ERROR, str(error)) from None

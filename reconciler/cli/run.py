@@ -1,46 +1,158 @@
-"""How a command line ends: its exit code, and what is said of a mistake. Never a traceback."""
+"""One run of apply: recorded in the journal from before the first lock to its end."""
 
 from __future__ import annotations
 
-import sys
+import getpass
+import hashlib
+import os
+import socket
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
-import typer
+from reconciler.approval import binding
+from reconciler.cli import files, formats
+from reconciler.cli.exit import Code, CommandError
+from reconciler.cli.look import plan_document
+from reconciler.cli.options import Options
+from reconciler.cli.workplace import Workplace
+from reconciler.environment.settings import Environment
+from reconciler.fleet import apply as executor
+from reconciler.fleet.fleet import Fleet
+from reconciler.fleet.reply import HostError, Locked
+from reconciler.journal.journal import Journal, RunRecord
+from reconciler.messages import Message
+from reconciler.model import Plan, Ref, Report
+from reconciler.monitor import delivery, notices, tracker
+from reconciler.output import documents, text
 
-from reconciler.cli.app import app
-from reconciler.cli.session import Code, CommandError
-from reconciler.output.text import printable
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What is done under one number of the journal."""
+
+    command: str
+    environment: Environment
+    fleet: Fleet
+    options: Options
+    journal: Journal
+    workplace: Workplace
+
+    def carry_out(
+        self, approved: Plan, approvers: Collection[str] = (), waiting: Collection[Ref] = ()
+    ) -> Code:
+        """Locks the hosts, checks that the plan still holds, and applies it; `waiting` is left alone.
+
+        Raises `CommandError`, and `NoJournal` where the run cannot be recorded.
+        """
+        name = self.environment.name
+        number = self.journal.begin(name, self._begun(approved, approvers), self._text())
+        ended: dict[str, Any] = {}
+        try:
+            code = self._locked(approved, RunRecord(self.journal, number, name), waiting, ended)
+        except CommandError as error:
+            self.journal.end(number, name, {"code": int(error.code), "lines": list(error.lines), **ended})
+            raise
+        self.journal.end(number, name, {"code": int(code), **ended})
+        tracker.remember(self.journal, self.environment, self.fleet.plan())
+        if self.command == "apply --auto":
+            lines = [f"{action.verb} {action.ref}" for action in approved.actions]
+            notice = notices.run(self.environment, number, lines, code)
+            delivery.post(self.journal, self.environment, notice)
+        return code
+
+    def _begun(self, approved: Plan, approvers: Collection[str]) -> dict[str, Any]:
+        document = plan_document(approved, self.environment, self.options, self.workplace)
+        return {
+            "command": self.command,
+            "who": who(self.environment, self.workplace),
+            "approvers": sorted(set(approvers)),
+            "file": self.environment.file,
+            "commit": document["commit"],
+            "digest": document["digest"],
+            "actions": len(approved.actions),
+        }
+
+    def _text(self) -> bytes:
+        """The environment file as it is now, if it is still the one that was read."""
+        try:
+            text = Path(self.environment.file).read_bytes()
+        except OSError:
+            return b""
+        return text if hashlib.sha256(text).hexdigest() == self.environment.digest else b""
+
+    def _locked(
+        self, approved: Plan, run: RunRecord, waiting: Collection[Ref], ended: dict[str, Any]
+    ) -> Code:
+        self._lock()
+        self.fleet.look()
+        changed = binding.changes_since(approved, self._without(waiting))
+        if changed:
+            raise CommandError(Code.STALE, *_stale(changed), "nothing was done; make a new plan")
+        try:
+            result = executor.apply(self.fleet, approved, run, waiting)
+        except binding.Stale as stale:
+            code = Code.STALE
+            if stale.report:
+                ended |= documents.apply_document(self.environment.name, stale.report, code=code)
+                code = self._end(stale.report, Code.PARTIAL if stale.report.partial else Code.FAILED)
+            raise CommandError(code, *_stale(stale.lines), "make a new plan") from None
+        code = _code(result, waiting)
+        ended |= documents.apply_document(self.environment.name, result, code=code)
+        return self._end(result, code)
+
+    def _lock(self) -> None:
+        try:
+            self.fleet.lock(who(self.environment, self.workplace))
+        except Locked as error:
+            raise CommandError(
+                Code.LOCKED,
+                f"{error.host} is locked {Message.LOCKED}: {error.reason}",
+                "wait until that run has ended; nothing was done",
+            ) from None
+        except HostError as error:
+            raise CommandError(Code.FAILED, f"{error.host}: {error.reason}", "nothing was done") from None
+
+    def _without(self, waiting: Collection[Ref]) -> Plan:
+        plan = self.fleet.plan()
+        return replace(plan, actions=tuple(each for each in plan.actions if each.ref not in waiting))
+
+    def _end(self, result: Report, code: Code) -> Code:
+        return print_end(self.environment, result, code, self.options, self.workplace)
 
 
-def run(arguments: list[str]) -> int:
-    """Runs one command line and returns its exit code; never a traceback for a mistake."""
-    code = _ended(arguments)
-    if code == Code.INTERRUPTED:
-        print("interrupted; a host that is at a step finishes it, and begins no other", file=sys.stderr)
+def who(environment: Environment, workplace: Workplace) -> str:
+    """Who runs this, where, since when and for what; written into locks and the journal."""
+    now = workplace.clock().isoformat(timespec="seconds")
+    return (
+        f"{getpass.getuser()} on {socket.gethostname()} (process {os.getpid()}),"
+        f" since {now}, for {environment.name}"
+    )
+
+
+def print_end(
+    environment: Environment, result: Report | None, code: Code, options: Options, workplace: Workplace
+) -> Code:
+    """Prints what a run did; None where there was nothing to do. Returns the code."""
+    if options.json:
+        files.print_json(documents.apply_document(environment.name, result, code=code))
+    elif result is not None:
+        files.print_lines(text.outcome_lines(result, formats.style(options, workplace)))
     return code
 
 
-def _ended(arguments: list[str]) -> int:
-    try:
-        return int(app(arguments, prog_name="reconcile", standalone_mode=False) or 0)
-    except typer.Exit as ended:
-        return ended.exit_code
-    except (typer.Abort, KeyboardInterrupt):  # or typer has made 130 of it by itself
-        return Code.INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return Code.ERROR
-    except CommandError as stop:
-        for line in stop.lines:  # some of it is what a host has said
-            print(printable(line), file=sys.stderr)
-        return stop.code
-    except Exception as error:  # noqa: BLE001 - only click's own are taken, all others go on
-        return _usage(error)
+def _stale(lines: list[str]) -> list[str]:
+    return [f"the plan is stale {Message.STALE}:", *(f"  {text.printable(line)}" for line in lines)]
 
 
-def _usage(error: Exception) -> int:
-    """Usage errors are click's, and end with 64: 2 means "changes pending" here."""
-    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
-    if show is None or code is None:
-        raise error
-    show()
-    return Code.USAGE if code == 2 else int(code)
+def _code(result: Report, waiting: Collection[Ref]) -> Code:
+    results = {each.result for each in result.outcomes}
+    if result.partial:
+        return Code.PARTIAL
+    left = [action for action in result.left.actions if action.ref not in waiting]
+    if results & {"failed", "unsettled", "lost"} or any(action.blocked for action in left):
+        return Code.FAILED
+    if not result.left.complete or left:
+        return Code.INCOMPLETE
+    return Code.CHANGES if result.left.actions else Code.OK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import signal
 import subprocess
@@ -13,112 +12,105 @@ from typing import Any
 
 import pytest
 
-from reconciler.cli import session
-from reconciler.cli.run import run
 from reconciler.environment.settings import Environment, Host
-from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.reply import NoAnswer, Reply
 from reconciler.output import text as report
 from tests import ROOT
 from tests.support.schemas import hold
 from tests.support.scripted import Scripted, Thing
+from tests.support.workplace import Scene
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> dict[str, Scripted]:
+def world() -> Scene:
     """Two scripted hosts behind the real commands; `/x` on each is to be `new`."""
     hosts = {name: Scripted(name) for name in ("a", "b")}
-    things = [Thing(host=name, label="/x") for name in hosts]
     environment = Environment(
-        name="e", router="r", hosts=(Host(name="a", primary=True), Host(name="b")), file="e.yaml"
+        name="e",
+        router="r",
+        hosts=(Host(name="a", primary=True), Host(name="b")),
+        blueprint=False,
+        resources=tuple(Thing(host=name, label="/x") for name in hosts),
+        file="e.yaml",
     )
-    monkeypatch.setattr(session, "load", lambda path: environment)
-    monkeypatch.setattr(session, "find", lambda env: env)
-    monkeypatch.setattr(session, "blueprint_resources", lambda env: things)
-
-    def fleet(env: Environment, resources: list[Any], options: session.Options) -> Fleet:
-        chosen = [hosts[name] for name in sorted({resource.host for resource in resources})]
-        return Fleet(env.name, resources, chosen, listen=options.say)
-
-    monkeypatch.setattr(session, "fleet_of", fleet)
-    return hosts
+    return Scene(hosts, environment)
 
 
-def test_the_story_of_a_plan(world: dict, capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
-    assert run(["plan", "e"]) == 0
+def test_the_story_of_a_plan(world: Scene, capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+    assert world.run(["plan", "e"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == (
         "Plan: 2 to create, 0 to change, 0 to remove, 0 reloads on 2 hosts."
     )
-    assert run(["plan", "e", "--detailed-exitcode"]) == 2
-    assert run(["drift", "e"]) == 2
+    assert world.run(["plan", "e", "--detailed-exitcode"]) == 2
+    assert world.run(["drift", "e"]) == 2
     plan = tmp_path / "p.json"
-    assert run(["plan", "e", "-o", str(plan)]) == 0
-    assert run(["show", str(plan)]) == 0
+    assert world.run(["plan", "e", "-o", str(plan)]) == 0
+    assert world.run(["show", str(plan)]) == 0
     capsys.readouterr()
-    assert run(["apply", "e"]) == 8
+    assert world.run(["apply", "e"]) == 8
     assert "there is no terminal to ask on" in capsys.readouterr().err
-    assert run(["apply", str(plan)]) == 0
+    assert world.run(["apply", str(plan)]) == 0
     assert capsys.readouterr().out == "Apply: 2 done.\n"
-    assert run(["plan", "e", "--detailed-exitcode"]) == 0
+    assert world.run(["plan", "e", "--detailed-exitcode"]) == 0
     assert capsys.readouterr().out == "Nothing to do: e is as declared.\n"
-    assert run(["drift", "e"]) == 0
-    assert run(["apply", str(plan)]) == 6
+    assert world.run(["drift", "e"]) == 0
+    assert world.run(["apply", str(plan)]) == 6
     assert "a thing /x: it is settled meanwhile" in capsys.readouterr().err
-    assert run(["apply", "e", "--yes"]) == 0
+    assert world.run(["apply", "e", "--yes"]) == 0
 
 
 def test_a_plan_is_stale_when_a_host_is_not_as_it_was(
-    world: dict, capsys: pytest.CaptureFixture, tmp_path: Path
+    world: Scene, capsys: pytest.CaptureFixture, tmp_path: Path
 ) -> None:
     plan = str(tmp_path / "p.json")
     world["a"].things["/x"] = "old"
-    run(["plan", "e", "-o", plan])
+    world.run(["plan", "e", "-o", plan])
     world["a"].things["/x"] = "older"
-    assert run(["apply", plan]) == 6
+    assert world.run(["apply", plan]) == 6
     err = capsys.readouterr().err
     assert "a thing /x: the host is no longer as it was seen" in err
     assert "nothing was done" in err
-    assert run(["show", plan]) == 0
+    assert world.run(["show", plan]) == 0
     assert world["a"].ran == []
 
 
-def test_a_narrowed_plan_stays_narrow(world: dict, tmp_path: Path) -> None:
+def test_a_narrowed_plan_stays_narrow(world: Scene, tmp_path: Path) -> None:
     plan = str(tmp_path / "p.json")
-    assert run(["plan", "e", "--host", "a", "--only", "thing:/x", "-o", plan]) == 0
-    assert run(["apply", plan]) == 0
+    assert world.run(["plan", "e", "--host", "a", "--only", "thing:/x", "-o", plan]) == 0
+    assert world.run(["apply", plan]) == 0
     assert (world["a"].things, world["b"].things) == ({"/x": "new"}, {})
 
 
-def test_what_could_not_be_looked_at(world: dict, capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+def test_what_could_not_be_looked_at(world: Scene, capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
     world["b"].error = NoAnswer("b", "it is down; is it up?")
     for command in ("plan", "drift", "observe"):
-        assert run([command, "e"]) == 3
+        assert world.run([command, "e"]) == 3
         assert "? b could not be looked at: it is down; is it up?" in capsys.readouterr().out
-    assert run(["apply", "e", "--yes"]) == 3
+    assert world.run(["apply", "e", "--yes"]) == 3
     assert world["a"].things == {"/x": "new"}
     world["a"].error = world["b"].error
-    assert run(["drift", "e"]) == 3
-    assert run(["plan", "e", "-o", str(tmp_path / "p")]) == 3
-    assert run(["apply", str(tmp_path / "p")]) in (3, 4)
+    assert world.run(["drift", "e"]) == 3
+    assert world.run(["plan", "e", "-o", str(tmp_path / "p")]) == 3
+    assert world.run(["apply", str(tmp_path / "p")]) in (3, 4)
 
 
-def test_codes_of_apply(world: dict, capsys: pytest.CaptureFixture) -> None:
+def test_codes_of_apply(world: Scene, capsys: pytest.CaptureFixture) -> None:
     world["a"].held_by = "eve on laptop (process 1), since noon, for e"
-    assert run(["apply", "e", "--yes"]) == 7
+    assert world.run(["apply", "e", "--yes"]) == 7
     assert "a is locked [locked]: eve on laptop" in capsys.readouterr().err
     world["a"].held_by = None
     world["a"].fails = {"set /x 'new'"}
-    assert run(["apply", "e", "--yes"]) == 4
+    assert world.run(["apply", "e", "--yes"]) == 4
     out = capsys.readouterr().out
     assert "failed: a thing /x: it says why (status 1 of: set /x 'new')" in out
     assert world["b"].things == {"/x": "new"}
     world["a"].fails = set()
     world["a"].lost_after = 1
-    assert run(["apply", "e", "--yes"]) == 5
+    assert world.run(["apply", "e", "--yes"]) == 5
     assert "a thing /x; apply again once its host can be reached" in capsys.readouterr().out
     world["a"].lost_after = None
     world["a"].deaf = {"/x"}
-    assert run(["apply", "e", "--yes"]) == 4
+    assert world.run(["apply", "e", "--yes"]) == 4
     assert "its commands succeeded, but it is not as wanted [not-settled]: value" in capsys.readouterr().out
 
 
@@ -131,27 +123,27 @@ def test_codes_of_apply(world: dict, capsys: pytest.CaptureFixture) -> None:
     ],
 )
 def test_garbage_is_told_and_never_reaches_the_terminal(
-    world: dict, reply: Any, said: str, capsys: pytest.CaptureFixture
+    world: Scene, reply: Any, said: str, capsys: pytest.CaptureFixture
 ) -> None:
     world["a"].say = lambda _: reply
-    assert run(["plan", "e"]) == 3
+    assert world.run(["plan", "e"]) == 3
     captured = capsys.readouterr()
     assert said in captured.out
     assert "\x1b" not in captured.out + captured.err
     assert "b thing /x" in captured.out
 
 
-def test_looking_without_root_says_so(world: dict, capsys: pytest.CaptureFixture) -> None:
+def test_looking_without_root_says_so(world: Scene, capsys: pytest.CaptureFixture) -> None:
     world["a"].root = False
     world["a"].things["/x"] = "hidden"
-    assert run(["plan", "e"]) == 3
+    assert world.run(["plan", "e"]) == 3
     captured = capsys.readouterr()
     assert "a: looked without root (sudo: a password is required)" in captured.err
     assert "cannot see thing /x: hidden (sudo: a password is required)" in captured.out
 
 
 def test_documents_are_as_their_schemas_say(
-    world: dict, capsys: pytest.CaptureFixture, tmp_path: Path
+    world: Scene, capsys: pytest.CaptureFixture, tmp_path: Path
 ) -> None:
     world["b"].error = NoAnswer("b", "down")
     for arguments, name in (
@@ -161,19 +153,19 @@ def test_documents_are_as_their_schemas_say(
         (["apply", "e", "--yes"], "apply"),
         (["validate", "e"], "validation"),
     ):
-        run([*arguments, "--json"])
+        world.run([*arguments, "--json"])
         hold(json.loads(capsys.readouterr().out), name)
-    assert run(["apply", "e", "--json"]) in (0, 3, 8)
+    assert world.run(["apply", "e", "--json"]) in (0, 3, 8)
 
 
 def test_a_plan_from_what_was_seen_needs_no_host(
-    world: dict, capsys: pytest.CaptureFixture, tmp_path: Path
+    world: Scene, capsys: pytest.CaptureFixture, tmp_path: Path
 ) -> None:
     seen = str(tmp_path / "seen.json")
-    assert run(["observe", "e", "-o", seen]) == 0
-    for host in world.values():
+    assert world.run(["observe", "e", "-o", seen]) == 0
+    for host in world.hosts.values():
         host.error = NoAnswer(host.name, "must not be asked")
-    assert run(["plan", "e", "--seen", seen]) == 0
+    assert world.run(["plan", "e", "--seen", seen]) == 0
     assert "Plan: 2 to create" in capsys.readouterr().out
 
 
@@ -188,24 +180,24 @@ def test_a_plan_from_what_was_seen_needs_no_host(
     ],
 )
 def test_what_is_no_plan(
-    text: str, said: str, world: dict, capsys: pytest.CaptureFixture, tmp_path: Path
+    text: str, said: str, world: Scene, capsys: pytest.CaptureFixture, tmp_path: Path
 ) -> None:
     path = tmp_path / "p.json"
     path.write_text(text)
     for command in ("show", "apply"):
         tampered = command == "apply" and "digest" in text
-        assert run([command, str(path)]) == (8 if tampered else 64)
+        assert world.run([command, str(path)]) == (8 if tampered else 64)
         assert said in capsys.readouterr().err
-    assert run(["plan", "e", "--seen", str(path)]) == 64
+    assert world.run(["plan", "e", "--seen", str(path)]) == 64
 
 
 def test_a_plan_that_was_tampered_with_is_refused(
-    world: dict, capsys: pytest.CaptureFixture, tmp_path: Path
+    world: Scene, capsys: pytest.CaptureFixture, tmp_path: Path
 ) -> None:
     path = tmp_path / "p.json"
-    run(["plan", "e", "-o", str(path)])
+    world.run(["plan", "e", "-o", str(path)])
     path.write_text(path.read_text().replace("set /x 'new'", "rm -rf /"))
-    assert run(["apply", str(path)]) == 8
+    assert world.run(["apply", str(path)]) == 8
     assert "its digest does not fit: it was changed after it was saved" in capsys.readouterr().err
 
 
@@ -223,15 +215,15 @@ def test_a_plan_that_was_tampered_with_is_refused(
         ["apply", "/nowhere.json"],
     ],
 )
-def test_mistyping_ends_with_64(arguments: list[str], world: dict, capsys: pytest.CaptureFixture) -> None:
-    assert run(arguments) == 64
+def test_mistyping_ends_with_64(arguments: list[str], world: Scene, capsys: pytest.CaptureFixture) -> None:
+    assert world.run(arguments) == 64
     assert capsys.readouterr().err
 
 
 def test_a_plan_that_cannot_be_saved_is_told(
-    world: dict, capsys: pytest.CaptureFixture, tmp_path: Path
+    world: Scene, capsys: pytest.CaptureFixture, tmp_path: Path
 ) -> None:
-    assert run(["plan", "e", "-o", str(tmp_path / "no" / "p")]) == 1
+    assert world.run(["plan", "e", "-o", str(tmp_path / "no" / "p")]) == 1
     assert "cannot be written (No such file or directory)" in capsys.readouterr().err
 
 
@@ -295,15 +287,11 @@ def test_an_interrupt_while_looking_ends_with_130(tmp_path: Path) -> None:
     assert "Traceback" not in err
 
 
-def test_only_the_word_yes_is_taken_for_an_answer(world: dict, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    for answer, code in (("y\n", 8), ("YES\n", 8), ("", 8), ("\n", 8), ("yes\n", 0)):
-        monkeypatch.setattr(sys, "stdin", Terminal(answer))
-        monkeypatch.setattr(sys, "stdout", Terminal())
-        assert run(["apply", "e", "--no-color"]) == code
+def test_only_the_word_yes_is_accepted(world: Scene, capsys: pytest.CaptureFixture) -> None:
+    for answer, code in (("y", 8), ("YES", 8), ("", 8), ("yes", 0)):
+        world.answers = [answer]
+        assert world.run(["apply", "e"]) == code
+        assert "Only 'yes' will be accepted" in capsys.readouterr().out
     assert world["a"].things == {"/x": "new"}
 
 

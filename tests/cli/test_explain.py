@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from reconciler.cli.run import run
+from reconciler.cli.app import run
 from reconciler.environment.load import load
 from reconciler.kinds import File
 from reconciler.model import Ref
@@ -97,10 +97,10 @@ def test_every_spelling_of_a_ref(words: list[str], capsys: pytest.CaptureFixture
 def test_a_ref_that_is_none_or_several(capsys: pytest.CaptureFixture) -> None:
     assert run(["explain", FILE, "--seen", SEEN, f"{HOST} servce apache"]) == 64
     err = capsys.readouterr().err
-    assert "nothing is called so; expected HOST KIND NAME, as the plan prints it; nearest:\n" in err
+    assert "no resource matches; expected HOST KIND NAME, as the plan prints it; nearest:\n" in err
     assert err.splitlines()[1] == f"    {HOST} service apache2"
     assert run(["explain", FILE, "--seen", SEEN, f"file:{VHOST}"]) == 64
-    assert "3 resources are called so; say which one" in capsys.readouterr().err
+    assert "3 resources match; say which one" in capsys.readouterr().err
     assert run(["explain", FILE, "--seen", SEEN, "§" * 40]) == 64
     assert run(["explain", FILE, "--seen", "none.json", f"{HOST} service apache2"]) == 64
     assert run(["explain", FILE, "--host", "nowhere", "service:apache2"]) == 64

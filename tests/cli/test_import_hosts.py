@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from reconciler.cli import import_hosts, session
-from reconciler.cli.run import run
+from reconciler.cli import new_file
+from reconciler.cli.app import run
+from reconciler.cli.init import QUESTIONS
 from reconciler.environment.load import load
-from reconciler.environment.settings import Environment
-from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.reply import NoAnswer
 from tests.support.scripted import Scripted
+from tests.support.workplace import Scene
 
 INIT = ["init", "--name", "mine", "--router", "cn.example.org", "--host", "a.example.org=10.0.0.1"]
 IMPORT = ["import", "--name", "mine", "--host", "a.example.org", "--host", "b.example.org"]
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture
@@ -34,22 +26,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def hosts(monkeypatch: pytest.MonkeyPatch) -> dict[str, Scripted]:
+def hosts() -> Scene:
     """Two hosts that answer, and tell nothing."""
-    made = {name: Scripted(name) for name in ("a.example.org", "b.example.org")}
-
-    def fleet(env: Environment, resources: list[Any], options: session.Options) -> Fleet:
-        return Fleet(env.name, resources, list(made.values()), listen=options.say)
-
-    monkeypatch.setattr(session, "fleet_of", fleet)
-    return made
+    return Scene({name: Scripted(name) for name in ("a.example.org", "b.example.org")})
 
 
 def test_init_writes_a_file_that_is_valid(here: Path, capsys: pytest.CaptureFixture) -> None:
     more = ["--host", "b.example.org", "--primary", "b.example.org", "--user", "ops", "--identity", "key"]
     more += ["--postgresql", "15", "--administrators", "x@example.org", "--known-hosts", "~/.ssh/known"]
     assert run([*INIT, *more]) == 0
-    assert "environments/mine.yaml is written" in capsys.readouterr().err
+    assert "environments/mine.yaml: written" in capsys.readouterr().err
     assert run(["validate", "mine"]) == 0
     path = here / "environments" / "mine.yaml"
     text = path.read_text(encoding="utf-8")
@@ -61,27 +47,25 @@ def test_init_writes_a_file_that_is_valid(here: Path, capsys: pytest.CaptureFixt
     assert "\n  port:" not in text
 
 
-def test_nothing_is_overwritten(
-    here: Path, hosts: dict[str, Scripted], capsys: pytest.CaptureFixture
-) -> None:
+def test_nothing_is_overwritten(here: Path, hosts: Scene, capsys: pytest.CaptureFixture) -> None:
     path = here / "e.yaml"
     path.write_text("mine")
     (here / "link.yaml").symlink_to("nowhere")
     for command in (INIT, IMPORT):
         for name in ("e.yaml", "link.yaml"):
-            assert run([*command, "-o", name]) == 64
+            assert hosts.run([*command, "-o", name]) == 64
             assert f"{name}: exists already, and is never overwritten" in capsys.readouterr().err
     assert (path.read_text(), (here / "nowhere").exists()) == ("mine", False)
-    assert all(host.scripts == [] for host in hosts.values())
+    assert all(host.scripts == [] for host in hosts.hosts.values())
 
 
-def test_init_asks_on_a_terminal_for_what_no_flag_gives(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    typed = "mine\ncn.example.org\na.example.org b.example.org=10.0.0.2\n\nops\n\n15\n\n"
-    screen = Terminal()
-    monkeypatch.setattr(sys, "stdin", Terminal(typed))
-    monkeypatch.setattr(sys, "stdout", screen)
-    assert run(["init", "-o", "e.yaml"]) == 0
-    assert screen.getvalue().count("? ") == 8
+def test_init_asks_on_a_terminal_for_what_no_flag_gives(
+    here: Path, hosts: Scene, capsys: pytest.CaptureFixture
+) -> None:
+    hosts.answers = ["mine", "cn.example.org", "a.example.org b.example.org=10.0.0.2", "", "ops", "", "15"]
+    assert hosts.run(["init", "-o", "e.yaml"]) == 0
+    out = capsys.readouterr().out
+    assert [question for _, question, _ in QUESTIONS if question not in out] == []
     made = load(str(here / "e.yaml"))
     assert (made.name, made.primary.name, made.ssh.user) == ("mine", "a.example.org", "ops")
     assert (made.hosts[1].address, made.services.tomcat) == ("10.0.0.2", None)
@@ -92,16 +76,16 @@ def test_init_without_a_terminal_says_which_flag_is_missing(
     here: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert run(["init", "--name", "mine", "--router", "r"]) == 64
-    assert capsys.readouterr().err == "--host is needed: there is no terminal to ask on\n"
+    assert capsys.readouterr().err == "--host is required: there is no terminal to ask on\n"
     assert run([*INIT, "--primary", "nowhere"]) == 64
-    assert "--primary nowhere: is none of the hosts given" in capsys.readouterr().err
+    assert "--primary nowhere: is not one of the hosts given with --host" in capsys.readouterr().err
     assert not (here / "environments").exists()
 
 
 def test_what_init_is_told_is_checked_before_it_stays(here: Path, capsys: pytest.CaptureFixture) -> None:
     assert run(["init", "-o", "e.yaml", "--name", "m y", "--router", "r", "--host", "a b"]) == 64
     err = capsys.readouterr().err
-    assert err.startswith("nothing is written:\n")
+    assert err.startswith("nothing was written:\n")
     assert '"m y" is not a name of letters' in err
     assert not (here / "e.yaml").exists()
     assert run([*INIT, "-o", "no/folder/e.yaml"]) == 1
@@ -109,30 +93,28 @@ def test_what_init_is_told_is_checked_before_it_stays(here: Path, capsys: pytest
 
 
 def test_import_of_a_host_that_is_away_writes_nothing(
-    here: Path, hosts: dict[str, Scripted], capsys: pytest.CaptureFixture
+    here: Path, hosts: Scene, capsys: pytest.CaptureFixture
 ) -> None:
     hosts["b.example.org"].error = NoAnswer("b", "it is down; is it up?")
-    assert run(IMPORT) == 3
+    assert hosts.run(IMPORT) == 3
     err = capsys.readouterr().err
-    assert "b.example.org could not be looked at: it is down; is it up?\nnothing is written" in err
+    assert "b.example.org could not be looked at: it is down; is it up?\nnothing was written" in err
     assert not (here / "environments").exists()
 
 
 def test_import_without_a_router_to_be_found_writes_nothing(
-    here: Path, hosts: dict[str, Scripted], capsys: pytest.CaptureFixture
+    here: Path, hosts: Scene, capsys: pytest.CaptureFixture
 ) -> None:
-    assert run(IMPORT) == 64
+    assert hosts.run(IMPORT) == 64
     err = capsys.readouterr().err
     assert "no host tells the router's name" in err
-    assert "say it with --router; nothing is written" in err
-    assert [len(host.scripts) for host in hosts.values()] == [1, 1]  # one exchange with each
+    assert "say it with --router; nothing was written" in err
+    assert [len(host.scripts) for host in hosts.hosts.values()] == [1, 1]  # one exchange with each
 
 
-def test_import_says_what_it_could_not_see(
-    here: Path, hosts: dict[str, Scripted], capsys: pytest.CaptureFixture
-) -> None:
+def test_import_says_what_it_could_not_see(here: Path, hosts: Scene, capsys: pytest.CaptureFixture) -> None:
     hosts["a.example.org"].root = False
-    assert run([*IMPORT, "--router", "cn.example.org", "-o", "e.yaml"]) == 3
+    assert hosts.run([*IMPORT, "--router", "cn.example.org", "-o", "e.yaml"]) == 3
     captured = capsys.readouterr()
     assert "a.example.org: looked without root" in captured.err
     assert "# a.example.org: it was looked at without root" in captured.out
@@ -154,26 +136,29 @@ def test_import_says_what_it_could_not_see(
     ],
 )
 def test_mistyping_ends_with_64(
-    arguments: list[str], here: Path, hosts: dict[str, Scripted], capsys: pytest.CaptureFixture
+    arguments: list[str], here: Path, hosts: Scene, capsys: pytest.CaptureFixture
 ) -> None:
-    assert run(arguments) == 64
+    assert hosts.run(arguments) == 64
     assert capsys.readouterr().err
 
 
 def test_whose_fault_it_is_and_what_was_expected(
-    here: Path, hosts: dict[str, Scripted], capsys: pytest.CaptureFixture
+    here: Path, hosts: Scene, capsys: pytest.CaptureFixture
 ) -> None:
-    assert run([*IMPORT, "--roots", "none.pem"]) == 64
-    assert capsys.readouterr().err == "--roots none.pem: is no file; expected the CA's roots as PEM\n"
-    assert run([*IMPORT, "--primary", "nowhere"]) == 64
-    assert capsys.readouterr().err == "--primary nowhere: is none of the hosts given\n"
-    assert run([*IMPORT, "--router", "no name", "-o", "e.yaml"]) == 64
+    assert hosts.run([*IMPORT, "--roots", "none.pem"]) == 64
+    assert (
+        capsys.readouterr().err
+        == "--roots none.pem: is not a file; expected the CA's root certificates as PEM\n"
+    )
+    assert hosts.run([*IMPORT, "--primary", "nowhere"]) == 64
+    assert capsys.readouterr().err == "--primary nowhere: is not one of the hosts given with --host\n"
+    assert hosts.run([*IMPORT, "--router", "no name", "-o", "e.yaml"]) == 64
     err = capsys.readouterr().err
-    assert err.startswith("e.yaml is written with what the hosts show, and that is not valid yet; correct it")
+    assert err.startswith("e.yaml: written with what the hosts show, but it is not valid yet; correct it")
     assert '"no name" is not a host name' in err
 
 
 def test_editors_find_the_schema_from_where_the_file_lies(here: Path) -> None:
-    root = Path(import_hosts.__file__).parent.parent.parent
-    assert import_hosts._schema(root / "environments" / "x.yaml") == "../schemas/environment.schema.json"
-    assert import_hosts._schema(here / "x.yaml") == str(root / "schemas" / "environment.schema.json")
+    root = Path(new_file.__file__).parent.parent.parent
+    assert new_file.schema_path(root / "environments" / "x.yaml") == "../schemas/environment.schema.json"
+    assert new_file.schema_path(here / "x.yaml") == str(root / "schemas" / "environment.schema.json")

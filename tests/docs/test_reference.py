@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-from reconciler.cli.session import Code
+from reconciler.cli.exit import Code
 from reconciler.environment.schema import environment_schema
 from reconciler.messages import Message
 from reconciler.output import prometheus

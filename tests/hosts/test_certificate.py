@@ -139,7 +139,7 @@ def test_a_compromised_key_is_replaced_on_demand(node: Node) -> None:
     assert node.fleet.hosts[0].run(f"openssl pkey -pubout -in {LIVE}/privkey.pem").stdout != key
     node.settled()
     assert node.run(64, "plan", "--replace", "package").err == (
-        "--replace package: only `--replace certificate` makes sense\n"
+        "--replace package: only `--replace certificate` is possible\n"
     )
 
 

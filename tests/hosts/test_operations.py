@@ -249,7 +249,7 @@ def test_what_cannot_be_recorded_is_not_done(settled: Node) -> None:
         assert host.run("test -e /srv/note", check=False).returncode != 0
         subprocess.run(["mount", "-o", "remount,ro", str(state)], check=True)
         assert "RECONCILE_STATE" in settled.apply(1).err
-        assert "nobody is told" in settled.run(2, "drift").err
+        assert "nobody is notified" in settled.run(2, "drift").err
         assert host.run("test -e /srv/note", check=False).returncode != 0
     finally:
         subprocess.run(["umount", str(state)], check=True)
@@ -273,8 +273,8 @@ def test_a_run_that_was_killed_is_explained_by_the_next_and_a_lock_is_broken_onl
     # What was begun goes on over there, and holds the lock until it is over.
     settled.run(0, "unlock", "--break")
     ended = settled.apply(0)
-    assert f"broke off; it is looked at again: {host.name} file /srv/note" in ended.err
-    assert "broke off" not in settled.run(0, "plan").err
+    assert f"was interrupted; checking again: {host.name} file /srv/note" in ended.err
+    assert "was interrupted" not in settled.run(0, "plan").err
     assert "broke off" in settled.run_words(0, "history").out
 
 
@@ -285,7 +285,7 @@ def test_a_run_is_rolled_back_as_far_as_there_is_a_way(settled: Node, people: Pa
         settled.settle()
     run = re.findall(r"run (\d+)  lab: apply, ", settled.run_words(0, "history").out)[-1]
     told = settled.run_words(0, "rollback", run, "-o", saved)
-    assert "still asks for what this undoes" in told.err
+    assert "still declares what this undoes" in told.err
     settled.run(0, "apply", saved)
     assert host.run("cat /srv/note").stdout == "one"
     assert host.run("id two", check=False).returncode != 0

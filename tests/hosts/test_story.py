@@ -80,7 +80,7 @@ def test_looking_leaves_nothing_behind(desk: Desk, bare: dict[str, Any]) -> None
 def test_without_a_terminal_or_yes_nothing_is_approved(desk: Desk, bare: dict[str, Any]) -> None:
     ended = desk.run(8, "apply")
     assert "not approved: there is no terminal to ask on" in ended.err
-    assert "not approved: with --json nothing is asked" in desk.run(8, "apply", "--json").err
+    assert "not approved: --json never asks" in desk.run(8, "apply", "--json").err
     for host in desk.fleet.hosts:
         assert changed_since(host, "/root/mark") == []
 
@@ -192,7 +192,7 @@ def test_only_the_word_yes_on_a_terminal_is_an_answer(desk: Desk) -> None:
     for answer in ("no\n", "y\n"):
         code, screen = desk.asked(answer)
         assert code == 8
-        assert "Carry this out? Only `yes` is taken for an answer: " in screen
+        assert "Apply these changes? Only 'yes' will be accepted: " in screen
         assert screen.endswith("not approved; nothing was done\n")
         assert "\x1b[33m~ cn-lab-2.test.dataone.org directory" in screen
     assert desk.fleet.hosts[1].run(f"stat -c %a {SYNC}/.ssh").stdout == "755\n"
@@ -218,7 +218,7 @@ def test_a_run_may_be_narrowed_to_a_host_or_a_kind(desk: Desk) -> None:
     assert narrowed("--only", f"property:{PROPERTIES} environment.hosts") == DRIFT[3:4]
     assert narrowed("--only", "acl", "--only", "account") == []
     assert "no such host; known: cn-lab-1" in desk.run(64, "drift", "--host", "cn-lab-9").err
-    assert "nothing is called so; kinds: account" in desk.run(64, "drift", "--only", "propertie").err
+    assert "no resource matches; kinds: account" in desk.run(64, "drift", "--only", "propertie").err
     # A saved plan stays as narrow as it was made.
     plan = desk.folder / "narrow.json"
     desk.run(0, "plan", "--host", second, "--only", "property", "-o", plan)

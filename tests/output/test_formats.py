@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from reconciler.cli import commands
-from reconciler.cli.app import app
-from reconciler.cli.run import run
+from reconciler.cli.app import app, run
 from reconciler.fleet.reply import NoAnswer
 from reconciler.model import Action, Delta, Place, Plan, Ref, Step
 from reconciler.output import github, junit, markdown, prometheus
 from reconciler.output.text import printable
-from reconciler.tls import status, verify
+from reconciler.tls import status
 from reconciler.tls.verify import Asked, Check
 from tests import ROOT
 from tests.cli.test_commands import world  # noqa: F401 - a fixture
@@ -42,6 +41,7 @@ from tests.support.states import (
     stopped,
     well,
 )
+from tests.support.workplace import Scene
 
 
 def metrics(text: str) -> dict[tuple[str, ...], float]:
@@ -275,60 +275,60 @@ def test_junit_of_a_plan() -> None:
     assert f"serves {NEW}" not in ET.tostring(suite, encoding="unicode")
 
 
-def test_the_flags(world: dict, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:  # noqa: F811
+def test_the_flags(world: Scene, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:  # noqa: F811
     xml, prom, plan = tmp_path / "j.xml", tmp_path / "e.prom", tmp_path / "p.json"
-    assert run(["drift", "e", "--junit", str(xml), "--prometheus", str(prom), "--markdown"]) == 2
+    assert world.run(["drift", "e", "--junit", str(xml), "--prometheus", str(prom), "--markdown"]) == 2
     assert capsys.readouterr().out.startswith("### reconcile: <code>e</code>")
     assert ET.parse(xml).getroot().get("failures") == "2"
     assert metrics(prom.read_text())["reconcile_pending_actions", "a"] == 1
     since = metrics(prom.read_text())["reconcile_drift_since_timestamp_seconds", "a"]
-    assert run(["drift", "e", "--prometheus", str(prom), "--github"]) == 2
+    assert world.run(["drift", "e", "--prometheus", str(prom), "--github"]) == 2
     assert capsys.readouterr().out.startswith("::warning title=e%3A 2 actions pending::")
     assert metrics(prom.read_text())["reconcile_drift_since_timestamp_seconds", "a"] == since
     assert [path.name for path in tmp_path.glob("*prom*")] == ["e.prom"]
-    assert run(["plan", "e", "-o", str(plan), "--github", "--junit", str(xml)]) == 0
+    assert world.run(["plan", "e", "-o", str(plan), "--github", "--junit", str(xml)]) == 0
     capsys.readouterr()
-    assert run(["show", str(plan), "--markdown"]) == 0
+    assert world.run(["show", str(plan), "--markdown"]) == 0
     assert "2 actions, in order" in capsys.readouterr().out
 
 
-def test_flags_that_exclude_each_other(world: dict, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:  # noqa: F811
+def test_flags_that_exclude_each_other(world: Scene, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:  # noqa: F811
     for command in ("plan", "drift"):
-        assert run([command, "e", "--json", "--markdown"]) == 64
+        assert world.run([command, "e", "--json", "--markdown"]) == 64
         assert "--json and --markdown: stdout takes one of them" in capsys.readouterr().err
     for more in (["--host", "a"], ["--only", "thing"]):
-        assert run(["drift", "e", "--prometheus", str(tmp_path / "x"), *more]) == 64
-        assert "the file tells of the whole environment" in capsys.readouterr().err
+        assert world.run(["drift", "e", "--prometheus", str(tmp_path / "x"), *more]) == 64
+        assert "the file describes the whole environment" in capsys.readouterr().err
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
-    assert run(["drift", "e", "--prometheus", str(tmp_path / "binary")]) == 1
-    assert "is no text file; it is left as it is" in capsys.readouterr().err
-    assert run(["drift", "e", "--prometheus", str(tmp_path)]) == 1
+    assert world.run(["drift", "e", "--prometheus", str(tmp_path / "binary")]) == 1
+    assert "is not a text file; it was not changed" in capsys.readouterr().err
+    assert world.run(["drift", "e", "--prometheus", str(tmp_path)]) == 1
     assert "cannot be read (Is a directory)" in capsys.readouterr().err
 
 
 def test_report_and_verify_ask_the_hosts(
-    world: dict,  # noqa: F811
+    world: Scene,  # noqa: F811
     tmp_path: Path,
     capsys: pytest.CaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The services are asked for real elsewhere (test_handshake, test_fleet_certificate)."""
 
-    def refused(environment: Any, options: Any) -> dict:
-        return dict.fromkeys(verify.questions(environment), ConnectionError("<connection> refused"))
+    def refused(endpoints: Any, *_: Any) -> dict:
+        return dict.fromkeys(endpoints, ConnectionError("<connection> refused"))
 
-    monkeypatch.setattr(commands, "_answers", refused)
+    world.more["probe_tls"] = refused
     page, prom, xml = tmp_path / "e.html", tmp_path / "e.prom", tmp_path / "e.xml"
-    assert run(["report", "e", "-o", str(page)]) == 0
-    text = page.read_text()
-    assert "&lt;connection&gt; refused" in text
-    assert "Plan: 2 to create" in text
-    assert run(["verify", "e", "--prometheus", str(prom), "--junit", str(xml)]) == 2
+    assert world.run(["report", "e", "-o", str(page)]) == 0
+    assert "Plan: 2 to create" in page.read_text()
+    assert world.run(["verify", "e", "--prometheus", str(prom), "--junit", str(xml)]) == 2
     assert metrics(prom.read_text())["reconcile_checks", "a", "wrong"] == 3
     assert ET.parse(xml).getroot().get("failures") == "6"
-    world["b"].error = NoAnswer("b", "it is down")
-    assert run(["report", "e", "-o", str(page)]) == 3
+    for name in ("a", "b"):
+        world[name].error = NoAnswer(name, "it is down")
+    world.environment = replace(world.environment, blueprint=True)
+    assert world.run(["report", "e", "-o", str(page)]) == 3
     assert "b could not be looked at: it is down" in page.read_text()
+    assert "&lt;connection&gt; refused" in page.read_text()
 
 
 DOCUMENTS = {

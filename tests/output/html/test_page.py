@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cli.run import run
+from reconciler.cli.app import run
 from reconciler.model import Action, Delta, Place, Plan, Ref, Step
 from reconciler.output import html
 from reconciler.output.html import Event, Facts
@@ -182,11 +182,11 @@ def test_what_the_command_refuses(
     assert run(["report", "examples/three-hosts.yaml"]) == 64
     assert "--output" in capsys.readouterr().err
     assert run(["report", "stage", *EXAMPLE[1:], "-o", page]) == 64
-    assert "was seen of example, and the report is of stage" in capsys.readouterr().err
+    assert "is an observation of example, not of stage" in capsys.readouterr().err
     seen = tmp_path / "seen.json"
     seen.write_text((ROOT / EXAMPLE[2]).read_text().replace('"looked": "2026-11', '"looked": "26'))
     assert run(["report", EXAMPLE[0], "--seen", str(seen), "-o", page]) == 64
-    assert "`looked` says no time of ISO 8601" in capsys.readouterr().err
+    assert "`looked` is not an ISO 8601 time" in capsys.readouterr().err
     assert run(["report", *EXAMPLE, "-o", str(tmp_path / "no" / "x.html")]) == 1
     assert "cannot be written" in capsys.readouterr().err
 

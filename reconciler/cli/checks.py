@@ -1,0 +1,42 @@
+"""The checks of verify and of the report: services are asked from this machine, as clients ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.cli.options import Options
+from reconciler.cli.workplace import Workplace
+from reconciler.environment.settings import Environment
+from reconciler.model import Observation
+from reconciler.tls import verify as verification
+
+
+def run_checks(
+    environment: Environment, options: Options, observation: Observation, workplace: Workplace
+) -> list[verification.Check]:
+    """Every check of the environment, of the hosts that --host names.
+
+    `observation` holds what each host's services serve to the host itself.
+    """
+    release = verification.wanted(environment, observation)
+    answers = _answers(environment, options, workplace)
+    checks = [
+        *verification.outside(environment, answers, release, workplace.clock()),
+        *verification.inside(environment, observation, release),
+    ]
+    return [each for each in checks if not options.host or each.asked.host in options.host]
+
+
+def _answers(
+    environment: Environment, options: Options, workplace: Workplace
+) -> Mapping[verification.Asked, verification.ShownProtocol | Exception]:
+    from reconciler.tls.handshake import Endpoint
+
+    asked = {
+        Endpoint(each.host, each.address, each.port, each.protocol, each.name): each
+        for each in verification.questions(environment)
+        if not options.host or each.host in options.host
+    }
+    seconds = options.timeout or environment.ssh.timeout
+    answers = workplace.probe_tls(asked, seconds, options.parallel, environment.certificate.ping)
+    return {asked[endpoint]: answer for endpoint, answer in answers.items()}

@@ -1,0 +1,114 @@
+"""`reconcile init`: writes a first environment file from flags and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from reconciler.cli import files
+from reconciler.cli.exit import Code, CommandError
+from reconciler.cli.flags import (
+    HostAddresses,
+    Identity,
+    Json,
+    Jump,
+    Known,
+    Output,
+    Port,
+    Primary,
+    Router,
+    User,
+)
+from reconciler.cli.new_file import NewEnvironment, free_path, relative, write_new
+from reconciler.cli.options import say
+from reconciler.cli.workplace import Workplace
+from reconciler.environment.load import InvalidEnvironment, load
+from reconciler.environment.settings import Certificate, Environment, Services
+from reconciler.output import documents
+
+QUESTIONS: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
+    ("name", "Name of the environment: ", str),
+    ("router", "Name in front of all hosts (the router): ", str),
+    ("hosts", "Hosts, separated by spaces (NAME or NAME=ADDRESS): ", str.split),
+    ("primary", "Host on which certbot runs (empty: the first): ", str),
+    ("user", "Account to log in with by ssh (empty: root): ", str),
+    ("administrators", "Mail address to notify of renewals (empty: none): ", str),
+    ("postgresql", "Major version of PostgreSQL (empty: not used): ", str),
+    ("tomcat", "Major version of Tomcat (empty: not used): ", str),
+)
+"""What is asked for each flag that is not given, and how an answer is read."""
+
+
+def init(
+    context: typer.Context,
+    output: Output = None,
+    name: Annotated[str | None, typer.Option("--name", help="The name of the environment.")] = None,
+    router: Router = None,
+    host: HostAddresses = None,
+    primary: Primary = None,
+    user: User = None,
+    port: Port = None,
+    identity: Identity = None,
+    known_hosts: Known = None,
+    jump: Jump = None,
+    administrators: Annotated[
+        str | None, typer.Option("--administrators", help="The mail address to notify of renewals.")
+    ] = None,
+    postgresql: Annotated[str | None, typer.Option("--postgresql", help="Its major version.")] = None,
+    tomcat: Annotated[str | None, typer.Option("--tomcat", help="Its major version.")] = None,
+    json: Json = False,
+) -> int:
+    """Returns 0; the file is written only if it is valid. Raises `CommandError`."""
+    if output:
+        free_path(output, "")  # before anybody is asked for anything
+    given = NewEnvironment(
+        name=name, router=router, hosts=tuple(host or ()), primary=primary, user=user, port=port,
+        identity=identity, known_hosts=known_hosts, jump=jump,
+        administrators=administrators, postgresql=postgresql, tomcat=tomcat,
+    )  # fmt: skip
+    new = _asked(given, context.obj)
+    path = free_path(output, new.name or "")
+    environment = _environment(new, partial(relative, path))
+    write_new(path, environment, {})
+    try:
+        load(str(path))
+    except InvalidEnvironment as error:
+        path.unlink()
+        messages = (each.message for each in error.problems)
+        raise CommandError(Code.USAGE, "nothing was written:", *messages) from None
+    if json:
+        files.print_json(documents.files_document(environment.name, {str(path): path.read_text("utf-8")}))
+    say(f"{path}: written; next: `reconcile validate {path}`, then `reconcile plan {path}`")
+    return Code.OK
+
+
+def _environment(new: NewEnvironment, spell: Callable[[str], str]) -> Environment:
+    hosts = new.all_hosts()
+    primary = new.primary or hosts[0].name
+    return Environment(
+        name=new.name or "",
+        router=new.router or "",
+        hosts=tuple(replace(host, primary=host.name == primary) for host in hosts),
+        ssh=new.ssh(spell),
+        certificate=Certificate(administrators=new.administrators),
+        services=Services(postgresql=new.postgresql, tomcat=new.tomcat),
+    )
+
+
+def _asked(new: NewEnvironment, workplace: Workplace) -> NewEnvironment:
+    """The flags, and on a terminal the answers to what they leave open. Raises `CommandError`."""
+    terminal = workplace.is_terminal()
+    for name, question, read in QUESTIONS:
+        if getattr(new, name) in (None, ()) and terminal:
+            answer: dict[str, Any] = {name: read(workplace.ask(question)) or None}
+            new = replace(new, **answer)
+    for name in ("name", "router", "hosts"):
+        if not getattr(new, name):
+            flag = "--host" if name == "hosts" else f"--{name}"
+            more = "" if terminal else ": there is no terminal to ask on"
+            raise CommandError(Code.USAGE, f"{flag} is required{more}")
+    return new

@@ -1,0 +1,95 @@
+"""Looking at hosts, and what a look shows: nothing here acts on a host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reconciler.cli.exit import Code, CommandError
+from reconciler.cli.options import Options, say
+from reconciler.cli.workplace import Workplace
+
+if TYPE_CHECKING:
+    from reconciler.environment.settings import Environment
+    from reconciler.fleet.fleet import Fleet
+    from reconciler.model import Observation, Plan, Resource
+
+REPLACEABLE = "certificate"
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What one look at the hosts showed. There is no way from here to a host."""
+
+    plan: Plan
+    observation: Observation
+
+
+def connected(
+    environment: Environment, resources: Sequence[Resource], options: Options, workplace: Workplace
+) -> AbstractContextManager[Fleet]:
+    """The hosts of these resources; each is connected to when it is first asked."""
+    from reconciler.fleet.fleet import Fleet
+
+    ssh = environment.ssh
+    if options.timeout:
+        ssh = replace(ssh, timeout=options.timeout)
+    wanted = {resource.host for resource in resources}
+    hosts = [host for host in (*environment.hosts, *environment.retired) if host.name in wanted]
+    return Fleet(
+        environment.name,
+        resources,
+        workplace.connect(ssh, hosts),
+        parallel=options.parallel,
+        seconds=ssh.timeout,
+        clock=workplace.clock,
+        listen=say,
+    )
+
+
+def look(
+    environment: Environment, resources: Sequence[Resource], options: Options, workplace: Workplace
+) -> Looked:
+    """Looks once at the hosts of these resources, and plans. Raises `CommandError`."""
+    with connected(environment, resources, options, workplace) as fleet:
+        look_with(fleet, options)
+        return Looked(fleet.plan(), fleet.sight)
+
+
+def look_with(fleet: Fleet, options: Options) -> None:
+    """Looks at all hosts of a fleet, and takes --replace into account. Raises `CommandError`."""
+    fleet.look()
+    warn(fleet.sight)
+    for kind in options.replace or ():
+        if kind != REPLACEABLE:
+            raise CommandError(Code.USAGE, f"--replace {kind}: only `--replace {REPLACEABLE}` is possible")
+        fleet.replace(kind)
+
+
+def warn(observation: Observation) -> None:
+    """Says which hosts were looked at without root."""
+    for host, warning in sorted(observation.warnings.items()):
+        say(f"{host}: looked without root ({warning})")
+
+
+def plan_document(
+    plan: Plan, environment: Environment, options: Options, workplace: Workplace
+) -> dict[str, Any]:
+    """A plan as a document, with the git commit of its file and until when it is valid."""
+    from reconciler.journal import commit as checkout
+    from reconciler.output import documents
+
+    at, commit = workplace.clock(), checkout.commit(Path(environment.file))
+    return documents.plan_document(
+        plan,
+        file=environment.file,
+        file_digest=environment.digest,
+        commit=None if commit is None else {"id": commit.id, "dirty": commit.dirty},
+        made=at,
+        expires=at + timedelta(hours=environment.policy.expires),
+        scope=options.scope,
+    )

@@ -1,0 +1,57 @@
+"""`reconcile observe`: what is on the hosts?"""
+
+from __future__ import annotations
+
+import typer
+
+from reconciler.cli import files
+from reconciler.cli.exit import Code
+from reconciler.cli.flags import Env, Hosts, Json, NoColor, Only, Output, Parallel, Timeout, Verbose
+from reconciler.cli.look import connected, warn
+from reconciler.cli.options import Options, say
+from reconciler.cli.selection import open_environment, select
+from reconciler.cli.workplace import Workplace
+from reconciler.output import documents, text
+
+
+def observe(
+    context: typer.Context,
+    env: Env,
+    output: Output = None,
+    host: Hosts = None,
+    only: Only = None,
+    json: Json = False,
+    parallel: Parallel = 32,
+    timeout: Timeout = None,
+    no_color: NoColor = False,
+    verbose: Verbose = False,
+) -> int:
+    """Returns 0, or 3 where a host could not be looked at. Raises `CommandError`."""
+    workplace: Workplace = context.obj
+    options = Options(
+        host=host,
+        only=only,
+        json=json,
+        parallel=parallel,
+        timeout=timeout,
+        no_color=no_color,
+        verbose=verbose,
+    )
+    environment = open_environment(env, workplace)
+    resources = select(environment, options, workplace)
+    with connected(environment, resources, options, workplace) as fleet:
+        observation = fleet.look()
+    document = documents.observation_document(
+        environment.name, observation, file=environment.file, looked=workplace.clock()
+    )
+    if output:
+        files.save(output, document)
+    if json:
+        files.print_json(document)
+    elif not output:
+        files.print_lines(text.observation_lines(observation))
+    warn(observation)
+    if json or output:
+        for name, reason in observation.unreachable.items():
+            say(f"{name}: {reason}")
+    return Code.INCOMPLETE if observation.unreachable else Code.OK

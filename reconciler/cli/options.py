@@ -1,0 +1,41 @@
+"""The flags that most commands share, as one object."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line says of scope and output; what it does not say is the default."""
+
+    host: list[str] | None = None
+    only: list[str] | None = None
+    replace: list[str] | None = None
+    rollback: list[str] | None = None
+    json: bool = False
+    parallel: int = 32
+    timeout: int | None = None
+    """Seconds to wait for a host; None: as the environment file says."""
+    no_color: bool = False
+    verbose: bool = False
+
+    @property
+    def scope(self) -> dict[str, list[str]]:
+        """What a plan was narrowed to; kept in a saved plan."""
+        given = {"host": self.host, "only": self.only, "replace": self.replace, "rollback": self.rollback}
+        return {name: sorted(values or ()) for name, values in given.items()}
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether only a part of the environment is looked at."""
+        return bool(self.host or self.only)
+
+
+def say(line: str) -> None:
+    """Reports progress on stderr; control characters are escaped, for a host may have sent them."""
+    from reconciler.output.text import printable
+
+    sys.stderr.write(f"{printable(line)}\n")
+    sys.stderr.flush()

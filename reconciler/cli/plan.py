@@ -1,0 +1,83 @@
+"""`reconcile plan`: what would apply do?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import files, formats
+from reconciler.cli.exit import Code
+from reconciler.cli.flags import (
+    Env,
+    Github,
+    Hosts,
+    Json,
+    Junit,
+    Markdown,
+    NoColor,
+    Only,
+    Output,
+    Parallel,
+    Replace,
+    Seen,
+    Timeout,
+    Verbose,
+)
+from reconciler.cli.formats import Formats
+from reconciler.cli.look import look, plan_document
+from reconciler.cli.options import Options
+from reconciler.cli.selection import open_environment, select
+from reconciler.cli.workplace import Workplace
+from reconciler.plan.planner import plan as make_plan
+
+
+def plan(
+    context: typer.Context,
+    env: Env,
+    output: Output = None,
+    seen: Seen = None,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit with 2 if changes are pending.")
+    ] = False,
+    host: Hosts = None,
+    only: Only = None,
+    replace: Replace = None,
+    json: Json = False,
+    markdown: Markdown = False,
+    github: Github = False,
+    junit: Junit = None,
+    parallel: Parallel = 32,
+    timeout: Timeout = None,
+    no_color: NoColor = False,
+    verbose: Verbose = False,
+) -> int:
+    """Returns 0; 3 where the plan is incomplete; 2 for changes with --detailed-exitcode.
+
+    Raises `CommandError`.
+    """
+    workplace: Workplace = context.obj
+    options = Options(
+        host=host, only=only, replace=replace, json=json, parallel=parallel, timeout=timeout,
+        no_color=no_color, verbose=verbose,
+    )  # fmt: skip
+    outputs = Formats(junit=junit, markdown=markdown, github=github)
+    formats.check(options, outputs)
+    environment = open_environment(env, workplace)
+    resources = select(environment, options, workplace)
+    if seen:
+        observation = files.saved_observation(seen, files.read(seen))
+        made = make_plan(environment.name, resources, observation.seen, observation.unreachable)
+    else:
+        made = look(environment, resources, options, workplace).plan
+    document = plan_document(made, environment, options, workplace)
+    if output:
+        files.save(output, document)
+    formats.write_plan("plan", made, outputs, environment, workplace)
+    if json:
+        files.print_json(document)
+    else:
+        formats.print_plan(made, options, outputs, workplace)
+    if not made.complete:
+        return Code.INCOMPLETE
+    return Code.CHANGES if detailed_exitcode and made.actions else Code.OK

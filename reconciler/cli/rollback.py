@@ -1,0 +1,67 @@
+"""`reconcile rollback`: what would undo a run?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import files, formats
+from reconciler.cli.exit import Code, CommandError
+from reconciler.cli.flags import Json, NoColor, Output, Parallel, Timeout, Verbose
+from reconciler.cli.history import open_journal
+from reconciler.cli.inverse import inverse
+from reconciler.cli.look import look, plan_document
+from reconciler.cli.options import Options, say
+from reconciler.cli.selection import open_environment
+from reconciler.cli.workplace import Workplace
+from reconciler.environment.settings import Environment
+from reconciler.output import text
+
+
+def rollback(
+    context: typer.Context,
+    run: Annotated[int, typer.Argument(metavar="RUN", help="A run, as `reconcile history` numbers it.")],
+    output: Output = None,
+    json: Json = False,
+    parallel: Parallel = 32,
+    timeout: Timeout = None,
+    no_color: NoColor = False,
+    verbose: Verbose = False,
+) -> int:
+    """Plans, and changes nothing. Returns 0, or 3 where the plan is incomplete. Raises `CommandError`."""
+    workplace: Workplace = context.obj
+    options = Options(
+        rollback=[str(run)], json=json, parallel=parallel, timeout=timeout, no_color=no_color, verbose=verbose
+    )
+    environment = _environment_of(run, workplace)
+    undo = inverse(environment, run, workplace)
+    for ref, why in undo.without.items():
+        say(f"cannot undo {ref}: {why}")
+    if not undo.resources:
+        print(f"Nothing to do: nothing of run {run} can be undone.")
+        return Code.OK
+    made = look(environment, list(undo.resources), options, workplace).plan
+    document = plan_document(made, environment, options, workplace)
+    if output:
+        files.save(output, document)
+    if json:
+        files.print_json(document)
+    else:
+        files.print_lines(text.plan_lines(made, formats.style(options, workplace)))
+    if made.actions:
+        say(f"{environment.file} still declares what this undoes: change it too, or apply restores it")
+    return Code.OK if made.complete else Code.INCOMPLETE
+
+
+def _environment_of(run: int, workplace: Workplace) -> Environment:
+    """The environment that a run was of, as its file is now."""
+    with open_journal(workplace) as journal:
+        begin = next(iter(journal.entries(run, None, "begin")), None)
+    if begin is None:
+        raise CommandError(Code.USAGE, f"there is no run {run} in the journal; see `reconcile history`")
+    environment = open_environment(str(begin.body["file"]), workplace)
+    if environment.name != begin.environment:
+        now = f"{environment.file} now declares {environment.name}"
+        raise CommandError(Code.USAGE, f"run {run} was of {begin.environment}, but {now}")
+    return environment

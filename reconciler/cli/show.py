@@ -1,0 +1,39 @@
+"""`reconcile show`: what does a saved plan say?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import files, formats
+from reconciler.cli.exit import Code
+from reconciler.cli.flags import Github, Json, Markdown, NoColor
+from reconciler.cli.formats import Formats
+from reconciler.cli.options import Options
+from reconciler.cli.workplace import Workplace
+
+
+def show(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="PLAN", help="A saved plan.")],
+    json: Json = False,
+    markdown: Markdown = False,
+    github: Github = False,
+    no_color: NoColor = False,
+) -> int:
+    """Returns 0. Raises `CommandError`, such as for a file that is not a plan."""
+    workplace: Workplace = context.obj
+    options = Options(json=json, no_color=no_color)
+    outputs = Formats(markdown=markdown, github=github)
+    formats.check(options, outputs)
+    document = files.read(file)
+    saved = files.saved_plan(file, document)
+    if json:
+        files.print_json(document)
+        return Code.OK
+    formats.print_plan(saved, options, outputs, workplace)
+    if not (markdown or github):
+        print(f"Made {document['made']} from {document['file']}; digest {document['digest']}.")
+    return Code.OK

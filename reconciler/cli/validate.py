@@ -1,0 +1,40 @@
+"""`reconcile validate`: are these environment files valid?"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from reconciler.blueprint import resources as blueprint_resources
+from reconciler.cli import files
+from reconciler.cli.exit import Code
+from reconciler.cli.flags import Json
+from reconciler.cli.workplace import Workplace
+from reconciler.environment.load import InvalidEnvironment, check_whole
+
+
+def validate(
+    context: typer.Context, envs: Annotated[list[str], typer.Argument(metavar="ENV...")], json: Json = False
+) -> int:
+    """Returns 0, or 64 where a file is not valid: every problem of every file is printed."""
+    workplace: Workplace = context.obj
+    problems: list[str] = []
+    for env in envs:
+        try:
+            environment = workplace.load(env)
+            resources = blueprint_resources(environment)
+            check_whole(environment, resources)
+        except InvalidEnvironment as error:
+            problems += map(str, error.problems)
+        else:
+            if not json:
+                hosts, count = len(environment.hosts), len(resources)
+                print(f"{environment.file}: valid: {hosts} hosts, {count} resources")
+    if json:
+        files.print_json({"version": 1, "document": "validation", "problems": problems})
+    else:
+        for problem in problems:
+            print(problem, file=sys.stderr)
+    return Code.USAGE if problems else Code.OK

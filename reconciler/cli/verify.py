@@ -1,0 +1,68 @@
+"""`reconcile verify`: do the services serve the certificate that was issued?"""
+
+from __future__ import annotations
+
+import typer
+
+from reconciler.cli import files, formats
+from reconciler.cli.checks import run_checks
+from reconciler.cli.exit import Code, CommandError
+from reconciler.cli.flags import (
+    Env,
+    Hosts,
+    Json,
+    Junit,
+    NoColor,
+    Parallel,
+    Prometheus,
+    Timeout,
+    Verbose,
+)
+from reconciler.cli.formats import Formats
+from reconciler.cli.look import connected
+from reconciler.cli.options import Options
+from reconciler.cli.selection import open_environment, select
+from reconciler.cli.workplace import Workplace
+from reconciler.output import documents, text
+from reconciler.tls import verify as verification
+
+
+def verify(
+    context: typer.Context,
+    env: Env,
+    junit: Junit = None,
+    prometheus: Prometheus = None,
+    host: Hosts = None,
+    json: Json = False,
+    parallel: Parallel = 32,
+    timeout: Timeout = None,
+    no_color: NoColor = False,
+    verbose: Verbose = False,
+) -> int:
+    """Returns 0; 2 where a service is not as desired; 3 where one cannot be judged.
+
+    Raises `CommandError`.
+    """
+    workplace: Workplace = context.obj
+    options = Options(
+        host=host, json=json, parallel=parallel, timeout=timeout, no_color=no_color, verbose=verbose
+    )
+    outputs = Formats(junit=junit, prometheus=prometheus)
+    formats.check(options, outputs)
+    environment = open_environment(env, workplace)
+    if not environment.certificate.manage:
+        why = "there is nothing to verify: `manage` of its certificate is false"
+        raise CommandError(Code.USAGE, f"{environment.file}: {why}")
+    resources = [r for r in select(environment, options, workplace) if r.kind in verification.KINDS]
+    with connected(environment, resources, options, workplace) as fleet:
+        observation = fleet.look()
+    release = verification.wanted(environment, observation)
+    checks = run_checks(environment, options, observation, workplace)
+    formats.write_checks(checks, outputs, environment, workplace)
+    if json:
+        files.print_json(documents.verify_document(environment.name, release, checks))
+    else:
+        files.print_lines(text.check_lines(checks, formats.style(options, workplace)))
+        print(verification.summary(environment, checks))
+    verdicts = {each.verdict for each in checks}
+    return Code.CHANGES if "wrong" in verdicts else Code.INCOMPLETE if "unknown" in verdicts else Code.OK

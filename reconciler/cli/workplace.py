@@ -1,0 +1,70 @@
+"""What commands use of the machine they run on: the real one here, a test hands in its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.clock import Clock, utc_now
+
+if TYPE_CHECKING:
+    from reconciler.environment.settings import Environment, Host, Ssh
+    from reconciler.fleet.fleet import HostConnection
+    from reconciler.journal.journal import Journal
+    from reconciler.tls.handshake import Endpoint
+    from reconciler.tls.verify import ShownProtocol
+
+    Answers = Mapping[Endpoint, ShownProtocol | Exception]
+
+
+def _load(env: str) -> Environment:
+    from reconciler.environment.load import find, load
+
+    return load(find(env))
+
+
+def _connect(ssh: Ssh, hosts: Iterable[Host]) -> Sequence[HostConnection]:
+    from reconciler.fleet.host import RemoteHost
+    from reconciler.fleet.ssh import ConnectionFactory
+
+    factory = ConnectionFactory(ssh)
+    return [RemoteHost(host, factory) for host in hosts]
+
+
+def _journal(clock: Clock, write: bool) -> Journal:
+    from reconciler.journal.journal import Journal
+
+    return Journal(write=write, clock=clock)
+
+
+def _probe_tls(endpoints: Iterable[Endpoint], seconds: float, parallel: int, ping: str | None) -> Answers:
+    from reconciler.tls.handshake import probe_all_tls
+
+    return probe_all_tls(endpoints, seconds, parallel, ping)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """The clock, the environment files, the hosts, the services, the journal and the terminal."""
+
+    clock: Clock = utc_now
+    load: Callable[[str], Environment] = _load
+    """The environment that ENV names; raises `InvalidEnvironment`."""
+    connect: Callable[[Ssh, Iterable[Host]], Sequence[HostConnection]] = _connect
+    """A connection for each host, opened when it is first used."""
+    probe_tls: Callable[[Iterable[Endpoint], float, int, str | None], Answers] = _probe_tls
+    """What each endpoint serves: (endpoints, seconds, how many at a time, ping)."""
+    journal: Callable[[Clock, bool], Journal] = _journal
+    """Opens the journal, to write where the second is true; raises `NoJournal`."""
+    is_terminal: Callable[[], bool] = lambda: sys.stdin.isatty() and sys.stdout.isatty()
+    """Whether somebody can be asked."""
+    has_colour: Callable[[], bool] = lambda: sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    read_line: Callable[[], str] = lambda: sys.stdin.readline().strip()
+
+    def ask(self, question: str) -> str:
+        """The answer of whoever sits at the terminal."""
+        print(question, end="", flush=True)
+        return self.read_line()
