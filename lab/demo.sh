@@ -84,14 +84,14 @@ cn-lab-2 property /etc/dataone/node.properties environment.hosts
 cn-lab-3 acl /var/www/.well-known/acme-challenge"
 [ "$(pending reconcile drift "$env")" = "$broken" ] || fail "drift found something else"
 
-say "apply mends exactly those."
+say "apply fixes exactly those."
 show reconcile apply "$env" --yes --json
-mended=$(reconcile apply "$env" --yes --json 2>"$errors" | python3 -c '
+fixed=$(reconcile apply "$env" --yes --json 2>"$errors" | python3 -c '
 import json, sys
 for o in json.load(sys.stdin)["outcomes"]:
     if o["result"] == "done": print(o["host"].split(".")[0], o["kind"], o["name"])' | sort)
-printf '%s\n' "$mended" | sed 's/^/    done: /'
-[ "$mended" = "$broken" ] || { cat "$errors" >&2; fail "apply did something else"; }
+printf '%s\n' "$fixed" | sed 's/^/    done: /'
+[ "$fixed" = "$broken" ] || { cat "$errors" >&2; fail "apply did something else"; }
 
 say "All is as declared again."
 expect 0 reconcile drift "$env"

@@ -1,17 +1,17 @@
-"""Errors that need more than their own words: each ends with a code in brackets. Pure.
+"""Errors that need more explanation than their own line: each carries a code in brackets. Pure.
 
-docs/troubleshooting.md is made of this table; the shell scripts that run on hosts write the code out.
+docs/troubleshooting.md is generated from this table; the shell scripts that run on hosts spell the code out.
 """
 
 from __future__ import annotations
 
 import enum
 
-HOSTS, PLANS, CERTIFICATE = "A host cannot be looked at", "A plan is not carried out", "The certificate"
+HOSTS, PLANS, CERTIFICATE = "A host cannot be observed", "A plan is not carried out", "The certificate"
 
 
 class Message(enum.Enum):
-    """What was found to be wrong, by its code, the chapter it belongs to and what to do about it.
+    """A known problem: its code, the chapter of the docs, what is wrong, and what to do about it.
 
     In a text it stands as its code in brackets. A code is never given another meaning.
     """
@@ -21,24 +21,27 @@ class Message(enum.Enum):
         HOSTS,
         "no key of this host is pinned",
         (
-            "compare the fingerprint on the host's console; only then add the line that the message gives"
-            " to `ssh.known_hosts`"
+            "compare the fingerprint with the one on the host's console; only then add the line that the"
+            " message gives to `ssh.known_hosts`"
         ),
     )
     HOST_KEY_CHANGED = (
         "host-key-changed",
         HOSTS,
-        "another key is pinned",
-        "rebuilt: replace the pinned line. Not rebuilt: stop, somebody else may answer there",
+        "the host offers another key than the pinned one",
+        (
+            "if the host was rebuilt, replace the pinned line; if not, stop: another machine may be"
+            " answering in its place"
+        ),
     )
     LOGIN_REFUSED = (
         "login-refused",
         HOSTS,
-        "sshd does not let the account in",
+        "sshd refuses the login",
         (
-            "see whether the public key of `ssh.identity` is in the account's `authorized_keys` over"
-            " there, and what sshd logged (`journalctl -u ssh`); it says there why an account or a key is"
-            " not accepted"
+            "check that the public key of `ssh.identity` is in the account's `authorized_keys` on the host,"
+            " and read what sshd logged there (`journalctl -u ssh`): it says why an account or a key is"
+            " refused"
         ),
     )
     NO_KEY = (
@@ -50,51 +53,54 @@ class Message(enum.Enum):
     NO_ADDRESS = (
         "no-address",
         HOSTS,
-        "the name of a host does not resolve here",
-        "`getent hosts NAME`; where only hosts know each other's names, set `hosts: address`",
+        "the name of a host does not resolve on this machine",
+        "try `getent hosts NAME`; if only the hosts know each other's names, set `hosts: address`",
     )
     NO_ANSWER = (
         "no-answer",
         HOSTS,
-        "nobody answers, or not with SSH",
+        "the host does not answer, or does not speak SSH",
         (
-            "`ssh -v HOST` from here. Refused: the host is up and sshd is not, or `ssh.port` is another."
-            " Silent: the host, its network or a firewall"
+            "run `ssh -v HOST` from here. Connection refused: the host is up but sshd is not, or `ssh.port`"
+            " is wrong. No answer at all: the host is down, or a network or firewall is in the way"
         ),
     )
     NOT_ROOT = (
         "not-root",
         HOSTS,
         "the account may not become root",
-        ("`plan` and `drift` go on as far as the account can see (code 3); for `apply` allow it in sudoers"),
+        (
+            "`plan` and `drift` report what the account can see (exit code 3); `apply` needs root: allow it"
+            " in sudoers"
+        ),
     )
     TOO_LONG = (
         "too-long",
         HOSTS,
-        "a command outlasted its time and was ended",
+        "a command exceeded its time limit and was ended",
         (
-            "log in and see what hangs (a file system, a locked database, a full disk); `--timeout` gives"
-            " it longer"
+            "log in and find out what hangs (a file system, a locked database, a full disk); `--timeout`"
+            " allows more time"
         ),
     )
     COMMAND_MISSING = (
         "command-missing",
         HOSTS,
-        "a host lacks a tool that every look needs",
-        "install what is named; hosts need sh, coreutils, findutils, util-linux, openssl, acl",
+        "a host lacks a command that every look needs",
+        "install what the message names; hosts need sh, coreutils, findutils, util-linux, openssl and acl",
     )
     NO_REPORT = (
         "no-report",
         HOSTS,
-        "a host answered something else than what was asked",
-        "a start-up file of the account replaces the shell, or ends it; try `ssh HOST sh`",
+        "the host's answer is not the one that was asked for",
+        "a start-up file of the account probably replaces or ends the shell; try `ssh HOST sh`",
     )
 
     STALE = (
         "stale",
         PLANS,
-        "the hosts or the YAML have gone on since the plan was made",
-        "each line says what differs, and where. Nothing was done for it; make a new plan",
+        "the hosts or the YAML have changed since the plan was made",
+        "each line says what differs and on which host; what differs was not carried out. Make a new plan",
     )
     EXPIRED = (
         "expired",
@@ -105,108 +111,119 @@ class Message(enum.Enum):
     LOCKED = (
         "locked",
         PLANS,
-        "somebody else's run is under way",
-        "`reconcile unlock ENV` says whose. `--break` ends it, and asks nobody",
+        "another run is in progress",
+        "`reconcile unlock ENV` says whose it is. `--break` ends it without asking anybody",
     )
     NEEDS_APPROVAL = (
         "needs-approval",
         PLANS,
-        "too few people have approved it",
-        "`reconcile approve PLAN` by as many different people as `policy: approvers` wants",
+        "too few people have approved the plan",
+        (
+            "have it approved with `reconcile approve PLAN` by as many different people as `policy:"
+            " approvers` demands"
+        ),
     )
     UNKNOWN_SIGNER = (
         "unknown-signer",
         PLANS,
-        "an approval is nobody's",
-        "the key is not in the `policy: allowed_signers` of this checkout, or the approval was changed",
+        "an approval is signed by an unknown key",
+        (
+            "the key is not in the `policy: allowed_signers` of this checkout, or the approval was altered"
+            " after it was signed"
+        ),
     )
     TAMPERED = (
         "tampered",
         PLANS,
-        "a plan file is not as it was saved",
-        "it was edited or cut short; make it again, and ask who touched it",
+        "a plan file was changed after it was saved",
+        "it was edited or truncated: make the plan again, and find out who changed the file",
     )
     OUTSIDE_WINDOW = (
         "outside-window",
         PLANS,
-        "changes may not be made now",
-        "wait until one of `policy: windows` opens, or have them changed in the YAML",
+        "changes are not allowed at this time",
+        "wait until one of `policy: windows` opens, or have the windows changed in the YAML",
     )
     TOO_MUCH = (
         "too-much",
         PLANS,
-        "it does more than one run may do",
+        "the plan does more than one run may do",
         (
-            "look why it is so much. If it is right: `--host` or `--only` in parts, or a higher `policy:"
-            " most_changes` or `most_removals`"
+            "find out why it does so much. If that is right: apply it in parts with `--host` or `--only`,"
+            " or raise `policy: most_changes` or `most_removals`"
         ),
     )
     NO_JOURNAL = (
         "no-journal",
         PLANS,
-        "what would be done could not be written down",
+        "the journal cannot be written",
         (
-            "the journal's folder is read-only, or its disk is full: nothing is done until it can be"
-            " written, or `RECONCILE_STATE` names another folder"
+            "its folder is read-only, or the disk is full. Nothing is carried out until it can be written;"
+            " `RECONCILE_STATE` can name another folder"
         ),
     )
     NOT_SETTLED = (
         "not-settled",
         PLANS,
-        "commands ended well, and it is not as wanted all the same",
+        "commands succeeded, but the result is not as desired",
         (
-            "something on the host undid it or does not obey: another tool that manages it, a file system"
-            " mounted read-only, a unit that ignores its files. The message has what is seen now"
+            "something on the host undid the change or ignores it: another tool that manages it, a file"
+            " system that is mounted read-only, a unit that does not read its files. The message says what"
+            " is observed now"
         ),
     )
 
     CA_CANNOT_SEE = (
         "ca-cannot-see",
         CERTIFICATE,
-        "a challenge would not be found everywhere",
+        "the CA would not find a challenge everywhere",
         (
-            "no order was placed. Each line below names a host, a name, an address and what it answered;"
-            " most often a vhost, DNS, or a firewall"
+            "no order was placed. Each line below names a host, a name, an address and what answered there;"
+            " the usual cause is a vhost, DNS or a firewall"
         ),
     )
     REHEARSAL_FAILED = (
         "rehearsal-failed",
         CERTIFICATE,
-        "the staging CA did not issue, so nothing was ordered",
+        "the staging CA did not issue a certificate, so none was ordered",
         (
-            "certbot's last lines stand above it; the whole is in `/var/log/letsencrypt/letsencrypt.log`"
-            " on the primary"
+            "the last lines of certbot are above the message; the whole output is in"
+            " `/var/log/letsencrypt/letsencrypt.log` on the primary"
         ),
     )
     NOT_ISSUED = (
         "not-issued",
         CERTIFICATE,
-        "certbot says that it succeeded, and there is no new certificate",
-        "look at `/var/log/letsencrypt/letsencrypt.log` on the primary",
+        "certbot reports success, but there is no new certificate",
+        "read `/var/log/letsencrypt/letsencrypt.log` on the primary",
     )
     CA_ACCOUNT_UNKNOWN = (
         "ca-account-unknown",
         CERTIFICATE,
-        "the CA does not know the account any more",
-        "move the `accounts` folder away, as it says; the next order makes a new account",
+        "the CA no longer knows the account",
+        (
+            "move the `accounts` folder out of the way, as the message says; the next order creates a new"
+            " account"
+        ),
     )
     ORDER_LIMIT = (
         "order-limit",
         CERTIFICATE,
         "the CA would refuse another order",
         (
-            "find out why the earlier ones failed or were needed; the message says from when on one is"
+            "find out why the earlier orders failed or were needed; the message says when the next one is"
             " possible. The limits are `certificate: orders_a_week` and `failures_an_hour`"
         ),
     )
     NOT_SERVED = (
         "not-served",
         CERTIFICATE,
-        "a service does not serve what it was told to load",
+        "a service does not serve the certificate that it was told to load",
         (
-            "the last proven release was put back, and until when that is good was told. Another"
-            " certificate: the reload did nothing (`ExecReload` of the unit), or it reads other files than"
-            " `paths: certificate`. No handshake: its key does not fit, or it is down"
+            "the last proven release was put back; the message says until when it is valid. Another"
+            " certificate is served: the reload had no effect (`ExecReload` of the unit), or the service"
+            " reads other files than `paths: certificate`. No handshake: the key does not match the"
+            " certificate, or the service is down"
         ),
     )
 

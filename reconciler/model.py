@@ -173,7 +173,7 @@ class Report:
     outcomes: tuple[Outcome, ...]
     left: Plan
     partial: tuple[Ref, ...] = ()
-    """Resources that are neither as before nor as wanted, or whose state is not known."""
+    """Resources that are neither as before nor as desired, or whose state is not known."""
     needless: int = 0
     """How many approved actions were settled by the time their turn came."""
 
@@ -189,8 +189,8 @@ def is_unknown(value: Value) -> bool:
     return isinstance(value, str) and UNKNOWN_PREFIX in value
 
 
-def fits(template: Value, value: Value) -> bool:
-    """Whether `value` is `template` with its holes filled in (or left as they are)."""
+def matches(template: Value, value: Value) -> bool:
+    """Whether `value` is `template` with what was unknown filled in (or left as it is)."""
     if not is_unknown(template) or not isinstance(template, str) or not isinstance(value, str):
         return template == value
     parts = _UNKNOWN.split(template)
@@ -232,8 +232,8 @@ class View(Protocol):
         """The resource's own state, as it was seen."""
 
     def value(self, ref: Ref, name: str) -> Value | CannotSee:
-        """A field of another resource: its value, a hole while an action on it is
-        pending, `CannotSee` where its host cannot be looked at."""
+        """A field of another resource: its value, unknown (known after apply) while an
+        action on it is pending, `CannotSee` where its host cannot be looked at."""
 
     def is_unreachable(self, host: str) -> bool:
         """Whether a host cannot be looked at."""

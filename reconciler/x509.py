@@ -183,12 +183,12 @@ def why_not_trusted(certificates: Chain, roots_pem: bytes, name: str, now: datet
         return f"it does not carry {name}"
     roots = _store(roots_pem)
     if roots is None:
-        return "no root is known to check it against (certificate: roots)"
+        return "there is no root to check it against (certificate: roots)"
     try:
         verifier = verification.PolicyBuilder().store(roots).time(now)
         verifier.build_server_verifier(x509.DNSName(name)).verify(leaf, list(certificates[1:]))
     except ValueError:
-        return f"{name} is no DNS name"
+        return f"{name} is not a DNS name"
     except verification.VerificationError as error:
         return f"the chain sent does not lead to a known root{_detail(error, certificates[1:], now)}"
     return None

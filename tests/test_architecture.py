@@ -43,7 +43,7 @@ PURE = (
     "approval.binding", "approval.policy", "blueprint", "discovery", "environment.rules", "environment.schema",
     "environment.settings", "environment.yaml_writer", "fleet.probe", "fleet.reply", "fleet.script", "journal.undo",
     "kinds", "messages", "model", "monitor.findings", "monitor.notices", "output", "plan", "questions",
-    "tls.status", "tls.verify", "x509",
+    "tls.endpoint", "tls.status", "tls.verify", "x509",
 )  # fmt: skip
 """Packages and modules without I/O and without a clock."""
 IMPURE = {"os", "pathlib", "subprocess", "socket", "time", "random", "secrets", "logging", "sys", "shutil"}

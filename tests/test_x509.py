@@ -313,7 +313,7 @@ def test_a_wildcard_is_for_one_label() -> None:
     assert judged(wild, MIDDLE) is None
     assert judged(wild, MIDDLE, name="a.b.test.org") == "it does not carry a.b.test.org"
     assert judged(wild, MIDDLE, name="test.org") == "it does not carry test.org"
-    assert judged(wild, MIDDLE, name="h\u00e4.test.org") == "h\u00e4.test.org is no DNS name"
+    assert judged(wild, MIDDLE, name="h\u00e4.test.org") == "h\u00e4.test.org is not a DNS name"
     assert judged(wild) == "the chain sent does not lead to a known root"
 
 
@@ -324,7 +324,7 @@ def test_only_what_was_sent_leads_to_a_root() -> None:
     assert judged(LEAF, MIDDLE, roots=pem(other)) == f"{no_root} (signature does not match)"
     stranger = make("Pebble Intermediate CA 03d79a", other, authority=True)
     assert judged(LEAF, stranger) == f"{no_root} (signature does not match)"
-    assert judged(LEAF, MIDDLE, roots=b"") == "no root is known to check it against (certificate: roots)"
+    assert judged(LEAF, MIDDLE, roots=b"") == "there is no root to check it against (certificate: roots)"
 
 
 def test_a_chain_that_expired_is_named() -> None:

@@ -201,7 +201,7 @@ def messages_page() -> str:
         "",
         "## And then",
         "",
-        "Code 5 names what is neither as before nor as wanted. Look at that host first; `reconcile history",
+        "Code 5 names what is neither as before nor as desired. Look at that host first; `reconcile history",
         "RUN` has the commands that ran there and what became of each. The next `apply` looks again and goes",
         "on from what it finds.",
     ]

@@ -2,7 +2,7 @@
 
 An approved action is a ref, a verb, wanted fields and step templates. In any round an
 action may only run if the approved plan holds one with the same ref and verb whose wanted
-fields and steps are equal once the holes are filled in.
+fields and steps are equal once what was unknown (known after apply) is filled in.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from reconciler.model import Action, Plan, Ref, fits
+from reconciler.model import Action, Plan, Ref, matches
 
 
 class Stale(Exception):
-    """The hosts ask for something else than what was approved. `lines` say what, per
-    action; `report`, where anything had been done by then, what became of it."""
+    """What would be done now is not what was approved. `lines` say how, one for each action;
+    `report` is the `Report` of what had been done by then, None where that is nothing."""
 
     def __init__(self, lines: list[str], report: Any = None) -> None:
         self.lines, self.report = lines, report
@@ -35,42 +35,43 @@ def disallowed(approved: Plan, plan: Plan, finished: Collection[Ref]) -> list[st
         if action.ref not in finished
         and action.ref not in approved.unknown
         and action.ref.host not in approved.unreachable
-        and (reason := _differs(allowed.get(action.ref), action))
+        and (reason := _why_disallowed(allowed.get(action.ref), action))
     ]
 
 
-def _differs(approved: Action | None, action: Action) -> str | None:
+def _why_disallowed(approved: Action | None, action: Action) -> str | None:
     if approved is None:
         what = ", ".join(f"{d.field}: {d.seen!r} → {d.want!r}" for d in action.deltas)
-        return f"to {action.verb} it was not in the plan ({what})"
+        return f"{action.verb}: not in the plan ({what})"
     # Of a change, the part that is left may be no more than a reload; its steps are compared.
     less = approved.verb == "change" and action.verb in ("reload", "restart")
     if approved.verb != action.verb and not less:
-        return f"{approved.verb} was planned, {action.verb} would be done"
+        return f"{approved.verb} was planned, {action.verb} would be done now"
     wanted = {delta.field: delta.want for delta in approved.deltas}
     for delta in action.deltas:
-        if delta.field not in wanted or not fits(wanted[delta.field], delta.want):
+        if delta.field not in wanted or not matches(wanted[delta.field], delta.want):
             planned = wanted.get(delta.field, "nothing")
-            return f"{delta.field}: {planned!r} was planned, {delta.want!r} would be set"
+            return f"{delta.field}: {planned!r} was planned, {delta.want!r} would be set now"
     commands = [step.command for step in (*approved.steps, *approved.rescue)]
     for step in (*action.steps, *action.rescue):
-        if not any(fits(command, step.command) for command in commands):
+        if not any(matches(command, step.command) for command in commands):
             return f"this command was not in the plan: {step.command}"
     return None
 
 
 def changes_since(approved: Plan, plan: Plan) -> list[str]:
-    """What differs between a saved plan and what would be done now; empty where nothing.
+    """What differs between a saved plan and what would be done now, one line each; empty where
+    nothing does.
 
     Stricter than `disallowed`: before the first step, everything must be as it was.
     """
     old = {action.ref: action for action in approved.actions}
     new = {action.ref: action for action in plan.actions}
-    lines = [f"{ref}: it is settled meanwhile" for ref in old if ref not in new]
+    lines = [f"{ref}: it has been settled since" for ref in old if ref not in new]
     lines += disallowed(approved, plan, ())
     for ref in old.keys() & new.keys():
         if old[ref].seen_digest != new[ref].seen_digest:
-            lines.append(f"{ref}: the host is no longer as it was seen")
+            lines.append(f"{ref}: it has changed on the host since the plan was made")
     for host in sorted(set(approved.unreachable) ^ set(plan.unreachable)):
         state = "cannot be looked at now" if host in plan.unreachable else "can be looked at again"
         lines.append(f"{host}: it {state}")

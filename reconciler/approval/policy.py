@@ -53,22 +53,21 @@ def forbids(
     held = [action for action in plan.actions if not needs_none(policy, action)]
     if held and len(set(approvers)) < policy.approvers:
         reasons.append(
-            f"{len(held)} of its actions need the approval of {policy.approvers}, and"
-            f" {len(set(approvers))} have approved {Message.NEEDS_APPROVAL};"
-            f" the first: {held[0].verb} {held[0].ref}"
+            f"{len(held)} of its actions need {policy.approvers} approvals, and the plan has"
+            f" {len(set(approvers))} {Message.NEEDS_APPROVAL}; the first: {held[0].verb} {held[0].ref}"
         )
     if plan.actions and not urgent(policy, plan, left) and not open_now(policy, now):
         reasons.append(
-            f"changes may be made {', '.join(policy.windows)} ({policy.timezone}), and now it is"
+            f"changes are allowed {', '.join(policy.windows)} ({policy.timezone}); it is now"
             f" {now.astimezone(ZoneInfo(policy.timezone)):%a %H:%M} there {Message.OUTSIDE_WINDOW}"
         )
     if policy.most_changes is not None and len(plan.actions) > policy.most_changes:
         most = f"policy allows {policy.most_changes} in one run {Message.TOO_MUCH}"
-        reasons.append(f"{len(plan.actions)} actions, and {most}")
+        reasons.append(f"{len(plan.actions)} actions, but {most}")
     removals = sum(action.verb == "remove" for action in plan.actions)
     if policy.most_removals is not None and removals > policy.most_removals:
         most = f"policy allows {policy.most_removals} in one run {Message.TOO_MUCH}"
-        reasons.append(f"{removals} removals, and {most}")
+        reasons.append(f"{removals} removals, but {most}")
     return reasons
 
 

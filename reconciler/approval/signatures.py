@@ -45,7 +45,7 @@ class Approval:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedApproval:
     """An approval that counts, by whom; or one that does not, and why."""
 
     approver: str
@@ -83,7 +83,7 @@ def sign(text: str, key: Path) -> Approval:
     """Signs with a private key, or with the agent's where `key` is a public one. Raises `NoSignature`."""
     ended = _keygen("sign", "-f", str(key), "-n", NAMESPACE, text=text)
     if ended.returncode != 0 or "BEGIN SSH SIGNATURE" not in ended.stdout:
-        raise NoSignature(f"{key}: ssh-keygen did not sign: {_last(ended.stderr)}")
+        raise NoSignature(f"{key}: ssh-keygen did not sign: {_last_line(ended.stderr)}")
     return Approval(text, ended.stdout)
 
 
@@ -113,26 +113,28 @@ def _approval(line: str) -> Approval:
 
 def judge(
     approvals: Iterable[Approval], document: Mapping[str, Any], allowed: Path, now: datetime
-) -> list[Judged]:
+) -> list[JudgedApproval]:
     """Who has approved this plan, by the file of allowed signers; and which approvals do not count."""
     return [_judge(each, document, allowed, now) for each in approvals]
 
 
-def _judge(approval: Approval, document: Mapping[str, Any], allowed: Path, now: datetime) -> Judged:
+def _judge(approval: Approval, document: Mapping[str, Any], allowed: Path, now: datetime) -> JudgedApproval:
     says = approval.says
     who = signer(approval, allowed)
     if who is None:
-        return Judged("", f"its signature is not that of anybody in {allowed} {Message.UNKNOWN_SIGNER}")
+        return JudgedApproval(
+            "", f"it is signed by an unknown key, none of those in {allowed} {Message.UNKNOWN_SIGNER}"
+        )
     for name, what in (("approves", "digest"), ("environment", "environment")):
         if says.get(name) != document[what]:
-            return Judged(who, f"{who} has approved another plan ({says.get(name)})")
+            return JudgedApproval(who, f"the approval of {who} is for another plan ({says.get(name)})")
     try:
         over = now >= datetime.fromisoformat(str(says.get("expires")))
     except (ValueError, TypeError):
-        return Judged(who, f"the approval of {who} does not say until when it counts")
+        return JudgedApproval(who, f"the approval of {who} has no valid expiry")
     if over:
-        return Judged(who, f"the approval of {who} has expired: it counted until {says['expires']}")
-    return Judged(who)
+        return JudgedApproval(who, f"the approval of {who} expired at {says['expires']}")
+    return JudgedApproval(who)
 
 
 def signer(approval: Approval, allowed: Path) -> str | None:
@@ -159,9 +161,9 @@ def _keygen(*words: str, text: str = "") -> subprocess.CompletedProcess[str]:
     except FileNotFoundError:
         raise NoSignature("ssh-keygen is not on this machine; install openssh-client") from None
     except subprocess.TimeoutExpired:
-        raise NoSignature("ssh-keygen did not come to an end within two minutes") from None
+        raise NoSignature("ssh-keygen did not finish within two minutes") from None
 
 
-def _last(text: str) -> str:
+def _last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "it gave no reason"

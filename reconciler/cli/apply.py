@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from reconciler.approval import policy, signatures
-from reconciler.approval.signatures import Judged, NoSignature
+from reconciler.approval.signatures import JudgedApproval, NoSignature
 from reconciler.cli import files, formats
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.flags import (
@@ -160,7 +160,7 @@ class _Apply:
             waiting = {action.ref for action in shown.actions} - {action.ref for action in part.actions}
             code = self._run("apply --auto").carry_out(part, waiting=waiting)
         left = self.fleet.plan()
-        found = tracker.judged(self.journal, self.environment, left, self.fleet.sight.seen)
+        found = tracker.assess(self.journal, self.environment, left, self.fleet.sight.seen)
         if not self.options.narrowed:
             tracker.watch(self.journal, self.environment, found)
             self._report_waiting(left, why or ["policy does not allow them without"])
@@ -229,7 +229,7 @@ class _Apply:
 
 def approvals(
     environment: Environment, file: Path, document: Mapping[str, Any], at: datetime
-) -> Sequence[Judged]:
+) -> Sequence[JudgedApproval]:
     """Who has approved a saved plan; and for each approval that does not count, why.
 
     Raises `CommandError`.

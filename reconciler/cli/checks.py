@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from reconciler.cli.options import Options
 from reconciler.cli.workplace import Workplace
 from reconciler.environment.settings import Environment
@@ -19,24 +17,13 @@ def run_checks(
     `observation` holds what each host's services serve to the host itself.
     """
     release = verification.wanted(environment, observation)
-    answers = _answers(environment, options, workplace)
+    asked = [
+        each for each in verification.endpoints(environment) if not options.host or each.host in options.host
+    ]
+    seconds = options.timeout or environment.ssh.timeout
+    answers = workplace.probe_tls(asked, seconds, options.parallel, environment.certificate.ping)
     checks = [
         *verification.outside(environment, answers, release, workplace.clock()),
         *verification.inside(environment, observation, release),
     ]
-    return [each for each in checks if not options.host or each.asked.host in options.host]
-
-
-def _answers(
-    environment: Environment, options: Options, workplace: Workplace
-) -> Mapping[verification.Asked, verification.ShownProtocol | Exception]:
-    from reconciler.tls.handshake import Endpoint
-
-    asked = {
-        Endpoint(each.host, each.address, each.port, each.protocol, each.name): each
-        for each in verification.questions(environment)
-        if not options.host or each.host in options.host
-    }
-    seconds = options.timeout or environment.ssh.timeout
-    answers = workplace.probe_tls(asked, seconds, options.parallel, environment.certificate.ping)
-    return {asked[endpoint]: answer for endpoint, answer in answers.items()}
+    return [each for each in checks if not options.host or each.endpoint.host in options.host]

@@ -100,7 +100,7 @@ def _findings(
     try:
         with workplace.journal(workplace.clock, True) as journal:
             report_interrupted(journal, environment)
-            found = tracker.judged(journal, environment, looked.plan, seen)
+            found = tracker.assess(journal, environment, looked.plan, seen)
             if not options.narrowed:
                 since = tracker.watch(journal, environment, found)
                 tracker.deliver(journal, environment, say)

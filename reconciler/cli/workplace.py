@@ -14,10 +14,9 @@ if TYPE_CHECKING:
     from reconciler.environment.settings import Environment, Host, Ssh
     from reconciler.fleet.fleet import HostConnection
     from reconciler.journal.journal import Journal
-    from reconciler.tls.handshake import Endpoint
-    from reconciler.tls.verify import ShownProtocol
+    from reconciler.tls.endpoint import Endpoint, NoHandshake, TlsAnswer
 
-    Answers = Mapping[Endpoint, ShownProtocol | Exception]
+    Answers = Mapping[Endpoint, TlsAnswer | NoHandshake]
 
 
 def _load(env: str) -> Environment:

@@ -15,7 +15,7 @@ from reconciler.fleet import script
 from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.reply import HostError
 from reconciler.messages import Message
-from reconciler.model import Action, Outcome, Plan, Ref, Report, fits
+from reconciler.model import Action, Outcome, Plan, Ref, Report, matches
 
 
 class Record(Protocol):
@@ -44,7 +44,7 @@ def apply(
     Raises `Stale` where the hosts ask for something that was not approved, `Cycle` where
     resources wait for each other, and whatever `record` raises.
     """
-    return _Rounds(fleet, approved, record, frozenset(waiting), minute).to_the_end()
+    return _Rounds(fleet, approved, record, frozenset(waiting), minute).run()
 
 
 class _Rounds:
@@ -67,10 +67,10 @@ class _Rounds:
         self.outcomes: dict[Ref, Outcome] = {}
         self.attempted: set[Ref] = set()
 
-    def to_the_end(self) -> Report:
+    def run(self) -> Report:
         while True:
             plan = self.fleet.plan()
-            self._settle(plan)
+            self._check_done(plan)
             if refused := disallowed(self.approved, plan, self.waiting | self.outcomes.keys()):
                 raise Stale(refused, self._report(plan) if self.attempted else None)
             batches = self._ready(plan)
@@ -78,24 +78,24 @@ class _Rounds:
                 return self._report(plan)
             self._round(batches)
 
-    def _settle(self, plan: Plan) -> None:
+    def _check_done(self, plan: Plan) -> None:
         """The last look has the last word on what was done."""
         open_now = {action.ref: action for action in plan.actions}
         for ref, outcome in self.outcomes.items():
             if outcome.result != "done":
                 continue
             if ref in open_now or ref in plan.unknown or ref.host in plan.unreachable:
-                fields = self._off(open_now[ref]) if ref in open_now else ()
+                fields = self._unsettled_fields(open_now[ref]) if ref in open_now else ()
                 if ref in open_now and not fields:
                     continue
-                detail = ", ".join(fields) or "it cannot be seen now"
+                detail = ", ".join(fields) or "it cannot be observed now"
                 self.outcomes[ref] = Outcome(
                     ref,
                     "unsettled",
-                    f"its commands succeeded, but it is not as wanted {Message.NOT_SETTLED}: {detail}",
+                    f"its commands succeeded, but it is not as desired {Message.NOT_SETTLED}: {detail}",
                 )
 
-    def _off(self, action: Action) -> tuple[str, ...]:
+    def _unsettled_fields(self, action: Action) -> tuple[str, ...]:
         """Which fields are not as they were approved. Where something else is wanted meanwhile
         (a renewal came in between), that is for the next plan and no fault of what was done."""
         approved = {a.ref: a for a in self.approved.actions}.get(action.ref)
@@ -103,7 +103,7 @@ class _Rounds:
         return tuple(
             delta.field
             for delta in action.deltas
-            if delta.field not in wanted or fits(wanted[delta.field], delta.want)
+            if delta.field not in wanted or matches(wanted[delta.field], delta.want)
         )
 
     def _ready(self, plan: Plan) -> dict[str, list[Action]]:
@@ -177,30 +177,30 @@ class _Rounds:
     def _report(self, plan: Plan) -> Report:
         for action in plan.actions:
             if action.ref not in self.outcomes and action.ref not in self.waiting:
-                self.outcomes[action.ref] = Outcome(action.ref, "skipped", self._why(action, plan))
+                self.outcomes[action.ref] = Outcome(action.ref, "skipped", self._why_skipped(action, plan))
         for action in self.approved.actions:
             lost = action.ref.host in plan.unreachable
             if lost and action.ref not in self.outcomes:
                 reason = plan.unreachable[action.ref.host]
                 self.outcomes[action.ref] = Outcome(action.ref, "lost", reason)
         needless = len({action.ref for action in self.approved.actions} - self.outcomes.keys())
-        return Report(tuple(self.outcomes.values()), plan, self._neither(plan), needless)
+        return Report(tuple(self.outcomes.values()), plan, self._partial(plan), needless)
 
-    def _why(self, action: Action, plan: Plan) -> str:
+    def _why_skipped(self, action: Action, plan: Plan) -> str:
         if action.blocked:
             return action.blocked
         if action.ref not in {each.ref for each in self.approved.actions}:
-            return "it could not be seen when the plan was made; plan again"
+            return "it could not be observed when the plan was made; make a new plan"
         for ref in action.after:
             if ref.host in plan.unreachable:
                 return f"it waits for {ref}, and that host cannot be reached"
             if ref in plan.unknown:
-                return f"it waits for {ref}, which cannot be seen"
+                return f"it waits for {ref}, which cannot be observed"
             return f"it waits for {ref}"
         return "what it needs is not known"
 
-    def _neither(self, plan: Plan) -> tuple[Ref, ...]:
-        off = {action.ref for action in plan.actions if self._off(action)}
+    def _partial(self, plan: Plan) -> tuple[Ref, ...]:
+        off = {action.ref for action in plan.actions if self._unsettled_fields(action)}
         return tuple(
             sorted(
                 ref

@@ -117,17 +117,17 @@ class Fleet:
     def take(self, host: str, reply: Reply, questions: list[Question], boundary: str) -> None:
         """Remembers what a reply says of a host's resources."""
         if reply.timed_out:
-            self.lose(host, f"a command there hung for {self.seconds:.0f} s and was ended {Message.TOO_LONG}")
+            self.lose(host, f"a command hung there for {self.seconds:.0f} s and was ended {Message.TOO_LONG}")
             return
         if f"\n{boundary} end\n".encode() not in reply.output:
             said = reply.output[-200:].decode("utf-8", "replace").strip()
-            self.lose(host, f"it did not answer in the form asked for {Message.NO_REPORT}: {said!r}")
+            self.lose(host, f"its answer does not have the expected form {Message.NO_REPORT}: {said!r}")
             return
         try:
             seen = self._read(host, reply, questions, boundary)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             # One host that talks nonsense must not keep us from the others.
-            self.lose(host, f"its answer makes no sense {Message.NO_REPORT}: {error}")
+            self.lose(host, f"its answer cannot be interpreted {Message.NO_REPORT}: {error}")
             return
         self.sight.unreachable.pop(host, None)
         self.sight.seen |= seen

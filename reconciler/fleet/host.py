@@ -24,7 +24,7 @@ REPLY_LIMIT = 16 * 1024 * 1024
 NEEDED = "base64 cat cut find getent head id sed sha256sum sort tail timeout wc xargs"
 """What a host must have. Without `find`, for one, everything would look absent."""
 
-LACKS = 127
+NOT_FOUND = 127
 
 LOCK = "/run/reconciler.lock"
 GRACE = 10
@@ -34,10 +34,10 @@ GRACE = 10
 class RemoteHost:
     """One host. Connects at the first `run`. Not for use by two threads at once."""
 
-    def __init__(self, entry: Host, doors: ConnectionFactory) -> None:
+    def __init__(self, entry: Host, connections: ConnectionFactory) -> None:
         self.name = entry.name
         self._address = entry.address or entry.name
-        self._doors = doors
+        self._connections = connections
         self._shell: Shell | None = None
         self._sudo: str | None = None
 
@@ -46,12 +46,12 @@ class RemoteHost:
         end = secrets.token_hex(16)
         text = (
             f'm=; for c in {NEEDED}; do command -v $c >/dev/null || m="$m $c"; done\n'
-            f'if [ "$m" ]; then printf %s "$m"; s={LACKS}; else\n'
+            f'if [ "$m" ]; then printf %s "$m"; s={NOT_FOUND}; else\n'
             f"timeout -k 5 {seconds:.0f} sh -s <<'{end}'\n{{\n{script}\nexit 0\n}} </dev/null\n{end}\n"
             f"s=$?; fi; printf '\\n{end} %d %d\\n' $s \"$(id -u)\"\n"
         )
         output, status, uid = self._ask(text, end, seconds + GRACE)
-        if status == LACKS:
+        if status == NOT_FOUND:
             lacks = ", ".join(output.decode("utf-8", "replace").split())
             raise Refused(
                 self.name, f"it lacks the command {lacks} {Message.COMMAND_MISSING}; install it there"
@@ -70,7 +70,7 @@ class RemoteHost:
             f"if flock -n 9; then printf '%s\\n' {quote(who)} >{LOCK}; s=0; else cat {LOCK}; s=7; fi; fi\n"
             f'printf \'\\n{end} %d %d\\n\' "$s" "$(id -u)"\n'
         )
-        output, status, uid = self._ask(text, end, self._doors.ssh.timeout)
+        output, status, uid = self._ask(text, end, self._connections.ssh.timeout)
         if uid != 0:
             raise Refused(self.name, self._not_root())
         if status == 7:
@@ -86,8 +86,8 @@ class RemoteHost:
         self._shell = None
 
     def _not_root(self) -> str:
-        who = self._doors.ssh.user
-        if not self._doors.ssh.sudo:
+        who = self._connections.ssh.user
+        if not self._connections.ssh.sudo:
             return f"{who} is not root and `ssh.sudo` is false; only looking is possible {Message.NOT_ROOT}"
         said = self._sudo or "sudo gave no reason"
         allow = f"allow `{who} ALL=(ALL) NOPASSWD: ALL` in sudoers"
@@ -95,8 +95,8 @@ class RemoteHost:
 
     def _ask(self, text: str, end: str, seconds: float) -> tuple[bytes, int, int]:
         if self._shell is None:
-            client = self._doors.connect(self.name, self._address)
-            self._shell = Shell(self.name, client, self._command(), self._doors.ssh.timeout)
+            client = self._connections.connect(self.name, self._address)
+            self._shell = Shell(self.name, client, self._command(), self._connections.ssh.timeout)
             self._sudo = None
         try:
             noise, output, tail = self._shell.ask(text, end, seconds, REPLY_LIMIT)
@@ -104,20 +104,20 @@ class RemoteHost:
             self._shell = None
             raise
         if self._sudo is None:
-            self._sudo = _complaint(noise)
+            self._sudo = _sudo_message(noise)
         words = [int(word) if word.isdecimal() else 255 for word in tail.split()]
         status, uid = words if len(words) == 2 else (255, 255)
         return output, status, uid
 
     def _command(self) -> str:
-        root = self._doors.ssh.user == "root" or not self._doors.ssh.sudo
+        root = self._connections.ssh.user == "root" or not self._connections.ssh.sudo
         # Where sudo wants a password the look goes on as far as the account itself can see.
         shell = "exec sh" if root else "sudo -n sh || exec sh"
         # Nothing of what a start-up file has set may count; the quotes suit every login shell.
         return f"exec /bin/sh -c 'exec 2>&1; umask 022; {PROLOGUE}; {shell}'"
 
 
-def _complaint(noise: bytes) -> str:
+def _sudo_message(noise: bytes) -> str:
     """What sudo said when it did not let us in: the last of it, for the first are warnings."""
     said = re.findall(r"sudo: [^\n]+", noise[-4096:].decode("utf-8", "replace"))
     return said[-1] if said else ""

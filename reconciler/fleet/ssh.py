@@ -52,7 +52,11 @@ class Shell:
             self._channel.exec_command(command)
         except (OSError, EOFError, paramiko.SSHException) as error:
             self.close()
-            hint = "; look at sshd's MaxSessions" if isinstance(error, paramiko.ChannelException) else ""
+            hint = (
+                "; check MaxSessions in its sshd_config"
+                if isinstance(error, paramiko.ChannelException)
+                else ""
+            )
             raise NoAnswer(host, f"it opened no session ({error or 'connection lost'}){hint}") from None
 
     def close(self) -> None:
@@ -76,7 +80,7 @@ class Shell:
         except TimeoutError:
             ran = begin.encode() in received
             where = "a command hangs there" if ran else "its login scripts hang"
-            reason = f"no answer within {seconds:.0f} s; {where}, or the line is dead"
+            reason = f"no answer within {seconds:.0f} s; {where}, or the connection is dead"
             error: HostError = Unresponsive(self._host, reason, bytes(received))
         except (OSError, EOFError, paramiko.SSHException) as lost:
             error = NoAnswer(self._host, f"the connection was lost ({lost})", bytes(received))
@@ -101,7 +105,7 @@ class Shell:
             self._channel.settimeout(max(deadline - time.monotonic(), 0.01))
             part = self._channel.recv(1 << 16)
             if not part:
-                raise NoAnswer(self._host, self._cut(received, end[:-1] + b"\n"), bytes(received))
+                raise NoAnswer(self._host, self._why_it_ended(received, end[:-1] + b"\n"), bytes(received))
             # Far enough back for an end whose line had not come whole yet.
             searched = max(len(received) - len(end) - LONG, 0)
             received += part
@@ -109,10 +113,10 @@ class Shell:
             if at >= 0 and (stop := received.find(b"\n", at + len(end))) >= 0:
                 return bytes(received[:at]), received[at + len(end) : stop].decode("ascii", "replace")
             if len(received) > limit:
-                reason = f"it answered more than {limit >> 20} MB; look at its login scripts"
+                reason = f"it answered more than {limit >> 20} MB; check its login scripts"
                 raise Refused(self._host, reason)
 
-    def _cut(self, received: bytearray, begin: bytes) -> str:
+    def _why_it_ended(self, received: bytearray, begin: bytes) -> str:
         if begin in received:
             return "the connection ended before the answer was whole"
         if self._channel.recv_stderr_ready():
@@ -124,7 +128,7 @@ class Shell:
         hint = f"; it said: {said}" if said and len(received) < LONG else ""
         return (
             f"its login ended{status} before our command ran{hint};"
-            " look at the account's shell, its start-up files, and sshd's ForceCommand"
+            " check the account's shell, its start-up files and sshd's ForceCommand"
         )
 
 
@@ -134,7 +138,7 @@ class _UnknownKey(paramiko.SSHException):
         super().__init__("host key unknown")
 
 
-class _Unknown(paramiko.MissingHostKeyPolicy):
+class _RefuseUnknownKeys(paramiko.MissingHostKeyPolicy):
     """Refuses a host key that is not pinned, and says which one was offered."""
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
@@ -184,7 +188,7 @@ class ConnectionFactory:
 
     def _connect(self, name: str, address: str, port: int, user: str, jump: str | None) -> paramiko.SSHClient:
         client = paramiko.SSHClient()
-        client.set_missing_host_key_policy(_Unknown())
+        client.set_missing_host_key_policy(_RefuseUnknownKeys())
         seconds = self.ssh.timeout
         began = time.monotonic()
         try:
@@ -205,9 +209,9 @@ class ConnectionFactory:
             client.close()
             raise
         except Exception as error:  # noqa: BLE001 - paramiko lets many through; each becomes a reason
-            said, late = _said(client), time.monotonic() - began >= seconds
+            said, late = _banner(client), time.monotonic() - began >= seconds
             client.close()
-            raise _explained(self.ssh, name, f"{address}:{port}", user, error, said, late) from None
+            raise _host_error(self.ssh, name, f"{address}:{port}", user, error, said, late) from None
         transport = client.get_transport()
         if transport is not None:
             transport.set_keepalive(15)
@@ -219,7 +223,7 @@ class ConnectionFactory:
         if jump is None:
             sock = socket.create_connection((address, port), timeout=self.ssh.timeout)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _notice_a_dead_line(sock, self.ssh.timeout)
+            _detect_a_dead_peer(sock, self.ssh.timeout)
             return sock
         host = jump_parts(jump, self.ssh.user)[1]
         try:
@@ -290,7 +294,7 @@ class ConnectionFactory:
             client.get_host_keys().add(mine, key.get_name(), key)
 
 
-def _notice_a_dead_line(sock: socket.socket, seconds: int) -> None:
+def _detect_a_dead_peer(sock: socket.socket, seconds: int) -> None:
     """Has the kernel give up a peer that is gone, long before the time of a long step is up."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 5), ("TCP_USER_TIMEOUT", seconds * 1000)):
@@ -311,7 +315,7 @@ def _alive(client: paramiko.SSHClient) -> bool:
     return transport is not None and transport.is_active()
 
 
-def _said(client: paramiko.SSHClient) -> str:
+def _banner(client: paramiko.SSHClient) -> str:
     """What sshd told us before it refused: an expired account, a shutdown."""
     handler = getattr(client.get_transport(), "auth_handler", None)
     text: bytes = getattr(handler, "banner", None) or b""
@@ -334,7 +338,7 @@ def jump_parts(jump: str, user: str) -> tuple[str, str, int]:
     return (who if at else user), parts[1] or parts[2], int(parts[3] or 22)
 
 
-def _explained(
+def _host_error(
     ssh: Ssh, name: str, where: str, user: str, error: Exception, said: str, late: bool
 ) -> HostError:
     """What went wrong with a connection, in words that say what to do."""
@@ -354,19 +358,23 @@ def _explained(
             reason = (
                 f"its host key has changed {Message.HOST_KEY_CHANGED}: {key.fingerprint} is offered,"
                 f" {pinned.fingerprint} is pinned. If the host was rebuilt, replace its line in"
-                f" {file}; if not, somebody else answers at {where}"
+                f" {file}; if not, another machine is answering at {where}"
             )
         case paramiko.AuthenticationException():
-            hint = f"it said: {said}" if said else "is the public key authorised, the account in order?"
+            hint = (
+                f"it said: {said}"
+                if said
+                else "is the public key in its authorized_keys, may the account log in?"
+            )
             reason = f"authentication refused for {user} with {identity}; {hint} {Message.LOGIN_REFUSED}"
         case paramiko.SSHException() if "No authentication methods" in words:
             unset = "`ssh.identity` is not set, and no agent holds one"
             reason = f"there is no key to log in with: {unset} {Message.NO_KEY}"
         case paramiko.SSHException() if ssh.identity is None and "No existing session" in words:
-            hint = f"name one by `ssh.identity` {Message.LOGIN_REFUSED}"
-            reason = f"it hung up while the agent's keys were tried for {user}; {hint}"
+            hint = f"name the right one in `ssh.identity` {Message.LOGIN_REFUSED}"
+            reason = f"it closed the connection while the agent's keys were tried for {user}; {hint}"
         case socket.gaierror() | UnicodeError():
-            hint = f"set `address:` for it, or mend the DNS {Message.NO_ADDRESS}"
+            hint = f"set `address:` for it, or fix the DNS {Message.NO_ADDRESS}"
             reason = f"its name does not resolve ({where}); {hint}"
         case ValueError():
             reason = words
@@ -378,7 +386,7 @@ def _explained(
 def _no_answer(ssh: Ssh, name: str, where: str, error: Exception) -> NoAnswer:
     match error:
         case ConnectionRefusedError():
-            hint = f"does sshd run, is the port right? {Message.NO_ANSWER}"
+            hint = f"is sshd running, is the port right? {Message.NO_ANSWER}"
             return NoAnswer(name, f"{where} refuses connections; {hint}")
         case TimeoutError():
             hint = f"is it up? {Message.NO_ANSWER}"
@@ -388,5 +396,5 @@ def _no_answer(ssh: Ssh, name: str, where: str, error: Exception) -> NoAnswer:
             return Unresponsive(name, f"{where} is unreachable ({os.strerror(error.errno)}); {hint}")
         case _:
             said = str(error) or type(error).__name__
-            hint = f"is that an sshd, is the port right? {Message.NO_ANSWER}"
+            hint = f"is that sshd, is the port right? {Message.NO_ANSWER}"
             return NoAnswer(name, f"{where} gave no usable SSH answer ({said}); {hint}")

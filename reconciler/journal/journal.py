@@ -67,12 +67,12 @@ def folder() -> Path:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _sqlite_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        hint = "mend that, or set RECONCILE_STATE to a folder that can be written"
+        hint = "fix that, or set RECONCILE_STATE to a writable folder"
         raise NoJournal(f"the journal {path} cannot be used: {reason}; {hint} {Message.NO_JOURNAL}") from None
 
 
@@ -86,7 +86,7 @@ class Journal:
         self.folder = where or folder()
         self.clock = clock
         self.path = self.folder / NAME
-        with _told(self.path):
+        with _sqlite_errors(self.path):
             if write:
                 self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 self._data = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
@@ -115,7 +115,7 @@ class Journal:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with _told(self.path):
+        with _sqlite_errors(self.path):
             self._data.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -157,22 +157,22 @@ class Journal:
             digest = hashlib.sha256(text).hexdigest()
             self._data.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (digest, text))
             self._append(run, environment, "begin", {**body, "file_digest": digest})
-        with _told(self.path):
-            self._alive = os.open(self._sign_of_life(run), os.O_CREAT | os.O_RDWR, 0o600)
+        with _sqlite_errors(self.path):
+            self._alive = os.open(self._lock_of_run(run), os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(self._alive, fcntl.LOCK_EX)
         return int(run)
 
     def end(self, run: int, environment: str, body: Mapping[str, Any]) -> None:
         """Ends a run."""
         self.append(run, environment, "end", body)
-        self._sign_of_life(run).unlink(missing_ok=True)
+        self._lock_of_run(run).unlink(missing_ok=True)
 
-    def _sign_of_life(self, run: int) -> Path:
+    def _lock_of_run(self, run: int) -> Path:
         """Locked as long as the run's process lives: the lock goes when the process goes."""
         return self.folder / f"run-{run}.lock"
 
     def settle(self, environment: str, wants: Mapping[Ref, str]) -> None:
-        """Remembers which resources were seen to be as wanted."""
+        """Remembers which resources were seen to be as desired."""
         rows = [(environment, str(ref), want) for ref, want in wants.items()]
         with self._transaction():
             self._data.executemany("INSERT OR REPLACE INTO settled VALUES (?, ?, ?)", rows)
@@ -213,38 +213,41 @@ class Journal:
             query, values = f"{query} AND environment = ?", [*values, environment]
         if what:
             query, values = f"{query} AND what IN ({', '.join('?' * len(what))})", [*values, *what]
-        with _told(self.path), closing(self._data.execute(f"{query} ORDER BY number", values)) as rows:
+        with (
+            _sqlite_errors(self.path),
+            closing(self._data.execute(f"{query} ORDER BY number", values)) as rows,
+        ):
             return [JournalEntry(n, at, r, env, kind, json.loads(body)) for n, at, r, env, kind, body in rows]
 
     def settled(self, environment: str) -> dict[str, str]:
-        """For each ref that was ever seen to be as wanted, what was wanted then."""
+        """For each ref that was ever seen to be as desired, what was desired then."""
         query = "SELECT ref, want FROM settled WHERE environment = ?"
-        with _told(self.path):
+        with _sqlite_errors(self.path):
             return dict(self._data.execute(query, (environment,)).fetchall())
 
     def alerts(self, environment: str) -> dict[str, Any]:
         """The alerts that are open, by their id."""
         query = "SELECT id, body FROM alerts WHERE environment = ?"
-        with _told(self.path):
+        with _sqlite_errors(self.path):
             rows = self._data.execute(query, (environment,)).fetchall()
         return {key: json.loads(body) for key, body in rows}
 
     def outbox(self) -> list[tuple[int, str, str, str, str, int]]:
         """What waits to be sent: number, environment, channel, notice, made, tried."""
-        with _told(self.path):
+        with _sqlite_errors(self.path):
             query = "SELECT number, environment, channel, notice, made, tried FROM outbox ORDER BY number"
             return self._data.execute(query).fetchall()
 
     def text(self, digest: str) -> bytes | None:
         """The environment file with this SHA-256, as a run has read it."""
-        with _told(self.path):
+        with _sqlite_errors(self.path):
             row = self._data.execute("SELECT text FROM texts WHERE digest = ?", (digest,)).fetchone()
         return row[0] if row else None
 
     def latest(self) -> datetime:
         """Now, or the time of the newest entry where that is later: time does not run backwards
         here, whatever is done to the clock."""
-        with _told(self.path):
+        with _sqlite_errors(self.path):
             at = self._data.execute("SELECT max(at) FROM entries").fetchone()[0]
         now = self.clock()
         return max(now, datetime.fromisoformat(at)) if at else now
@@ -252,7 +255,7 @@ class Journal:
     def head(self) -> tuple[int, str]:
         """How many entries there are, and the hash of the newest: whoever keeps that elsewhere
         can tell later whether entries were cut off."""
-        with _told(self.path):
+        with _sqlite_errors(self.path):
             query = "SELECT number, hash FROM entries ORDER BY number DESC LIMIT 1"
             return self._data.execute(query).fetchone() or (0, "")
 
@@ -264,7 +267,7 @@ class Journal:
 
     def _lives(self, run: int) -> bool:
         try:
-            handle = os.open(self._sign_of_life(run), os.O_RDWR)
+            handle = os.open(self._lock_of_run(run), os.O_RDWR)
         except OSError:
             return False
         try:
@@ -277,7 +280,7 @@ class Journal:
 
     def verify(self) -> list[str]:
         """What is wrong with the journal itself; empty where nothing was changed in it."""
-        with _told(self.path):
+        with _sqlite_errors(self.path):
             try:
                 found = [row[0] for row in self._data.execute("PRAGMA integrity_check") if row[0] != "ok"]
                 rows = self._data.execute(
@@ -287,24 +290,24 @@ class Journal:
             except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 return [f"the file is damaged: {error}"]
         problems = [f"the file is damaged: {text}" for text in found]
-        return problems + list(_breaks(rows)) + list(_other_texts(texts))
+        return problems + list(_broken_links(rows)) + list(_changed_texts(texts))
 
 
-def _breaks(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+def _broken_links(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     before, last = "", 0
     for *row, kept in rows:
         number = row[0]
         if number != last + 1:
             yield f"entry {last + 1} is missing"
         elif chained(before, tuple(row)) != kept:
-            yield f"entry {number} ({row[1]}) is not as it was written, or the one before it is not"
+            yield f"entry {number} ({row[1]}) was changed after it was written, or the one before it was"
         before, last = kept, number
 
 
-def _other_texts(texts: Iterable[tuple[str, bytes]]) -> Iterator[str]:
+def _changed_texts(texts: Iterable[tuple[str, bytes]]) -> Iterator[str]:
     for digest, text in texts:
         if hashlib.sha256(text).hexdigest() != digest:
-            yield f"the environment file {digest[:12]} is not as it was read"
+            yield f"the environment file {digest[:12]} was changed after it was recorded"
 
 
 def chained(before: str, row: tuple[Any, ...]) -> str:

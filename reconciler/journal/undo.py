@@ -1,7 +1,7 @@
 """What would undo a run: the earlier file's wishes for what the run has touched. Pure.
 
 Git is the truth: what undoes a change of the YAML is the YAML before it. What a run has only
-mended has no inverse here, for nobody declared what was there before.
+repaired has no inverse here, for nobody declared what was there before.
 """
 
 from __future__ import annotations
@@ -32,19 +32,17 @@ def inverse(done: Mapping[Ref, str], then: Iterable[Resource], before: Iterable[
     for ref, verb in done.items():
         mine, old = now_by.get(ref), old_by.get(ref)
         if ref.kind not in REMOVABLE:
-            without[str(ref)] = (
-                "a certificate, or a proof, that was brought about stays; the next one replaces it"
-            )
+            without[str(ref)] = "a certificate or a proof cannot be undone; the next one replaces it"
         elif verb in ("reload", "restart"):
-            without[str(ref)] = f"a {verb} cannot be undone; what it has loaded may be"
+            without[str(ref)] = f"a {verb} cannot be undone; what it loaded can be"
         elif old is not None and old == mine:
             without[str(ref)] = (
-                "the file asked for the same before: the run has mended what somebody else had done"
+                "the file asked for the same before: the run repaired a change made by somebody else"
             )
         elif old is not None:
             found.append(replace(old, needs=()))
         elif mine is not None and verb == "create":
             found.append(replace(mine, absent=True, needs=()))
         else:
-            without[str(ref)] = "nothing before this run declared it, so it is not known how it should be"
+            without[str(ref)] = "no file before this run declared it, so its earlier state is not known"
     return Inverse(tuple(found), without)

@@ -55,7 +55,7 @@ class Keypair(Resource):
         if said.status != 0 and "Permission denied" in said.output:
             return CannotSee("the account may not read the key")
         if "UNPROTECTED PRIVATE KEY FILE" in said.output:
-            # ssh-keygen ignores a key that others may read. Its mode is mended first; it is kept.
+            # ssh-keygen ignores a key that others may read. Its mode is fixed first; it is kept.
             return {"type": "ssh-ed25519", "public file": "matches", **ownership(entry)}
         words = said.output.split()
         if said.status != 0 or len(words) < 2:

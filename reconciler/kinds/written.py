@@ -23,7 +23,7 @@ from reconciler.kinds.paths import (
 from reconciler.model import CannotSee, Change, Delta, Question, Resource, Seen, State, Step, View, quote
 from reconciler.questions.files import StatQuestion, SumQuestion, TextQuestion
 
-SECRET_SAME = "(secret) as wanted"
+SECRET_SAME = "(secret) as desired"
 SECRET_OTHER = "(secret) another"
 
 
@@ -103,7 +103,7 @@ class WrittenFile(Resource):
         if not isinstance(old, str):
             return None
         lines = difflib.unified_diff(
-            old.splitlines(keepends=True), body.splitlines(keepends=True), "as seen", "as wanted"
+            old.splitlines(keepends=True), body.splitlines(keepends=True), "as seen", "as desired"
         )
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline\n" for line in lines)
 

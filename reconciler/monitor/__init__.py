@@ -1,1 +1,1 @@
-"""What a look comes to over time, and who is told."""
+"""What looks find over time, and who is notified of it."""

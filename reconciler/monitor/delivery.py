@@ -55,7 +55,7 @@ def channels(settings: Settings) -> list[str]:
 def post(journal: Journal, environment: Environment, notice: Notice) -> None:
     """Puts a notice into the outbox, once for each channel. Raises `NoJournal`."""
     for channel in channels(environment.notices):
-        journal.post(environment.name, channel, notices.packed(notice))
+        journal.post(environment.name, channel, notices.to_json(notice))
 
 
 def flush(
@@ -69,22 +69,22 @@ def flush(
         waiting = [row for row in journal.outbox() if row[1] == environment.name]
         dead: set[str] = set()
         for number, _, channel, text, made, _ in waiting:
-            notice = notices.unpacked(text)
+            notice = notices.from_json(text)
             if channel not in channels(environment.notices):
                 journal.tried(number, sent=True)
-            elif channel not in dead and not _sent(environment, channel, notice, say, sendmail):
+            elif channel not in dead and not _try_to_send(environment, channel, notice, say, sendmail):
                 # One complaint for a channel is enough, and one wait.
                 dead.add(channel)
             elif channel not in dead:
                 journal.tried(number, sent=True)
                 continue
             if channel in dead:
-                _stays(journal, number, made, notice, say)
+                _keep_or_drop(journal, number, made, notice, say)
     except NoJournal as error:
         say(str(error))
 
 
-def _sent(
+def _try_to_send(
     environment: Environment,
     channel: str,
     notice: Notice,
@@ -94,20 +94,22 @@ def _sent(
     try:
         send(environment.notices, channel, notice, sendmail)
     except NotSent as error:
-        say(f"the notice {notice.subject!r} could not be sent by {_shown(channel)}: {error}")
+        say(f"the notice {notice.subject!r} could not be sent by {_without_secrets(channel)}: {error}")
         say("it is kept, and the next run tries again")
         return False
     return True
 
 
-def _stays(journal: Journal, number: int, made: str, notice: Notice, say: Callable[[str], None]) -> None:
-    given_up = journal.clock() - datetime.fromisoformat(made) > KEPT
-    if given_up:
-        say(f"the notice {notice.subject!r} could not be sent for {KEPT.days} days; it is given up")
-    journal.tried(number, sent=given_up)
+def _keep_or_drop(
+    journal: Journal, number: int, made: str, notice: Notice, say: Callable[[str], None]
+) -> None:
+    is_too_old = journal.clock() - datetime.fromisoformat(made) > KEPT
+    if is_too_old:
+        say(f"the notice {notice.subject!r} could not be sent for {KEPT.days} days; it is dropped")
+    journal.tried(number, sent=is_too_old)
 
 
-def _shown(channel: str) -> str:
+def _without_secrets(channel: str) -> str:
     """A channel without what may be a secret: the path of a URL is one, more often than not."""
     kind, _, url = channel.partition(" ")
     scheme, found, rest = url.partition("://")
@@ -120,9 +122,9 @@ def send(settings: Settings, channel: str, notice: Notice, sendmail: Sequence[st
     if kind == "mail":
         _mail(settings, notice, sendmail)
     elif kind == "webhook":
-        fetch(_given(url), json.dumps(notice.document()).encode())
+        fetch(_resolved(url), json.dumps(notice.document()).encode())
     else:
-        _apprise(_given(url), notice, notices.render(notice, settings.template))
+        _apprise(_resolved(url), notice, notices.render(notice, settings.template))
 
 
 def ping_heartbeat(settings: Settings, say: Callable[[str], None]) -> None:
@@ -130,17 +132,17 @@ def ping_heartbeat(settings: Settings, say: Callable[[str], None]) -> None:
     if settings.heartbeat is None:
         return
     try:
-        fetch(_given(settings.heartbeat))
+        fetch(_resolved(settings.heartbeat))
     except NotSent as error:
         say(f"the heartbeat could not be sent: {error}")
 
 
-def _given(url: str) -> str:
+def _resolved(url: str) -> str:
     if not url.startswith("env:"):
         return url
     found = os.environ.get(url.removeprefix("env:"))
     if not found:
-        raise NotSent(f"{url.removeprefix('env:')} is not in the environment of this process")
+        raise NotSent(f"the environment variable {url.removeprefix('env:')} is not set")
     return found
 
 
@@ -188,7 +190,7 @@ def _mail(settings: Settings, notice: Notice, sendmail: Sequence[str]) -> None:
             with smtplib.SMTP(host, int(port or 25), timeout=SECONDS) as server:
                 server.send_message(mail)
         else:
-            command = _first(sendmail)
+            command = _first_that_exists(sendmail)
             subprocess.run(
                 [command, "-t", "-i"], input=mail.as_bytes(), check=True, capture_output=True, timeout=SECONDS
             )
@@ -200,7 +202,7 @@ def _mail(settings: Settings, notice: Notice, sendmail: Sequence[str]) -> None:
         raise NotSent(f"{settings.smtp or 'sendmail'}: {error.strerror or error}") from None
 
 
-def _first(programs: Sequence[str]) -> str:
+def _first_that_exists(programs: Sequence[str]) -> str:
     for path in programs:
         if Path(path).exists():
             return path

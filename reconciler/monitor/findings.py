@@ -1,4 +1,4 @@
-"""What a look comes to: drifted, declared and not applied yet, expiring, not seen. Pure.
+"""What a look finds: drifted, declared but not applied yet, expiring, not seen. Pure.
 
 And which of that people are told: once, again by policy, and once when it is over.
 """
@@ -61,7 +61,7 @@ def findings(
 ) -> list[Finding]:
     """Everything that is not as it should be, in the order of the plan.
 
-    `settled` says, by ref, what was wanted when a resource was last seen to be as wanted: what
+    `settled` says, by ref, what was desired when a resource was last seen to be as desired: what
     is wanted just the same now and is not so has drifted; else it was never brought about.
     """
     found: list[Finding] = []
@@ -76,17 +76,17 @@ def findings(
     lifetime = timedelta(days=environment.certificate.lifetime)
     for ref, until in sorted(expiries(seen).items()):
         if ref.host not in plan.unreachable and (until - now) * 100 < lifetime * environment.notices.expiring:
-            detail = f"good until {until.isoformat(timespec='minutes')}"
+            detail = f"valid until {until.isoformat(timespec='minutes')}"
             found.append(Finding("expiring", ref.host, ref.kind, ref.name, detail))
-    return [_taken(each, environment.acknowledged, now) for each in found]
+    return [_acknowledge(each, environment.acknowledged, now) for each in found]
 
 
-def _taken(finding: Finding, known: Iterable[Acknowledged], now: datetime) -> Finding:
+def _acknowledge(finding: Finding, known: Iterable[Acknowledged], now: datetime) -> Finding:
     for each in known:
         end = datetime.combine(date.fromisoformat(each.until), time.max, UTC)
-        fits = each.host in (None, finding.host) and each.kind == finding.kind
+        applies = each.host in (None, finding.host) and each.kind == finding.kind
         if (
-            fits
+            applies
             and each.name in (None, finding.name)
             and finding.verdict in ("drifted", "pending")
             and now <= end

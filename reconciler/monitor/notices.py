@@ -13,10 +13,10 @@ from reconciler.monitor.findings import Alert, Finding
 
 VERSION = 1
 MEANING = {
-    "drifted": "was as declared, and is not any more",
-    "pending": "is declared, and not applied yet",
+    "drifted": "is no longer as declared",
+    "pending": "is declared, but not applied yet",
     "expiring": "expires soon",
-    "unseen": "could not be looked at",
+    "unseen": "could not be observed",
 }
 
 
@@ -49,13 +49,13 @@ class Notice:
         }
 
 
-def packed(notice: Notice) -> str:
-    """As it waits in the outbox."""
+def to_json(notice: Notice) -> str:
+    """The JSON text in which it waits in the outbox."""
     return json.dumps(notice.document())
 
 
-def unpacked(text: str) -> Notice:
-    """Out of the outbox."""
+def from_json(text: str) -> Notice:
+    """The notice in a text that `to_json` made."""
     said = json.loads(text)
     findings = [
         Finding(each["verdict"], each["host"], each["kind"], each["name"], each["detail"])
@@ -68,27 +68,25 @@ def unpacked(text: str) -> Notice:
 def alert(environment: Environment, found: Sequence[Finding]) -> Notice:
     """Something is not as it should be. The same findings make the same text."""
     see, mend = (f"    reconcile {verb} {environment.file}\n" for verb in ("plan", "apply"))
-    return _about(environment, "alert", found, f"To see it:\n\n{see}\nand to mend it:\n\n{mend}")
+    return _about(environment, "alert", found, f"For details:\n\n{see}\nand to fix it:\n\n{mend}")
 
 
 def recovery(environment: Environment, over: Sequence[Alert]) -> Notice:
     """What was told is over."""
-    return _about(
-        environment, "recovery", [each.finding for each in over], "Nothing is left to do about it.\n"
-    )
+    return _about(environment, "recovery", [each.finding for each in over], "No action is needed.\n")
 
 
 def _about(environment: Environment, topic: str, found: Sequence[Finding], close: str) -> Notice:
     hosts = sorted({each.host.split(".", maxsplit=1)[0] for each in found})
     verdicts = sorted({each.verdict for each in found})
-    over = "over: " if topic == "recovery" else ""
+    over = "resolved: " if topic == "recovery" else ""
     lines = [f"{each.subject} {MEANING[each.verdict]}: {each.detail}" for each in found]
     return Notice(
         id="-".join([environment.name, topic, *sorted({each.id for each in found})][:8]),
         topic=topic,
         environment=environment.name,
         subject=f"{environment.name}: {over}{', '.join(verdicts)} on {', '.join(hosts)}",
-        text="\n".join([*(["Over:"] if over else []), *lines, "", close]),
+        text="\n".join([*(["Resolved:"] if over else []), *lines, "", close]),
         findings=tuple(found),
     )
 
@@ -100,11 +98,11 @@ def approval(
     digest = str(document["digest"]).removeprefix("sha256:")[:12]
     file = f"{environment.name}-{digest}.json"
     text = [
-        f"Changes of {environment.name} wait: {'; '.join(why)}.",
+        f"Changes to {environment.name} are waiting: {'; '.join(why)}.",
         "",
         *lines,
         "",
-        "The plan is attached; or make it again, which gives the same digest as long as nothing changes:",
+        "The plan is attached. Made again, it has the same digest as long as nothing changes:",
         "",
         f"    reconcile plan {environment.file} -o {file}",
         f"    reconcile show {file}",
@@ -113,7 +111,7 @@ def approval(
         "",
         f"Its digest is {document['digest']}.",
     ]
-    subject = f"{environment.name}: {len(document['actions'])} changes wait for approval"
+    subject = f"{environment.name}: {len(document['actions'])} changes are waiting for approval"
     return Notice(
         f"{environment.name}-approval-{digest}",
         "approval",

@@ -17,17 +17,17 @@ APPROVAL = "approval"
 
 
 def remember(journal: Journal, environment: Environment, plan: Plan) -> None:
-    """Keeps what was seen to be as wanted: later, it can be told from what was never applied."""
+    """Keeps what was seen to be as desired: later, it can be told from what was never applied."""
     open_ = {action.ref for action in plan.actions}
     known = journal.settled(environment.name)
-    wishes = {ref: findings.want_digest(want) for ref, want in plan.wants.items() if ref not in open_}
-    news = {ref: want_digest for ref, want_digest in wishes.items() if known.get(str(ref)) != want_digest}
+    wants = {ref: findings.want_digest(want) for ref, want in plan.wants.items() if ref not in open_}
+    news = {ref: want_digest for ref, want_digest in wants.items() if known.get(str(ref)) != want_digest}
     if news:
         journal.settle(environment.name, news)
 
 
-def judged(journal: Journal, environment: Environment, plan: Plan, seen: Mapping[Ref, Seen]) -> list[Finding]:
-    """What a look comes to, by what earlier ones have seen."""
+def assess(journal: Journal, environment: Environment, plan: Plan, seen: Mapping[Ref, Seen]) -> list[Finding]:
+    """What a look finds, in the light of what earlier ones have seen. Raises `NoJournal`."""
     remember(journal, environment, plan)
     return findings.findings(environment, plan, seen, journal.settled(environment.name), journal.clock())
 
@@ -61,7 +61,7 @@ def watch(journal: Journal, environment: Environment, found: Sequence[Finding]) 
         delivery.post(journal, environment, notices.alert(environment, changes.tell))
     if changes.tell_recovered:
         delivery.post(journal, environment, notices.recovery(environment, changes.tell_recovered))
-    bodies = {key: _kept(alert) for key, alert in alerts.items()}
+    bodies = {key: _body(alert) for key, alert in alerts.items()}
     if APPROVAL in kept:
         bodies[APPROVAL] = kept[APPROVAL]
     journal.keep_alerts(environment.name, bodies)
@@ -91,7 +91,7 @@ def deliver(journal: Journal, environment: Environment, say: Callable[[str], Non
     delivery.ping_heartbeat(environment.notices, say)
 
 
-def _kept(alert: Alert) -> dict[str, Any]:
+def _body(alert: Alert) -> dict[str, Any]:
     return {
         **alert.finding.document(),
         "since": alert.since.isoformat(timespec="seconds"),

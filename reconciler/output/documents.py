@@ -251,10 +251,10 @@ def verify_document(environment: str, release: str | None, checks: Sequence[Chec
         "release": release,
         "checks": [
             {
-                "host": each.asked.host,
-                "service": each.asked.service,
-                "port": each.asked.port,
-                "name": each.asked.name,
+                "host": each.endpoint.host,
+                "service": each.endpoint.service,
+                "port": each.endpoint.port,
+                "name": each.endpoint.name,
                 "seen_from": each.seen_from,
                 "verdict": each.verdict,
                 "detail": each.detail,

@@ -47,12 +47,12 @@ class Explanation:
         if self.hidden is not None:
             return f"cannot be judged: {self.hidden}"
         if self.action is None:
-            return "it is as wanted"
+            return "it is as desired"
         if self.action.blocked:
             return f"refused: {self.action.blocked}"
         fields = ", ".join(delta.field for delta in self.action.deltas)
         whole = {"create": "it is not there", "remove": "it shall not be there"}
-        return f"{self.action.verb}: {whole.get(self.action.verb, f'not as wanted: {fields}')}"
+        return f"{self.action.verb}: {whole.get(self.action.verb, f'not as desired: {fields}')}"
 
 
 def explain(
@@ -69,7 +69,7 @@ def explain(
     def status(each: Ref) -> str:
         if each.host in plan.unreachable or each in plan.unknown:
             return "cannot be judged"
-        return actions[each].verb if each in actions else "as wanted"
+        return actions[each].verb if each in actions else "as desired"
 
     hidden = plan.unreachable.get(ref.host, plan.unknown.get(ref))
     return Explanation(

@@ -21,9 +21,9 @@ def checks_xml(environment: str, checks: Sequence[Check]) -> str:
 
 
 def _check(each: Check) -> Case:
-    under = INSIDE if each.seen_from == INSIDE else each.asked.name or "without a name"
-    name = f"{each.asked.service} on {each.asked.port}, {under}"
-    return each.asked.host, name, VERDICTS[each.verdict], each.detail, ""
+    under = INSIDE if each.seen_from == INSIDE else each.endpoint.name or "without a name"
+    name = f"{each.endpoint.service} on {each.endpoint.port}, {under}"
+    return each.endpoint.host, name, VERDICTS[each.verdict], each.detail, ""
 
 
 def plan_xml(command: str, plan: Plan) -> str:

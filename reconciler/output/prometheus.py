@@ -128,8 +128,8 @@ def _plan(samples: _Samples, plan: Plan, now: float) -> None:
 
 
 def _checks(samples: _Samples, checks: Sequence[Check]) -> None:
-    count = Counter((each.asked.host, each.verdict) for each in checks)
-    for host in dict.fromkeys(each.asked.host for each in checks):
+    count = Counter((each.endpoint.host, each.verdict) for each in checks)
+    for host in dict.fromkeys(each.endpoint.host for each in checks):
         for verdict in ("ok", "wrong", "unknown"):
             samples.add("reconcile_checks", count[host, verdict], host=host, verdict=verdict)
 

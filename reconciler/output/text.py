@@ -118,7 +118,7 @@ def summary(plan: Plan) -> str:
     if not plan.actions and plan.complete:
         return f"Nothing to do: {plan.environment} is as declared."
     if not plan.actions:
-        return f"Nothing to do as far as could be seen; {plan.environment} was not seen whole."
+        return f"Nothing to do as far as could be seen; {plan.environment} could only be checked partially."
     count = Counter(VERBS[action.verb] for action in plan.actions)
     hosts = len({action.ref.host for action in plan.actions})
     return (
@@ -151,7 +151,13 @@ def finding_lines(found: Sequence[Finding], since: Mapping[str, datetime], paper
 def check_lines(checks: Sequence[Check], paper: Style) -> Iterable[str]:
     """The checks of `verify` as a table; those that are not ok stand out."""
     rows = [
-        (each.asked.host, f"{each.asked.service} {each.asked.port}", _under(each), each.verdict, each.detail)
+        (
+            each.endpoint.host,
+            f"{each.endpoint.service} {each.endpoint.port}",
+            _under(each),
+            each.verdict,
+            each.detail,
+        )
         for each in checks
     ]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
@@ -164,7 +170,7 @@ def check_lines(checks: Sequence[Check], paper: Style) -> Iterable[str]:
 def _under(check: Check) -> str:
     if check.seen_from != "outside":
         return check.seen_from
-    return check.asked.name or "without a name"
+    return check.endpoint.name or "without a name"
 
 
 def observation_lines(sight: Observation) -> Iterable[str]:
@@ -274,10 +280,10 @@ def outcome_lines(report: Report, paper: Style) -> Iterable[str]:
         if ref.host in report.left.unreachable:
             yield f"not known how it is now: {printable(str(ref))}; apply again once its host can be reached"
         else:
-            yield f"neither as before nor as wanted: {printable(str(ref))}; look at it by hand"
+            yield f"neither as before nor as desired: {printable(str(ref))}; look at it by hand"
     yield from incomplete_lines(report.left)
     count = Counter(each.result for each in report.outcomes)
     if report.needless:
-        count["came about on their own"] = report.needless
+        count["needed no action"] = report.needless
     told = ", ".join(f"{number} {result}" for result, number in count.items())
     yield f"Apply: {told or 'nothing to do'}."

@@ -44,7 +44,7 @@ class _Progress:
 
 
 @dataclass(frozen=True)
-class _Look:
+class _View:
     ref: Ref
     progress: _Progress
 
@@ -66,7 +66,7 @@ class _Look:
         value = (seen or {}).get(name)
         if value is not None:
             return value
-        # A hole is a promise that an action fills it.
+        # Unknown is a promise: the action makes it known.
         return known_after_apply(ref, name) if action else CannotSee(f"{ref} has no {name}")
 
 
@@ -83,7 +83,7 @@ def plan(
     """
     everyone = {resource.ref: resource for resource in resources}
     before = edges(everyone.values())
-    progress = _judged(everyone, before, seen, unreachable)
+    progress = _judge_all(everyone, before, seen, unreachable)
     after = _waits(everyone, before, progress)
     return Plan(
         environment=environment,
@@ -96,7 +96,7 @@ def plan(
     )
 
 
-def _judged(
+def _judge_all(
     everyone: Mapping[Ref, Resource],
     before: Mapping[Ref, set[Ref]],
     seen: Mapping[Ref, Seen],
@@ -114,16 +114,16 @@ def _judge(resource: Resource, before: set[Ref], progress: _Progress) -> None:
     if isinstance(seen, CannotSee):
         progress.unknown[resource.ref] = seen.reason
         return
-    foreseen = seen
+    expected = seen
     if seen is not None and (pending := _pending(resource, before, progress)):
-        foreseen = resource.with_pending(seen, pending)
-    want = resource.want(_Look(resource.ref, progress))
+        expected = resource.with_pending(seen, pending)
+    want = resource.want(_View(resource.ref, progress))
     progress.wants[resource.ref] = want
-    deltas = diff(foreseen, want)
+    deltas = diff(expected, want)
     if not deltas:
         return
     progress.provided[resource.ref] = tuple(resource.provides())
-    progress.actions[resource.ref] = _action(resource, deltas, seen, foreseen, want)
+    progress.actions[resource.ref] = _action(resource, deltas, seen, expected, want)
 
 
 def _pending(resource: Resource, before: set[Ref], progress: _Progress) -> tuple[str, ...]:
@@ -140,15 +140,15 @@ def _action(
     resource: Resource,
     deltas: tuple[Delta, ...],
     seen: State | None,
-    foreseen: State | None,
+    expected: State | None,
     want: State | None,
 ) -> Action:
-    change = Change({delta.field: delta for delta in deltas}, foreseen, want)
+    change = Change({delta.field: delta for delta in deltas}, expected, want)
     refused = resource.refuses(change)
     return Action(
         ref=resource.ref,
         verb=resource.verb(change),
-        deltas=tuple(replace(d, text=resource.diff_text(d, foreseen)) for d in deltas),
+        deltas=tuple(replace(d, text=resource.diff_text(d, expected)) for d in deltas),
         steps=() if refused else tuple(resource.steps(change)),
         rescue=() if refused else tuple(resource.rescue(change)),
         blocked=refused,
@@ -163,17 +163,17 @@ def _waits(
     """For each action, the nearest others it waits for: actions, or what cannot be judged.
 
     What a resource only refers to holds it up while an action on it is pending, but not
-    because its host is away: one lost host must not block the others.
+    because its host cannot be reached: one lost host must not block the others.
     """
     nearest: dict[Ref, frozenset[Ref]] = {}
     for ref in ordered(before):
         found: set[Ref] = set()
         refers = set(everyone[ref].refers()) - set(everyone[ref].needs)
         for other in before[ref]:
-            away = other in progress.unknown or other.host in progress.unreachable
-            if other in progress.actions or (away and other not in refers):
+            unseen = other in progress.unknown or other.host in progress.unreachable
+            if other in progress.actions or (unseen and other not in refers):
                 found.add(other)
-            elif not away:
+            elif not unseen:
                 found |= nearest[other]
         nearest[ref] = frozenset(found)
     return {ref: tuple(sorted(nearest[ref])) for ref in progress.actions}

@@ -54,7 +54,7 @@ def _unescape(text: str) -> str:
     return re.sub(r"\\(?:u([0-9a-fA-F]{4})|(.))", one, text, flags=re.DOTALL)
 
 
-SECRET_SAME = "(secret) as wanted"
+SECRET_SAME = "(secret) as desired"
 SECRET_OTHER = "(secret)"
 
 

@@ -16,10 +16,11 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from OpenSSL import SSL, crypto
+
+from reconciler.tls.endpoint import Endpoint, NoHandshake, TlsAnswer
 
 T = TypeVar("T")
 
@@ -33,38 +34,6 @@ STATUS_LINE = re.compile(rb"HTTP/\d\.\d (\d{3})\b")
 ALERT = re.compile(r"(?:sslv3|tlsv1\d?|tls(?= alert))(?: alert)? (.+)")
 LONGEST = 4096
 """Bytes of an answer in which its first line has to end."""
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where a service is asked: at `address` (an IP address or a name) and `port`, on behalf
-    of the host `host`. `name`, a DNS name in ASCII, is sent as SNI; None sends none."""
-
-    host: str
-    address: str
-    port: int
-    protocol: Literal["tls", "postgresql"]
-    name: str | None
-
-
-@dataclass(frozen=True)
-class TlsAnswer:
-    """What a service showed: its chain (DER, leaf first, exactly as sent), the version of TLS
-    (`TLSv1.3`), and the HTTP status of its answer to the ping; None where none was asked for,
-    or where none came."""
-
-    chain: tuple[bytes, ...]
-    version: str
-    ping: int | None
-
-
-class NoHandshake(Exception):
-    """No handshake was completed: `reason` is one line; `listens` is whether something at
-    least accepted the connection."""
-
-    def __init__(self, reason: str, listens: bool) -> None:
-        self.reason, self.listens = reason, listens
-        super().__init__(reason)
 
 
 def probe_all_tls(
@@ -91,40 +60,40 @@ def probe_tls(endpoint: Endpoint, seconds: float, ping: str | None = None) -> Tl
     try:
         connected = socket.create_connection((endpoint.address, endpoint.port), seconds)
     except (OSError, UnicodeError) as error:
-        raise NoHandshake(_not_reached(error, seconds), listens=False) from None
+        raise NoHandshake(_why_not_reached(error, seconds), listens=False) from None
     with connected:
         try:
-            return _over(connected, endpoint, deadline, ping)
+            return _handshake(connected, endpoint, deadline, ping)
         except TimeoutError:
-            reason = f"it listens, but the handshake was not over within {seconds:g} s"
+            reason = f"it listens, but the handshake did not finish within {seconds:g} s"
         except (SSL.SysCallError, SSL.ZeroReturnError, OSError):
             reason = "it closed the connection during the handshake"
         except SSL.Error as error:
-            reason = _refused(error)
+            reason = _why_refused(error)
         raise NoHandshake(reason, listens=True)
 
 
-def _over(connected: socket.socket, endpoint: Endpoint, deadline: float, ping: str | None) -> TlsAnswer:
+def _handshake(connected: socket.socket, endpoint: Endpoint, deadline: float, ping: str | None) -> TlsAnswer:
     connected.settimeout(max(deadline - time.monotonic(), 0.001))
     if endpoint.protocol == "postgresql":
         _ask_for_tls(connected)
     connected.setblocking(False)
     settings = SSL.Context(SSL.TLS_CLIENT_METHOD)
     settings.set_verify(SSL.VERIFY_NONE)
-    line = SSL.Connection(settings, connected)
+    connection = SSL.Connection(settings, connected)
     if endpoint.name is not None:
-        line.set_tlsext_host_name(endpoint.name.encode("ascii"))
-    line.set_connect_state()
-    _until(line, line.do_handshake, deadline)
-    sent = line.get_peer_cert_chain() or []
+        connection.set_tlsext_host_name(endpoint.name.encode("ascii"))
+    connection.set_connect_state()
+    _complete(connection, connection.do_handshake, deadline)
+    sent = connection.get_peer_cert_chain() or []
     chain = tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, each) for each in sent)
     status = None
     if ping is not None and endpoint.protocol == "tls":
         with suppress(SSL.Error, OSError):
-            status = _status(line, endpoint.name or endpoint.host, ping, deadline)
+            status = _status(connection, endpoint.name or endpoint.host, ping, deadline)
     with suppress(SSL.Error, OSError):
-        line.shutdown()
-    return TlsAnswer(chain, line.get_protocol_version_name(), status)
+        connection.shutdown()
+    return TlsAnswer(chain, connection.get_protocol_version_name(), status)
 
 
 def _ask_for_tls(connected: socket.socket) -> None:
@@ -143,7 +112,7 @@ def _ask_for_tls(connected: socket.socket) -> None:
     raise NoHandshake(reason, listens=True)
 
 
-def _until(line: SSL.Connection, act: Callable[[], T], deadline: float) -> T:
+def _complete(connection: SSL.Connection, act: Callable[[], T], deadline: float) -> T:
     """What `act` returns, as soon as it need not wait; raises `TimeoutError`."""
     while True:
         try:
@@ -153,23 +122,23 @@ def _until(line: SSL.Connection, act: Callable[[], T], deadline: float) -> T:
         except SSL.WantWriteError:
             event = select.POLLOUT
         ready = select.poll()
-        ready.register(line.fileno(), event)
+        ready.register(connection.fileno(), event)
         if not ready.poll(max(deadline - time.monotonic(), 0) * 1000):
             raise TimeoutError
 
 
-def _status(line: SSL.Connection, host: str, path: str, deadline: float) -> int | None:
+def _status(connection: SSL.Connection, host: str, path: str, deadline: float) -> int | None:
     head = (f"GET {path} HTTP/1.1", f"Host: {host}", f"User-Agent: {AGENT}", "Connection: close", "", "")
     request = "\r\n".join(head).encode()
-    _until(line, lambda: line.send(request), deadline)
+    _complete(connection, lambda: connection.send(request), deadline)
     answer = b""
     while b"\r\n" not in answer and len(answer) < LONGEST:
-        answer += _until(line, lambda: line.recv(LONGEST), deadline)
+        answer += _complete(connection, lambda: connection.recv(LONGEST), deadline)
     found = STATUS_LINE.match(answer)
     return int(found[1]) if found else None
 
 
-def _not_reached(error: OSError | UnicodeError, seconds: float) -> str:
+def _why_not_reached(error: OSError | UnicodeError, seconds: float) -> str:
     match error:
         case ConnectionRefusedError():
             return "connection refused"
@@ -181,7 +150,7 @@ def _not_reached(error: OSError | UnicodeError, seconds: float) -> str:
             return f"it cannot be reached ({os.strerror(error.errno or 0)})"
 
 
-def _refused(error: SSL.Error) -> str:
+def _why_refused(error: SSL.Error) -> str:
     """OpenSSL's words for what went wrong, without what leads up to them (ssl/ssl_err.c; what
     begins with a version of the protocol is an alert of the server's)."""
     said = error.args[0][-1][2] if error.args and error.args[0] else ""

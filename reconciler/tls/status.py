@@ -39,13 +39,13 @@ def from_observation(environment: Environment, sight: Observation) -> list[Servi
         return []
     wanted = verify.wanted(environment, sight)
     return [
-        _seen(environment, host.name, each.service, each.port, sight, wanted)
+        _from_inside(environment, host.name, each.service, each.port, sight, wanted)
         for host in environment.hosts
         for each in endpoints(environment, host)
     ]
 
 
-def _seen(
+def _from_inside(
     environment: Environment, host: str, service: str, port: int, sight: Observation, wanted: str | None
 ) -> ServiceStatus:
     if host in sight.unreachable:
@@ -82,11 +82,13 @@ def from_checks(checks: Iterable[Check]) -> list[ServiceStatus]:
     groups: dict[tuple[str, str, int], list[Check]] = {}
     for each in checks:
         if each.seen_from != INSIDE:
-            groups.setdefault((each.asked.host, each.asked.service, each.asked.port), []).append(each)
-    return [_shown(*where, group) for where, group in groups.items()]
+            groups.setdefault((each.endpoint.host, each.endpoint.service, each.endpoint.port), []).append(
+                each
+            )
+    return [_from_outside(*where, group) for where, group in groups.items()]
 
 
-def _shown(host: str, service: str, port: int, group: Sequence[Check]) -> ServiceStatus:
+def _from_outside(host: str, service: str, port: int, group: Sequence[Check]) -> ServiceStatus:
     verdicts = {each.verdict for each in group}
     worst = next((each for each in group if each.verdict != "ok"), group[0])
     ends = [(end, each) for each in group if (end := moment(each.expires))]

@@ -49,7 +49,7 @@ def test_too_few_approvers() -> None:
     policy = Policy(approvers=2, without_approval=("reload",))
     held = plan(action("account"))
     (reason,) = forbids(policy, held, ["ada", "ada"], MONDAY_NOON, None)
-    assert reason.startswith("1 of its actions need the approval of 2, and 1 have approved")
+    assert reason.startswith("1 of its actions need 2 approvals, and the plan has 1")
     assert forbids(policy, held, ["ada", "bob"], MONDAY_NOON, None) == []
     assert forbids(policy, plan(action("service", "reload")), [], MONDAY_NOON, None) == []
     assert forbids(Policy(), held, [], MONDAY_NOON, None) == []
@@ -59,8 +59,8 @@ def test_limits() -> None:
     policy = Policy(most_changes=2, most_removals=0)
     three = plan(action("file"), action("cron"), action("acl", "remove"))
     assert forbids(policy, three, [], MONDAY_NOON, None) == [
-        "3 actions, and policy allows 2 in one run [too-much]",
-        "1 removals, and policy allows 0 in one run [too-much]",
+        "3 actions, but policy allows 2 in one run [too-much]",
+        "1 removals, but policy allows 0 in one run [too-much]",
     ]
 
 
@@ -88,9 +88,7 @@ def test_a_window_never_wins_over_expiry() -> None:
     policy = Policy(windows=("Sun 02:00-03:00",), urgent=20)
     renewal, account = plan(action("release"), action("serving", "reload")), plan(action("account"))
     (reason,) = forbids(policy, renewal, [], MONDAY_NOON, 0.5)
-    assert (
-        reason == "changes may be made Sun 02:00-03:00 (UTC), and now it is Mon 12:00 there [outside-window]"
-    )
+    assert reason == "changes are allowed Sun 02:00-03:00 (UTC); it is now Mon 12:00 there [outside-window]"
     assert forbids(policy, renewal, [], MONDAY_NOON, 0.19) == []
     assert len(forbids(policy, account, [], MONDAY_NOON, 0.19)) == 1
     assert len(forbids(policy, renewal, [], MONDAY_NOON, None)) == 1

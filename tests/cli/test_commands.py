@@ -55,7 +55,7 @@ def test_the_story_of_a_plan(world: Scene, capsys: pytest.CaptureFixture, tmp_pa
     assert capsys.readouterr().out == "Nothing to do: e is as declared.\n"
     assert world.run(["drift", "e"]) == 0
     assert world.run(["apply", str(plan)]) == 6
-    assert "a thing /x: it is settled meanwhile" in capsys.readouterr().err
+    assert "a thing /x: it has been settled since" in capsys.readouterr().err
     assert world.run(["apply", "e", "--yes"]) == 0
 
 
@@ -68,7 +68,7 @@ def test_a_plan_is_stale_when_a_host_is_not_as_it_was(
     world["a"].things["/x"] = "older"
     assert world.run(["apply", plan]) == 6
     err = capsys.readouterr().err
-    assert "a thing /x: the host is no longer as it was seen" in err
+    assert "a thing /x: it has changed on the host since the plan was made" in err
     assert "nothing was done" in err
     assert world.run(["show", plan]) == 0
     assert world["a"].ran == []
@@ -111,14 +111,14 @@ def test_codes_of_apply(world: Scene, capsys: pytest.CaptureFixture) -> None:
     world["a"].lost_after = None
     world["a"].deaf = {"/x"}
     assert world.run(["apply", "e", "--yes"]) == 4
-    assert "its commands succeeded, but it is not as wanted [not-settled]: value" in capsys.readouterr().out
+    assert "its commands succeeded, but it is not as desired [not-settled]: value" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
-        (b"welcome to a\n\x1b[2J", "it did not answer in the form asked for"),
-        (b"", "it did not answer in the form asked for"),
+        (b"welcome to a\n\x1b[2J", "its answer does not have the expected form"),
+        (b"", "its answer does not have the expected form"),
         (Reply(b"", root=True, timed_out=True), "hung"),
     ],
 )

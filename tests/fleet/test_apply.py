@@ -110,7 +110,7 @@ def test_why_something_was_skipped() -> None:
     report, _ = applied(things, a, b)
     assert results(report) == {"a/1": "skipped", "a/2": "skipped"}
     assert details(report) == {
-        "a/1": "it waits for a thing /hidden, which cannot be seen",
+        "a/1": "it waits for a thing /hidden, which cannot be observed",
         "a/2": "it waits for b thing /far, and that host cannot be reached",
     }
 
@@ -198,7 +198,7 @@ def test_done_is_what_the_last_look_says() -> None:
     hosts = [Scripted("a", deaf={"/1"}), Scripted("b")]
     report, _ = applied([thing("/1"), thing("/2"), thing("/1", "b")], *hosts)
     assert results(report) == {"a/1": "unsettled", "a/2": "done", "b/1": "done"}
-    assert details(report)["a/1"] == "its commands succeeded, but it is not as wanted [not-settled]: value"
+    assert details(report)["a/1"] == "its commands succeeded, but it is not as desired [not-settled]: value"
     assert report.partial == ()
 
 
@@ -211,7 +211,7 @@ def test_what_was_done_and_cannot_be_seen_any_more_is_unsettled() -> None:
 
     report, _ = applied([thing("/1")], Shy("a"))
     assert results(report) == {"a/1": "unsettled"}
-    assert details(report)["a/1"].endswith("it cannot be seen now")
+    assert details(report)["a/1"].endswith("it cannot be observed now")
     assert report.partial == (ref("a", "/1"),)
 
 
@@ -247,7 +247,7 @@ def test_a_host_that_could_not_be_looked_at_when_it_was_approved_is_left_alone()
         fleet.look()
         report = apply.apply(fleet, plan)
     assert results(report) == {"a/1": "done", "b/1": "skipped"}
-    assert details(report)["b/1"] == "it could not be seen when the plan was made; plan again"
+    assert details(report)["b/1"] == "it could not be observed when the plan was made; make a new plan"
     assert b.ran == []
 
 
@@ -265,7 +265,7 @@ def test_a_change_in_the_middle_ends_the_run_and_says_that_something_was_done() 
         with pytest.raises(Stale) as caught:
             apply.apply(fleet, plan)
     assert caught.value.report.outcomes
-    assert "a thing /2: to change it was not in the plan (value: 'meddled' → 'new')" in caught.value.lines
+    assert "a thing /2: change: not in the plan (value: 'meddled' → 'new')" in caught.value.lines
 
 
 def test_what_is_wanted_otherwise_meanwhile_is_no_fault_of_what_was_done() -> None:

@@ -172,7 +172,7 @@ def key_of(host: LabHost) -> str:
     [
         (hangs_up, 3, NoAnswer, "gave no usable SSH answer"),
         (sends_garbage, 3, NoAnswer, "gave no usable SSH answer"),
-        (speaks_http, 3, NoAnswer, "is that an sshd, is the port right? [no-answer]"),
+        (speaks_http, 3, NoAnswer, "is that sshd, is the port right? [no-answer]"),
         (says_nothing, 1, Unresponsive, "within 1 s; does its sshd hang? [no-answer]"),
         (greets_and_stops, 1, Unresponsive, "within 1 s; does its sshd hang? [no-answer]"),
     ],
@@ -200,7 +200,8 @@ def test_a_closed_port_is_tried_three_times_in_a_bounded_time(nobody: Ssh) -> No
     error, took = refused(Ssh(**vars(nobody) | {"port": port}))
     assert (type(error), took < 5) == (NoAnswer, True)
     assert (
-        error.reason == f"127.0.0.1:{port} refuses connections; does sshd run, is the port right? [no-answer]"
+        error.reason
+        == f"127.0.0.1:{port} refuses connections; is sshd running, is the port right? [no-answer]"
     )
     assert took > 0.4, "it has waited in between"
 
@@ -383,8 +384,12 @@ def test_an_end_that_comes_in_pieces_is_an_end(fleet: Fleet, host: LabHost) -> N
 @pytest.mark.parametrize(
     ("text", "kind", "reason"),
     [
-        ("yes\n", Refused, "it answered more than 1 MB; look at its login scripts"),
-        ("sleep 20\n", Unresponsive, "no answer within 1 s; a command hangs there, or the line is dead"),
+        ("yes\n", Refused, "it answered more than 1 MB; check its login scripts"),
+        (
+            "sleep 20\n",
+            Unresponsive,
+            "no answer within 1 s; a command hangs there, or the connection is dead",
+        ),
         ("while :; do echo x; sleep 0.1; done\n", Unresponsive, "no answer within 1 s"),
         ("exit 3\n", NoAnswer, "the connection ended before the answer was whole"),
         ("sleep 0.5; kill $PPID\n", NoAnswer, "the connection ended before the answer was whole"),

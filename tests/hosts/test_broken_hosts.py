@@ -64,7 +64,7 @@ SHUT = {
     ),
     "sftp": (Bed(sshd="ForceCommand internal-sftp"), "before our command ran"),
     "no-sessions": (Bed(sshd="MaxSessions 0"), "it opened no session"),
-    "yes": (Bed(sshd="ForceCommand yes"), "it answered more than 16 MB; look at its login scripts"),
+    "yes": (Bed(sshd="ForceCommand yes"), "it answered more than 16 MB; check its login scripts"),
     "random": (Bed(sshd="ForceCommand head -c 50M /dev/urandom"), "it answered more than 16 MB"),
     "echoes": (Bed(sshd="ForceCommand cat"), "no answer within 12 s"),
     "sleeps": (Bed(bashrc="sleep 1001"), "no answer within 12 s; its login scripts hang"),
@@ -344,7 +344,7 @@ def test_a_look_that_hangs_is_ended_on_the_host_too(ward: FaultyHost) -> None:
     ward.replace("/usr/bin/getfacl", "#!/bin/sh\nsleep 1003\n")
     ward.resources += ACL
     ward.flags = ("--timeout", "1")
-    ward.blind("a command there hung for 1 s and was ended")
+    ward.blind("a command hung there for 1 s and was ended")
     assert ward.sick.run("pgrep -x -f 'sleep 1003'", check=False).stdout == ""
     ended = ward.apply(3)
     assert ended.lines("Apply: ") == ["Apply: 3 done."]

@@ -52,7 +52,7 @@ def test_verify_asks_every_host_service_and_name(node: Node) -> None:
     suite = ET.parse(report).getroot()
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("30", "0", "0")
     ended = node.run(0, "verify")
-    assert ended.out.splitlines()[-1] == "Verified: 30 checks of lab, all as wanted."
+    assert ended.out.splitlines()[-1] == "Verified: 30 checks of lab, all as desired."
 
 
 def test_what_services_are_told_is_one_path_on_every_host(node: Node) -> None:

@@ -59,7 +59,7 @@ def no_name_at_all(ward: FaultyHost) -> None:
 ABSENT: list[tuple[Callable[[FaultyHost], None], str]] = [
     (partition, "is unreachable (No route to host); is it up? [no-answer]"),
     (silence, "no answer from 10.77.X.11:22 within 3 s; is it up? [no-answer]"),
-    (no_sshd, "10.77.X.11:22 refuses connections; does sshd run, is the port right? [no-answer]"),
+    (no_sshd, "10.77.X.11:22 refuses connections; is sshd running, is the port right? [no-answer]"),
     (frozen_sshd, "no SSH answer from 10.77.X.11:22 within 3 s; does its sshd hang?"),
     (busy_sshd, "10.77.X.11:22 gave no usable SSH answer"),
     (no_such_name, "its name does not resolve (nowhere.invalid:22); set `address:` for it"),
@@ -100,7 +100,9 @@ def test_every_host_down_is_not_the_same_as_nothing_to_do(ward: FaultyHost) -> N
             "refuses connections",
             "refuses connections",
         ]
-        assert ended.out.endswith("Nothing to do as far as could be seen; ward was not seen whole.\n")
+        assert ended.out.endswith(
+            "Nothing to do as far as could be seen; ward could only be checked partially.\n"
+        )
     document = json.loads(ward.reconcile("drift", "--json").out)
     assert [each["host"] for each in document["unreachable"]] == [SICK, WELL]
     assert document["actions"] == []
@@ -129,7 +131,7 @@ def test_a_host_key_that_has_changed_is_never_accepted(ward: FaultyHost) -> None
     pins = f"{pin(WELL, ward.well)}\n{SICK} {' '.join(other.split()[:2])}\n"
     ward.known_hosts.write_text(pins, encoding="ascii")
     shown = [fingerprint(ward.folder, key) for key in (ward.sick.host_key_line().partition(" ")[2], other)]
-    reason = ward.blind("its host key has changed", str(ward.known_hosts), "somebody else answers at")
+    reason = ward.blind("its host key has changed", str(ward.known_hosts), "another machine is answering at")
     assert f"{shown[0]} is offered, {shown[1]} is pinned" in reason
     ended = ward.apply(3)
     assert ended.out.count("its host key has changed") == 2
@@ -179,7 +181,7 @@ def garbage_identity(ward: FaultyHost) -> str:
 
 def other_identity(ward: FaultyHost) -> str:
     ward.ssh["identity"] = new_key(ward.folder / "other")
-    return "other; is the public key authorised, the account in order?"
+    return "other; is the public key in its authorized_keys, may the account log in?"
 
 
 def no_identity_no_agent(ward: FaultyHost) -> str:
@@ -198,7 +200,7 @@ def too_full_agent(ward: FaultyHost) -> str:
     del ward.ssh["identity"]
     keys = [new_key(ward.folder / f"key{number}") for number in range(7)]
     ward.variables = dict(ward.after.enter_context(agent(*keys, ward.identity)))
-    return "it hung up while the agent's keys were tried for ops; name one by `ssh.identity` [login-refused]"
+    return "it closed the connection while the agent's keys were tried for ops; name the right one in `ssh.identity` [login-refused]"
 
 
 OURS = (

@@ -118,7 +118,7 @@ def test_a_reload_stays_owed_until_it_has_succeeded(node: Desk) -> None:
         assert line.startswith(f"failed: {host.name} service apache2: ")
         assert "Invalid command 'NoSuchDirective'" in line
         assert (served(host), loads(host)) == ("301", before)
-    host.write(broken, "# mended by hand\n")
+    host.write(broken, "# changed by hand\n")
     assert node.pending(2) == ["reload cn-lab-2 service apache2"]
     assert (served(host), loads(host)) == ("301", before), "it is not loaded yet"
     node.apply(0)
@@ -163,7 +163,7 @@ def test_a_command_that_says_it_worked_is_not_believed(desk: Desk) -> None:
         ended = desk.apply(4)
     finally:
         host.run("rm /usr/local/sbin/setfacl")
-    words = "its commands succeeded, but it is not as wanted [not-settled]: user:daemon"
+    words = "its commands succeeded, but it is not as desired [not-settled]: user:daemon"
     assert f"unsettled: {host.name} acl /srv/d: {words}" in ended.out.splitlines()
     assert ended.out.splitlines()[-1] == "Apply: 1 unsettled, 1 done."
     assert announced(desk.apply(0)) == ["change cn-lab-1 acl /srv/d"]
@@ -314,7 +314,7 @@ def test_a_secret_is_compared_on_the_host_and_never_told(desk: Desk) -> None:
     (desk.folder / "secret").write_text("canary-two\n", encoding="utf-8")
     more = "property: /srv/p, key: password, value_file: secret\nfile: /srv/f, source: secret, secret: true"
     desk.declare(on(host, more))
-    assert desk.run(0, "plan", "-o", plan).out.count("(secret) as wanted") == 2
+    assert desk.run(0, "plan", "-o", plan).out.count("(secret) as desired") == 2
     desk.run(0, "show", plan)
     desk.run(0, "apply", plan)
     assert host.run("cat /srv/p /srv/f").stdout == "password=canary-two\ncanary-two\n"

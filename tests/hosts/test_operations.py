@@ -81,7 +81,7 @@ def test_from_a_renewal_to_the_history_of_it(
     assert run.stdout == ""
     told, waits = box.mails
     assert re.fullmatch(r"lab: run \d+ was carried out", told["Subject"])
-    assert waits["Subject"] == "lab: 1 changes wait for approval"
+    assert waits["Subject"] == "lab: 1 changes are waiting for approval"
     (attached,) = waits.iter_attachments()
     digest = json.loads(attached.get_content())["digest"]
     body = waits.get_body()
@@ -92,7 +92,7 @@ def test_from_a_renewal_to_the_history_of_it(
     saved = people / commands[1].split()[1]
     node.run(0, "plan", "-o", saved)
     assert json.loads(saved.read_text())["digest"] == digest
-    assert "1 of its actions need the approval of 1, and 0 have approved" in node.run(8, "apply", saved).err
+    assert "1 of its actions need 1 approvals, and the plan has 0" in node.run(8, "apply", saved).err
     node.run(0, "approve", saved, "--key", people / "ada")
     # A host that is changed in between makes the approved plan stale.
     primary.run("useradd --shell /bin/false carol")
@@ -101,7 +101,7 @@ def test_from_a_renewal_to_the_history_of_it(
     node.run(0, "plan", "-o", saved)
     node.run(0, "apply", saved)
     assert primary.run("id carol").returncode == 0
-    # Something breaks: told once; mended: told once.
+    # Something breaks: told once; fixed: told once.
     del box.mails[:]
     primary.run("chmod 0777 /etc/letsencrypt/renewal/certificate.sh")
     for _ in range(3):
@@ -111,7 +111,7 @@ def test_from_a_renewal_to_the_history_of_it(
         node.run(0, "drift")
     assert [each["Subject"] for each in box.mails] == [
         "lab: drifted on cn-lab-1",
-        "lab: over: drifted on cn-lab-1",
+        "lab: resolved: drifted on cn-lab-1",
     ]
     # History shows it all, and verifies; a byte that is changed is found.
     lines = node.run_words(0, "history").out
@@ -141,7 +141,7 @@ def test_a_plan_that_was_tampered_with_is_refused(settled: Node, plan: Path) -> 
     names = ("environment", "actions", "unreachable", "unknown", "hosts", "resources", "scope")
     document["digest"] = f"sha256:{digest({name: document[name] for name in names})}"
     plan.write_text(json.dumps(document))
-    assert "ada@example.org has approved another plan" in settled.run(8, "apply", plan).err
+    assert "the approval of ada@example.org is for another plan" in settled.run(8, "apply", plan).err
 
 
 def test_a_foreign_signature_counts_for_nothing(settled: Node, plan: Path) -> None:
@@ -168,7 +168,7 @@ def test_two_approvers_are_two_people(settled: Node, plan: Path) -> None:
     settled.declare(policy(2) + CAROL)
     for _ in range(2):
         settled.run(0, "approve", plan, "--key", plan.with_name("ada"))
-    assert "the approval of 2, and 1 have approved" in settled.run(8, "apply", plan).err
+    assert "need 2 approvals, and the plan has 1" in settled.run(8, "apply", plan).err
     settled.run(0, "approve", plan, "--key", plan.with_name("bob"))
     settled.run(0, "apply", plan)
 
@@ -176,9 +176,9 @@ def test_two_approvers_are_two_people(settled: Node, plan: Path) -> None:
 def test_outside_the_window_and_over_the_limits(settled: Node, plan: Path) -> None:
     tomorrow = f"{datetime.now(UTC) + timedelta(days=2):%a}"
     settled.declare(policy(0, f"  windows: [{tomorrow} 08:00-09:00]\n") + CAROL)
-    assert f"changes may be made {tomorrow} 08:00-09:00 (UTC)" in settled.apply(8).err
+    assert f"changes are allowed {tomorrow} 08:00-09:00 (UTC)" in settled.apply(8).err
     settled.declare(policy(0, "  most_changes: 1\n") + CAROL + "  - account: dave\n    hosts: [primary]\n")
-    assert "2 actions, and policy allows 1 in one run" in settled.apply(8).err
+    assert "2 actions, but policy allows 1 in one run" in settled.apply(8).err
     assert settled.fleet.hosts[0].run("id carol dave", check=False).returncode != 0
 
 
@@ -296,7 +296,7 @@ def test_a_run_is_rolled_back_as_far_as_there_is_a_way(settled: Node, people: Pa
     settled.apply(0)
     run = re.findall(r"run (\d+)  lab: apply, ", settled.run_words(0, "history").out)[-1]
     none = settled.run_words(0, "rollback", run)
-    assert "mended" in none.err
+    assert "repaired" in none.err
     assert none.out == f"Nothing to do: nothing of run {run} can be undone.\n"
     assert announced(settled.apply(0)) == []
     host.run("rm /srv/note; userdel -r one 2>/dev/null; userdel -r two 2>/dev/null", check=False)

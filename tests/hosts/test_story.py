@@ -95,7 +95,7 @@ def test_a_saved_plan_is_shown_and_carried_out(desk: Desk, bare: dict[str, Any])
     assert set(began) <= set(told(document))
     assert len(set(began)) == len(began)
     done, alone = map(int, re.findall(r"\d+", ended.out.splitlines()[-1]))
-    assert ended.out.splitlines()[-1] == f"Apply: {done} done, {alone} came about on their own."
+    assert ended.out.splitlines()[-1] == f"Apply: {done} done, {alone} needed no action."
     assert (done, done + alone) == (len(began), len(told(document)))
 
 
@@ -108,7 +108,7 @@ def test_then_there_is_nothing_to_do_again_and_again(desk: Desk, bare: dict[str,
     assert ended.err == ""
     again = desk.run(6, "apply", bare["plan"])
     assert again.err.splitlines()[0] == "the plan is stale [stale]:"
-    assert "cn-lab-1.test.dataone.org package certbot: it is settled meanwhile" in again.err
+    assert "cn-lab-1.test.dataone.org package certbot: it has been settled since" in again.err
     assert again.err.splitlines()[-1] == "nothing was done; make a new plan"
     assert announced(again) == []
     for host in desk.fleet.hosts:
@@ -175,7 +175,7 @@ def test_what_is_broken_by_hand_is_found_and_nothing_else_is_mended(desk: Desk) 
         host.run("touch /root/mark")
     ended = desk.apply(0)
     assert announced(ended) == sorted(set(DRIFT) - {DRIFT[4]})
-    assert ended.out.splitlines()[-1] == "Apply: 8 done, 1 came about on their own."
+    assert ended.out.splitlines()[-1] == "Apply: 8 done, 1 needed no action."
     first, second, third = (changed_since(host, "/root/mark") for host in desk.fleet.hosts)
     apache = ["/var/lib/reconciler/loaded", "/var/lib/reconciler/loaded/apache2"]
     assert first == ["/etc/letsencrypt/renewal", f"{HOOKS}-auth-hook.sh", *apache]
@@ -236,7 +236,7 @@ def test_a_saved_plan_is_refused_once_the_host_has_changed(desk: Desk) -> None:
     ended = desk.run(6, "apply", plan)
     assert ended.err.splitlines() == [
         "the plan is stale [stale]:",
-        f"  {host.name} property {PROPERTIES} environment.hosts: the host is no longer as it was seen",
+        f"  {host.name} property {PROPERTIES} environment.hosts: it has changed on the host since the plan was made",
         "nothing was done; make a new plan",
     ]
     assert changed_since(host, "/root/mark") == []

@@ -63,7 +63,7 @@ def test_two_people_plan_and_the_second_is_told(env: Path, fleet: Fleet, tmp_pat
     ok("apply", tmp_path / "mine.json")
     second = reconcile("apply", tmp_path / "theirs.json")
     assert second.returncode == 6
-    assert "it is settled meanwhile" in second.stderr
+    assert "it has been settled since" in second.stderr
 
 
 def test_a_host_is_added_and_another_retired(env: Path, fleet: Fleet) -> None:

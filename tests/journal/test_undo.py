@@ -27,7 +27,7 @@ def test_each_thing_has_its_way_back_or_a_reason() -> None:
     found = inverse(done, [file, account, package, same, service], [old, same, service])
     assert found.resources == (old, replace(account, absent=True))
     assert set(found.without) == {"a package curl", "a file /same", "a service cron", "a serving r"}
-    assert "mended" in found.without["a file /same"]
+    assert "repaired" in found.without["a file /same"]
 
 
 def test_what_was_taken_out_of_the_yaml_comes_back_as_it_was() -> None:

@@ -48,7 +48,7 @@ def test_the_verdicts_are_kept_apart() -> None:
     ]
     until = (NOW + timedelta(days=17)).isoformat()
     (one,) = found(plan(), {Ref("a", "release", "r"): {"expires": until}})
-    assert (one.verdict, one.detail) == ("expiring", "good until 2026-12-10T12:00+00:00")
+    assert (one.verdict, one.detail) == ("expiring", "valid until 2026-12-10T12:00+00:00")
     later = (NOW + timedelta(days=19)).isoformat()
     assert found(plan(), {Ref("a", "release", "r"): {"expires": later}}) == []
 
@@ -105,7 +105,7 @@ def test_the_same_drift_seen_a_hundred_times_is_one_alert(book: Journal, clock: 
     assert [each.what for each in book.entries()] == ["onset"]
     tracker.watch(book, ONE, [])
     tracker.watch(book, ONE, [])
-    assert subjects(book) == ["lab: drifted on a", "lab: over: drifted on a"]
+    assert subjects(book) == ["lab: drifted on a", "lab: resolved: drifted on a"]
     assert [each.what for each in book.entries()] == ["onset", "recovery"]
 
 
@@ -114,7 +114,7 @@ def test_what_cannot_be_seen_is_not_over(book: Journal, clock: Time) -> None:
     tracker.watch(book, ONE, [AWAY])
     assert [each.what for each in book.entries()] == ["onset", "onset"]
     tracker.watch(book, ONE, [DRIFT])
-    assert subjects(book) == ["lab: drifted on a", "lab: unseen on a", "lab: over: unseen on a"]
+    assert subjects(book) == ["lab: drifted on a", "lab: unseen on a", "lab: resolved: unseen on a"]
 
 
 def test_it_is_told_again_by_policy_and_the_text_stays_the_same(book: Journal, clock: Time) -> None:

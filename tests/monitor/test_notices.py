@@ -111,7 +111,7 @@ def test_an_alert_arrives_as_a_mail(mailbox: tuple[Mailbox, str], tmp_path: Path
     assert mail["Subject"] == "lab: drifted on cn-1"
     assert mail["To"] == "ada@example.org, bob@example.org"
     text = mail.get_content()
-    assert "cn-1.example.org file /etc/x was as declared, and is not any more: mode" in text
+    assert "cn-1.example.org file /etc/x is no longer as declared: mode" in text
     assert "reconcile plan lab.yaml" in text
     assert mail["X-Reconcile-Id"] == f"lab-alert-{FINDING.id}"
     with Journal(tmp_path) as journal:
@@ -212,4 +212,4 @@ def test_the_heartbeat(web: Web) -> None:
     delivery.ping_heartbeat(Notices(heartbeat=f"{web.url}/alive"), said.append)
     assert [(method, path) for method, path, _ in web.asked] == [("GET", "/alive")]
     delivery.ping_heartbeat(Notices(heartbeat="env:NOT_THERE"), said.append)
-    assert said == ["the heartbeat could not be sent: NOT_THERE is not in the environment of this process"]
+    assert said == ["the heartbeat could not be sent: the environment variable NOT_THERE is not set"]

@@ -22,7 +22,8 @@ from reconciler.model import Action, Delta, Place, Plan, Ref, Step
 from reconciler.output import github, junit, markdown, prometheus
 from reconciler.output.text import printable
 from reconciler.tls import status
-from reconciler.tls.verify import Asked, Check
+from reconciler.tls.endpoint import Endpoint, NoHandshake
+from reconciler.tls.verify import Check
 from tests import ROOT
 from tests.cli.test_commands import world  # noqa: F401 - a fixture
 from tests.support.schemas import committed, hold
@@ -141,7 +142,7 @@ def test_of_several_certificates_the_one_that_ends_first_counts() -> None:
 def checks(*verdicts: str) -> list[Check]:
     begin, end = NOW - timedelta(days=1), NOW + timedelta(days=5)
     return [
-        Check(Asked("h", "h", "apache", 443, "tls", None), "outside", verdict, f"{number}",
+        Check(Endpoint("h", "h", "apache", 443, "tls", None), "outside", verdict, f"{number}",
               (end - timedelta(hours=number)).isoformat(), begin.isoformat())
         for number, verdict in enumerate(verdicts)
     ]  # fmt: skip
@@ -263,7 +264,7 @@ def test_annotations_stand_at_the_line_that_asks_for_it() -> None:
 def test_junit_is_xml_whatever_is_in_it(text: str) -> None:
     suite = ET.fromstring(junit.plan_xml("drift", hostile(text)))
     assert suite.get("failures") == "1"
-    made = [Check(Asked(text, text, text, 1, "tls", text), "outside", "wrong", text)]
+    made = [Check(Endpoint(text, text, text, 1, "tls", text), "outside", "wrong", text)]
     assert ET.fromstring(junit.checks_xml(text, made)).get("tests") == "1"
 
 
@@ -314,7 +315,7 @@ def test_report_and_verify_ask_the_hosts(
     """The services are asked for real elsewhere (test_handshake, test_fleet_certificate)."""
 
     def refused(endpoints: Any, *_: Any) -> dict:
-        return dict.fromkeys(endpoints, ConnectionError("<connection> refused"))
+        return dict.fromkeys(endpoints, NoHandshake("<connection> refused", listens=False))
 
     world.more["probe_tls"] = refused
     page, prom, xml = tmp_path / "e.html", tmp_path / "e.prom", tmp_path / "e.xml"

@@ -87,7 +87,7 @@ def shown(made: Plan) -> dict[str, Any]:
         if action.blocked:
             each["refused"] = action.blocked
         if action.has_unknowns:
-            each["holes"] = True
+            each["unknowns"] = True
         actions.append(each)
     unknown = {str(each): reason for each, reason in made.unknown.items()}
     return {"actions": actions} | ({"unknown": unknown} if unknown else {})

@@ -13,7 +13,8 @@ import pytest
 
 from lab import Fleet, LabHost
 from reconciler import x509
-from reconciler.tls.handshake import Endpoint, NoHandshake, TlsAnswer, probe_all_tls, probe_tls
+from reconciler.tls.endpoint import Endpoint, NoHandshake, TlsAnswer
+from reconciler.tls.handshake import probe_all_tls, probe_tls
 from tests.support.faults import Ended
 from tests.support.running import Desk
 
@@ -49,11 +50,14 @@ class Node(Desk):
     def endpoints(self) -> list[Endpoint]:
         """Every host × service × name."""
         return [
-            Endpoint(host.name, host.address, port, "tls", name)
+            Endpoint(host.name, host.address, service, port, "tls", name)
             for host in self.fleet.hosts
-            for port in (443, 8443)
+            for service, port in (("apache2", 443), ("tomcat", 8443))
             for name in self.names(host)
-        ] + [Endpoint(host.name, host.address, 5432, "postgresql", None) for host in self.fleet.hosts]
+        ] + [
+            Endpoint(host.name, host.address, "postgresql", 5432, "postgresql", None)
+            for host in self.fleet.hosts
+        ]
 
     def served(self) -> dict[str, set[str]]:
         """What each host serves, from outside: `HOST PORT` to identities, or why there is none.
@@ -180,7 +184,7 @@ def watched(settled: Node) -> Iterator[Node]:
 def _away(failure: str) -> bool:
     """A service that is stopped, or a host that is off, shows nothing; that is no wrong pair."""
     words = ("connection refused", "no answer within", "cannot be reached", "closed the connection")
-    return any(word in failure for word in words) or "was not over within" in failure
+    return any(word in failure for word in words) or "did not finish within" in failure
 
 
 def reason(ended: Ended, host: str, kind: str) -> str:

@@ -35,7 +35,7 @@ def resources() -> tuple[Resource, ...]:
 
 
 class _Wishes:
-    """What a resource is told of others while everything is as wanted."""
+    """What a resource is told of others while everything is as desired."""
 
     def __init__(self, ref: Ref, seen: dict[Ref, Seen], release: str) -> None:
         self.ref, self.seen, self.release = ref, seen, release

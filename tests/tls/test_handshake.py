@@ -16,13 +16,14 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from reconciler.tls.handshake import Endpoint, NoHandshake, TlsAnswer, probe_all_tls, probe_tls
+from reconciler.tls.endpoint import Endpoint, NoHandshake, TlsAnswer
+from reconciler.tls.handshake import probe_all_tls, probe_tls
 
 HERE = "127.0.0.1"
 
 
 def at(port: int, protocol: str = "tls", name: str | None = None) -> Endpoint:
-    return Endpoint("web", HERE, port, protocol, name)
+    return Endpoint("web", HERE, "apache2", port, protocol, name)
 
 
 def failure(endpoint: Endpoint, seconds: float = 5) -> tuple[str, bool]:
@@ -231,8 +232,11 @@ def test_no_host_answers() -> None:
 
 def test_an_address_that_leads_nowhere() -> None:
     for address in ("name.invalid", "two..dots"):
-        assert failure(Endpoint("web", address, 443, "tls", None)) == ("its name does not resolve", False)
-    broadcast = Endpoint("web", "255.255.255.255", 443, "tls", None)
+        assert failure(Endpoint("web", address, "apache2", 443, "tls", None)) == (
+            "its name does not resolve",
+            False,
+        )
+    broadcast = Endpoint("web", "255.255.255.255", "apache2", 443, "tls", None)
     assert failure(broadcast) == ("it cannot be reached (Network is unreachable)", False)
 
 
@@ -269,7 +273,7 @@ def reset(connected: socket.socket) -> None:
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
 
 
-SLOW = "it listens, but the handshake was not over within 0.5 s"
+SLOW = "it listens, but the handshake did not finish within 0.5 s"
 CLOSED = "it closed the connection during the handshake"
 NO_TLS = "the handshake failed: it does not speak TLS"
 SERVERS: list[tuple[str, str, Callable[[socket.socket], object], str]] = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
@@ -14,6 +13,7 @@ from reconciler.environment.settings import Certificate, Environment, Host, Serv
 from reconciler.model import CannotSee, Observation, Ref
 from reconciler.output import documents, junit, text
 from reconciler.tls import verify
+from reconciler.tls.endpoint import NoHandshake, TlsAnswer
 from tests.support.forged import authority, pem, rsa_key, signed
 from tests.support.schemas import hold
 
@@ -29,10 +29,8 @@ ENVIRONMENT = Environment(
 KEY = rsa_key()
 
 
-@dataclass(frozen=True)
-class Shown:
-    chain: tuple[bytes, ...]
-    ping: int | None = 200
+def shown(sent: tuple[bytes, ...], ping: int | None = 200) -> TlsAnswer:
+    return TlsAnswer(sent, "TLSv1.3", ping)
 
 
 def chain(
@@ -46,13 +44,13 @@ GOOD = chain()
 ID = x509.identity(x509.chain_der(GOOD))
 
 
-def judged(shown: Shown | Exception, release: str | None = ID) -> list[verify.Check]:
-    answers = dict.fromkeys(verify.questions(ENVIRONMENT), shown)
+def judged(answer: TlsAnswer | NoHandshake, release: str | None = ID) -> list[verify.Check]:
+    answers = dict.fromkeys(verify.endpoints(ENVIRONMENT), answer)
     return list(verify.outside(ENVIRONMENT, answers, release, NOW))
 
 
 def test_every_host_service_and_name_is_asked() -> None:
-    asked = {(each.host, each.address, each.port, each.name) for each in verify.questions(ENVIRONMENT)}
+    asked = {(each.host, each.address, each.port, each.name) for each in verify.endpoints(ENVIRONMENT)}
     for host, address in (("a.example.org", "a.example.org"), ("b.example.org", "10.0.0.2")):
         assert {(host, address, 443, name) for name in (host, "cn.example.org", None)} <= asked
         assert (host, address, 5432, None) in asked
@@ -60,31 +58,31 @@ def test_every_host_service_and_name_is_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shown", "verdict", "words"),
+    ("answer", "verdict", "words"),
     [
-        (Shown(GOOD), "ok", f"it serves {ID}"),
-        (Shown(chain()), "wrong", f"and {ID} was issued"),
-        (Shown(GOOD[:1]), "wrong", "does not lead to a known root"),
-        (Shown(chain(days=(-90, -1))), "wrong", "it expired on"),
-        (Shown(chain(ENVIRONMENT.names[:-1])), "wrong", "it does not carry b.example.org"),
-        (Shown((b"nonsense",)), "wrong", "what it presents is no certificate"),
-        (ConnectionError("connection refused"), "wrong", "connection refused"),
+        (shown(GOOD), "ok", f"it serves {ID}"),
+        (shown(chain()), "wrong", f"but {ID} was issued"),
+        (shown(GOOD[:1]), "wrong", "does not lead to a known root"),
+        (shown(chain(days=(-90, -1))), "wrong", "it expired on"),
+        (shown(chain(ENVIRONMENT.names[:-1])), "wrong", "it does not carry b.example.org"),
+        (shown((b"nonsense",)), "wrong", "what it presents is not a certificate"),
+        (NoHandshake("connection refused", listens=False), "wrong", "connection refused"),
     ],
     ids=["good", "another", "leaf only", "expired", "a name less", "nonsense", "refused"],
 )
-def test_what_is_shown_is_judged(shown: Shown | Exception, verdict: str, words: str) -> None:
-    for check in judged(shown):
+def test_what_is_shown_is_judged(answer: TlsAnswer | NoHandshake, verdict: str, words: str) -> None:
+    for check in judged(answer):
         assert (check.verdict, words in check.detail) == (verdict, True), check
 
 
 def test_a_ping_that_is_not_answered_is_wrong_on_443_only() -> None:
-    wrong = [check for check in judged(Shown(GOOD, 503)) if check.verdict == "wrong"]
-    assert {check.asked.port for check in wrong} == {443}
+    wrong = [check for check in judged(shown(GOOD, 503)) if check.verdict == "wrong"]
+    assert {check.endpoint.port for check in wrong} == {443}
     assert {check.detail for check in wrong} == {"/ping answers 503, not 200"}
 
 
 def test_what_should_be_served_may_be_unknown() -> None:
-    assert {check.verdict for check in judged(Shown(GOOD), None)} == {"unknown"}
+    assert {check.verdict for check in judged(shown(GOOD), None)} == {"unknown"}
     lineage = Ref("a.example.org", "certificate", "cn.example.org")
     names = " ".join(sorted(ENVIRONMENT.names))
     good = {"release": ID, "names": names, "key": "RSA", "pair": "matches", "chain": "trusted"}
@@ -99,16 +97,16 @@ def test_what_hosts_see_themselves_counts_too_and_all_of_it_is_told() -> None:
         {serving: {"apache on 443": ID, "postgresql on 5432": "older"}}, {"b.example.org": "it is down"}
     )
     checks = list(verify.inside(ENVIRONMENT, sight, ID))
-    assert [(each.asked.host[0], each.verdict, each.detail) for each in checks] == [
+    assert [(each.endpoint.host[0], each.verdict, each.detail) for each in checks] == [
         ("a", "ok", f"it serves {ID}"),
-        ("a", "wrong", f"older, and {ID} was issued"),
+        ("a", "wrong", f"older, but {ID} was issued"),
         ("b", "unknown", "it is down"),
         ("b", "unknown", "it is down"),
     ]
     assert {each.verdict for each in verify.inside(ENVIRONMENT, sight, None)} == {"unknown"}
-    everything = [*judged(Shown(GOOD)), *checks]
+    everything = [*judged(shown(GOOD)), *checks]
     assert verify.summary(ENVIRONMENT, everything).endswith("12 checks, 1 wrong, 2 could not be judged.")
-    assert verify.summary(ENVIRONMENT, judged(Shown(GOOD))) == "Verified: 8 checks of e, all as wanted."
+    assert verify.summary(ENVIRONMENT, judged(shown(GOOD))) == "Verified: 8 checks of e, all as desired."
     lines = list(text.check_lines(everything, text.Style(True)))
     assert sum(line.startswith("\x1b[31m") for line in lines) == 1
     suite = ET.fromstring(junit.checks_xml("e", everything))

@@ -49,7 +49,7 @@ def questions(folder: str) -> Mapping[str, Question]:
 def facts(answers: Mapping[str, Any], trust: Trust, now: datetime) -> dict[str, Value] | CannotSee:
     """The pair by named facts; `release` is the identity of the leaf with its chain.
 
-    Everything is as wanted where `names`, `key`, `pair` and `chain` are those of `wanted`.
+    Everything is as desired where `names`, `key`, `pair` and `chain` are those of `wanted`.
     """
     text = answers["fullchain"]
     if isinstance(text, CannotSee):
@@ -116,7 +116,7 @@ def names_text(seen: Value, want: Value) -> str:
 
 
 def is_good(state: Mapping[str, Value], trust: Trust) -> bool:
-    """Whether the facts are all as wanted."""
+    """Whether the facts are all as desired."""
     return all(state.get(name) == value for name, value in wanted(trust).items())
 
 

@@ -54,11 +54,11 @@ def _verdict(facts: Facts) -> tuple[str, str]:
     wrong = any(each.as_wanted is False for each in facts.served)
     wrong = wrong or any(each.verdict == "wrong" for each in facts.checks or ())
     if wrong:
-        return "bad", "not everything serves what it shall"
+        return "bad", "some services serve the wrong certificate"
     if plan.actions:
         return "warn", f"{many(len(plan.actions), 'action')} pending"
     if not plan.complete:
-        return "warn", "not seen whole"
+        return "warn", "checked partially"
     return "ok", "all well"
 
 
@@ -81,7 +81,7 @@ def _cards(facts: Facts) -> Iterable[str]:
     if facts.served:
         good = sum(each.as_wanted is True for each in facts.served)
         tone = "ok" if good == len(facts.served) else "warn"
-        yield _card("services", "Services as wanted", f"{good} of {len(facts.served)}", tone)
+        yield _card("services", "Services as desired", f"{good} of {len(facts.served)}", tone)
     hosts = len(facts.plan.hosts)
     seen = hosts - len(facts.plan.unreachable)
     yield _card("services", "Hosts looked at", f"{seen} of {hosts}", "ok" if seen == hosts else "warn")

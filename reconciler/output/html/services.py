@@ -65,7 +65,7 @@ def _host(facts: Facts, host: str) -> str:
     elif pending:
         state = badge("warn", f"{many(pending, 'action')} pending")
     elif any(ref.host == host for ref in facts.plan.unknown):
-        state = badge("warn", "not seen whole")
+        state = badge("warn", "checked partially")
     else:
         state = badge("ok", "as declared")
     warning = facts.warnings.get(host)
@@ -79,7 +79,7 @@ def _row(facts: Facts, each: ServiceStatus) -> list[str]:
         if each.release
         else f'<span class="detail">{esc(each.detail)}</span>'
     )
-    state = {True: ("ok", "as wanted"), False: ("bad", "not as wanted"), None: ("warn", "not known")}
+    state = {True: ("ok", "as desired"), False: ("bad", "not as desired"), None: ("warn", "not known")}
     return [
         f'<strong>{esc(each.service)}</strong> <span class="dim">on {each.port}</span>',
         shown,
@@ -112,15 +112,15 @@ def outside(facts: Facts) -> str:
     if checks is None:
         return ""
     wrong = [each for each in checks if each.verdict != "ok"]
-    all_well = f"{many(len(checks), 'check')}, all as wanted"
+    all_well = f"{many(len(checks), 'check')}, all as desired"
     parts = [] if wrong else [f"<p>{badge('ok', all_well)}</p>"]
     if wrong:
-        parts.append(_checks("Checks that are not as wanted", wrong))
+        parts.append(_checks("Checks that are not as desired", wrong))
     good = [each for each in checks if each.verdict == "ok"]
     if good:
-        summary = f"{many(len(good), 'check')} as wanted"
+        summary = f"{many(len(good), 'check')} as desired"
         parts.append(
-            f"<details><summary>{summary}</summary>{_checks('Checks that are as wanted', good)}</details>"
+            f"<details><summary>{summary}</summary>{_checks('Checks that are as desired', good)}</details>"
         )
     note = "Every host, service and name, asked as a client asks, from outside and from the host itself."
     return section("checks", "Checks", parts, note)
@@ -129,9 +129,9 @@ def outside(facts: Facts) -> str:
 def _checks(label: str, checks: Sequence[Check]) -> str:
     rows: Iterable[list[str]] = (
         [
-            esc(each.asked.host),
-            f"{esc(each.asked.service)} on {each.asked.port}",
-            esc(each.asked.name or "without a name" if each.seen_from == "outside" else each.seen_from),
+            esc(each.endpoint.host),
+            f"{esc(each.endpoint.service)} on {each.endpoint.port}",
+            esc(each.endpoint.name or "without a name" if each.seen_from == "outside" else each.seen_from),
             badge(VERDICTS[each.verdict], each.verdict),
             f'<span class="detail">{esc(each.detail)}</span>',
         ]

@@ -18,8 +18,9 @@ from reconciler.output import html
 from reconciler.output.html import Event, Facts
 from reconciler.output.html.timeline import tone
 from reconciler.output.text import diff_lines
+from reconciler.tls.endpoint import Endpoint
 from reconciler.tls.status import ServiceStatus
-from reconciler.tls.verify import Asked, Check
+from reconciler.tls.verify import Check
 from tests import ROOT
 from tests.support.states import NEW, NOW, OLD, ORC, STATES, UNM, drifted, events, facts, stopped, well
 
@@ -58,7 +59,7 @@ def hostile(text: str) -> Facts:
         Ref(text, text, text), "change", (Delta(text, text, text), Delta(text, text, text, f"+{text}\n-{text}")),
         (Step(text, text),), (Step(text, text),), blocked=text, place=place,
     )  # fmt: skip
-    check = Check(Asked(text, text, text, 443, "tls", text), "outside", "wrong", text)
+    check = Check(Endpoint(text, text, text, 443, "tls", text), "outside", "wrong", text)
     return Facts(
         environment=text,
         router=text,
@@ -106,7 +107,7 @@ def test_what_is_told_of_a_fleet_that_is_well() -> None:
     assert "9 of 9" in text
     assert "89 of 90 days" in text
     assert f"{NEW} was issued for 4 names" in text
-    assert "not as wanted" not in text
+    assert "not as desired" not in text
 
 
 def test_what_is_told_of_drift() -> None:
@@ -120,13 +121,13 @@ def test_what_is_told_of_drift() -> None:
 
 def test_what_is_told_of_a_rollout_that_stopped() -> None:
     text = Skeleton(html.page(STATES["stopped"]())).text
-    assert "not everything serves what it shall" in text
+    assert "some services serve the wrong certificate" in text
     assert "6 services on 2 hosts" in text
     assert "3 services on 1 host" in text
     assert OLD in text
     assert f"{OLD} was put back" in text
     unasked = Skeleton(html.page(facts(stopped(), asked=False))).text
-    assert "not everything serves what it shall" in unasked
+    assert "some services serve the wrong certificate" in unasked
     assert "3 of 9" in unasked
 
 
@@ -192,6 +193,6 @@ def test_what_the_command_refuses(
 
 
 def test_a_line_that_was_taken_out_is_told_from_the_head_of_a_diff() -> None:
-    text = "--- as seen\n+++ as wanted\n@@ -1,2 +1 @@\n---- a dash\n kept\n++ plus\n"
+    text = "--- as seen\n+++ as desired\n@@ -1,2 +1 @@\n---- a dash\n kept\n++ plus\n"
     assert [symbol for symbol, _ in diff_lines(text)] == ["", "", "", "-", "", "+"]
     assert list(diff_lines("- gone\n+ come")) == [("-", "- gone"), ("+", "+ come")]
