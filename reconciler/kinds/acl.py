@@ -18,7 +18,7 @@ class Acl(Resource):
     """Entries of a path's access and default ACL; entries that are not named stay.
 
     What counts is what an entry grants in effect: one that the mask cuts down is not as
-    wanted, and setting it again widens the mask (setfacl(1)). Where a path has an ACL, the
+    desired, and setting it again widens the mask (setfacl(1)). Where a path has an ACL, the
     group digit of its mode is the mask: a `mode` declared for it has to agree.
     """
 
