@@ -31,7 +31,8 @@ clean_up() {
   fi
 }
 errors=$(mktemp)
-export RECONCILE_STATE=$(mktemp -d)
+RECONCILE_STATE=$(mktemp -d) || exit 1
+export RECONCILE_STATE
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.blueprint import scripts, texts
+from reconciler.blueprint import renewal, templates
 from reconciler.blueprint.node import PROBE, parents
-from reconciler.environment.settings import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Environment, Host
+from reconciler.environment.settings import Environment, Host
 from reconciler.kinds import Cron, Directory, File, Package, Service, Symlink
 from reconciler.kinds.certificate.answer import Answer
 from reconciler.kinds.certificate.lineage import Lineage
@@ -35,31 +35,17 @@ def _hook(env: Environment, name: str) -> str:
     return f"{env.paths.letsencrypt}/renewal/manual-{name}-hook.sh"
 
 
-def _head(env: Environment) -> str:
-    return texts.HEAD.replace("$environment", env.name)
-
-
 def _renewal_script(env: Environment) -> str:
-    certificate = env.certificate
-    staged = LETS_ENCRYPT_STAGING if certificate.server == LETS_ENCRYPT else "none"
-    rehearsal = certificate.rehearsal or staged
-    values: dict[str, str | int] = {
+    settings = {
         "router": env.router,
         "names": " ".join(env.names),
         "hosts": " ".join(host.name for host in env.hosts),
         "folder": env.paths.letsencrypt,
-        "server": certificate.server,
-        "rehearsal": "" if rehearsal == "none" else rehearsal,
-        "email": certificate.email or "",
-        "key_size": certificate.key_size,
+        **renewal.variables(env.certificate),
         "auth_hook": _hook(env, "auth"),
         "cleanup_hook": _hook(env, "cleanup"),
-        "resolver": certificate.resolver or "",
-        "ca_bundle": certificate.ca_bundle or "",
-        "orders_a_week": certificate.orders_a_week,
-        "failures_an_hour": certificate.failures_an_hour,
     }
-    return scripts.script(_head(env), values, scripts.RENEWAL)
+    return templates.script("certificate.sh", env.name, settings)
 
 
 def issued(env: Environment, host: Host) -> Iterable[Resource]:
@@ -138,8 +124,8 @@ def renewed(env: Environment, host: Host) -> Iterable[Resource]:
 
 
 def _tool(env: Environment, host: Host) -> File:
-    values = {"store": STORE, "group": GROUP, "complaint": COMPLAINT}
-    content = scripts.script(_head(env), values, scripts.RELEASE)
+    settings = {"store": STORE, "group": GROUP, "complaint": COMPLAINT}
+    content = templates.script("release.sh", env.name, settings)
     return File(host=host.name, path=TOOL, content=content, mode="0755", check="sh -n {}")
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from string import Template
 
-from reconciler.blueprint import texts
+from reconciler.blueprint import templates
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds import (
     Account,
@@ -26,22 +25,7 @@ from reconciler.kinds import (
 )
 from reconciler.kinds.certificate.answer import Answer
 from reconciler.kinds.certificate.release import Current
-from reconciler.model import Ref, Resource, quote
-
-
-def _text(template: Template, env: Environment, host: Host, **more: str) -> str:
-    values = {
-        "environment": env.name,
-        "router": env.router,
-        "host": host.name,
-        "account": env.sync.account,
-        "port": str(env.ssh.port),
-        "home_word": quote(env.sync.folder),
-        "challenge": env.paths.challenge,
-        "challenge_word": quote(env.paths.challenge),
-        "identity_word": quote(env.sync.identity),
-    }
-    return template.substitute(values | more)
+from reconciler.model import Ref, Resource
 
 
 def packages(env: Environment, host: Host) -> Iterable[Resource]:
@@ -74,6 +58,7 @@ def node_properties(env: Environment, host: Host) -> Iterable[Resource]:
 def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
     """S3: the sync account, its key pair, its wrapper; and that it can never become root."""
     account, home = env.sync.account, env.sync.folder
+    settings = {"challenge": env.paths.challenge, "home": home}
     yield Account(host=host.name, account=account, home=home, shell="/bin/sh")
     yield Directory(host=host.name, path=f"{home}/.ssh", owner=account, group=account, mode="0700")
     yield Keypair(host=host.name, path=env.sync.identity, user=account, comment=f"{env.tag} {host.name}")
@@ -81,7 +66,7 @@ def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
     yield File(
         host=host.name,
         path=f"{home}/bin/rsync-wrapper.sh",
-        content=_text(texts.WRAPPER, env, host),
+        content=templates.script("rsync-wrapper.sh", env.name, settings),
         owner="root",
         group="root",
         mode="0755",
@@ -90,7 +75,7 @@ def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
     yield Sudoers(
         host=host.name,
         drop_in=f"zz-reconciler-{account.replace('.', '_')}",
-        content=_text(texts.NO_SUDO, env, host),
+        content=templates.text("zz-reconciler.sudoers", env.name, {"account": account}),
         needs=(Ref(host.name, "account", account),),
     )
 
@@ -156,12 +141,13 @@ def parents(path: str) -> list[str]:
 
 def port_80(env: Environment, host: Host) -> Iterable[Resource]:
     """S6: port 80 redirects everything but challenges."""
+    values = {"router": env.router, "host": host.name, "challenge": env.paths.challenge}
     yield Package(host=host.name, package="apache2")
     yield ApacheModule(host=host.name, module="alias")
     yield File(
         host=host.name,
         path="/etc/apache2/sites-available/cn-port80.conf",
-        content=_text(texts.PORT_80, env, host),
+        content=templates.text("cn-port80.conf", env.name, values),
         mode="0644",
     )
     yield ApacheSite(host=host.name, site="cn-port80")
@@ -197,16 +183,22 @@ def challenge_answer(env: Environment, host: Host) -> Iterable[Resource]:
 def hooks(env: Environment, host: Host) -> Iterable[Resource]:
     """S7: the hooks that carry a challenge to every host and take it away; primary only."""
     folder = f"{env.paths.letsencrypt}/renewal"
-    peers = " ".join(quote(other.name) for other in env.hosts if other.name != host.name)
+    settings: dict[str, str | int] = {
+        "host": host.name,
+        "peers": " ".join(other.name for other in env.hosts if other.name != host.name),
+        "challenge": env.paths.challenge,
+        "account": env.sync.account,
+        "identity": env.sync.identity,
+        "port": env.ssh.port,
+    }
     if host.primary:
         yield Directory(host=host.name, path=env.paths.letsencrypt)
         yield Directory(host=host.name, path=folder)
-    for name, values in (("auth", texts.AUTH_HOOK), ("cleanup", texts.CLEANUP_HOOK)):
-        content = _text(texts.HOOK, env, host, peers=peers, **values)
+    for name, verb in (("auth", "put"), ("cleanup", "remove")):
         yield File(
             host=host.name,
             path=f"{folder}/manual-{name}-hook.sh",
-            content=content,
+            content=templates.script("challenge-hook.sh", env.name, {"verb": verb, **settings}),
             mode="0755",
             check="sh -n {}",
             absent=not host.primary,
@@ -214,19 +206,27 @@ def hooks(env: Environment, host: Host) -> Iterable[Resource]:
 
 
 def notice(env: Environment, host: Host) -> Iterable[Resource]:
-    """S8: administrators are told of a renewal, by a hook whose name run-parts accepts."""
-    told = env.certificate.administrators
+    """S8: administrators get a mail after a renewal, by a hook whose name run-parts accepts."""
+    administrators = env.certificate.administrators
     folder = f"{env.paths.letsencrypt}/renewal-hooks/deploy"
-    if host.primary and told:
+    content = None
+    if host.primary and administrators:
+        settings = {
+            "environment": env.name,
+            "router": env.router,
+            "host": host.name,
+            "administrators": administrators,
+        }
+        content = templates.script("notify-administrators.sh", env.name, settings)
         yield Directory(host=host.name, path=f"{env.paths.letsencrypt}/renewal-hooks")
         yield Directory(host=host.name, path=folder)
     yield File(
         host=host.name,
         path=f"{folder}/notify-administrators",
-        content=_text(texts.NOTICE, env, host, administrators=quote(told)) if told else None,
+        content=content,
         mode="0755",
         check="sh -n {}",
-        absent=not (host.primary and told),
+        absent=content is None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.blueprint import scripts, texts
+from reconciler.blueprint import templates
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds import Account, ApacheModule, ApacheSite, File, Package, Property, Service, Symlink
 from reconciler.kinds.certificate.pair import GROUP
@@ -35,13 +35,13 @@ def apache(env: Environment, host: Host) -> Iterable[Resource]:
 def port_443(env: Environment, host: Host) -> Iterable[Resource]:
     """S10: port 443 with the whole chain, the key and the clients' CAs; no pinned intermediate."""
     path = "/etc/apache2/sites-available/cn-ssl.conf"
-    ca = env.services.client_ca
-    content = texts.HEAD.replace("$environment", env.name) + scripts.APACHE_443.format(
-        router=env.router,
-        host=host.name,
-        certificate=env.paths.certificate,
-        client_ca=f"    SSLCACertificateFile {ca}\n" if ca else "",
-    )
+    values = {
+        "router": env.router,
+        "host": host.name,
+        "certificate": env.paths.certificate,
+        "client_ca": env.services.client_ca,
+    }
+    content = templates.text("cn-ssl.conf", env.name, values)
     yield ApacheModule(host=host.name, module="ssl")
     yield File(host=host.name, path=path, content=content, mode="0644", needs=(current(env, host),))
     yield ApacheSite(host=host.name, site="cn-ssl")
@@ -90,8 +90,7 @@ def postgresql_certificate(env: Environment, host: Host) -> Iterable[Resource]:
     yield File(
         host=host.name,
         path=f"/etc/postgresql/{version}/main/conf.d/zz-reconcile.conf",
-        content=texts.HEAD.replace("$environment", env.name)
-        + f"ssl = on\nssl_cert_file = '{files['crt']}'\nssl_key_file = '{files['key']}'\n",
+        content=templates.text("postgresql.conf", env.name, files),
         mode="0644",
         needs=(current(env, host),),
     )

@@ -14,7 +14,6 @@ from typing import Any
 
 from reconciler.environment.settings import (
     LETS_ENCRYPT,
-    LETS_ENCRYPT_STAGING,
     Certificate,
     Environment,
     Host,
@@ -189,9 +188,6 @@ def _certificate(draft: _Draft, router: str, primary: str) -> Certificate:
     key = str(mine.get("key", ""))
     if "key_size" not in found and key in ("RSA 3072", "RSA 4096"):
         found["key_size"] = int(key.split()[1])
-    usual = LETS_ENCRYPT_STAGING if found.get("server", LETS_ENCRYPT) == LETS_ENCRYPT else "none"
-    if mine.get("rehearsal", usual) != usual:
-        found["rehearsal"] = mine["rehearsal"]
     if draft.given.roots:
         found["roots"] = draft.given.roots
     elif found.get("server", LETS_ENCRYPT) != LETS_ENCRYPT:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler import x509
+from reconciler.blueprint.renewal import settings
+from reconciler.blueprint.templates import MARK
 from reconciler.model import Value, words
 
 JOB = "/etc/cron.d/reconcile-certificate"
@@ -17,9 +19,6 @@ PACKAGED = "/etc/cron.d/certbot"
 """The package's own job: it does nothing where systemd runs."""
 OUR_SITES = {"cn-port80.conf", "cn-ssl.conf", "000-default.conf"}
 """Those that the blueprint declares."""
-NUMBERS = ("key_size", "orders_a_week", "failures_an_hour")
-CERTIFICATE = ("server", "email", "resolver", "ca_bundle", *NUMBERS)
-"""What our renewal script says at its top, and the file has a setting for."""
 
 Found = Iterable[tuple[str, str]]
 
@@ -136,13 +135,7 @@ def renewal(seen: Mapping[str, Any], said: Mapping[str, str]) -> dict[str, Value
     """How it is renewed: by our script and job, or by whatever else is there."""
     pairs = [line.partition("=") for _, line in seen["script"] if not line.startswith("#")]
     script = {name: (words(value) or [""])[0] for name, _, value in reversed(pairs)}
-    found: dict[str, Value] = {
-        f"certificate.{key}": int(value) if key in NUMBERS and value.isdigit() else value
-        for key, value in script.items()
-        if key in CERTIFICATE and value
-    }
-    if "rehearsal" in script:
-        found["rehearsal"] = script["rehearsal"] or "none"
+    found = {f"certificate.{name}": value for name, value in settings(script).items()}
     contacts = [each.strip('"').removeprefix("mailto:") for each in said["contact"].splitlines()]
     if contacts and not script:
         found["certificate.email"] = contacts[0]
@@ -150,11 +143,11 @@ def renewal(seen: Mapping[str, Any], said: Mapping[str, str]) -> dict[str, Value
         fields = line.split()
         found["certificate.schedule"] = " ".join(fields[:5])
         found["certificate.jitter"] = int(fields[-1]) if fields[-1].isdigit() else None
-    marks = [line for _, line in (*seen["script"], *seen["mark"]) if line.startswith("# Written by")]
+    marks = [line for _, line in (*seen["script"], *seen["mark"]) if line.startswith(MARK)]
     elsewhere = [path for path in said["renews"].splitlines() if path not in (JOB, PACKAGED)]
     return found | {
-        "certificate.administrators": _told(seen["notice"]) or _told(seen["old notice"]),
-        "environment": marks[0].split("environment ")[1].partition(";")[0] if marks else None,
+        "certificate.administrators": _recipient(seen["notice"]) or _recipient(seen["old notice"]),
+        "environment": marks[0].removeprefix(MARK).partition(";")[0] if marks else None,
         "renewed by": " ".join([*(path for path, _ in seen["job"]), *elsewhere]) or None,
         "left alone": " ".join(elsewhere) or None,
         "timer": True if "certbot.timer" in said["units"].split() else None,
@@ -162,11 +155,12 @@ def renewal(seen: Mapping[str, Any], said: Mapping[str, str]) -> dict[str, Value
     }
 
 
-def _told(lines: Found) -> str | None:
-    """Who the notice of a renewal goes to: `ADMIN="x"`, or the last word of `mail -s … x`."""
+def _recipient(lines: Found) -> str | None:
+    """Who gets the notice of a renewal: the value of a variable, or the last word of `mail -s … x`."""
     for _, line in lines:
-        if line.startswith("ADMIN="):
-            return next(iter(words(line.removeprefix("ADMIN="))), None)
+        name, _, value = line.partition("=")
+        if name in ("ADMIN", "administrators"):
+            return next(iter(words(value)), None)
         named = [word for word in words(line.partition("<<")[0]) if "$" not in word]
         if line.startswith("mail -s ") and len(named) > 3:
             return named[3]

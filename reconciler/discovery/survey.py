@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+from reconciler.blueprint.renewal import SETTINGS
+from reconciler.blueprint.templates import MARK
 from reconciler.discovery import parsing
 from reconciler.discovery.parsing import JOB
 from reconciler.model import CannotSee, Question, Resource, Seen, Value
@@ -50,10 +52,9 @@ grep -oE '<[A-Za-z]+|[[:space:]](port|SSLEnabled)="[^"]*"'; done"""
 their ports, and whether TLS is on."""
 
 SITE = r"^[[:space:]]*(<VirtualHost|ServerName|Alias|SSLCACertificateFile)[[:space:]]"
-SCRIPT = (
-    "^(server|rehearsal|email|key_size|resolver|ca_bundle|orders_a_week|failures_an_hour)="
-    "|^# Written by reconcile from the environment "
-)
+SCRIPT = f"^({'|'.join(SETTINGS)})=|^{MARK}"
+NOTICE = "^(administrators=|mail -s )"
+"""Before it had settings, the notice named the recipient in its command."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +90,7 @@ class Survey(Resource):
                 "/etc/postgresql/*/main/conf.d/*.conf", "^[[:space:]]*ssl_cert_file"
             ),
             "old notice": LinesQuestion(f"{FOLDER}/renew*hook*/*", "^ADMIN="),
-            "notice": LinesQuestion(f"{FOLDER}/renewal-hooks/deploy/notify-administrators", "^mail -s "),
+            "notice": LinesQuestion(f"{FOLDER}/renewal-hooks/deploy/notify-administrators", NOTICE),
         }
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:

@@ -1,27 +1,25 @@
-"""The longer shell scripts that the blueprint writes on hosts. Text only.
+#!/bin/sh
+# Examples of its settings; the blueprint writes those of the environment.
+router=cn.example.org
+names='cn.example.org cn-1.example.org cn-2.example.org'
+hosts='cn-1.example.org cn-2.example.org'
+folder=/etc/letsencrypt
+server=https://acme-v02.api.letsencrypt.org/directory
+rehearsal=https://acme-staging-v02.api.letsencrypt.org/directory
+email=administrators@example.org
+key_size=2048
+resolver=
+ca_bundle=
+orders_a_week=5
+failures_an_hour=5
+auth_hook=/etc/letsencrypt/renewal/manual-auth-hook.sh
+cleanup_hook=/etc/letsencrypt/renewal/manual-cleanup-hook.sh
 
-Each is a body without a single value in it; `script` puts the values in front, quoted.
-"""
-
-from __future__ import annotations
-
-from collections.abc import Mapping
-
-from reconciler.model import quote
-
-
-def script(head: str, values: Mapping[str, str | int], body: str) -> str:
-    """A whole script: what it is, its values as variables, what it does."""
-    lines = "".join(f"{name}={quote(value)}\n" for name, value in values.items())
-    return f"#!/bin/sh\n{head}{lines}{body}"
-
-
-RENEWAL = r"""
 # certificate.sh preflight           proves that the CA would find a challenge everywhere
-# certificate.sh order               preflight, rehearsal where there is one, then an order
+# certificate.sh order               preflight, rehearsal if there is one, then an order
 # certificate.sh renew [SECONDS]     the same, if it is due; waits up to SECONDS first (cron)
-# certificate.sh limits              75 and a line, where the CA would refuse another order
-# certificate.sh begun               what certbot calls just before it orders
+# certificate.sh limits              exits with 75 and a line if the CA would refuse another order
+# certificate.sh begun               what certbot calls just before it orders (--pre-hook)
 set -u
 umask 022
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -33,9 +31,11 @@ cert=$folder/live/$router/cert.pem
 
 say() { printf '%s\n' "$*" >&2; }
 note() { mkdir -p "$state" && printf '%s %s\n' "$(date +%s)" "$1" >>"$ledger"; }
+newest_entry() { tail -n 1 "$ledger" 2>/dev/null | cut -d' ' -f2; }
 serial() { openssl x509 -noout -serial -in "$cert" 2>/dev/null; }
 
-# An order that began and never ended counts for both: as issued and as failed.
+# The CA's limits, from the ledger of orders: certificates for the same names in 7 days, failed
+# orders in an hour (Let's Encrypt, "Rate Limits"). An order that began and never ended counts for both.
 limits() {
   [ -s "$ledger" ] || return 0
   awk -v now="$(date +%s)" -v orders="$orders_a_week" -v failures="$failures_an_hour" '
@@ -58,13 +58,16 @@ limits() {
   return 75
 }
 
-addresses() {  # of a name, from the DNS itself: /etc/hosts is not what the CA asks
+addresses() {  # NAME: its addresses from the DNS itself; the CA does not ask /etc/hosts
   for type in A AAAA; do
     dig +short +time=3 +tries=2 ${resolver:+"@$resolver"} "$type" "$1" 2>/dev/null
   done | grep -E '^[0-9a-fA-F.:]+$'
 }
 
-fetch() {  # NAME ADDRESS WHOSE: as the CA does it, with the redirects that it follows
+fetch() {  # NAME ADDRESS HOST: as the CA does it, with the redirects that it follows
+  # curl wants brackets around an IPv6 address (curl(1), --resolve). -k: the CA validates no
+  # certificate where a redirect leads to https (Let's Encrypt, "Challenge Types"). Boulder
+  # follows 301, 302, 307 and 308, and no other (va/http.go).
   at=$2; case $at in *:*) at="[$at]" ;; esac
   head=$work/head-$3-$1-$2
   got=$(curl -sS -k -L --max-redirs 10 --proto-redir =http,https --max-time 20 -D "$head" \
@@ -95,7 +98,8 @@ preflight() {
     for name in $names; do
       found=$(addresses "$name")
       [ -n "$found" ] || echo "$name: the DNS has no address for it" >>"$work/wrong"
-      for address in $(printf '%s\n' $found $(cut -d' ' -f1 "$work/ours") | sort -u); do
+      # Each host by this name too: whichever of them the name leads to later must answer.
+      for address in $({ printf '%s\n' "$found"; cut -d' ' -f1 "$work/ours"; } | sort -u); do
         whose=$(sed -n "s/^$address //p" "$work/ours" | head -n 1)
         fetch "$name" "$address" "${whose:-no host of ours}" &
       done
@@ -113,13 +117,20 @@ preflight() {
   return $status
 }
 
-ari() {  # asks the CA when it wants this certificate renewed (RFC 9773); 0 where that time has come
-  aki=$(openssl x509 -noout -ext authorityKeyIdentifier -in "$cert" 2>/dev/null | sed -n 's/^ *\(keyid:\)\{0,1\}\([0-9A-F:]*\)$/\2/p' | tr -d :)
+ari() {  # asks the CA when it wants this certificate renewed (RFC 9773); 0 if that time has come
+  # The identifier: the issuer's key identifier and the serial number as DER writes it, where a
+  # first bit of 1 gets a zero byte before it, both base64url without padding
+  # (section 4.1). OpenSSL before 3.0 writes keyid: in front of the key identifier.
+  aki=$(openssl x509 -noout -ext authorityKeyIdentifier -in "$cert" 2>/dev/null |
+    sed -n 's/^ *\(keyid:\)\{0,1\}\([0-9A-F:]*\)$/\2/p' | tr -d :)
   number=$(serial | sed 's/.*=//')
   case $number in [89A-F]*) number=00$number ;; esac
-  url=$(curl -fsS --max-time 20 "$server" 2>/dev/null | tr ',{}' '\n' | sed -n 's/.*"renewalInfo" *: *"\([^"]*\)".*/\1/p')
-  [ -n "$aki" ] && [ -n "$url" ] || { rm -f "$state/ari"; return 1; }
-  id=$(for hex in "$aki" "$number"; do printf %s "$hex" | basenc -d --base16 | basenc --base64url | tr -d '=\n'; echo; done | paste -sd.)
+  url=$(curl -fsS --max-time 20 "$server" 2>/dev/null | tr ',{}' '\n' |
+    sed -n 's/.*"renewalInfo" *: *"\([^"]*\)".*/\1/p')
+  if [ -z "$aki" ] || [ -z "$url" ]; then rm -f "$state/ari"; return 1; fi
+  id=$(for hex in "$aki" "$number"; do
+    printf %s "$hex" | basenc -d --base16 | basenc --base64url | tr -d '=\n'; echo
+  done | paste -sd.)
   answer=$(curl -fsS --max-time 20 "$url/$id" 2>/dev/null | tr -d '\n') || return 1
   [ -n "$answer" ] || return 1
   mkdir -p "$state" && printf '%s\n%s\n' "$id" "$answer" >"$state/ari.new" && mv "$state/ari.new" "$state/ari"
@@ -127,22 +138,22 @@ ari() {  # asks the CA when it wants this certificate renewed (RFC 9773); 0 wher
   [ -n "$start" ] && [ "$(date -d "$start" +%s)" -le "$(date +%s)" ]
 }
 
-ended() {  # STATUS BEFORE LOG: what was really issued decides, not what certbot says
+ended() {  # STATUS SERIAL LOG: what was issued since SERIAL decides, not what certbot says
   after=$(serial)
   if [ -n "$after" ] && [ "$after" != "$2" ]; then note issued; return 0; fi
-  [ "$(tail -n 1 "$ledger" 2>/dev/null | cut -d' ' -f2)" != begun ] || note failed
+  [ "$(newest_entry)" != begun ] || note failed
   tail -n 12 "$3" >&2
   # certbot 2.1 hides what the CA has answered behind an AttributeError; its log has it.
-  said=$(grep -o 'urn:ietf:params:acme:error:[^"]*' /var/log/letsencrypt/letsencrypt.log 2>/dev/null | tail -n 1)
-  [ -z "$said" ] || say "the CA said: $said"
-  if [ "$said" != "${said#*accountDoesNotExist}" ]; then
+  problem=$(grep -o 'urn:ietf:params:acme:error:[^"]*' /var/log/letsencrypt/letsencrypt.log 2>/dev/null | tail -n 1)
+  [ -z "$problem" ] || say "the CA said: $problem"
+  if [ "$problem" != "${problem#*accountDoesNotExist}" ]; then
     say "the CA does not know the account any more: move $folder/accounts away, then try again [ca-account-unknown]"
   fi
   [ "$1" != 0 ] || say 'certbot says that it succeeded, but no other certificate is there [not-issued]'
   return 1
 }
 
-run() {  # certbot ARGUMENTS
+run() {  # ARGUMENTS of certbot; leaves its status, its log, and the serial number from before
   log=$(mktemp)
   before=$(serial)
   certbot "$@" --config-dir "$folder" >"$log" 2>&1
@@ -180,8 +191,8 @@ renew() {
   ari && force=--force-renewal
   limits && preflight || return $?
   run renew -n -q --cert-name "$router" --no-random-sleep-on-renew $force --pre-hook "sh $0 begun"
-  if [ "$status" = 0 ] && [ "$(serial)" = "$before" ] && [ "$(tail -n 1 "$ledger" 2>/dev/null | cut -d' ' -f2)" != begun ]; then
-    rm -f "$log"  # it was not due
+  if [ "$status" = 0 ] && [ "$(serial)" = "$before" ] && [ "$(newest_entry)" != begun ]; then
+    rm -f "$log"  # it was not due: certbot runs --pre-hook only where it orders
     return 0
   fi
   ended "$status" "$before" "$log"
@@ -196,95 +207,3 @@ renew) renew "${2:-0}" ;;
 begun) note begun ;;
 *) say "usage: $0 preflight | order | renew [SECONDS] | limits"; exit 64 ;;
 esac
-"""
-
-RELEASE = r"""
-# release stage ID SOURCE [ACCOUNT]  copies the pair in SOURCE (read as ACCOUNT) into a new folder
-# release use staged | proven        lets services read that one from now on
-# release proven KEEP                remembers the current one as proven; keeps so many folders
-# release prove SECONDS PORT tls | postgresql NAME...
-#                                    waits until this host completes handshakes with the current
-#                                    one under every name ('' for none); 1 and what it saw if not
-set -u
-umask 077
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export PATH LC_ALL=C
-
-point() {  # LINK TARGET: in one rename, so that the link is never missing
-  ln -s -f -n -- "$2" "$store/$1.new" && mv -T "$store/$1.new" "$store/$1"
-}
-
-stage() {
-  new=$store/next
-  rm -rf "$new" && install -d -m 0755 "$store" "$store/releases" "$new" || return 1
-  for name in cert chain fullchain privkey; do
-    mode=0644
-    [ $name != privkey ] || mode=0640
-    # As the account that owns the folder: no link in there can lead root anywhere.
-    ${3:+runuser -u "$3" --} cat "$2/$name.pem" |
-      install -m $mode -o root -g "$group" /dev/stdin "$new/$name.pem" && test -s "$new/$name.pem" || return 1
-  done
-  release=releases/$(date -u +%Y%m%d-%H%M%S)-$1
-  sync "$new"/*.pem && mv -T "$new" "$store/$release" && point staged "$release" || return 1
-  # The primary brings the next one anew; a key that nobody needs is not left lying about.
-  [ -z "${3:-}" ] || runuser -u "$3" -- rm -rf -- "$2"
-}
-
-use() {
-  target=$(readlink "$store/$1") && [ -e "$store/$target/fullchain.pem" ] ||
-    { echo "there is no $1 release on this host" >&2; return 1; }
-  point current "$target"
-}
-
-proven() {
-  point proven "$(readlink "$store/current")" || return 1
-  for folder in $(ls -1 "$store/releases" | sort -r | tail -n "+$(($1 + 1))"); do
-    case "$(readlink "$store/staged") $(readlink "$store/current")" in
-    *"releases/$folder"*) ;;
-    *) rm -rf -- "$store/releases/$folder" ;;
-    esac
-  done
-}
-
-prove() {
-  seconds=$1 port=$2 start=
-  bare='-no-CAfile -no-CApath'  # what is shown is compared, not trusted: no CAs have to be read
-  [ "$3" != postgresql ] || start='-starttls postgres'
-  shift 3
-  want=$(openssl x509 -outform DER -in "$store/current/fullchain.pem" | sha256sum) || return 1
-  end=$(($(date +%s) + seconds))
-  for name do
-    if [ -n "$name" ]; then sni="-servername $name"; else sni=-noservername; fi
-    while :; do
-      # What is presented counts only if the handshake was completed: that proves the key.
-      said=$(timeout 10 openssl s_client $bare -connect "127.0.0.1:$port" $start $sni </dev/null 2>&1)
-      status=$?
-      seen=$(printf '%s\n' "$said" | openssl x509 -outform DER 2>/dev/null | sha256sum)
-      [ $status != 0 ] || [ "$seen" != "$want" ] || break
-      if [ "$(date +%s)" -ge $end ]; then
-        if [ $status = 0 ]; then why='it still serves another certificate'
-        else why="no handshake: $(printf '%s\n' "$said" | awk "$complaint")"; fi
-        printf 'port %s, %s: %s after %s s [not-served]\n' "$port" "${name:-without a name}" "$why" "$seconds" >&2
-        return 1
-      fi
-      sleep 0.3
-    done
-  done
-}
-
-case ${1:-} in
-stage | use | proven | prove) "$@" ;;
-*) echo "usage: $0 stage | use | proven | prove" >&2; exit 64 ;;
-esac
-"""
-
-APACHE_443 = """\
-<VirtualHost *:443>
-    ServerName {router}
-    ServerAlias {host}
-    DocumentRoot /var/www/html
-    SSLEngine on
-    SSLCertificateFile {certificate}/fullchain.pem
-    SSLCertificateKeyFile {certificate}/privkey.pem
-{client_ca}</VirtualHost>
-"""

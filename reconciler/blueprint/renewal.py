@@ -1,0 +1,55 @@
+"""The settings of `certificate:` that the renewal script keeps, how they are written there and read back.
+
+The one table of them: the blueprint writes the script by it, a survey finds and reads them by it. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.environment.settings import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Certificate
+from reconciler.model import Value
+
+SETTINGS: Mapping[str, type[str | int]] = {
+    "server": str,
+    "rehearsal": str,
+    "email": str,
+    "key_size": int,
+    "resolver": str,
+    "ca_bundle": str,
+    "orders_a_week": int,
+    "failures_an_hour": int,
+}
+"""By their name, as a field of `Certificate` and as a variable of the script: the type of the field."""
+
+
+def variables(certificate: Certificate) -> dict[str, str]:
+    """The variables of the script; an empty one is a setting that has no value."""
+    values = {name: getattr(certificate, name) for name in SETTINGS}
+    values["rehearsal"] = certificate.rehearsal or _usual_rehearsal(certificate.server)
+    return {
+        name: "" if value is None or (name, value) == ("rehearsal", "none") else str(value)
+        for name, value in values.items()
+    }
+
+
+def settings(variables: Mapping[str, str]) -> dict[str, Value]:
+    """The fields of `Certificate` that a script's variables say, without those that say nothing.
+
+    Variables come from hosts: one that is not known, or not of its type, is left out.
+    """
+    found: dict[str, Value] = {}
+    for name, kind in SETTINGS.items():
+        value = variables.get(name, "")
+        if value and (kind is str or value.isdecimal()):
+            found[name] = kind(value)
+    if "rehearsal" in variables:
+        rehearsal = variables["rehearsal"] or "none"
+        usual = _usual_rehearsal(variables.get("server", LETS_ENCRYPT))
+        found["rehearsal"] = None if rehearsal == usual else rehearsal
+    return found
+
+
+def _usual_rehearsal(server: str) -> str:
+    """Where an order is rehearsed unless `certificate: rehearsal` says otherwise."""
+    return LETS_ENCRYPT_STAGING if server == LETS_ENCRYPT else "none"

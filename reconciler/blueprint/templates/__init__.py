@@ -1,0 +1,55 @@
+"""The files that the blueprint writes on hosts: templates beside this module, and how they are filled in.
+
+A template in shell (`*.sh`) is a whole script, so that `sh -n` and shellcheck read it as it is: its first
+lines assign its settings, with examples, up to the first empty line; the environment's values are written in
+their place. All others have `@name@` where a value goes: `$` and `%` have a meaning in their languages.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+from collections.abc import Mapping
+
+from reconciler.model import quote
+
+MARK = "# Written by reconcile from the environment "
+"""How the first comment of each file begins; the name of the environment and a semicolon follow."""
+
+
+def _template(name: str) -> str:
+    content = pkgutil.get_data(__name__, name)
+    if content is None:
+        raise FileNotFoundError(name)
+    return content.decode("utf-8")
+
+
+def _head(environment: str) -> str:
+    return f"{MARK}{environment}; changes here are undone.\n"
+
+
+def script(name: str, environment: str, settings: Mapping[str, str | int]) -> str:
+    """The shell script `name` with these settings, quoted.
+
+    Raises `ValueError` unless they are those that the template assigns, in its order.
+    """
+    shebang, _, rest = _template(name).partition("\n")
+    examples, _, body = rest.partition("\n\n")
+    assigned = re.findall("^([a-z_]+)=", examples, re.MULTILINE)
+    if assigned != list(settings):
+        raise ValueError(f"{name} has the settings {assigned}, not {list(settings)}")
+    lines = "".join(f"{key}={quote(value)}\n" for key, value in settings.items())
+    return f"{shebang}\n{_head(environment)}{lines}\n{body}"
+
+
+def text(name: str, environment: str, values: Mapping[str, str | None]) -> str:
+    """The file `name` with these values; a line that asks for a value that is None is left out.
+
+    Raises `KeyError` for a name in the template that has no value here.
+    """
+    kept = [
+        line
+        for line in _template(name).splitlines(keepends=True)
+        if all(values[key] is not None for key in re.findall("@([a-z_]+)@", line))
+    ]
+    return _head(environment) + re.sub("@([a-z_]+)@", lambda found: str(values[found[1]]), "".join(kept))

@@ -1,0 +1,93 @@
+#!/bin/sh
+# Examples of its settings; the blueprint writes those of the environment.
+store=/var/lib/reconciler/certificate
+group=ssl-cert
+complaint='{ print }'
+
+# release stage ID SOURCE [ACCOUNT]  copies the pair in SOURCE (read as ACCOUNT) into a new folder
+# release use staged | proven        lets services read that one from now on
+# release proven KEEP                records the current one as proven; keeps the KEEP newest folders
+# release prove SECONDS PORT tls | postgresql NAME...
+#                                    waits until this host completes handshakes with the current
+#                                    one under every name ('' for none); 1 and what it saw if not
+set -u
+umask 077
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH LC_ALL=C
+
+point() {  # LINK TARGET: in one rename, so that the link is never missing
+  ln -s -f -n -- "$2" "$store/$1.new" && mv -T "$store/$1.new" "$store/$1"
+}
+
+stage() {
+  new=$store/next
+  rm -rf "$new" && install -d -m 0755 "$store" "$store/releases" "$new" || return 1
+  for name in cert chain fullchain privkey; do
+    mode=0644
+    [ $name != privkey ] || mode=0640
+    # As the account that owns the folder: no link in there can lead root anywhere.
+    ${3:+runuser -u "$3" --} cat "$2/$name.pem" |
+      install -m $mode -o root -g "$group" /dev/stdin "$new/$name.pem" && test -s "$new/$name.pem" || return 1
+  done
+  release=releases/$(date -u +%Y%m%d-%H%M%S)-$1
+  sync "$new"/*.pem && mv -T "$new" "$store/$release" && point staged "$release" || return 1
+  # The primary delivers the next one again; a key that nobody needs is not left behind.
+  [ -z "${3:-}" ] || runuser -u "$3" -- rm -rf -- "$2"
+}
+
+use() {
+  if ! target=$(readlink "$store/$1") || [ ! -e "$store/$target/fullchain.pem" ]; then
+    echo "there is no $1 release on this host" >&2
+    return 1
+  fi
+  point current "$target"
+}
+
+proven() {
+  point proven "$(readlink "$store/current")" || return 1
+  # Their names begin with the date, so the newest come first.
+  for folder in $(find "$store/releases" -maxdepth 1 -name '[0-9]*' -printf '%f\n' | sort -r |
+    tail -n "+$(($1 + 1))"); do
+    case "$(readlink "$store/staged") $(readlink "$store/current")" in
+    *"releases/$folder"*) ;;
+    *) rm -rf -- "$store/releases/$folder" ;;
+    esac
+  done
+}
+
+handshake() {  # PORT PROTOCOL NAME: prints what s_client says; 0 if the handshake was completed
+  # What is served is compared, not trusted, so no CAs have to be read.
+  set -- "$1" "$2" "$3" -no-CAfile -no-CApath -connect "127.0.0.1:$1"
+  [ "$2" != postgresql ] || set -- "$@" -starttls postgres
+  if [ -n "$3" ]; then set -- "$@" -servername "$3"; else set -- "$@" -noservername; fi
+  shift 3
+  timeout 10 openssl s_client "$@" </dev/null 2>&1
+}
+
+prove() {
+  seconds=$1 port=$2 protocol=$3
+  shift 3
+  want=$(openssl x509 -outform DER -in "$store/current/fullchain.pem" | sha256sum) || return 1
+  end=$(($(date +%s) + seconds))
+  for name do
+    while :; do
+      # A certificate counts only if the handshake was completed: that proves the key.
+      output=$(handshake "$port" "$protocol" "$name")
+      status=$?
+      seen=$(printf '%s\n' "$output" | openssl x509 -outform DER 2>/dev/null | sha256sum)
+      [ $status != 0 ] || [ "$seen" != "$want" ] || break
+      if [ "$(date +%s)" -ge $end ]; then
+        if [ $status = 0 ]; then why='it still serves another certificate'
+        else why="no handshake: $(printf '%s\n' "$output" | awk "$complaint")"; fi
+        printf 'port %s, %s: %s after %s s [not-served]\n' "$port" "${name:-without a name}" "$why" "$seconds" >&2
+        return 1
+      fi
+      sleep 0.3
+    done
+  done
+}
+
+case ${1:-} in
+stage | use | proven | prove) "$@" ;;
+*) echo "usage: $0 stage | use | proven | prove" >&2; exit 64 ;;
+esac

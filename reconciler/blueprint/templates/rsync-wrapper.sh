@@ -1,0 +1,52 @@
+#!/bin/sh
+# Examples of its settings; the blueprint writes those of the environment.
+challenge=/var/www/.well-known/acme-challenge
+home=/home/rsync_user
+
+# The only thing that the sync account's key on another host may do here (command= in
+# authorized_keys): ping, put a challenge, remove it, deliver a certificate into ~/incoming.
+# Nothing here runs as root; root checks what arrives before it is used; actions.log has it all.
+set -u
+umask 022
+log=$home/actions.log
+request=${SSH_ORIGINAL_COMMAND:-}
+client=${SSH_CLIENT:-local}
+
+note() { printf '%s %s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${client%% *}" "$1" >>"$log"; }
+refuse() { note "refused: $1"; echo "refused: $1" >&2; exit 64; }
+
+case $request in
+ping) echo pong; exit 0 ;;
+'rsync --server -tce.'*' --timeout=60 . incoming/')
+  # What `rsync -tc --timeout=60` asks for over ssh (rsync's options.c, server_options): times,
+  # checksums, and after -e. what the client can do. No links, no folders, only ~/incoming.
+  flags=${request#rsync --server -tce.}
+  flags=${flags% --timeout=60 . incoming/}
+  case $flags in *[!A-Za-z]*) refuse 'these options of rsync are not allowed' ;; esac
+  umask 077
+  ulimit -f 256  # blocks of 512 bytes: the four files are far smaller
+  mkdir -p "$home/incoming" && cd "$home" || exit 1
+  note 'delivery'
+  exec rsync --server "-tce.$flags" --timeout=60 . incoming/
+  ;;
+'challenge put '*) verb=put token=${request#challenge put } ;;
+'challenge remove '*) verb=remove token=${request#challenge remove } ;;
+*) refuse 'only ping, challenge put, challenge remove and a delivery are allowed' ;;
+esac
+# A token is base64url (RFC 8555, section 8.3), so it cannot be a path.
+case $token in
+'' | *[!A-Za-z0-9_-]*) refuse 'a token is letters, digits, - and _' ;;
+esac
+[ ${#token} -le 128 ] || refuse 'a token is at most 128 characters'
+
+status=0
+case $verb in
+put)
+  # Renamed into place, so that the CA never reads half of it.
+  new=$challenge/.$token.new
+  head -c 1024 >"$new" && mv -T "$new" "$challenge/$token" || status=1
+  ;;
+remove) rm -f -- "$challenge/$token" || status=1 ;;
+esac
+note "challenge $verb $token: status $status"
+exit $status
