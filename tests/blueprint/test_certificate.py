@@ -1,0 +1,23 @@
+"""The rows about the certificate."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.blueprint import resources
+from reconciler.environment.settings import Certificate, Environment, Host
+from reconciler.kinds.certificate.serving import Serving
+
+
+@pytest.mark.parametrize(
+    ("size", "waits"), [(1, [0, 1, 2, 3, 4]), (2, [0, 0, 2, 2, 4]), (9, [0, 0, 0, 0, 4])]
+)
+def test_as_many_hosts_switch_at_a_time_as_may_and_the_primary_last(size: int, waits: list[int]) -> None:
+    hosts = tuple(Host(name=f"h{number}", primary=number == 4) for number in range(5))
+    env = Environment(
+        name="e", router="r", hosts=hosts, certificate=Certificate(max_unavailable=size, trusted=b"")
+    )
+    switches = {r.host: r for r in resources(env) if isinstance(r, Serving)}
+    found = [sum(ref.kind == "serving" for ref in switches[host.name].needs) for host in hosts]
+    assert found == waits
+    assert all(sum(ref.kind == "release" for ref in each.needs) == 5 for each in switches.values())

@@ -1,0 +1,248 @@
+"""The kind `certificate`: what a lineage needs, from what the primary shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from reconciler import x509
+from reconciler.kinds.certificate.lineage import Lineage
+from reconciler.model import CannotSee, Plan
+from reconciler.questions.files import FileEntry
+from reconciler.questions.system import CommandResult
+from tests.kinds.certificate.pairs import (
+    ID,
+    LINEAGE,
+    NAMES,
+    NO_KEY,
+    NOW,
+    TRUST,
+    WHOLE,
+    commands,
+    fullchain,
+    planned,
+    public,
+)
+from tests.support.forged import pem, rsa_key
+
+
+def lineage(**more: Any) -> Lineage:
+    return Lineage(
+        host="a",
+        router=NAMES[0],
+        folder="/etc/letsencrypt",
+        script="/etc/letsencrypt/renewal/certificate.sh",
+        server="https://ca/dir",
+        trust=TRUST,
+        renewal=(("server", "https://ca/dir"),),
+        spare="/spare",
+        **more,
+    )
+
+
+def answers(text: str | None, said: CommandResult | None = None, **more: Any) -> dict[str, Any]:
+    """What the primary shows whose lineage is in order but for this."""
+    links = {
+        f"link {name}": FileEntry("l", "0777", "root", "root", 0, f"../../archive/x/{name}2.pem")
+        for name in ("cert", "chain", "fullchain", "privkey")
+    }
+    return {
+        "conf": b"server = https://ca/dir\n",
+        "fullchain": text,
+        "public": said or public(text or WHOLE),
+        "spare fullchain": None,
+        "spare public": NO_KEY,
+        "live": FileEntry("d", "0755", "root", "root", 0, ""),
+        "versions": CommandResult(0, "cert1.pem privkey1.pem privkey2.pem"),
+        "limits": CommandResult(0, ""),
+        "ari": None,
+        **links,
+        **more,
+    }
+
+
+def looked(shown: dict[str, Any], **more: Any) -> Plan:
+    resource = lineage(**more)
+    return planned(resource, resource.read(shown, NOW))
+
+
+def test_a_lineage_in_order_is_left_alone() -> None:
+    assert looked(answers(WHOLE)).actions == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "field"),
+    [
+        (fullchain(ec.generate_private_key(ec.SECP256R1())), None, "key"),
+        (fullchain(names=NAMES[:-1]), None, "names"),
+        (fullchain(names=(*NAMES, "more.example.org")), None, "names"),
+        (fullchain(days=(-90, -1)), None, "fresh"),
+        (fullchain(days=(-70, 20)), None, "fresh"),
+        (WHOLE, public(fullchain(rsa_key())), "pair"),
+    ],
+    ids=["ECDSA", "a name less", "a name more", "expired", "overdue", "another key"],
+)
+def test_what_only_another_certificate_settles_is_ordered(
+    text: str, said: CommandResult | None, field: str
+) -> None:
+    (action,) = looked(answers(text, said)).actions
+    assert field in {delta.field for delta in action.deltas}
+    assert [delta.want for delta in action.deltas if delta.field == "release"] == ["(another)"]
+    assert [step.command for step in action.steps] == ["sh /etc/letsencrypt/renewal/certificate.sh order"]
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        CommandResult(124, ""),
+        CommandResult(127, "sh: 1: openssl: not found"),
+        CommandResult(126, "sh: 1: openssl: Permission denied"),
+        CommandResult(1, "Could not open file or uri for loading key from privkey.pem: Permission denied"),
+        CommandResult(1, "Could not read key from privkey.pem\nfile_read: Input/output error"),
+        CommandResult(137, ""),
+        CannotSee("the account may not look"),
+    ],
+    ids=["timeout", "no openssl", "openssl not executable", "denied", "broken disk", "killed", "not seen"],
+)
+def test_a_key_that_could_not_be_checked_is_unknown_and_nothing_is_ordered(
+    result: CommandResult | CannotSee,
+) -> None:
+    made = looked(answers(WHOLE, public=result))
+    assert made.actions == ()
+    assert list(made.unknown) == [LINEAGE]
+    in_use = looked(answers(None, **{"spare fullchain": WHOLE, "spare public": result}))
+    assert in_use.actions == ()
+    assert list(in_use.unknown) == [LINEAGE]
+
+
+@pytest.mark.parametrize(
+    "result",
+    [CommandResult(124, ""), CommandResult(2, "ls: cannot open directory 'x': Permission denied")],
+    ids=["timeout", "denied"],
+)
+def test_versions_that_could_not_be_listed_are_unknown_and_nothing_is_set_aside(
+    result: CommandResult,
+) -> None:
+    made = looked(answers(WHOLE, versions=result))
+    assert (made.actions, list(made.unknown)) == ((), [LINEAGE])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(WHOLE[:400], None), ("", None), (WHOLE, CommandResult(1, "unable to load key"))],
+    ids=["truncated", "empty", "no key"],
+)
+def test_what_certbot_cannot_read_is_set_aside_before_the_order(
+    text: str, said: CommandResult | None
+) -> None:
+    (action,) = looked(answers(text, said or public(WHOLE))).actions
+    aside, order = [step.command for step in action.steps]
+    assert "/var/lib/reconciler/former-" in aside
+    assert order.endswith("order")
+
+
+def test_names_added_and_removed_are_shown_by_name() -> None:
+    (action,) = looked(answers(fullchain(names=(*NAMES[:-1], "c.example.org")))).actions
+    assert [d.text for d in action.deltas if d.field == "names"] == ["- c.example.org\n+ b.example.org"]
+
+
+def test_a_chain_that_leads_nowhere_is_no_reason_for_an_order() -> None:
+    leaf = pem(x509.chain(WHOLE)[0])
+    (action,) = looked(answers(leaf, public(WHOLE))).actions
+    assert "does not lead to a known root" in str(action.blocked)
+    assert action.steps == ()
+
+
+def test_at_the_cas_limit_an_order_is_refused_beforehand() -> None:
+    shown = answers(fullchain(days=(-90, -1)), limits=CommandResult(75, "5 certificates in 7 days"))
+    (action,) = looked(shown).actions
+    assert action.blocked == "5 certificates in 7 days"
+    assert looked(answers(WHOLE, limits=CommandResult(75, "5 certificates in 7 days"))).actions == ()
+
+
+def test_without_a_lineage_one_is_ordered_or_taken_over() -> None:
+    none = answers(
+        None,
+        conf=None,
+        live=None,
+        versions=CommandResult(2, "ls: cannot access 'x': No such file or directory"),
+    )
+    (action,) = looked(none).actions
+    assert (action.verb, commands(looked(none))) == (
+        "create",
+        "sh /etc/letsencrypt/renewal/certificate.sh order",
+    )
+    spare = {"spare fullchain": WHOLE, "spare public": public(WHOLE)}
+    taken = looked({**none, **spare})
+    assert "certbot register" in commands(taken)
+    assert "order" not in commands(taken)
+    # One that is about to end, or that shall be replaced, is not worth it.
+    old = fullchain(days=(-80, 10))
+    assert "order" in commands(looked({**none, "spare fullchain": old, "spare public": public(old)}))
+    assert "order" in commands(looked({**none, **spare}, replaces=ID))
+    # What certbot remembers of one that is gone would make it call the next `-0001`.
+    assert "former-" in commands(looked(answers(None)))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"live": FileEntry("l", "0777", "root", "root", 0, "/var/lib/reconciler/certificate/current")},
+        {"versions": CommandResult(2, "ls: cannot access 'x': No such file or directory")},
+        {"conf": None},
+    ],
+    ids=["live is our link", "no versions", "certbot remembers nothing"],
+)
+def test_what_lies_in_certbots_place_is_set_aside_and_never_written_through(more: dict[str, Any]) -> None:
+    spare = {"spare fullchain": WHOLE, "spare public": public(WHOLE)}
+    told = commands(looked(answers(WHOLE, **spare, **more)))
+    assert "former-" in told
+    assert told.index("former-") < told.index("certbot register")
+    assert "ls " not in told
+
+
+def test_links_to_an_older_version_and_a_changed_renewal_need_no_order() -> None:
+    link = FileEntry("l", "0777", "root", "root", 0, "../../archive/x/privkey1.pem")
+    (action,) = looked(answers(WHOLE, **{"link privkey": link})).actions
+    assert "privkey.pem leads to ../../archive/x/privkey1.pem; the newest version is 2" in str(action.deltas)
+    assert "order" not in commands(looked(answers(WHOLE, **{"link privkey": link})))
+    changed = looked(answers(WHOLE, conf=b"server = https://other/dir\n"))
+    assert commands(changed).startswith("sed -i ")
+
+
+def test_the_cas_own_window_counts_for_this_certificate_only() -> None:
+    name = x509.ari_id(x509.chain(WHOLE)[0])
+    over = (NOW - timedelta(days=1)).isoformat()
+    body = f'{{"suggestedWindow": {{"start": "{over}", "end": "{over}"}}}}'
+    assert "order" in commands(looked(answers(WHOLE, ari=f"{name}\n{body}".encode())))
+    for other in (f"x.y\n{body}", f"{name}\nnonsense", f"{name}\n{{}}", ""):
+        assert looked(answers(WHOLE, ari=other.encode())).actions == ()
+
+
+def test_what_shall_be_replaced_is_ordered_once() -> None:
+    resource = lineage()
+    seen = resource.read(answers(WHOLE), NOW)
+    assert isinstance(seen, Mapping)
+    again = resource.replacement(seen)
+    assert "order" in commands(planned(again, seen))
+    other = fullchain()
+    assert planned(again, again.read(answers(other), NOW)).actions == ()
+
+
+def test_what_the_account_may_not_see_is_not_judged() -> None:
+    hidden = CannotSee("no")
+    assert lineage().read(answers(WHOLE, conf=hidden), NOW) == hidden
+    assert lineage().read(answers(WHOLE, fullchain=hidden), NOW) == hidden
+    denied = answers(WHOLE, CommandResult(1, "Permission denied"))
+    assert lineage().read(denied, NOW) is not None
+
+
+def test_a_former_primary_sets_its_lineage_aside() -> None:
+    resource = lineage(absent=True)
+    assert planned(resource, resource.read({"conf": None}, NOW)).actions == ()
+    (action,) = planned(resource, resource.read({"conf": b"x"}, NOW)).actions
+    assert (action.verb, "former-" in action.steps[0].command) == ("remove", True)
