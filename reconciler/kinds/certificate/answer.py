@@ -1,4 +1,4 @@
-"""The kind `answer`."""
+"""The kind `answer`: port 80 answers challenges."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ NOTHING = "nothing answers"
 
 @dataclass(frozen=True, kw_only=True)
 class Answer(Resource):
-    """A host answers on port 80 with a certain file, under every name: the way of a challenge.
+    """A host answers on port 80 with a certain file, under every name, as a challenge needs it.
 
-    It is asked, not concluded from files: another vhost may swallow the path. Where something
-    else answers, Apache loads its configuration once more. Declared by the blueprint, so that
-    the first certificate can come before all that needs one; once `established` is there, a
-    service that does not run is that service's own matter.
+    The host is asked over HTTP, because files do not prove it: another vhost may take the path.
+    If something else answers, Apache reloads its configuration. Declared by the blueprint, so that
+    the first certificate can be ordered before everything that needs one; once `established`
+    exists, a service that is down is reported by its own resource, not by this one.
     """
 
     kind: ClassVar[str] = "answer"
     title: ClassVar[str] = "path"
 
     path: str
-    """The path of the URL."""
+    """The path of the URL, from its `/` on."""
     text: str
-    """What is there, on one line."""
+    """The one line that it answers."""
     names: tuple[str, ...]
     established: Ref
+    """The link to the certificate in use."""
     unit: str = "apache2"
     check: str = "apache2ctl -t"
 
@@ -45,12 +46,12 @@ class Answer(Resource):
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         if hidden := unseen(*answers.values()):
             return hidden
-        return {f"as {name}": self._judged(answers[name]) for name in self.names}
+        return {f"as {name}": self._verdict(answers[name]) for name in self.names}
 
-    def _judged(self, said: CommandResult) -> str:
-        if said.status == 0:
-            return "answers" if said.output == self.text else "something else answers"
-        return "curl is not there" if said.status == 127 else NOTHING
+    def _verdict(self, result: CommandResult) -> str:
+        if result.status == 0:
+            return "answers" if result.output == self.text else "something else answers"
+        return "curl is not installed" if result.status == 127 else NOTHING
 
     def want(self, look: View) -> State | None:
         own = look.own()
@@ -64,7 +65,7 @@ class Answer(Resource):
 
     def steps(self, change: Change) -> Iterable[Step]:
         yield Step(self.check, "checks the configuration first")
-        yield Step(f"systemctl reload-or-restart {quote(self.unit)}", "loads it")
+        yield Step(f"systemctl reload-or-restart {quote(self.unit)}", "loads the configuration")
         for name in self.names:
             fetch = f'[ "$({self._fetch(name)} 2>/dev/null)" = {quote(self.text)} ]'
             give_up = f"{{ echo {quote(f'as {name}, something else answers, or nothing')}; exit 1; }}"

@@ -1,4 +1,4 @@
-"""The kind `lineage`."""
+"""The kind `certificate`: certbot's lineage on the primary."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from reconciler.questions.files import FileEntry, StatQuestion, TextQuestion
 from reconciler.questions.system import CommandQuestion, CommandResult
 
 ORDERS = {"names", "key", "pair", "fresh"}
-"""The fields that only another certificate can settle."""
+"""The fields that only a new certificate can settle."""
 
-ANOTHER = "(another)"
+NEW = "(a new one)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lineage(Resource):
     """certbot's lineage on the primary: the certificate as it was issued, and how it is renewed.
 
-    What certbot says is not believed; the files it left are judged. `overdue` is the fraction
-    of the lifetime below which a renewal that cron should have made is ordered by apply.
-    Declared absent, on a host that is not the primary any more, it is set aside and kept.
+    The files that certbot left are checked, not what it prints. `overdue` is a fraction of the
+    lifetime: once less is left, apply orders the renewal that cron should have made. Declared
+    absent, on a host that is no longer the primary, the lineage is moved aside and kept.
     """
 
     kind: ClassVar[str] = "certificate"
@@ -52,13 +52,13 @@ class Lineage(Resource):
     server: str
     trust: Trust
     renewal: tuple[tuple[str, str], ...] = ()
-    """What certbot shall remember for renewals: keys and values of its renewal file."""
+    """What certbot's renewal file must say for the next renewal: keys and values."""
     spare: str
-    """The folder with the release in use: a new primary takes its certificate over."""
+    """The folder with the release in use, which becomes the lineage of a new primary."""
     contact: str | None = None
     overdue: float = 0.25
     replaces: str | None = None
-    """A release that shall be replaced, although nothing else is wrong with it."""
+    """A release to replace although nothing is wrong with it (`apply --replace`)."""
 
     @property
     def live(self) -> str:
@@ -67,7 +67,7 @@ class Lineage(Resource):
 
     @property
     def conf(self) -> str:
-        """What certbot remembers of it."""
+        """The renewal file that certbot keeps for it."""
         return f"{self.folder}/renewal/{self.router}.conf"
 
     def ask(self) -> Mapping[str, Question]:
@@ -92,19 +92,19 @@ class Lineage(Resource):
         if self.absent:
             return {"lineage": "present"} if answers["conf"] is not None else None
         state: dict[str, Value] = {}
-        said: CommandResult | CannotSee = answers["limits"]
-        if isinstance(said, CommandResult) and said.status == 75:
-            state["limit"] = said.output
+        limits: CommandResult | CannotSee = answers["limits"]
+        if isinstance(limits, CommandResult) and limits.status == 75:
+            state["limit"] = limits.output
         found, live = pair.facts(answers, self.trust, now), answers["live"]
         if isinstance(found, CannotSee) or isinstance(live, CannotSee):
             return found if isinstance(found, CannotSee) else live
         versions = _versions(answers)
         if isinstance(versions, CannotSee):
             return versions
-        # A link in the place of certbot's folder is not certbot's: services were led through it.
+        # A link in the place of certbot's folder is not certbot's: somebody pointed services to it.
         certbots = isinstance(live, FileEntry) and live.type == "d" and versions != []
         if answers["conf"] is None or found["release"] == "none" or not certbots:
-            # Whatever is left there, certbot would stumble over it, or order a ROUTER-0001.
+            # With remains there, certbot would fail, or order under the name ROUTER-0001.
             left = answers["conf"] is not None or isinstance(live, FileEntry) or bool(versions)
             remains = {"remains": "what certbot cannot use"} if left else {}
             spare = self._spare(answers, now)
@@ -118,7 +118,7 @@ class Lineage(Resource):
         return state | self._remembered(answers["conf"])
 
     def _spare(self, answers: Mapping[str, Any], now: datetime) -> str | CannotSee:
-        """The release in use, where it is good and fresh; else "none", and another is ordered."""
+        """The release in use if it is good and fresh; else "none", and a new one is ordered."""
         mine = {name: answers[f"spare {name}"] for name in ("fullchain", "public")}
         found = pair.facts(mine, self.trust, now)
         if isinstance(found, CannotSee):
@@ -144,8 +144,8 @@ class Lineage(Resource):
             return {"lineage": "present"}
         renewal = {f"renewal: {key}": value for key, value in self.renewal}
         whole: dict[str, Value] = {"fresh": True, "links": "newest", **renewal}
-        # Others refer to the release; while this is wanted, it is not known which it will be.
-        another = {"release": ANOTHER} if self._orders(own) or _stale_links(own) else {}
+        # Other resources refer to the release; until the order it is not known which it will be.
+        another = {"release": NEW} if self._orders(own) or _stale_links(own) else {}
         return {"lineage": "present", **pair.wanted(self.trust), **whole, **another}
 
     def verb(self, change: Change) -> str:
@@ -167,13 +167,13 @@ class Lineage(Resource):
         return None
 
     def _orders(self, own: Seen) -> bool:
-        """Whether what was seen can only be settled by another certificate."""
+        """Whether only a new certificate can settle what was seen."""
         if not isinstance(own, Mapping):
             return False
         if _absent(own):
             return own["release"] == "none"
         if _stale_links(own):
-            # Led back first, then judged: most likely the newest version is good.
+            # The links are set first, then the pair is checked: most likely the newest version is good.
             return False
         wanted = {**pair.wanted(self.trust), "fresh": True}
         faulty = any(own.get(name) != wanted[name] for name in ORDERS)
@@ -189,10 +189,10 @@ class Lineage(Resource):
     def steps(self, change: Change) -> Iterable[Step]:
         seen = change.seen or {}
         if change.removes:
-            yield self._set_aside("this host is not the primary any more; what certbot has of it is kept")
+            yield self._set_aside("this host is no longer the primary; what certbot has is kept")
             return
         if "remains" in seen or (_unusable(seen) and not _stale_links(seen)):
-            yield self._set_aside("certbot would stumble over it; it is kept")
+            yield self._set_aside("certbot cannot work with it; it is kept")
         if self._orders(seen):
             yield Step(
                 f"sh {quote(self.script)} order",
@@ -208,13 +208,13 @@ class Lineage(Resource):
                 yield self._remember()
 
     def _relink(self) -> Step:
-        """Certbot's next run would do the same (ensure_deployed): the highest number wins."""
+        """The highest number wins, as in certbot's next run (its storage.py, ensure_deployed)."""
         folder, archive = quote(self.live), quote(f"{self.folder}/archive/{self.router}")
         return Step(
             f"n=$(ls {archive} | sed -n 's/^privkey\\([0-9]*\\)\\.pem$/\\1/p' | sort -n | tail -n 1) &&"
             f" for f in {' '.join(NAMES)}; do ln -s -f -n ../../archive/{quote(self.router)}/$f$n.pem"
             f" {folder}/$f.pem || exit 1; done",
-            "leads certbot's links to its newest version, as its next run would",
+            "points certbot's links to its newest version, as its next run would",
         )
 
     def _remember(self) -> Step:
@@ -222,11 +222,11 @@ class Lineage(Resource):
             f"-e {quote(f'/^{key} = /d')} -e {quote(f'/^[[]renewalparams[]]/a {key} = {value}')}"
             for key, value in self.renewal
         )
-        return Step(f"sed -i {edits} {quote(self.conf)}", "how it is renewed, as declared")
+        return Step(f"sed -i {edits} {quote(self.conf)}", "sets how certbot renews it")
 
     def _take_over(self) -> Iterable[Step]:
-        """A lineage made of the release in use, as certbot would have left it (certbot
-        docs, "Where are my certificates?"); no order is needed."""
+        """Makes a lineage of the release in use, as certbot would have left it (certbot
+        docs, "Where are my certificates?"); nothing is ordered."""
         archive, live = quote(f"{self.folder}/archive/{self.router}"), quote(self.live)
         folder, spare = quote(self.folder), quote(self.spare)
         contact = f"-m {quote(self.contact)}" if self.contact else "--register-unsafely-without-email"
@@ -234,7 +234,7 @@ class Lineage(Resource):
             f"certbot show_account -n --config-dir {folder} --server {quote(self.server)} >/dev/null 2>&1"
             f" || certbot register -n --agree-tos {contact} --config-dir {folder}"
             f" --server {quote(self.server)}",
-            "an account at the CA for this host",
+            "makes sure that this host has an account at the CA",
             minutes=5,
         )
         names = " ".join(NAMES)
@@ -243,11 +243,11 @@ class Lineage(Resource):
             f" && install -d -m 0755 {live} {archive} && for f in {names}; do"
             f" m=0644; [ $f != privkey ] || m=0600; install -m $m {spare}/$f.pem {archive}/${{f}}1.pem"
             f" && ln -s -f -n ../../archive/{quote(self.router)}/${{f}}1.pem {live}/$f.pem || exit 1; done",
-            "a lineage made of the certificate in use: it is good, so none is ordered",
+            "makes a lineage of the certificate in use, which is good: nothing is ordered",
         )
         yield Step(
             f"install -m 0644 /dev/stdin {quote(self.conf)}",
-            "how certbot renews it",
+            "tells certbot how to renew it",
             stdin=self._conf_text(),
         )
 
@@ -282,7 +282,7 @@ def _absent(own: Seen) -> bool:
 
 
 def _unusable(seen: State) -> bool:
-    """Whether certbot cannot even read what it has: it could then neither renew nor replace it."""
+    """Whether certbot cannot read what it has, so that it could neither renew nor replace it."""
     release, pair_is = str(seen.get("release")), seen.get("pair")
     return release.startswith("unreadable") or pair_is == "there is no usable key"
 
@@ -315,7 +315,7 @@ def _links(answers: Mapping[str, Any], versions: list[int]) -> str:
     entries: list[FileEntry | None | CannotSee] = [answers[f"link {name}"] for name in NAMES]
     for name, entry in zip(NAMES, entries, strict=True):
         if not isinstance(entry, FileEntry) or not entry.target.endswith(f"/{name}{newest}.pem"):
-            leads = entry.target if isinstance(entry, FileEntry) and entry.target else "nothing of certbot's"
+            leads = entry.target if isinstance(entry, FileEntry) and entry.target else "no version"
             return f"{name}.pem leads to {leads}; the newest version is {newest}"
     return "newest"
 

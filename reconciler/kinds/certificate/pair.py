@@ -31,15 +31,15 @@ _NOT_READ = re.compile(
 
 @dataclass(frozen=True)
 class Trust:
-    """What a certificate has to stand up to: its names, the first of them the router's, and
-    the roots (PEM) that its chain must lead to."""
+    """What a certificate is checked against: its names, the router's first, and the roots (PEM)
+    to which its chain must lead."""
 
     names: tuple[str, ...]
     roots: bytes
 
 
 def questions(folder: str) -> Mapping[str, Question]:
-    """What to ask about the pair in a folder. Only the key's public half is ever printed."""
+    """What to ask about the pair in `folder`; only the public half of the key is ever printed."""
     return {
         "fullchain": CertificatesQuestion(f"{folder}/fullchain.pem"),
         "public": CommandQuestion(f"openssl pkey -pubout -in {quote(f'{folder}/privkey.pem')}"),
@@ -47,9 +47,11 @@ def questions(folder: str) -> Mapping[str, Question]:
 
 
 def facts(answers: Mapping[str, Any], trust: Trust, now: datetime) -> dict[str, Value] | CannotSee:
-    """The pair by named facts; `release` is the identity of the leaf with its chain.
+    """The pair as named facts, from the answers to `questions`.
 
-    Everything is as desired where `names`, `key`, `pair` and `chain` are those of `wanted`.
+    `release` is the identity of the leaf with its chain, or "none", or why it is unreadable; the others
+    are there only if it is readable. The pair is good if `names`, `key`, `pair` and `chain` are those of
+    `wanted`. `CannotSee` if the account may not look, or openssl gave no verdict on the key.
     """
     text = answers["fullchain"]
     if isinstance(text, CannotSee):
@@ -75,30 +77,30 @@ def facts(answers: Mapping[str, Any], trust: Trust, now: datetime) -> dict[str, 
     }
 
 
-def _pair(said: CommandResult | CannotSee, public: str) -> str | CannotSee:
+def _pair(result: CommandResult | CannotSee, public: str) -> str | CannotSee:
     """Whether the key belongs to the certificate. That there is no usable key must be proven
     by what openssl says of the file: a certificate would be ordered in its place."""
-    if isinstance(said, CannotSee):
-        return said
-    if said.status == 0:
-        same = said.output.split() == public.split()
+    if isinstance(result, CannotSee):
+        return result
+    if result.status == 0:
+        same = result.output.split() == public.split()
         return "matches" if same else "the key belongs to another certificate"
-    if said.status == 1 and _NO_KEY.search(said.output) and not _NOT_READ.search(said.output):
+    if result.status == 1 and _NO_KEY.search(result.output) and not _NOT_READ.search(result.output):
         return "there is no usable key"
-    return CannotSee(f"the private key could not be checked: {_why(said)}")
+    return CannotSee(f"the private key could not be checked: {_why_not(result)}")
 
 
-def _why(said: CommandResult) -> str:
-    """Why a command could not find out; 124, 126 and 127 are those of timeout(1) and sh."""
-    if said.status == 124:
+def _why_not(result: CommandResult) -> str:
+    """Why openssl gave no verdict; 124, 126 and 127 are the statuses of timeout(1) and sh."""
+    if result.status == 124:
         return "openssl did not answer in time"
-    if said.status in (126, 127):
+    if result.status in (126, 127):
         return "openssl is missing; install the package openssl"
-    return said.output.partition("\n")[0] or f"openssl exited with {said.status} and said nothing"
+    return result.output.partition("\n")[0] or f"openssl exited with {result.status} and no message"
 
 
 def wanted(trust: Trust) -> dict[str, Value]:
-    """The facts of a good pair. RSA: the portal signs its tokens with this key."""
+    """The facts of a good pair. RSA, because the portal signs its tokens with this key."""
     return {
         "names": " ".join(sorted({name.lower() for name in trust.names})),
         "key": "RSA",
@@ -108,7 +110,7 @@ def wanted(trust: Trust) -> dict[str, Value]:
 
 
 def names_text(seen: Value, want: Value) -> str:
-    """`+ name` and `- name`, one a line."""
+    """The names that differ, one a line: `- name` for one too many, `+ name` for a missing one."""
     old, new = set(str(seen or "").split()), set(str(want or "").split())
     return "\n".join(
         [*(f"- {name}" for name in sorted(old - new)), *(f"+ {name}" for name in sorted(new - old))]
@@ -116,12 +118,12 @@ def names_text(seen: Value, want: Value) -> str:
 
 
 def is_good(state: Mapping[str, Value], trust: Trust) -> bool:
-    """Whether the facts are all as desired."""
+    """Whether the facts are those of a good pair."""
     return all(state.get(name) == value for name, value in wanted(trust).items())
 
 
 def readable_by(users: Iterable[str], path: str) -> Mapping[str, Question]:
-    """Whether these accounts can read a file: asked as each of them."""
+    """Whether each of these accounts can read the file at `path`, tried as that account."""
     return {
         f"readable by {user}": CommandQuestion(f"runuser -u {quote(user)} -- test -r {quote(path)}")
         for user in users

@@ -1,4 +1,4 @@
-"""The kind `pinned`."""
+"""The kind `pinned`: a key that another party relies on."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from reconciler.questions.system import CommandQuestion, CommandResult
 
 @dataclass(frozen=True, kw_only=True)
 class Pinned(Resource):
-    """A key that somebody else relies on: reported, and never touched.
+    """A key that another party relies on: reported, never changed.
 
-    CILogon knows the portal by a key that was taken out of the certificate's once. A renewal
-    does not change it, and making it anew would break logins until CILogon knows the new one.
+    CILogon knows the portal by a key that was once copied from the certificate's. A renewal does
+    not change it, and replacing it would break logins until CILogon has the new one.
     """
 
     kind: ClassVar[str] = "pinned"
@@ -26,7 +26,7 @@ class Pinned(Resource):
 
     path: str
     key: str
-    """The key in use, whose public half is compared."""
+    """The key in use; the public halves are compared."""
 
     def ask(self) -> Mapping[str, Question]:
         return {

@@ -1,8 +1,8 @@
 """The kinds about the folders that hold a certificate: `delivery`, `arrival`, `release`, `current`.
 
-Below `/var/lib/reconciler/certificate` every host has `releases/DATE-ID/`, written once, and
-three links: `staged` leads to the release that was staged last, `current` to the one that
-services read, `proven` to the last one that all services were seen to serve.
+Below `/var/lib/reconciler/certificate` every host has `releases/DATE-ID/`, each written once, and
+three links: `staged` to the release that was staged last, `current` to the one that services
+read, `proven` to the last one that all services were seen to serve.
 """
 
 from __future__ import annotations
@@ -34,26 +34,25 @@ from reconciler.questions.system import CommandQuestion, CommandResult
 
 STORE = "/var/lib/reconciler/certificate"
 INCOMING = "incoming"
-"""Where deliveries arrive, below the home of the sync account."""
+"""The folder for deliveries, below the home of the sync account."""
 
 TOOL = "/var/lib/reconciler/bin/release"
-"""The script on every host that makes, uses and proves releases (`scripts.RELEASE`)."""
-
+"""The script on every host that makes, uses and proves releases (`blueprint/templates/release.sh`)."""
 
 PARTS = f"cat {STORE}/staged/cert.pem {STORE}/staged/chain.pem | cmp - {STORE}/staged/fullchain.pem"
-"""Whether the parts of a chain are those of the whole: some services read the one, some the other."""
+"""Whether leaf and chain are what the full chain has: services read either the parts or the whole."""
 
 NOTHING_USABLE = "nothing usable"
 
 
 def tool(*words: str | int) -> str:
-    """A command of that script."""
+    """The command line that calls `TOOL` with these words, quoted."""
     return " ".join(["sh", TOOL, *map(quote, words)])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival(Resource):
-    """What has arrived on a replica and what is staged there: only looked at."""
+    """What has been delivered to a replica and what is staged there; observed only, never changed."""
 
     kind: ClassVar[str] = "arrival"
     title: ClassVar[str] = "folder"
@@ -77,7 +76,7 @@ class Arrival(Resource):
             if isinstance(state, CannotSee):
                 return state
         usable = {name: _if_good(state, self.trust) for name, state in states.items()}
-        return usable if _ok(answers["staged parts"]) else {**usable, "staged": NOTHING_USABLE}
+        return usable if _succeeded(answers["staged parts"]) else {**usable, "staged": NOTHING_USABLE}
 
     def want(self, look: View) -> State | None:
         return {}
@@ -93,10 +92,10 @@ def _if_good(state: Mapping[str, Value] | CannotSee, trust: Trust) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery(Resource):
-    """The primary has brought the staged pair to a replica, through the sync account.
+    """The primary has delivered the staged pair to a replica, through the sync account.
 
-    Whether it has arrived is looked at over there. Root reads the key here, the sync account
-    carries it, and the wrapper there takes nothing but these four files.
+    Whether it has arrived is observed on the replica. Root reads the key here, the sync account
+    transfers it, and the wrapper over there accepts these four files only.
     """
 
     kind: ClassVar[str] = "delivery"
@@ -134,7 +133,7 @@ class Delivery(Resource):
         yield Step(
             f"rsync -tc --timeout=60 --chmod=F600 -e {quote(ssh)} -- {files}"
             f" {quote(f'{self.account}@{self.peer}:{INCOMING}/')}",
-            "brings the pair from here to there; the wrapper over there takes nothing else",
+            "delivers the pair to the replica, whose wrapper accepts nothing else",
         )
 
     def refers(self) -> Iterable[Ref]:
@@ -143,12 +142,12 @@ class Delivery(Resource):
 
 @dataclass(frozen=True, kw_only=True)
 class Release(Resource):
-    """The wanted pair, staged on a host: whole, checked, readable by each service's user,
+    """The desired pair, staged on a host: complete, checked, readable by each service's account,
     and not in use yet.
 
-    On the primary it is copied out of certbot's tree, whose links are neither atomic nor
-    safe to move back; elsewhere it is taken from what has arrived, read as the sync account
-    so that no link in that folder leads root anywhere.
+    On the primary it is copied from certbot's folder, whose links are neither replaced at once nor
+    safe to move back; elsewhere from what was delivered, read as the sync account so that root
+    follows no link in a folder of that account.
     """
 
     kind: ClassVar[str] = "release"
@@ -183,29 +182,33 @@ class Release(Resource):
         if entry is None or isinstance(entry, CannotSee):
             return {**state, "key file": "none"} if entry is None else entry
         owned = ownership(entry)
-        # With an ACL the group's bits are its mask: the mode alone would not show who may read.
+        # With an ACL the group's bits of the mode are its mask (acl(5)), which does not show who may read.
         acl = answers["acl"]
         named = isinstance(acl, dict) and any(not entry.endswith(":") for entry in acl)
         state["key file"] = f"{owned['owner']}:{owned['group']} {owned['mode']}" + (
             " and an ACL" if named else ""
         )
-        state["parts"] = "whole" if _ok(answers["parts"]) else "cert.pem and chain.pem are not fullchain.pem"
+        state["parts"] = (
+            "whole" if _succeeded(answers["parts"]) else "cert.pem and chain.pem are not fullchain.pem"
+        )
         for user in self.users:
-            said: CommandResult | CannotSee = answers[f"readable by {user}"]
-            if isinstance(said, CommandResult) and "may not be used by non-root" in said.output:
+            result: CommandResult | CannotSee = answers[f"readable by {user}"]
+            # runuser(1) says so where it is not started by root.
+            if isinstance(result, CommandResult) and "may not be used by non-root" in result.output:
                 return CannotSee("only root can try whether a service could read the key")
-            state[f"readable by {user}"] = _ok(said)
+            state[f"readable by {user}"] = _succeeded(result)
         return state
 
     def want(self, look: View) -> State | None:
         release = look.value(self.lineage, "release")
         if isinstance(release, CannotSee):
-            # Nobody knows which one it shall be; what is there is kept.
+            # Which release is desired is not known; what is there is kept.
             return {}
         return {
             "release": release,
             **pair.wanted(self.trust),
-            # The one ownership that Apache, PostgreSQL and Tomcat all accept.
+            # The one ownership that Apache, PostgreSQL and Tomcat all accept: PostgreSQL wants root's
+            # key to be 0640 or less (PostgreSQL's documentation, "Secure TCP/IP Connections with SSL").
             "key file": f"root:{GROUP} 0640",
             "parts": "whole",
             **{f"readable by {user}": True for user in self.users},
@@ -216,15 +219,15 @@ class Release(Resource):
 
     def steps(self, change: Change) -> Iterable[Step]:
         release = str((change.want or {}).get("release"))
-        # Where only its permissions are wrong, nothing has to come from anywhere.
-        whole = all(field == "key file" or field.startswith("readable by ") for field in change.deltas)
-        if whole and not change.creates:
+        # If only its permissions are wrong, the staged copy is its own source.
+        intact = all(field == "key file" or field.startswith("readable by ") for field in change.deltas)
+        if intact and not change.creates:
             source: tuple[str, ...] = (f"{STORE}/staged",)
         else:
             source = (self.source, self.account) if self.account else (self.source,)
         yield Step(
             tool("stage", release, *source),
-            "copies it into a new folder, which is never written to again; no service reads it yet",
+            "copies the pair into a new folder; no service reads it yet",
         )
 
     def provides(self) -> Iterable[str]:
@@ -234,15 +237,15 @@ class Release(Resource):
         return (self.lineage,)
 
 
-def _ok(said: Any) -> bool:
-    return isinstance(said, CommandResult) and said.status == 0
+def _succeeded(result: Any) -> bool:
+    return isinstance(result, CommandResult) and result.status == 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Current(Resource):
-    """The link that services read: there, and leading to a release.
+    """The link that services read exists and leads to a release.
 
-    Which release it leads to is the business of `serving`, which proves it.
+    Which release that is, `serving` decides and proves.
     """
 
     kind: ClassVar[str] = "current"
@@ -266,7 +269,7 @@ class Current(Resource):
         yield from move_aside(self.path, change)
         yield Step(
             f"{tool('use', 'proven')} 2>/dev/null || {tool('use', 'staged')}",
-            "leads it to the last proven release, or else to the staged one",
+            "points it to the last proven release, or else to the staged one",
         )
 
     def provides(self) -> Iterable[str]:

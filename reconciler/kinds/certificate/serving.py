@@ -1,4 +1,4 @@
-"""The kind `serving`."""
+"""The kind `serving`: the services of a host use the certificate."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ OLDER = ", an older copy"
 class TlsService:
     """A service that presents the certificate on a port of its host.
 
-    `protocol` is `tls` or `postgresql`; `check` and `reload` are commands; `names` are those
-    that clients ask for, None among them for those that send none.
+    `protocol` is `tls`, or `postgresql` where TLS starts within its own protocol; `check` and
+    `reload` are shell commands; `names` are those that clients send (SNI), None for sending none.
     """
 
     service: str
@@ -36,7 +36,7 @@ class TlsService:
 
     @property
     def label(self) -> str:
-        """What the field of a state is called."""
+        """The field of a state that is about it."""
         return f"{self.service} on {self.port}"
 
 
@@ -45,8 +45,10 @@ class Serving(Resource):
     """The staged release is in use on a host: every service that has the certificate completes
     handshakes with it, under every name.
 
-    One action switches the host: the link, then service after service its check, its reload
-    and its proof. Where one fails, the last proven release is put back and proven.
+    One action switches the host: first the link, then for one service after another the check, the
+    reload and the proof. If one fails, the last proven release is restored and proven. `settle` and
+    `deadline` are seconds: how long to wait before the second proof, and for a service to serve what
+    it has loaded. `keep` is the number of releases that stay on the host.
     """
 
     kind: ClassVar[str] = "serving"
@@ -77,13 +79,13 @@ class Serving(Resource):
         found = {name: _identity(answers[name]) for name in LINKS}
         state: dict[str, Value] = {"current": found["current"], "proven": found["proven"]}
         if found["current"] == found["staged"] and _target(answers, "current") != _target(answers, "staged"):
-            # The release was staged again, because something was wrong with the copy in use.
+            # The same release was staged again, because something was wrong with the copy in use.
             state["current"] = f"{found['current']}{OLDER}"
         for each in self.endpoints:
-            shown = {name: answers[f"{each.label} {name}"] for name in each.names}
-            state[each.label] = _shown(shown)
-            for served in shown.values():
-                state |= _told(served)
+            results = {name: answers[f"{each.label} {name}"] for name in each.names}
+            state[each.label] = _served(results)
+            for result in results.values():
+                state |= _contents(result)
         return state
 
     def with_pending(self, seen: State, pending: tuple[str, ...]) -> State:
@@ -93,7 +95,7 @@ class Serving(Resource):
     def want(self, look: View) -> State | None:
         release = look.value(self.lineage, "release")
         if isinstance(release, CannotSee):
-            # The primary is away: what this host has in use shall at least be what it serves.
+            # The primary is unreachable: this host must at least serve what it has in use.
             own = look.own()
             release = own.get("current") if isinstance(own, Mapping) else None
             if release is None:
@@ -101,7 +103,7 @@ class Serving(Resource):
         served = {each.label: release for each in self.endpoints}
         own = look.own()
         if isinstance(own, Mapping) and own["current"] == release:
-            # A service that does not run is its own resource's matter; it will load this one.
+            # A service that is down is reported by its own resource; it loads this one when it starts.
             served = {label: value for label, value in served.items() if own[label] != NOTHING}
         return {"current": release, **served, "proven": release}
 
@@ -118,10 +120,10 @@ class Serving(Resource):
             yield Step(each.reload, f"{each.service} loads the certificate")
             yield self._proof(each)
         if self.settle and touched:
-            yield Step(f"sleep {self.settle}", "lets it settle, then proves it once more")
+            yield Step(f"sleep {self.settle}", "waits, then proves it once more")
             yield from map(self._proof, self.endpoints)
         yield Step(
-            tool("proven", self.keep), f"remembers it as proven, and keeps the {self.keep} newest releases"
+            tool("proven", self.keep), f"records it as proven, and keeps the {self.keep} newest releases"
         )
 
     def _prove(self, each: TlsService, seconds: int) -> str:
@@ -129,24 +131,26 @@ class Serving(Resource):
 
     def _proof(self, each: TlsService) -> Step:
         minutes = 1 + self.deadline // 60
-        return Step(self._prove(each, self.deadline), "proves it by handshakes", minutes=minutes)
+        return Step(
+            self._prove(each, self.deadline), "proves by handshakes that it is served", minutes=minutes
+        )
 
     def rescue(self, change: Change) -> Iterable[Step]:
-        """Puts the last proven release back, and proves it."""
+        """Restores the last proven release, and proves it."""
         if change.seen is None or change.seen["proven"] == "none" or "current" not in change.deltas:
             return
-        yield Step(tool("use", "proven"), "the last proven release again")
+        yield Step(tool("use", "proven"), "restores the last proven release")
         for each in self.endpoints:
             if each.label in change.deltas:
                 check = f"{each.check} && " if each.check else ""
                 yield Step(
                     f"{self._prove(each, 1)} 2>/dev/null"
                     f" || {{ {check}{each.reload} && {self._prove(each, self.deadline)}; }}",
-                    f"proves it; {each.service} loads it again where it must",
+                    f"proves that {each.service} serves it, after a reload if needed",
                     minutes=1 + self.deadline // 60,
                 )
         yield Step(
-            f"openssl x509 -noout -enddate -in {STORE}/current/cert.pem", "until when that one is good"
+            f"openssl x509 -noout -enddate -in {STORE}/current/cert.pem", "shows until when that one is valid"
         )
 
     def provides(self) -> Iterable[str]:
@@ -173,10 +177,10 @@ def _identity(text: str | None) -> str:
         return f"unreadable: {error}"
 
 
-def _told(served: HandshakeResult) -> dict[str, Value]:
-    """What a certificate that was shown says, under its identity: nobody wants it, reports tell it."""
+def _contents(result: HandshakeResult) -> dict[str, Value]:
+    """Dates and names of a certificate that is served, under its identity: for reports, never a delta."""
     try:
-        chain = x509.chain(served.certificates)
+        chain = x509.chain(result.certificates)
     except x509.Unreadable:
         return {}
     release, (begin, end) = x509.identity(chain), x509.window(chain[0])
@@ -187,9 +191,9 @@ def _told(served: HandshakeResult) -> dict[str, Value]:
     }
 
 
-def _shown(shown: Mapping[str | None, HandshakeResult]) -> str:
-    """What all names are served, or which name is served what."""
-    found = {name: served.reason or _identity(served.certificates) for name, served in shown.items()}
+def _served(results: Mapping[str | None, HandshakeResult]) -> str:
+    """The release that is served under all names, or which name gets which."""
+    found = {name: result.reason or _identity(result.certificates) for name, result in results.items()}
     if len(set(found.values())) == 1:
         return next(iter(found.values()))
     return "; ".join(f"{name or 'without a name'}: {value}" for name, value in found.items())

@@ -26,5 +26,5 @@ def test_port_80_is_loaded_again_only_where_something_else_answers() -> None:
     assert made(refused, refused, {"type": "link"}) == 0
     assert answer.read({"a": refused, "b": CommandResult(127, "")}, NOW) == {
         "as a": NOTHING,
-        "as b": "curl is not there",
+        "as b": "curl is not installed",
     }

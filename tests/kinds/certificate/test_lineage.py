@@ -91,7 +91,7 @@ def test_what_only_another_certificate_settles_is_ordered(
 ) -> None:
     (action,) = looked(answers(text, said)).actions
     assert field in {delta.field for delta in action.deltas}
-    assert [delta.want for delta in action.deltas if delta.field == "release"] == ["(another)"]
+    assert [delta.want for delta in action.deltas if delta.field == "release"] == ["(a new one)"]
     assert [step.command for step in action.steps] == ["sh /etc/letsencrypt/renewal/certificate.sh order"]
 
 
