@@ -72,10 +72,11 @@ def test_the_man_page_is_one() -> None:
 def test_every_message_is_told_by_the_program_and_every_code_it_tells_is_one() -> None:
     files = [each for each in (ROOT / "reconciler").rglob("*.py") if each.name != "messages.py"]
     program = "".join(each.read_text(encoding="utf-8") for each in files)
-    scripts = (ROOT / "reconciler" / "blueprint" / "scripts.py").read_text(encoding="utf-8")
+    shell = (ROOT / "reconciler").rglob("*.sh")
+    scripts = "".join(each.read_text(encoding="utf-8") for each in shell)
     unused = [each for each in Message if f"Message.{each.name}" not in program and str(each) not in scripts]
     assert unused == []
-    told = set(re.findall(r"\bsay [^\n]*\[([a-z]+(?:-[a-z]+)+)\]", scripts))
+    told = set(re.findall(r"\b(?:say|printf) [^\n]*\[([a-z]+(?:-[a-z]+)+)\]", scripts))
     assert told
     assert told <= {each.code for each in Message}
 
