@@ -7,6 +7,7 @@ BIN := .venv/bin
 UV ?= $(shell command -v $(BIN)/uv || command -v uv)
 PIP := -m pip -qq --disable-pip-version-check
 LINTED := $(wildcard reconciler lab tests benchmarks tools)
+SHELL_SCRIPTS := $(wildcard .ci/*) $(shell find reconciler lab -name '*.sh')
 
 # The name of the fleet that `make lab` starts, and what `make demo` calls its own.
 LAB ?= lab
@@ -65,6 +66,7 @@ lint: builders
 	@$(BIN)/ruff check $(LINTED)
 	@$(BIN)/ruff format --check $(LINTED)
 	@$(BIN)/mypy
+	@$(BIN)/shellcheck $(SHELL_SCRIPTS)
 
 bench: machine builders
 	@$(BIN)/python -m benchmarks
