@@ -29,19 +29,31 @@ def history(
     """Returns 0, or 2 where --verify finds a change. Raises `CommandError`."""
     workplace: Workplace = context.obj
     with open_journal(workplace) as journal:
-        name = open_environment(env, workplace).name if env else None
-        if verify:
-            return _verify(journal, as_json=json)
-        entries = journal.entries(run, name)
+        try:
+            name = open_environment(env, workplace).name if env else None
+            if verify:
+                return _verify(journal, as_json=json)
+            return _print(journal, run, name, Options(json=json, no_color=no_color), workplace)
+        except NoJournal as error:
+            raise CommandError(Code.ERROR, str(error)) from None
+        except (LookupError, TypeError, AttributeError) as error:
+            why = f"an entry of it lacks what its kind has ({error!r})"
+            hint = "`reconcile history --verify` lists what was changed"
+            raise CommandError(Code.ERROR, f"the journal {journal.path} is damaged: {why}; {hint}") from None
+
+
+def _print(
+    journal: Journal, run: int | None, name: str | None, options: Options, workplace: Workplace
+) -> Code:
+    entries = journal.entries(run, name)
     if run is not None and not entries:
         raise CommandError(Code.USAGE, f"there is no run {run} in {journal.path}")
-    style = formats.style(Options(no_color=no_color), workplace)
-    if json:
+    style = formats.style(options, workplace)
+    if options.json:
         files.print_json(documents.history_document(str(journal.path), entries))
-    elif run is None:
-        files.print_lines(text.run_lines(entries, style))
     else:
-        files.print_lines(text.entry_lines(entries, style))
+        lines = text.run_lines if run is None else text.entry_lines
+        files.print_lines(list(lines(entries, style)))
     return Code.OK
 
 
@@ -56,7 +68,7 @@ def open_journal(workplace: Workplace) -> Journal:
         raise CommandError(Code.ERROR, str(error)) from None
 
 
-def _verify(journal: Journal, *, as_json: bool) -> int:
+def _verify(journal: Journal, *, as_json: bool) -> Code:
     problems = journal.verify()
     if as_json:
         files.print_json(documents.history_document(str(journal.path), (), problems))

@@ -32,6 +32,10 @@ class HostConnection(Protocol):
 
 
 Listen = Callable[[str], None]
+"""Is given one line of progress at a time, from several threads."""
+
+NONSENSE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What an answer may raise in whoever reads it: `RecursionError` where it is nested too deeply."""
 
 
 class Fleet:
@@ -125,7 +129,7 @@ class Fleet:
             return
         try:
             seen = self._read(host, reply, questions, boundary)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except NONSENSE as error:
             # One host that talks nonsense must not keep us from the others.
             self.lose(host, f"its answer cannot be interpreted {Message.NO_REPORT}: {error}")
             return
@@ -140,7 +144,10 @@ class Fleet:
         states: dict[Ref, Seen] = {}
         for resource in (self.resources[ref] for ref in self._by_host[host]):
             mine = {label: answers[question] for label, question in resource.ask().items()}
-            seen = resource.read(mine, now)
+            try:
+                seen = resource.read(mine, now)
+            except NONSENSE as error:
+                seen = CannotSee(f"the host's answer cannot be interpreted: {error}")
             if isinstance(seen, CannotSee) and not reply.root and reply.sudo:
                 seen = CannotSee(f"{seen.reason} ({reply.sudo})")
             states[resource.ref] = seen

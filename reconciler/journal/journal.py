@@ -217,7 +217,19 @@ class Journal:
             _sqlite_errors(self.path),
             closing(self._data.execute(f"{query} ORDER BY number", values)) as rows,
         ):
-            return [JournalEntry(n, at, r, env, kind, json.loads(body)) for n, at, r, env, kind, body in rows]
+            return [self._entry(row) for row in rows]
+
+    def _entry(self, row: tuple[Any, ...]) -> JournalEntry:
+        number, at, run, environment, what, body = row
+        try:
+            datetime.fromisoformat(at)
+            return JournalEntry(number, at, int(run), environment, what, _parsed(body))
+        except (ValueError, TypeError):
+            raise self._damaged(f"entry {number}") from None
+
+    def _damaged(self, what: str) -> NoJournal:
+        hint = "`reconcile history --verify` lists what was changed"
+        return NoJournal(f"the journal {self.path} is damaged: {what} cannot be read; {hint}")
 
     def settled(self, environment: str) -> dict[str, str]:
         """For each ref that was ever seen to be as desired, what was desired then."""
@@ -226,11 +238,15 @@ class Journal:
             return dict(self._data.execute(query, (environment,)).fetchall())
 
     def alerts(self, environment: str) -> dict[str, Any]:
-        """The alerts that are open, by their id."""
+        """The alerts that are open, by their id; one that cannot be read is none."""
         query = "SELECT id, body FROM alerts WHERE environment = ?"
         with _sqlite_errors(self.path):
             rows = self._data.execute(query, (environment,)).fetchall()
-        return {key: json.loads(body) for key, body in rows}
+        found: dict[str, Any] = {}
+        for key, body in rows:
+            with suppress(ValueError, TypeError):
+                found[key] = _parsed(body)
+        return found
 
     def outbox(self) -> list[tuple[int, str, str, str, str, int]]:
         """What waits to be sent: number, environment, channel, notice, made, tried."""
@@ -250,7 +266,10 @@ class Journal:
         with _sqlite_errors(self.path):
             at = self._data.execute("SELECT max(at) FROM entries").fetchone()[0]
         now = self.clock()
-        return max(now, datetime.fromisoformat(at)) if at else now
+        try:
+            return max(now, datetime.fromisoformat(at)) if at else now
+        except (ValueError, TypeError):
+            raise self._damaged(f"the time {at!r}") from None
 
     def head(self) -> tuple[int, str]:
         """How many entries there are, and the hash of the newest: whoever keeps that elsewhere
@@ -301,18 +320,30 @@ def _broken_links(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
             yield f"entry {last + 1} is missing"
         elif chained(before, tuple(row)) != kept:
             yield f"entry {number} ({row[1]}) was changed after it was written, or the one before it was"
-        before, last = kept, number
+        before, last = kept, number if isinstance(number, int) else last + 1
 
 
-def _changed_texts(texts: Iterable[tuple[str, bytes]]) -> Iterator[str]:
+def _changed_texts(texts: Iterable[tuple[Any, Any]]) -> Iterator[str]:
     for digest, text in texts:
-        if hashlib.sha256(text).hexdigest() != digest:
-            yield f"the environment file {digest[:12]} was changed after it was recorded"
+        if not isinstance(text, bytes) or hashlib.sha256(text).hexdigest() != digest:
+            yield f"the environment file {str(digest)[:12]} was changed after it was recorded"
 
 
 def chained(before: str, row: tuple[Any, ...]) -> str:
     """The hash of an entry: over the hash of the one before it, and all that it says."""
-    return hashlib.sha256(f"{before}\n{json.dumps(row, ensure_ascii=True)}".encode()).hexdigest()
+    text = json.dumps(row, ensure_ascii=True, default=repr)  # whatever somebody has put there
+    return hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
+
+
+def _parsed(body: str) -> dict[str, Any]:
+    """The body of a row. Raises `ValueError` or `TypeError` where it is not a JSON object."""
+    try:
+        found = json.loads(body)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(found, dict):
+        raise TypeError(type(found).__name__)
+    return found
 
 
 def _canonical(body: Mapping[str, Any]) -> str:

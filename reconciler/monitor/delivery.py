@@ -69,7 +69,12 @@ def flush(
         waiting = [row for row in journal.outbox() if row[1] == environment.name]
         dead: set[str] = set()
         for number, _, channel, text, made, _ in waiting:
-            notice = notices.from_json(text)
+            try:
+                notice = notices.from_json(text)
+            except (ValueError, LookupError, TypeError, RecursionError):
+                say(f"notice {number} in the journal is damaged; it is dropped")
+                journal.tried(number, sent=True)
+                continue
             if channel not in channels(environment.notices):
                 journal.tried(number, sent=True)
             elif channel not in dead and not _try_to_send(environment, channel, notice, say, sendmail):

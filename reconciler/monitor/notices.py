@@ -55,7 +55,8 @@ def to_json(notice: Notice) -> str:
 
 
 def from_json(text: str) -> Notice:
-    """The notice in a text that `to_json` made."""
+    """The notice in a text that `to_json` made. Raises `ValueError`, `LookupError` or `TypeError`
+    for any other text."""
     said = json.loads(text)
     findings = [
         Finding(each["verdict"], each["host"], each["kind"], each["name"], each["detail"])

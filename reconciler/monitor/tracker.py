@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -38,7 +39,7 @@ def watch(journal: Journal, environment: Environment, found: Sequence[Finding]) 
     Returns since when each finding has been so, by its id.
     """
     at, kept = journal.clock(), journal.alerts(environment.name)
-    open_ = {key: _alert(body) for key, body in kept.items() if key != APPROVAL}
+    open_ = dict(_known(kept))
     changes = findings.changes(environment, open_, found, at)
     news = [("onset", finding.document()) for finding in changes.onset]
     for alert in changes.recovered:
@@ -98,6 +99,14 @@ def _body(alert: Alert) -> dict[str, Any]:
         "looks": alert.looks,
         "told": alert.told.isoformat(timespec="seconds") if alert.told else None,
     }
+
+
+def _known(kept: Mapping[str, Any]) -> Iterator[tuple[str, Alert]]:
+    """The alerts in the journal; one that cannot be read is left out, and begins anew."""
+    for key, body in kept.items():
+        with suppress(LookupError, TypeError, ValueError):
+            if key != APPROVAL:
+                yield key, _alert(body)
 
 
 def _alert(body: Mapping[str, Any]) -> Alert:

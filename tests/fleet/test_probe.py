@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -15,7 +18,7 @@ from reconciler.fleet import probe
 from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.reply import Reply
 from reconciler.kinds import KINDS, Service
-from reconciler.model import CannotSee, Resource
+from reconciler.model import CannotSee, Ref, Resource, Seen
 from reconciler.output import text
 from tests.support.scripted import Ask, Scripted, Thing
 
@@ -178,6 +181,23 @@ def test_damage_within_sections_never_breaks_us(true_sections: list[bytes], dama
         assert plan.unreachable == {}
     assert all(each.reason for each in fleet.sight.seen.values() if isinstance(each, CannotSee))
     list(text.plan_lines(plan, text.Style(False)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deep(Thing):
+    """A thing that reads JSON."""
+
+    def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        return {"value": str(json.loads("[" * 20_000 if self.label == "/deep" else "1"))}
+
+
+def test_an_answer_that_one_resource_cannot_read_leaves_the_others_seen() -> None:
+    fleet = looked([Deep(host="a", label="/deep"), Deep(host="a", label="/flat")], lambda reply: reply)
+    assert fleet.sight.unreachable == {}
+    deep, flat = (fleet.sight.seen[Ref("a", "thing", label)] for label in ("/deep", "/flat"))
+    assert isinstance(deep, CannotSee)
+    assert "cannot be interpreted" in deep.reason
+    assert flat == {"value": "1"}
 
 
 def test_megabytes_of_nonsense_are_told_in_a_line() -> None:

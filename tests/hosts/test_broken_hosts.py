@@ -60,7 +60,7 @@ SHUT = {
     ),
     "forced": (
         Bed(sshd="ForceCommand echo no shell here"),
-        "it said: no shell here; look at the account's shell",
+        "it said: no shell here; check the account's shell",
     ),
     "sftp": (Bed(sshd="ForceCommand internal-sftp"), "before our command ran"),
     "no-sessions": (Bed(sshd="MaxSessions 0"), "it opened no session"),

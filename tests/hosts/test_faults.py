@@ -249,7 +249,9 @@ def test_a_key_that_is_not_accepted_is_named_with_what_sshd_said_of_it(ward: Fau
     ended = ward.reconcile("plan")
     assert (ended.code, ended.err) == (3, "")
     for name in ("unauthorised", "denied", "passwords"):
-        refused = f"authentication refused for ops with {ward.identity}; is the public key authorised"
+        refused = (
+            f"authentication refused for ops with {ward.identity}; is the public key in its authorized_keys"
+        )
         assert ended.reason(f"{name}.test.dataone.org").startswith(refused)
     assert ended.lines("+ well-too.test.dataone.org file")
 

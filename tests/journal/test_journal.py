@@ -84,6 +84,39 @@ def test_any_byte_of_what_was_written_counts(tmp_path: Path) -> None:
         Journal(tmp_path, write=False).entries()
 
 
+ANOTHER_TABLE = """
+ALTER TABLE entries RENAME TO old;
+CREATE TABLE entries (number, at, run, environment, what, body, hash);
+INSERT INTO entries VALUES ('x', x'00', NULL, 1, 2, 3, 4), ('y', '', 0, '', '', '', '');
+"""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE entries SET body = '[]' WHERE number = 2",
+        "UPDATE entries SET body = '{' WHERE number = 2",
+        "UPDATE entries SET body = '" + "[" * 20_000 + "' WHERE number = 2",
+        "UPDATE entries SET at = 'yesterday' WHERE number = 4",
+        "DROP TABLE entries",
+        ANOTHER_TABLE,
+        "DROP TABLE texts; CREATE TABLE texts (digest, text); INSERT INTO texts VALUES (1, 'x')",
+    ],
+    ids=["list", "no JSON", "nested", "no time", "no table", "another table", "other texts"],
+)
+def test_a_damaged_journal_is_told_in_a_line(tmp_path: Path, change: str) -> None:
+    with filled(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / "journal.sqlite") as data:
+        data.executescript(change)
+    data.close()
+    with Journal(tmp_path, write=False) as journal:
+        assert journal.verify()
+        if "texts" not in change:
+            with pytest.raises(NoJournal, match=r"journal\.sqlite"):
+                journal.entries()
+
+
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NoJournal, match="RECONCILE_STATE"):

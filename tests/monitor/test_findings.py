@@ -109,6 +109,13 @@ def test_the_same_drift_seen_a_hundred_times_is_one_alert(book: Journal, clock: 
     assert [each.what for each in book.entries()] == ["onset", "recovery"]
 
 
+def test_an_alert_that_cannot_be_read_begins_anew(book: Journal) -> None:
+    tracker.watch(book, ONE, [DRIFT])
+    for odd in ({}, {"verdict": 1, "since": "yesterday"}):
+        book.keep_alerts("lab", {DRIFT.id: odd})
+        assert tracker.watch(book, ONE, [DRIFT]) == {DRIFT.id: NOW}
+
+
 def test_what_cannot_be_seen_is_not_over(book: Journal, clock: Time) -> None:
     tracker.watch(book, ONE, [DRIFT])
     tracker.watch(book, ONE, [AWAY])

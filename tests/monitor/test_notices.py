@@ -196,6 +196,22 @@ def test_what_cannot_be_sent_is_told_kept_and_sent_by_the_next_run(
     assert len(box.mails) == 1
 
 
+def test_a_notice_that_cannot_be_read_is_dropped_and_the_others_are_sent(
+    mailbox: tuple[Mailbox, str], tmp_path: Path
+) -> None:
+    box, smtp = mailbox
+    env = environment(mail=("ada@example.org",), smtp=smtp)
+    said: list[str] = []
+    with Journal(tmp_path) as journal:
+        for text in ("{}", "nonsense", "[" * 20_000):
+            journal.post("lab", "mail", text)
+        delivery.post(journal, env, notices.alert(env, [FINDING]))
+        delivery.flush(journal, env, said.append)
+        assert journal.outbox() == []
+    assert said == [f"notice {number} in the journal is damaged; it is dropped" for number in (1, 2, 3)]
+    assert len(box.mails) == 1
+
+
 def test_a_server_that_is_not_there_is_asked_once_a_run(tmp_path: Path) -> None:
     env = environment(webhooks=("http://127.0.0.1:9/",))
     said: list[str] = []

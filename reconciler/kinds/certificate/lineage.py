@@ -332,5 +332,5 @@ def _ari_is_over(ari: Any, leaf: Any, now: datetime) -> bool:
     try:
         end = datetime.fromisoformat(json.loads(body)["suggestedWindow"]["end"])
         return name == x509.ari_id(leaf) and now > end
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False
