@@ -43,6 +43,9 @@ class Module:
             return set()
         if isinstance(node, ast.Try):
             return self._in_try(node)
+        if isinstance(node, ast.With):
+            inside = {name for each in node.body for name in self._in(each)}
+            return {name for name in inside if not self.lineage(name) & _suppressed(node)}
         found: set[str] = set()
         if isinstance(node, ast.Raise):
             found |= set(_named(node.exc))
@@ -83,6 +86,12 @@ def _named(raised: ast.expr | None) -> Iterator[str]:
     name = ast.unparse(raised).rpartition(".")[2] if isinstance(raised, ast.Name | ast.Attribute) else ""
     if name[:1].isupper():
         yield name
+
+
+def _suppressed(block: ast.With) -> set[str]:
+    """What a `with suppress(…)` catches."""
+    calls = [item.context_expr for item in block.items if isinstance(item.context_expr, ast.Call)]
+    return {ast.unparse(name) for call in calls if ast.unparse(call.func) == "suppress" for name in call.args}
 
 
 def _caught(handler: ast.ExceptHandler) -> list[str]:
