@@ -90,7 +90,7 @@ def _import(
         )
     surveys = _surveys(new, hosts, options, workplace)
     try:
-        name = new.name or discovered.named(surveys)
+        name = new.name or discovered.environment_name(surveys)
         path = free_path(output, name)
         spell = partial(relative, path)
         given = ImportInput(

@@ -1,1 +1,1 @@
-"""What a host shows that nobody declared."""
+"""What hosts show that no environment file declares yet."""

@@ -1,7 +1,7 @@
-"""From what hosts show to the environment that declares them as they are. Pure.
+"""From the surveys of hosts to the environment that declares them as they are. Pure.
 
-The primary is the host on which certbot's lineage lives; what only it shows counts from there.
-All else is as most of the hosts have it. What cannot be told is a remark, never a guess.
+The primary is the host with certbot's lineage; the settings of the certificate are taken from there,
+all others as most hosts have them. What cannot be determined becomes a remark, never a guess.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ from reconciler.environment.settings import (
 )
 from reconciler.model import State, Value
 
-UNTOLD = {
-    "certificate.administrators": "who is told of a renewal cannot be found out: no hook names anybody",
+UNDETERMINED = {
+    "certificate.administrators": "who is notified of a renewal cannot be found out: no hook names anybody",
     "certificate.email": "the contact of the account at the CA cannot be found out: certbot did not keep it",
-    "certificate.ping": "hosts do not tell by which path they are well; DataONE's is /cn/v2/monitor/ping",
+    "certificate.ping": "no host shows the path of its health check; DataONE's is /cn/v2/monitor/ping",
     "services.client_ca": "no vhost of this name has an SSLCACertificateFile",
     "services.tomcat_tls.reload": "cannot be found out; without it Tomcat is restarted for a certificate",
 }
-"""What to say of a setting that no host has told."""
+"""The remark for a setting that no host shows."""
 
 Surveys = Mapping[str, State]
+"""The states of `Survey`, by the names of the hosts."""
 
 
 class Undetermined(ValueError):
@@ -43,7 +44,7 @@ class Undetermined(ValueError):
 
 @dataclass(frozen=True)
 class ImportInput:
-    """What somebody has said on the command line; it counts before what hosts show."""
+    """What the command line says; it takes precedence over what hosts show."""
 
     name: str
     hosts: tuple[Host, ...]
@@ -55,61 +56,59 @@ class ImportInput:
 
 @dataclass
 class _Draft:
-    """The settings so far, and what is to be said of them."""
+    """What there is to go by, and the remarks so far, by the setting they are about."""
 
     given: ImportInput
     surveys: Surveys
     remarks: dict[str, list[str]] = field(default_factory=dict)
 
-    def say(self, name: str, remark: str) -> None:
+    def remark(self, name: str, remark: str) -> None:
         self.remarks.setdefault(name, []).append(remark)
 
-    def agreed(self, name: str) -> Value:
-        """The value that most hosts have; of those that have another the remark tells."""
-        told = {host: state[name] for host, state in self.surveys.items() if state.get(name) is not None}
-        if not told:
+    def majority(self, name: str) -> Value:
+        """The value that most hosts have, with a remark for each host that has another."""
+        values = {host: state[name] for host, state in self.surveys.items() if state.get(name) is not None}
+        if not values:
             return None
-        chosen = _most(told.values())
-        for host, value in told.items():
+        chosen = _most_common(values.values())
+        for host, value in values.items():
             if value != chosen:
-                self.say(name, f"{host} has {_shown(value)}, which is not what most hosts have")
+                self.remark(name, f"{host} has {value}, which is not what most hosts have")
         return chosen
 
-    def having(self, name: str) -> list[str]:
+    def hosts_with(self, name: str) -> list[str]:
         """The hosts that show a fact."""
         return [host for host, state in self.surveys.items() if state.get(name)]
 
 
-def _most(values: Iterable[Value]) -> Value:
-    """The value that occurs most often; of equals always the same one."""
+def _most_common(values: Iterable[Value]) -> Value:
+    """The value that occurs most often; of several such the last one by name."""
     counted = Counter(values)
     return max(counted, key=lambda value: (counted[value], str(value)))
 
 
-def named(surveys: Surveys) -> str:
-    """What the environment is called by which most of the hosts have been written.
+def environment_name(surveys: Surveys) -> str:
+    """The name of the environment that has written the files of most hosts.
 
-    Raises `Undetermined` where none has been.
+    Raises `Undetermined` if no host has such files.
     """
     names = [state["environment"] for state in surveys.values() if state.get("environment")]
     if not names:
-        raise Undetermined(
-            "no environment has written these hosts yet; say with --name what it shall be called"
-        )
-    return str(_most(names))
+        raise Undetermined("these hosts belong to no environment yet; name the new one with --name")
+    return str(_most_common(names))
 
 
 def environment(given: ImportInput, surveys: Surveys) -> tuple[Environment, dict[str, list[str]]]:
-    """The environment, and remarks by the settings that they are about.
+    """The environment, and the remarks by the setting that they are about ("" for none).
 
-    Raises `Undetermined` where there is no router name to be had.
+    Raises `Undetermined` if no router name can be found.
     """
     draft = _Draft(given, surveys)
-    router = given.router or draft.agreed("router") or _only_lineage(draft)
+    router = given.router or draft.majority("router") or _only_lineage(draft)
     if not router:
         raise Undetermined(
-            "no host tells the router's name: neither cn.router.hostname in /etc/dataone/node.properties"
-            " nor the one lineage of certbot does; say it with --router"
+            "no host shows the router's name, neither as cn.router.hostname in"
+            " /etc/dataone/node.properties nor as certbot's only lineage; give it with --router"
         )
     hosts = _hosts(draft)
     primary = next((host.name for host in hosts if host.primary), hosts[0].name)
@@ -123,7 +122,7 @@ def environment(given: ImportInput, surveys: Surveys) -> tuple[Environment, dict
         paths=Paths(**_section(draft, Paths, "paths")),
         services=_services(draft),
     )
-    _look_back(draft, made)
+    _remark_on_hosts(draft, made)
     return made, draft.remarks
 
 
@@ -134,11 +133,11 @@ def _only_lineage(draft: _Draft) -> Value:
 
 def _hosts(draft: _Draft) -> tuple[Host, ...]:
     """The hosts in the order in which node.properties names them, one of them the primary."""
-    named = str(draft.agreed("hosts") or "").split()
+    named = str(draft.majority("hosts") or "").split()
     given = {host.name: host for host in draft.given.hosts}
     missing = [name for name in named if name not in given]
     if missing:
-        draft.say("hosts", f"environment.hosts also names {', '.join(missing)}: not given with --host")
+        draft.remark("hosts", f"environment.hosts also names {', '.join(missing)}: not given with --host")
     order = [name for name in named if name in given]
     order += [name for name in given if name not in order]
     primary = _primary(draft, order)
@@ -146,41 +145,41 @@ def _hosts(draft: _Draft) -> tuple[Host, ...]:
 
 
 def _primary(draft: _Draft, hosts: Sequence[str]) -> str:
-    """Where certbot's lineage lives. The procedure copies it to every host, so among several
-    the one that renews it counts."""
+    """The host with certbot's lineage; of several, since the procedure copies it to every host, the
+    one that renews it."""
     if draft.given.primary:
         return draft.given.primary
-    candidates = [host for host in hosts if host in draft.having("lineage")]
+    candidates = [host for host in hosts if host in draft.hosts_with("lineage")]
     for fact in ("renewed by", "timer"):
         if len(candidates) > 1:
-            candidates = [host for host in candidates if host in draft.having(fact)] or candidates
+            candidates = [host for host in candidates if host in draft.hosts_with(fact)] or candidates
     if len(candidates) == 1:
         return candidates[0]
     why = (
-        f"certbot's lineage lies on {', '.join(candidates)} alike"
+        f"certbot's lineage is on each of {', '.join(candidates)}"
         if candidates
-        else "certbot's lineage lies on none of them"
+        else "certbot's lineage is on none of them"
     )
-    draft.say("hosts", f"the primary cannot be found out: {why}; the first is taken, check it (--primary)")
+    draft.remark("hosts", f"the primary cannot be found out: {why}; check the one chosen here (--primary)")
     return (candidates or list(hosts))[0]
 
 
 def _section(draft: _Draft, cls: type[Any], section: str) -> dict[str, Any]:
-    """The settings of a section on which the hosts agree."""
+    """The settings of a section, as most hosts have them."""
     found = {}
     for each in dataclasses.fields(cls):
         name = f"{section}.{each.name}"
-        value = draft.agreed(name) if "doc" in each.metadata else None
+        value = draft.majority(name) if "doc" in each.metadata else None
         if value is not None:
             found[each.name] = value
-        elif name in UNTOLD:
-            draft.say(name, UNTOLD[name])
+        elif name in UNDETERMINED:
+            draft.remark(name, UNDETERMINED[name])
     return found
 
 
 def _certificate(draft: _Draft, router: str, primary: str) -> Certificate:
-    """What the primary alone shows; copies of certbot's folder on other hosts do not count."""
-    own = _alone(draft, primary)
+    """What the primary shows; copies of certbot's folder on other hosts do not count."""
+    own = _only(draft, primary)
     found = _section(own, Certificate, "certificate")
     mine = draft.surveys.get(primary, {})
     known = {router.lower(), *(host.name.lower() for host in draft.given.hosts)}
@@ -191,55 +190,50 @@ def _certificate(draft: _Draft, router: str, primary: str) -> Certificate:
     if draft.given.roots:
         found["roots"] = draft.given.roots
     elif found.get("server", LETS_ENCRYPT) != LETS_ENCRYPT:
-        draft.say(
+        draft.remark(
             "certificate.roots", "the CA is not Let's Encrypt's; its roots cannot be found out (--roots)"
         )
     if not mine.get("lineage"):
-        draft.say("certificate.names", f"{primary} has no lineage of {router}; one will be ordered")
+        draft.remark("certificate.names", f"{primary} has no lineage of {router}; one will be ordered")
     return Certificate(**found)
 
 
-def _alone(draft: _Draft, host: str) -> _Draft:
-    """The same draft, of which one host is all that is seen."""
+def _only(draft: _Draft, host: str) -> _Draft:
+    """The draft as if there were no other host; its remarks are the same."""
     return _Draft(draft.given, {host: draft.surveys.get(host, {})}, draft.remarks)
 
 
 def _services(draft: _Draft) -> Services:
     found = _section(draft, Services, "services")
-    port = draft.agreed("services.tomcat_tls.port")
+    port = draft.majority("services.tomcat_tls.port")
     if port is not None:
         found["tomcat_tls"] = TomcatTls(port=int(port))
-        draft.say("services.tomcat_tls.reload", UNTOLD["services.tomcat_tls.reload"])
+        draft.remark("services.tomcat_tls.reload", UNDETERMINED["services.tomcat_tls.reload"])
     return Services(**found)
 
 
-def _look_back(draft: _Draft, made: Environment) -> None:
-    """What the plan cannot say: things that no environment declares, and that are in its way."""
+def _remark_on_hosts(draft: _Draft, made: Environment) -> None:
+    """Remarks on what no plan shows: things in its way that no environment declares."""
     for host, state in draft.surveys.items():
         written, lineage = state.get("environment"), state.get("lineage")
-        for text in _asides(state):
-            draft.say("", f"{host}: {text}")
+        for text in _not_declared(state):
+            draft.remark("", f"{host}: {text}")
         if written not in (None, made.name):
-            draft.say("", f"{host} has been written by an environment called {written}, not {made.name}")
+            draft.remark("", f"{host} belongs to the environment {written}, not to {made.name}")
         if lineage not in (None, made.router):
-            draft.say(
-                "", f"{host}: certbot's lineage is called {lineage}; {made.router} will be ordered anew"
-            )
+            text = f"certbot's lineage is named {lineage}; a new one named {made.router} will be ordered"
+            draft.remark("", f"{host}: {text}")
 
 
-def _asides(state: State) -> Iterable[str]:
+def _not_declared(state: State) -> Iterable[str]:
     if left := state.get("left alone"):
-        yield f"left alone: certbot is also called by {left}; remove that once our own job is there"
+        yield f"not changed: certbot is also run by {left}; remove that once our own job is there"
     if sites := state.get("other sites"):
-        yield f"left alone: Apache answers for this name by {sites} too; disable it once ours are there"
+        yield f"not changed: {sites} also make Apache answer to this name; disable them once ours are there"
     if keys := state.get("other keys"):
         account = state.get("sync.account")
-        yield f"left alone: {keys} keys that are not ours open {account}; remove them once ours are there"
+        yield f"not changed: {keys} keys that are not ours open {account}; remove them once ours are there"
     if state.get("without root"):
-        yield "it was looked at without root; settings that only root can see are missing here"
+        yield "observed without root; settings that only root can see are missing here"
     if hidden := state.get("hidden"):
-        yield f"the account may not see all that was asked for: {hidden}"
-
-
-def _shown(value: Value) -> str:
-    return "none" if value is None else str(value)
+        yield f"the login account may not see: {hidden}"

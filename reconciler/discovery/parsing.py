@@ -1,6 +1,7 @@
-"""What the answers of a survey say, as settings of an environment file. Pure.
+"""The answers of a survey, parsed into settings of an environment file. Pure.
 
-All of it is data that hosts have sent: what is not understood is left out.
+All of it is data from hosts: what is not understood is left out. `seen` has the answers by the labels of
+`Survey.ask`, `output` the text that its commands printed, by the same labels.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from reconciler.model import Value, words
 
 JOB = "/etc/cron.d/reconcile-certificate"
 PACKAGED = "/etc/cron.d/certbot"
-"""The package's own job: it does nothing where systemd runs."""
+"""The job of Debian's package, which does nothing on a host that runs systemd."""
 OUR_SITES = {"cn-port80.conf", "cn-ssl.conf", "000-default.conf"}
-"""Those that the blueprint declares."""
+"""The sites that the blueprint declares."""
 
 Found = Iterable[tuple[str, str]]
 
 
 def properties(seen: Mapping[str, Any]) -> dict[str, Value]:
+    """What node.properties says: the router, the hosts as one text, and the certificate's file."""
     return {
         "router": next(iter(seen["cn.router.hostname"]), None),
         "hosts": " ".join(dict.fromkeys(" ".join(seen["environment.hosts"]).split())) or None,
@@ -31,8 +33,9 @@ def properties(seen: Mapping[str, Any]) -> dict[str, Value]:
     }
 
 
-def account(said: str) -> dict[str, Value]:
-    entry, _, keys = said.strip().partition("\n")
+def account(output: str) -> dict[str, Value]:
+    """The sync account, and how many keys that are not ours open it (`account.sh`)."""
+    entry, _, keys = output.strip().partition("\n")
     name, _, home = entry.partition(":")
     if not home:
         return {}
@@ -41,23 +44,24 @@ def account(said: str) -> dict[str, Value]:
     return {"sync.account": name, "sync.home": None if usual else home, "other keys": other or None}
 
 
-def services(said: Mapping[str, str], seen: Mapping[str, Any]) -> dict[str, Value]:
-    units = said["units"].split()
+def services(output: Mapping[str, str], seen: Mapping[str, Any]) -> dict[str, Value]:
+    """The services that run, of several versions the newest, and how they get the certificate."""
+    units = output["units"].split()
     postgresql = _newest(re.findall(r"postgresql@([0-9.]+)-main\.service", " ".join(units)))
     tomcat = _newest(re.findall(r"tomcat([0-9]+)\.service", " ".join(units)))
     found: dict[str, Value] = {"services.apache": "apache2.service" in units}
     if postgresql:
         data = f"/var/lib/postgresql/{postgresql}/main/server.crt"
-        told = [*seen["settings"], *seen["more settings"]]
-        mine = [line for path, line in told if path.startswith(f"/etc/postgresql/{postgresql}/")]
+        settings = [*seen["settings"], *seen["more settings"]]
+        mine = [line for path, line in settings if path.startswith(f"/etc/postgresql/{postgresql}/")]
         file = mine[-1].partition("=")[2].strip().strip("'") if mine else ""
-        linked = data in said["links"].split() and file in ("", "server.crt", data)
+        linked = data in output["links"].split() and file in ("", "server.crt", data)
         found["services.postgresql"] = postgresql
         found["services.postgresql_certificate"] = "links" if linked else "settings"
     if tomcat:
         found["services.tomcat"] = tomcat
-        found["services.portal"] = f"/var/lib/tomcat{tomcat}/" in said["portals"]
-        found["services.tomcat_tls.port"] = _tls_port(said["connectors"], f"/etc/tomcat{tomcat}/server.xml")
+        found["services.portal"] = f"/var/lib/tomcat{tomcat}/" in output["portals"]
+        found["services.tomcat_tls.port"] = _tls_port(output["connectors"], f"/etc/tomcat{tomcat}/server.xml")
     return found
 
 
@@ -66,7 +70,7 @@ def _newest(versions: list[str]) -> str | None:
 
 
 def _tls_port(connectors: str, file: str) -> int | None:
-    """The port of the connector that does TLS, in what `CONNECTORS` printed."""
+    """The port of the connector that does TLS, in what `connectors.sh` printed."""
     _, _, mine = connectors.partition(f"file={file}\n")
     for connector in mine.partition("file=")[0].split("<Connector")[1:]:
         own = connector.partition("<")[0]
@@ -77,7 +81,7 @@ def _tls_port(connectors: str, file: str) -> int | None:
 
 
 def sites(lines: Found, router: str | None) -> dict[str, Value]:
-    """What the vhosts of this name say, and who else answers on the same ports."""
+    """What Apache's vhosts of this name say, and which other sites answer to it."""
     blocks: list[tuple[str, dict[str, str]]] = []
     for path, line in lines:
         name, _, value = line.partition(" ")
@@ -104,7 +108,7 @@ def _first(blocks: Iterable[Mapping[str, str]], name: str) -> str | None:
 
 
 def lineage(seen: Mapping[str, Any], router: str | None) -> dict[str, Value]:
-    """The lineage of this name: where it came from, and what its certificate says."""
+    """The lineage that certbot has for this router: its CA, and the names, key, days of its certificate."""
     servers = {_lineage_of(path): line.removeprefix("server = ") for path, line in seen["lineages"]}
     leaves: dict[str, Any] = {}
     for path, pem in seen["leaves"]:
@@ -131,12 +135,12 @@ def _lineage_of(conf: str) -> str:
     return conf.rpartition("/")[2].removesuffix(".conf")
 
 
-def renewal(seen: Mapping[str, Any], said: Mapping[str, str]) -> dict[str, Value]:
-    """How it is renewed: by our script and job, or by whatever else is there."""
+def renewal(seen: Mapping[str, Any], output: Mapping[str, str]) -> dict[str, Value]:
+    """How the certificate is renewed: by our script and job, or by others."""
     pairs = [line.partition("=") for _, line in seen["script"] if not line.startswith("#")]
     script = {name: (words(value) or [""])[0] for name, _, value in reversed(pairs)}
     found = {f"certificate.{name}": value for name, value in settings(script).items()}
-    contacts = [each.strip('"').removeprefix("mailto:") for each in said["contact"].splitlines()]
+    contacts = [each.strip('"').removeprefix("mailto:") for each in output["contact"].splitlines()]
     if contacts and not script:
         found["certificate.email"] = contacts[0]
     for _, line in seen["job"]:
@@ -144,14 +148,14 @@ def renewal(seen: Mapping[str, Any], said: Mapping[str, str]) -> dict[str, Value
         found["certificate.schedule"] = " ".join(fields[:5])
         found["certificate.jitter"] = int(fields[-1]) if fields[-1].isdigit() else None
     marks = [line for _, line in (*seen["script"], *seen["mark"]) if line.startswith(MARK)]
-    elsewhere = [path for path in said["renews"].splitlines() if path not in (JOB, PACKAGED)]
+    elsewhere = [path for path in output["renews"].splitlines() if path not in (JOB, PACKAGED)]
     return found | {
         "certificate.administrators": _recipient(seen["notice"]) or _recipient(seen["old notice"]),
         "environment": marks[0].removeprefix(MARK).partition(";")[0] if marks else None,
         "renewed by": " ".join([*(path for path, _ in seen["job"]), *elsewhere]) or None,
         "left alone": " ".join(elsewhere) or None,
-        "timer": True if "certbot.timer" in said["units"].split() else None,
-        "paths.certificate": _led(seen, said["ours"]),
+        "timer": True if "certbot.timer" in output["units"].split() else None,
+        "paths.certificate": _certificate_link(seen, output["ours"]),
     }
 
 
@@ -167,8 +171,8 @@ def _recipient(lines: Found) -> str | None:
     return None
 
 
-def _led(seen: Mapping[str, Any], links: str) -> str | None:
-    """The folder that services are led to, where that is a link to ours."""
+def _certificate_link(seen: Mapping[str, Any], links: str) -> str | None:
+    """The folder from which services read the certificate, if that is a link to ours."""
     public = next(iter(seen["cn.server.publiccert.filename"]), "")
     folder = public.rpartition("/")[0]
     return folder if folder in links.splitlines() else None

@@ -1,12 +1,13 @@
-"""What a host is like that no environment file declares yet. Pure.
+"""The survey of a host: what it is like, before an environment file declares it. Pure.
 
-A survey is a resource that is only looked at. Its state has a field for each setting of an
-environment file that the host shows, under the setting's own name (`certificate.server`), and
-the facts by which `adoption` judges them. No private key is asked for, and no password.
+A survey is a resource that is only observed. Its state has a field for each setting of an environment
+file that the host shows, under the setting's own name (`certificate.server`), and the facts that
+`discovery.environment` weighs them by. No private key is asked for, and no password.
 """
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,12 +26,13 @@ PROPERTIES = "/etc/dataone/node.properties"
 FOLDER = "/etc/letsencrypt"
 CURRENT = "/var/lib/reconciler/certificate/current"
 
-ACCOUNT = rf"""a=$(sed -n 's/^cn\.rsyncuser[[:space:]]*=[[:space:]]*//p' {PROPERTIES} | tail -n 1)
-p=$(getent passwd -- "${{a:-rsync_user}}" | cut -d: -f1,6)
-echo "$p"; [ ! "$p" ] ||
-  grep -Ecv '^[[:space:]]*(#|$)|reconciler [A-Za-z0-9-]+ ' "${{p#*:}}/.ssh/authorized_keys"
-"""
-"""The sync account's name and home, and how many keys that are not ours open it."""
+
+def _shell(name: str) -> str:
+    return (pkgutil.get_data(__package__, name) or b"").decode("utf-8")
+
+
+ACCOUNT = _shell("account.sh")
+CONNECTORS = _shell("connectors.sh")
 
 UNITS = (
     "systemctl list-units --plain --no-legend --no-pager --state=active 'postgresql@*.service'"
@@ -43,13 +45,7 @@ RENEWS = (
 )
 DATA_LINKS = "find /var/lib/postgresql/*/main -maxdepth 1 -type l -name 'server.crt' 2>/dev/null"
 OURS = f"find /etc /opt /srv -maxdepth 3 -lname {CURRENT} 2>/dev/null"
-"""The links that lead services to the certificate in use."""
-
-CONNECTORS = r"""for f in /etc/tomcat[0-9]*/server.xml; do [ -r "$f" ] || continue; echo "file=$f"
-awk 'BEGIN { RS = "-->" } { sub(/<!--.*/, ""); print }' "$f" | tr '\n' ' ' |
-grep -oE '<[A-Za-z]+|[[:space:]](port|SSLEnabled)="[^"]*"'; done"""
-"""Of server.xml, which holds passwords: the names of its elements, without those in comments,
-their ports, and whether TLS is on."""
+"""The links by which services reach the certificate in use."""
 
 SITE = r"^[[:space:]]*(<VirtualHost|ServerName|Alias|SSLCACertificateFile)[[:space:]]"
 SCRIPT = f"^({'|'.join(SETTINGS)})=|^{MARK}"
@@ -59,7 +55,7 @@ NOTICE = "^(administrators=|mail -s )"
 
 @dataclass(frozen=True, kw_only=True)
 class Survey(Resource):
-    """A host as it is. `router` is given where node.properties does not tell it."""
+    """A host as it is. `router` is given if node.properties does not name it."""
 
     kind: ClassVar[str] = "survey"
     title: ClassVar[str] = "label"
@@ -96,15 +92,15 @@ class Survey(Resource):
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         hidden = sorted(label for label, answer in answers.items() if isinstance(answer, CannotSee))
         seen: dict[str, Any] = {label: () if label in hidden else answer for label, answer in answers.items()}
-        said = {label: str(seen[label].output) if seen[label] else "" for label in _COMMANDS}
+        output = {label: str(seen[label].output) if seen[label] else "" for label in _COMMANDS}
         router = self.router or next(iter(seen["cn.router.hostname"]), None)
         state: dict[str, Value] = {
             **parsing.properties(seen),
-            **parsing.account(said["account"]),
-            **parsing.services(said, seen),
+            **parsing.account(output["account"]),
+            **parsing.services(output, seen),
             **parsing.sites(seen["sites"], router),
             **parsing.lineage(seen, router),
-            **parsing.renewal(seen, said),
+            **parsing.renewal(seen, output),
         }
         if hidden:
             state["hidden"] = ", ".join(hidden)

@@ -107,8 +107,8 @@ def test_import_without_a_router_to_be_found_writes_nothing(
 ) -> None:
     assert hosts.run(IMPORT) == 64
     err = capsys.readouterr().err
-    assert "no host tells the router's name" in err
-    assert "say it with --router; nothing was written" in err
+    assert "no host shows the router's name" in err
+    assert "give it with --router; nothing was written" in err
     assert [len(host.scripts) for host in hosts.hosts.values()] == [1, 1]  # one exchange with each
 
 
@@ -117,9 +117,9 @@ def test_import_says_what_it_could_not_see(here: Path, hosts: Scene, capsys: pyt
     assert hosts.run([*IMPORT, "--router", "cn.example.org", "-o", "e.yaml"]) == 3
     captured = capsys.readouterr()
     assert "a.example.org: looked without root" in captured.err
-    assert "# a.example.org: it was looked at without root" in captured.out
+    assert "# a.example.org: observed without root" in captured.out
     text = (here / "e.yaml").read_text(encoding="utf-8")
-    assert "# the primary cannot be found out: certbot's lineage lies on none of them" in text
+    assert "# the primary cannot be found out: certbot's lineage is on none of them" in text
     assert load("e.yaml").primary.name == "a.example.org"
 
 

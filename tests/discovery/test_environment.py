@@ -52,9 +52,9 @@ def test_a_primary_that_cannot_be_told_is_a_remark() -> None:
     copy = {**BOTH, "lineage": ROUTER}
     found, remarks = made({A: copy, B: copy})
     assert found.primary.name == B
-    assert f"lies on {B}, {A} alike" in remarks["hosts"][0]
+    assert f"is on each of {B}, {A}" in remarks["hosts"][0]
     _, remarks = made({A: BOTH, B: BOTH})
-    assert "lies on none of them" in remarks["hosts"][0]
+    assert "is on none of them" in remarks["hosts"][0]
     assert f"{B} has no lineage" in remarks["certificate.names"][0]
 
 
@@ -67,20 +67,22 @@ def test_what_hosts_disagree_on_is_told() -> None:
     assert remarks["services.tomcat"] == ["c has 10, which is not what most hosts have"]
     found, remarks = made({A: {**BOTH, "hosts": f"{A} {B} d"}, B: {"environment": "f"}})
     assert "environment.hosts also names d" in remarks["hosts"][0]
-    assert f"{B} has been written by an environment called f, not e" in remarks[""]
+    assert f"{B} belongs to the environment f, not to e" in remarks[""]
 
 
 def test_it_is_called_as_most_hosts_say_by_whom_they_were_written() -> None:
     assert (
-        environment.named({"a": {"environment": "x"}, "b": {"environment": "y"}, "c": {"environment": "y"}})
+        environment.environment_name(
+            {"a": {"environment": "x"}, "b": {"environment": "y"}, "c": {"environment": "y"}}
+        )
         == "y"
     )
     with pytest.raises(Undetermined, match="--name"):
-        environment.named({"a": {}})
+        environment.environment_name({"a": {}})
 
 
 def test_without_a_router_there_is_no_environment() -> None:
-    with pytest.raises(Undetermined, match="say it with --router"):
+    with pytest.raises(Undetermined, match="give it with --router"):
         made({A: {}, B: {}})
     assert made({A: {}, B: {}}, router=ROUTER)[0].router == ROUTER
     assert made({A: {"lineage": ROUTER}, B: {}})[0].router == ROUTER

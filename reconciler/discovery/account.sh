@@ -1,0 +1,9 @@
+#!/bin/sh
+# Prints the sync account as NAME:HOME, and how many keys that are not ours may log in to it.
+properties=/etc/dataone/node.properties
+name=$(sed -n 's/^cn\.rsyncuser[[:space:]]*=[[:space:]]*//p' "$properties" | tail -n 1)
+entry=$(getent passwd -- "${name:-rsync_user}" | cut -d: -f1,6)
+echo "$entry"
+# A key of ours ends with "reconciler ENVIRONMENT HOST"; comments and empty lines are no keys.
+[ ! "$entry" ] ||
+  grep -Ecv '^[[:space:]]*(#|$)|reconciler [A-Za-z0-9-]+ ' "${entry#*:}/.ssh/authorized_keys"
