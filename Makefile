@@ -80,9 +80,8 @@ docs: builders
 # The wheel, the source distribution, and an SBOM of what the users' lock installs.
 dist: builders
 	@rm -rf $(DIST) && $(BIN)/python -m hatchling build -d $(DIST)
-	@version=$$($(BIN)/python -m hatchling version) && PYTHONWARNINGS=ignore $(BIN)/python -m cyclonedx_py requirements \
-		--pyproject <(sed "s/^dynamic = .*/version = \"$$version\"/" pyproject.toml) --output-reproducible \
-		requirements.lock -o $(DIST)/reconcile_certificates-$$version.cdx.json
+	@version=$$($(BIN)/python -m hatchling version) && \
+		$(BIN)/python -m tools.sbom requirements.lock >$(DIST)/reconcile_certificates-$$version.cdx.json
 
 # Pins stay as they are where they can; `make lock UPGRADE=--upgrade` takes the newest of everything.
 # One set of versions for every Python from 3.11 on; extras are named, for whoever resolves all the same.
