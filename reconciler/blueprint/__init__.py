@@ -18,7 +18,7 @@ Row = Callable[[Environment, Host], Iterable[Resource]]
 def resources(environment: Environment) -> list[Resource]:
     """Every resource of the environment: the blueprint's, then the YAML's own.
 
-    One that the YAML declares itself stands in place of the blueprint's with the same ref.
+    One that the YAML declares replaces the blueprint's with the same ref.
     """
     found: dict[Ref, Resource] = {}
     if environment.blueprint:

@@ -18,7 +18,7 @@ from reconciler.questions.tls import COMPLAINT
 
 
 def trust(env: Environment) -> Trust:
-    """What every certificate of the environment has to stand up to."""
+    """What every certificate of the environment is checked against."""
     return Trust(env.names, env.certificate.trusted)
 
 
@@ -49,7 +49,7 @@ def _renewal_script(env: Environment) -> str:
 
 
 def issued(env: Environment, host: Host) -> Iterable[Resource]:
-    """S9: ordered on the primary once every host answers for every name; judged by its files."""
+    """S9: ordered on the primary once every host answers for every name; what counts is its files."""
     script = _script(env)
     yield File(
         host=host.name,
@@ -67,7 +67,7 @@ def issued(env: Environment, host: Host) -> Iterable[Resource]:
         needs += [Ref(host.name, File.kind, _hook(env, name)) for name in ("auth", "cleanup")]
         needs += _ready(env)
     else:
-        # Whatever this host served out of certbot's folder, it must serve from ours first.
+        # What this host serves from certbot's folder, it must serve from ours first.
         needs = [Ref(host.name, Serving.kind, env.router)]
     yield Lineage(
         host=host.name,
@@ -93,7 +93,7 @@ def issued(env: Environment, host: Host) -> Iterable[Resource]:
 
 
 def _ready(env: Environment) -> Iterable[Ref]:
-    """What every host must have before the CA may be asked: any of them may be asked by it."""
+    """What every host must have before an order, because the CA may ask any of them."""
     for host in env.hosts:
         yield Ref(host.name, "directory", env.paths.challenge)
         yield Ref(host.name, "acl", env.paths.challenge)
@@ -130,7 +130,7 @@ def _tool(env: Environment, host: Host) -> File:
 
 
 def distributed(env: Environment, host: Host) -> Iterable[Resource]:
-    """S14: from the primary to every host, into a new folder, checked there before it counts."""
+    """S14: from the primary to every host, into a new folder, checked there before it is used."""
     incoming = f"{env.sync.folder}/{INCOMING}"
     yield Package(host=host.name, package=GROUP)
     yield Directory(host=host.name, path=TOOL.rsplit("/", 1)[0])
@@ -170,7 +170,7 @@ def distributed(env: Environment, host: Host) -> Iterable[Resource]:
     yield Current(host=host.name, needs=(Ref(host.name, Release.kind, env.router),))
     if env.paths.certificate != Current.path:
         for parent in parents(env.paths.certificate):
-            # Services that are not root have to get through.
+            # Services that do not run as root must be able to pass.
             yield Directory(host=host.name, path=parent, mode="0755")
         yield Symlink(host=host.name, path=env.paths.certificate, target=Current.path)
 
@@ -181,8 +181,8 @@ def _users(env: Environment) -> tuple[str, ...]:
 
 
 def served(env: Environment, host: Host) -> Iterable[Resource]:
-    """S15, S16: nobody switches before all have it; then host after host, the primary last;
-    a service that does not prove it stops everything and brings the old one back."""
+    """S15, S16: no host switches before all have it; then one host after another, the primary last.
+    If a service does not prove it, that host gets the old one back and the rollout stops."""
     yield Serving(
         host=host.name,
         router=env.router,
@@ -192,11 +192,11 @@ def served(env: Environment, host: Host) -> Iterable[Resource]:
         settle=env.certificate.settle,
         deadline=env.certificate.deadline,
         keep=env.certificate.keep,
-        needs=(*_before(env, host), *_own(env, host)),
+        needs=(*_switched_earlier(env, host), *_on_this_host(env, host)),
     )
 
 
-def _before(env: Environment, host: Host) -> Iterable[Ref]:
+def _switched_earlier(env: Environment, host: Host) -> Iterable[Ref]:
     for each in env.hosts:
         yield Ref(each.name, Release.kind, env.router)
     size = env.certificate.max_unavailable
@@ -206,7 +206,7 @@ def _before(env: Environment, host: Host) -> Iterable[Ref]:
         yield Ref(each.name, Serving.kind, env.router)
 
 
-def _own(env: Environment, host: Host) -> Iterable[Ref]:
+def _on_this_host(env: Environment, host: Host) -> Iterable[Ref]:
     yield Ref(host.name, Current.kind, Current.path)
     services = env.services
     units = (
@@ -220,6 +220,7 @@ def _own(env: Environment, host: Host) -> Iterable[Ref]:
 
 
 def endpoints(env: Environment, host: Host) -> Iterable[TlsService]:
+    """The services of a host that use the certificate, in the order in which they switch."""
     services = env.services
     names = (env.router, host.name, None)
     if services.apache:

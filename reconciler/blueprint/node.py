@@ -1,4 +1,4 @@
-"""The node itself: account, mesh, challenges, port 80, hooks; rows S1 to S8 of the procedure."""
+"""The node: account, mesh, challenges, port 80, hooks; rows S1 to S8 of the procedure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from reconciler.model import Ref, Resource
 
 
 def packages(env: Environment, host: Host) -> Iterable[Resource]:
-    """S1: certbot on the primary; what the procedure itself calls, on every host."""
+    """S1: certbot on the primary; on every host the programs that the procedure calls."""
     for package in ("acl", "openssl", "rsync", "sudo"):
         yield Package(host=host.name, package=package)
     if host.primary:
@@ -81,8 +81,8 @@ def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
 
 
 def mesh(env: Environment, host: Host) -> Iterable[Resource]:
-    """S4: every other host's key authorised, every other host's host key pinned, and the
-    way from each host to each other one proven."""
+    """S4: on each host the others' keys authorised and their host keys pinned, and the access
+    from each host to each other one proven."""
     account, ssh = env.sync.account, f"{env.sync.folder}/.ssh"
     peers = [other.name for other in env.hosts if other.name != host.name]
     host_key = HostKey(host=host.name)
@@ -125,7 +125,7 @@ def _pinned(env: Environment, peer: str) -> str:
 
 
 def challenge_directory(env: Environment, host: Host) -> Iterable[Resource]:
-    """S5: where challenges lie, writable by the sync account."""
+    """S5: the directory of challenges, writable by the sync account."""
     account, path = env.sync.account, env.paths.challenge
     for parent in parents(path):
         yield Directory(host=host.name, path=parent)
@@ -158,7 +158,7 @@ PROBE = "reconcile-probe"
 
 
 def challenge_answer(env: Environment, host: Host) -> Iterable[Resource]:
-    """S6: what lies in the challenge directory is what port 80 answers, under every name."""
+    """S6: port 80 answers with the files of the challenge directory, under every name."""
     text = f"{env.name} {host.name}"
     path = f"{env.paths.challenge}/{PROBE}"
     yield Package(host=host.name, package="curl")
@@ -181,7 +181,7 @@ def challenge_answer(env: Environment, host: Host) -> Iterable[Resource]:
 
 
 def hooks(env: Environment, host: Host) -> Iterable[Resource]:
-    """S7: the hooks that carry a challenge to every host and take it away; primary only."""
+    """S7: the hooks that put a challenge on every host and remove it; on the primary only."""
     folder = f"{env.paths.letsencrypt}/renewal"
     settings: dict[str, str | int] = {
         "host": host.name,
@@ -206,7 +206,7 @@ def hooks(env: Environment, host: Host) -> Iterable[Resource]:
 
 
 def notice(env: Environment, host: Host) -> Iterable[Resource]:
-    """S8: administrators get a mail after a renewal, by a hook whose name run-parts accepts."""
+    """S8: the hook that sends administrators a mail after a renewal, under a name that run-parts accepts."""
     administrators = env.certificate.administrators
     folder = f"{env.paths.letsencrypt}/renewal-hooks/deploy"
     content = None
@@ -231,7 +231,7 @@ def notice(env: Environment, host: Host) -> Iterable[Resource]:
 
 
 def retired(env: Environment, host: Host) -> Iterable[Resource]:
-    """What a retired host gives up: the keys that open its former peers, and its hooks."""
+    """What is removed from a retired host: the keys that open its former peers, and its hooks."""
     for resource in (*mesh(env, host), *sync_account(env, host), *hooks(env, host)):
         if isinstance(resource, (AuthorizedKeys, KnownHosts, Keypair)) or (
             isinstance(resource, File) and resource.path.startswith(env.paths.letsencrypt)

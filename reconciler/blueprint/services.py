@@ -14,13 +14,13 @@ from reconciler.model import Ref, Resource
 
 
 def current(env: Environment, host: Host) -> Ref:
-    """What must be there before a service can be told to use the certificate."""
+    """What must exist before a service can be configured to use the certificate."""
     kind = Current.kind if env.paths.certificate == Current.path else Symlink.kind
     return Ref(host.name, kind, env.paths.certificate)
 
 
 def apache(env: Environment, host: Host) -> Iterable[Resource]:
-    """S15, Apache: reloaded when it has not loaded what is on disk, after its test."""
+    """S15, Apache: reloaded, after its own check, if it has not loaded what is on disk."""
     yield Service(
         host=host.name,
         unit="apache2",
@@ -48,14 +48,14 @@ def port_443(env: Environment, host: Host) -> Iterable[Resource]:
 
 
 def _member(account: str, host: Host) -> Account:
-    """The account of a service that reads the key: in the group, and else as its package made it."""
+    """The account of a service that reads the key: in the group, otherwise as its package made it."""
     kept = "any"
     return Account(host=host.name, account=account, groups=(GROUP,), password=kept, create=False)
 
 
 def postgresql(env: Environment, host: Host) -> Iterable[Resource]:
     """S16, its first check: PostgreSQL runs and listens. It is neither installed nor migrated
-    from here: a version that is not there yet is a service that does not start."""
+    from here: a version that is not installed is a service that does not start."""
     version = env.services.postgresql
     unit = f"postgresql@{version}-main"
     if not env.certificate.manage:
@@ -76,8 +76,8 @@ def postgresql(env: Environment, host: Host) -> Iterable[Resource]:
 
 
 def postgresql_certificate(env: Environment, host: Host) -> Iterable[Resource]:
-    """S11: certificate and key by settings, or by links in the data directory; never the leaf
-    alone, for with that the chain does not verify."""
+    """S11: certificate and key by settings, or by links in the data directory; always the full
+    chain, because clients cannot verify the leaf alone."""
     version = env.services.postgresql
     files = {"crt": f"{env.paths.certificate}/fullchain.pem", "key": f"{env.paths.certificate}/privkey.pem"}
     data = f"/var/lib/postgresql/{version}/main"
@@ -117,7 +117,7 @@ def tomcat(env: Environment, host: Host) -> Iterable[Resource]:
 
 
 def portal(env: Environment, host: Host) -> Iterable[Resource]:
-    """S12: both portal.properties; the key that CILogon has pinned is reported, and not touched."""
+    """S12: both portal.properties; the key that CILogon has pinned is reported, not changed."""
     webapps = f"/var/lib/tomcat{env.services.tomcat}/webapps"
     keys = {"publiccert": "cert", "privatekey": "privkey"}
     for path in (

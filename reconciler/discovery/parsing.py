@@ -53,8 +53,10 @@ def services(output: Mapping[str, str], seen: Mapping[str, Any]) -> dict[str, Va
     if postgresql:
         data = f"/var/lib/postgresql/{postgresql}/main/server.crt"
         settings = [*seen["settings"], *seen["more settings"]]
+        # Debian's postgresql.conf includes conf.d at its end, and the last setting wins.
         mine = [line for path, line in settings if path.startswith(f"/etc/postgresql/{postgresql}/")]
         file = mine[-1].partition("=")[2].strip().strip("'") if mine else ""
+        # A relative name is one in the data directory, where server.crt is the default.
         linked = data in output["links"].split() and file in ("", "server.crt", data)
         found["services.postgresql"] = postgresql
         found["services.postgresql_certificate"] = "links" if linked else "settings"
@@ -73,6 +75,7 @@ def _tls_port(connectors: str, file: str) -> int | None:
     """The port of the connector that does TLS, in what `connectors.sh` printed."""
     _, _, mine = connectors.partition(f"file={file}\n")
     for connector in mine.partition("file=")[0].split("<Connector")[1:]:
+        # Up to the next element, which may be one within the connector and have a port too.
         own = connector.partition("<")[0]
         port = re.search(r'port="([0-9]{1,5})"', own)
         if port and 'SSLEnabled="true"' in own:
@@ -138,6 +141,7 @@ def _lineage_of(conf: str) -> str:
 def renewal(seen: Mapping[str, Any], output: Mapping[str, str]) -> dict[str, Value]:
     """How the certificate is renewed: by our script and job, or by others."""
     pairs = [line.partition("=") for _, line in seen["script"] if not line.startswith("#")]
+    # Settings stand at the top of the script, so the first line of a name is the one that counts.
     script = {name: (words(value) or [""])[0] for name, _, value in reversed(pairs)}
     found = {f"certificate.{name}": value for name, value in settings(script).items()}
     contacts = [each.strip('"').removeprefix("mailto:") for each in output["contact"].splitlines()]

@@ -17,6 +17,7 @@ from reconciler.blueprint.renewal import SETTINGS
 from reconciler.blueprint.templates import MARK
 from reconciler.discovery import parsing
 from reconciler.discovery.parsing import JOB
+from reconciler.kinds.certificate.release import Current
 from reconciler.model import CannotSee, Question, Resource, Seen, Value
 from reconciler.questions.finding import LeavesQuestion, LinesQuestion
 from reconciler.questions.properties import PropertyQuestion
@@ -24,7 +25,6 @@ from reconciler.questions.system import CommandQuestion
 
 PROPERTIES = "/etc/dataone/node.properties"
 FOLDER = "/etc/letsencrypt"
-CURRENT = "/var/lib/reconciler/certificate/current"
 
 
 def _shell(name: str) -> str:
@@ -39,15 +39,17 @@ UNITS = (
     " 'tomcat[0-9]*.service' apache2.service certbot.timer | cut -d' ' -f1"
 )
 PORTALS = "ls -d /var/lib/tomcat[0-9]*/webapps/portal/WEB-INF/portal.properties 2>/dev/null"
+# certbot keeps an account's registration, with its contact, below accounts/SERVER/directory/ID/.
 CONTACT = f'grep -ohE \'"mailto:[^"]+"\' {FOLDER}/accounts/*/*/*/regr.json 2>/dev/null'
 RENEWS = (
     "grep -lsw certbot /etc/cron.d/* /etc/cron.daily/* /etc/cron.weekly/* /etc/cron.monthly/* /etc/crontab"
 )
 DATA_LINKS = "find /var/lib/postgresql/*/main -maxdepth 1 -type l -name 'server.crt' 2>/dev/null"
-OURS = f"find /etc /opt /srv -maxdepth 3 -lname {CURRENT} 2>/dev/null"
+OURS = f"find /etc /opt /srv -maxdepth 3 -lname {Current.path} 2>/dev/null"
 """The links by which services reach the certificate in use."""
 
 SITE = r"^[[:space:]]*(<VirtualHost|ServerName|Alias|SSLCACertificateFile)[[:space:]]"
+# LinesQuestion matches in capitals or not: what is read here is parsed once more.
 SCRIPT = f"^({'|'.join(SETTINGS)})=|^{MARK}"
 NOTICE = "^(administrators=|mail -s )"
 """Before it had settings, the notice named the recipient in its command."""

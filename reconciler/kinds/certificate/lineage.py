@@ -218,6 +218,7 @@ class Lineage(Resource):
         )
 
     def _remember(self) -> Step:
+        # Each key is removed wherever it is and added once right below the header of its section.
         edits = " ".join(
             f"-e {quote(f'/^{key} = /d')} -e {quote(f'/^[[]renewalparams[]]/a {key} = {value}')}"
             for key, value in self.renewal
