@@ -33,6 +33,7 @@ LAYERS = (
     "plan",
     "kinds",
     "questions",
+    "document",
     "x509",
     "messages",
     "model",
@@ -40,8 +41,8 @@ LAYERS = (
 )
 """The packages, top to bottom: each imports only what stands below it."""
 PURE = (
-    "approval.binding", "approval.policy", "blueprint", "discovery", "environment.rules", "environment.schema",
-    "environment.settings", "environment.yaml_writer", "fleet.probe", "fleet.reply", "fleet.script", "journal.undo",
+    "approval.binding", "approval.policy", "blueprint", "discovery", "document", "environment.rules", "environment.schema",
+    "environment.settings", "environment.yaml_writer", "fleet.probe", "fleet.reply", "fleet.script", "journal.entries", "journal.undo",
     "kinds", "messages", "model", "monitor.findings", "monitor.notices", "output", "plan", "questions",
     "tls.endpoint", "tls.status", "tls.verify", "x509",
 )  # fmt: skip
@@ -55,6 +56,7 @@ DOORS = {
     "typer": {"cli"},
     "cryptography": {"x509"},
     "OpenSSL": {"tls.handshake"},
+    "msgspec": {"document"},
     "cronsim": {"environment.cron"},
     "apprise": {"monitor.delivery"},
     "sqlite3": {"journal.journal"},

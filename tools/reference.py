@@ -18,6 +18,7 @@ from reconciler.cli.exit import Code
 from reconciler.environment.schema import NEEDED, environment_schema, kind_schema
 from reconciler.kinds import DECLARABLE
 from reconciler.messages import Message
+from tools.schemas import DOCUMENTS, document_schema, inlined
 
 MADE = "Made by `make schemas`"
 CODES = {
@@ -162,18 +163,19 @@ def kinds_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def documents_page(schemas: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
-    """docs/documents.md, from the schemas by the names of their files."""
+def documents_page() -> str:
+    """docs/documents.md, from the classes of the documents."""
     lines = [
         "# Documents",
         "",
-        f"{MADE} from the schemas. Each command prints one of these with `--json`; webhooks get one.",
+        f"{MADE} from their classes. Each command prints one of these with `--json`; webhooks get one.",
         "`version` grows when a field changes its meaning or goes; new fields may come without that.",
     ]
-    for file, schema in schemas:
-        lines += ["", f"## {schema['properties']['document']['const']}", ""]
+    for schema in map(inlined, map(document_schema, DOCUMENTS)):
+        name = schema["properties"]["document"]["const"]
+        lines += ["", f"## {name}", ""]
         lines += [
-            f"{schema['description']} [Schema](../schemas/{file})",
+            f"{schema['description']} [Schema](../schemas/{name}.schema.json)",
             "",
             *_table(("field", "type", "is")),
         ]
@@ -244,25 +246,28 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def written(root: Path) -> Iterable[tuple[str, str]]:
-    """The files, by their path in a checkout; its `schemas/` are what the documents are made of."""
-    schemas = ((each.name, json.loads(each.read_text("utf-8"))) for each in sorted(root.glob("schemas/*")))
-    yield (
-        "schemas/environment.schema.json",
-        json.dumps(environment_schema(), indent=2, ensure_ascii=False) + "\n",
-    )
+def _json(schema: Mapping[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def written() -> Iterable[tuple[str, str]]:
+    """The files, by their path in a checkout."""
+    yield "schemas/environment.schema.json", _json(environment_schema())
+    for schema in map(document_schema, DOCUMENTS):
+        name = schema["properties"]["document"]["const"]
+        yield f"schemas/{name}.schema.json", _json(schema)
     yield "docs/commands.md", commands_page()
     yield "docs/reconcile.1", man_page()
     yield "docs/environment.md", environment_page()
     yield "docs/kinds.md", kinds_page()
-    yield "docs/documents.md", documents_page(each for each in schemas if "document" in each[1]["properties"])
+    yield "docs/documents.md", documents_page()
     yield "docs/troubleshooting.md", messages_page()
 
 
 def main() -> None:
     """Writes them into the checkout named on the command line."""
     root = Path(sys.argv[1])
-    for name, text in written(root):
+    for name, text in written():
         (root / name).write_text(text, encoding="utf-8")
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -31,14 +31,15 @@ from reconciler.cli.options import Options, say
 from reconciler.cli.run import Run, print_end, who
 from reconciler.cli.selection import open_environment, select
 from reconciler.cli.workplace import Workplace
+from reconciler.document import NotADocument, as_json
 from reconciler.environment.settings import Environment
 from reconciler.fleet.fleet import Fleet
 from reconciler.journal.journal import Journal, NoJournal
 from reconciler.messages import Message
 from reconciler.model import Plan
 from reconciler.monitor import tracker
-from reconciler.output import documents
 from reconciler.output import text as output_text
+from reconciler.output.documents.plan import PlanDocument, Tampered, plan_from, read_plan
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class SavedPlan:
     """A saved plan, and its file."""
 
     file: Path
-    document: Mapping[str, Any]
+    document: PlanDocument
     plan: Plan
 
 
@@ -79,8 +80,8 @@ def apply_with(env: str, options: Options, workplace: Workplace, *, yes: bool, a
     saved: SavedPlan | None = None
     if env.endswith(".json") or (Path(env).is_file() and _begins_like_json(Path(env))):
         saved = _saved(Path(env))
-        env = str(saved.document["file"])
-        options = replace(options, **saved.document["scope"])
+        env = saved.document.file
+        options = replace(options, **as_json(saved.document.scope))
     environment = open_environment(env, workplace)
     resources = select(environment, options, workplace)
     try:
@@ -97,13 +98,13 @@ def apply_with(env: str, options: Options, workplace: Workplace, *, yes: bool, a
 
 
 def _saved(file: Path) -> SavedPlan:
-    document = files.read(file)
     try:
-        return SavedPlan(file, document, documents.plan_from(document))
-    except documents.Tampered as error:
+        document = read_plan(files.read(file))
+    except Tampered as error:
         raise CommandError(Code.NOT_APPROVED, f"{file}: {error}", "nothing was done") from None
-    except documents.NotADocument as error:
+    except NotADocument as error:
         raise CommandError(Code.USAGE, f"{file}: {error}") from None
+    return SavedPlan(file, document, plan_from(document))
 
 
 def _begins_like_json(path: Path) -> bool:
@@ -139,8 +140,8 @@ class _Apply:
 
     def saved(self, saved: SavedPlan) -> Code:
         """Applies a saved plan if it is valid and approved. Raises `CommandError`."""
-        if files.expiry(saved.document) <= self.journal.latest():
-            why = f"{saved.file}: the plan expired at {saved.document.get('expires')} {Message.EXPIRED}"
+        if saved.document.expiry <= self.journal.latest():
+            why = f"{saved.file}: the plan expired at {saved.document.expires} {Message.EXPIRED}"
             raise CommandError(Code.STALE, why, "nothing was done; make a new plan")
         look_with(self.fleet, self.options)
         judged = approvals(self.environment, saved.file, saved.document, self.journal.latest())
@@ -168,9 +169,9 @@ class _Apply:
         return Code.CHANGES if code in (Code.OK, Code.INCOMPLETE) and left.actions else code
 
     def _report_waiting(self, left: Plan, why: Sequence[str]) -> None:
-        document = (
-            plan_document(left, self.environment, self.options, self.workplace) if left.actions else None
-        )
+        document = None
+        if left.actions:
+            document = as_json(plan_document(left, self.environment, self.options, self.workplace))
         lines = list(output_text.plan_lines(left, output_text.Style(colour=False)))
         tracker.ask_for_approval(self.journal, self.environment, document, lines, why)
 
@@ -228,7 +229,7 @@ class _Apply:
 
 
 def approvals(
-    environment: Environment, file: Path, document: Mapping[str, Any], at: datetime
+    environment: Environment, file: Path, document: PlanDocument, at: datetime
 ) -> Sequence[JudgedApproval]:
     """Who has approved a saved plan; and for each approval that does not count, why.
 
@@ -244,7 +245,7 @@ def approvals(
         )
     try:
         found = signatures.read(signatures.beside(file))
-        return signatures.judge(found, document, Path(allowed), at)
+        return signatures.judge(found, as_json(document), Path(allowed), at)
     except NoSignature as error:
         raise CommandError(Code.ERROR, str(error)) from None
     except OSError as error:

@@ -14,8 +14,11 @@ from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.flags import Json, NoColor
 from reconciler.cli.options import Options
 from reconciler.cli.workplace import Workplace
+from reconciler.document import as_json
 from reconciler.messages import Message
-from reconciler.output import documents, text
+from reconciler.output import text
+from reconciler.output.documents.plan import plan_from
+from reconciler.output.documents.results import approval_document
 
 
 def approve(
@@ -32,19 +35,17 @@ def approve(
 ) -> int:
     """Prints a saved plan and signs its digest, into a file beside it. Returns 0. Raises `CommandError`."""
     workplace: Workplace = context.obj
-    document = files.read(file)
-    plan = files.saved_plan(file, document)
-    expires = files.expiry(document)
-    if expires <= workplace.clock():
+    document = files.saved_plan(file)
+    if document.expiry <= workplace.clock():
         raise CommandError(
-            Code.STALE, f"{file}: the plan expired at {document['expires']} {Message.EXPIRED}; make a new one"
+            Code.STALE, f"{file}: the plan expired at {document.expires} {Message.EXPIRED}; make a new one"
         )
     if not json:
         style = formats.style(Options(no_color=no_color), workplace)
-        files.print_lines(text.plan_lines(plan, style))
+        files.print_lines(text.plan_lines(plan_from(document), style))
     beside = signatures.beside(file)
     try:
-        statement = signatures.statement(document, expires, workplace.clock())
+        statement = signatures.statement(as_json(document), document.expiry, workplace.clock())
         approval = signatures.sign(statement, key or signatures.default_key())
         signatures.add(beside, approval)
     except NoSignature as error:
@@ -54,7 +55,7 @@ def approve(
             Code.ERROR, f"not approved: {beside} cannot be written ({error.strerror})"
         ) from None
     if json:
-        files.print_json(documents.approval_document(document, str(beside)))
+        files.print_json(approval_document(document, str(beside)))
     else:
-        print(f"Approved {document['digest']} until {document['expires']}; the approval is in {beside}.")
+        print(f"Approved {document.digest} until {document.expires}; the approval is in {beside}.")
     return Code.OK

@@ -18,7 +18,7 @@ from reconciler.cli.selection import open_environment
 from reconciler.cli.workplace import Workplace
 from reconciler.journal.journal import folder
 from reconciler.model import quote
-from reconciler.output import documents
+from reconciler.output.documents.results import files_document
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def cron(
     else:
         made = {"crontab": _line(environment.name, file, command, state, schedule)}
     if json:
-        files.print_json(documents.files_document(environment.name, made))
+        files.print_json(files_document(environment.name, made))
     elif systemd:
         print("\n".join(f"# {path}\n{text}" for path, text in made.items()), end="")
     else:

@@ -36,7 +36,8 @@ from reconciler.environment.settings import Environment
 from reconciler.journal.journal import NoJournal
 from reconciler.monitor import tracker
 from reconciler.monitor.findings import Finding, findings
-from reconciler.output import documents, text
+from reconciler.output import text
+from reconciler.output.documents.plan import with_findings
 
 
 def drift(
@@ -75,7 +76,7 @@ def drift(
     found, since, recorded = _findings(environment, looked, options, workplace)
     if json:
         document = plan_document(plan, environment, options, workplace)
-        files.print_json({**document, "findings": documents.findings(found, since)})
+        files.print_json(with_findings(document, found, since))
     else:
         if not (markdown or github):
             files.print_lines(text.finding_lines(found, since, formats.style(options, workplace)))

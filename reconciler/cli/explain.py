@@ -16,6 +16,8 @@ from reconciler.cli.selection import open_environment, select
 from reconciler.cli.workplace import Workplace
 from reconciler.model import Ref
 from reconciler.output import explanation
+from reconciler.output.documents.observation import observation_from
+from reconciler.output.documents.resources import explain_document
 
 
 def explain(
@@ -44,12 +46,12 @@ def explain(
     candidates = select(environment, Options(host=host), workplace)
     meant = _meant(" ".join(ref), [each.ref for each in candidates])
     if seen:
-        observation = files.saved_observation(seen, files.read(seen))
+        observation = observation_from(files.saved_observation(seen))
     else:
         observation = look(environment, resources, options, workplace).observation
     found = explanation.explain(environment, resources, observation, meant)
     if json:
-        files.print_json(explanation.document(environment.name, found))
+        files.print_json(explain_document(environment.name, found))
     else:
         files.print_lines(explanation.lines(found, formats.style(options, workplace)))
     return Code.OK if found.hidden is None else Code.INCOMPLETE

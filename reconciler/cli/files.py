@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.exit import Code, CommandError
 
 if TYPE_CHECKING:
-    from reconciler.model import Observation, Plan
+    from reconciler.document import Document
+    from reconciler.output.documents.observation import ObservationDocument
+    from reconciler.output.documents.plan import PlanDocument
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -20,14 +21,18 @@ def print_lines(lines: Iterable[str]) -> None:
         print(line)
 
 
-def print_json(document: Any) -> None:
+def print_json(document: Document) -> None:
     """Prints a document to stdout."""
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    from reconciler.document import as_json
+
+    print(json.dumps(as_json(document), indent=2, ensure_ascii=False))
 
 
-def save(path: Path, document: Any) -> None:
+def save(path: Path, document: Document) -> None:
     """Saves a document as JSON. Raises `CommandError`."""
-    write(path, json.dumps(document, indent=2) + "\n")
+    from reconciler.document import as_json
+
+    write(path, json.dumps(as_json(document), indent=2) + "\n")
 
 
 def write(path: Path, text: str) -> None:
@@ -51,29 +56,23 @@ def read(path: Path) -> Any:
         raise CommandError(Code.USAGE, f"{path}: is not JSON ({error}); {saved}") from None
 
 
-def saved_plan(file: Path, document: Any) -> Plan:
-    """The plan in a document. Raises `CommandError`."""
-    from reconciler.output import documents
+def saved_plan(file: Path) -> PlanDocument:
+    """The plan in a file, its types checked. Raises `CommandError`."""
+    from reconciler.document import NotADocument
+    from reconciler.output.documents.plan import read_plan
 
     try:
-        return documents.plan_from(document)
-    except documents.NotADocument as error:
+        return read_plan(read(file))
+    except NotADocument as error:
         raise CommandError(Code.USAGE, f"{file}: {error}") from None
 
 
-def saved_observation(file: Path, document: Any) -> Observation:
-    """The observation in a document. Raises `CommandError`."""
-    from reconciler.output import documents
+def saved_observation(file: Path) -> ObservationDocument:
+    """The observation in a file, its types checked. Raises `CommandError`."""
+    from reconciler.document import NotADocument
+    from reconciler.output.documents.observation import read_observation
 
     try:
-        return documents.observation_from(document)
-    except documents.NotADocument as error:
+        return read_observation(read(file))
+    except NotADocument as error:
         raise CommandError(Code.USAGE, f"{file}: {error}") from None
-
-
-def expiry(document: Mapping[str, Any]) -> datetime:
-    """Until when a saved plan is valid; the beginning of time where it does not say so."""
-    try:
-        return datetime.fromisoformat(str(document.get("expires")))
-    except ValueError:
-        return datetime.min.replace(tzinfo=UTC)

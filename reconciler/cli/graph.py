@@ -13,6 +13,7 @@ from reconciler.cli.options import Options
 from reconciler.cli.selection import open_environment, select
 from reconciler.cli.workplace import Workplace
 from reconciler.output import diagram
+from reconciler.output.documents.resources import graph_document
 from reconciler.plan.order import edges, reduced
 
 
@@ -38,7 +39,7 @@ def graph(
     chosen = {each.ref for each in select(environment, Options(host=host, only=only), workplace)}
     order = reduced(before, chosen)
     if json:
-        files.print_json(diagram.document(environment.name, order))
+        files.print_json(graph_document(environment.name, order))
     else:
         files.print_lines(diagram.FORMATS[form or "mermaid"](environment.name, order))
     return Code.OK

@@ -13,7 +13,8 @@ from reconciler.cli.options import Options
 from reconciler.cli.selection import open_environment
 from reconciler.cli.workplace import Workplace
 from reconciler.journal.journal import NAME, Journal, NoJournal, folder
-from reconciler.output import documents, text
+from reconciler.output import text
+from reconciler.output.documents.results import history_document
 
 
 def history(
@@ -50,7 +51,7 @@ def _print(
         raise CommandError(Code.USAGE, f"there is no run {run} in {journal.path}")
     style = formats.style(options, workplace)
     if options.json:
-        files.print_json(documents.history_document(str(journal.path), entries))
+        files.print_json(history_document(str(journal.path), entries))
     else:
         lines = text.run_lines if run is None else text.entry_lines
         files.print_lines(list(lines(entries, style)))
@@ -71,7 +72,7 @@ def open_journal(workplace: Workplace) -> Journal:
 def _verify(journal: Journal, *, as_json: bool) -> Code:
     problems = journal.verify()
     if as_json:
-        files.print_json(documents.history_document(str(journal.path), (), problems))
+        files.print_json(history_document(str(journal.path), (), problems))
     elif problems:
         files.print_lines(text.printable(each) for each in problems)
         print(f"{journal.path}: {len(problems)} problems; it was changed after it was written.")

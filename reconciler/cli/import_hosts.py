@@ -40,6 +40,7 @@ from reconciler.environment.load import InvalidEnvironment, load
 from reconciler.environment.settings import Environment, Host
 from reconciler.model import Ref, State
 from reconciler.output import differences
+from reconciler.output.documents.resources import import_document
 from reconciler.output.text import printable
 
 
@@ -108,7 +109,7 @@ def _import(
         raise CommandError(Code.USAGE, why, *problems) from None
     plan = look(environment, select(environment, Options(), workplace), options, workplace).plan
     if options.json:
-        files.print_json(differences.document(environment, plan, remarks))
+        files.print_json(import_document(environment, plan, remarks))
     else:
         files.print_lines(_remark_lines(remarks))
         files.print_lines(differences.lines(environment, plan))

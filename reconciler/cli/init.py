@@ -28,7 +28,7 @@ from reconciler.cli.options import say
 from reconciler.cli.workplace import Workplace
 from reconciler.environment.load import InvalidEnvironment, load
 from reconciler.environment.settings import Certificate, Environment, Services
-from reconciler.output import documents
+from reconciler.output.documents.results import files_document
 
 QUESTIONS: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
     ("name", "Name of the environment: ", str),
@@ -81,7 +81,7 @@ def init(
         messages = (each.message for each in error.problems)
         raise CommandError(Code.USAGE, "nothing was written:", *messages) from None
     if json:
-        files.print_json(documents.files_document(environment.name, {str(path): path.read_text("utf-8")}))
+        files.print_json(files_document(environment.name, {str(path): path.read_text("utf-8")}))
     say(f"{path}: written; next: `reconcile validate {path}`, then `reconcile plan {path}`")
     return Code.OK
 

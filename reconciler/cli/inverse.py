@@ -7,10 +7,10 @@ from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.workplace import Workplace
 from reconciler.environment.load import InvalidEnvironment, load
 from reconciler.environment.settings import Environment
+from reconciler.journal import entries as journal_entries
 from reconciler.journal import undo
 from reconciler.journal.journal import Journal, JournalEntry, NoJournal
 from reconciler.model import Resource
-from reconciler.output import documents
 
 
 def inverse(environment: Environment, run: int, workplace: Workplace) -> undo.Inverse:
@@ -24,7 +24,7 @@ def inverse(environment: Environment, run: int, workplace: Workplace) -> undo.In
             before = _as_it_was(journal, environment, earlier[-1] if earlier else None)
     except NoJournal as error:
         raise CommandError(Code.ERROR, str(error)) from None
-    return undo.inverse(documents.done(entries), then, before)
+    return undo.inverse(journal_entries.settled(entries), then, before)
 
 
 def _as_it_was(journal: Journal, environment: Environment, begin: JournalEntry | None) -> list[Resource]:

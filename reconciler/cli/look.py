@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.options import Options, say
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from reconciler.environment.settings import Environment
     from reconciler.fleet.fleet import Fleet
     from reconciler.model import Observation, Plan, Resource
+    from reconciler.output.documents.plan import PlanDocument
 
 REPLACEABLE = "certificate"
 
@@ -78,13 +79,13 @@ def warn(observation: Observation) -> None:
 
 def plan_document(
     plan: Plan, environment: Environment, options: Options, workplace: Workplace
-) -> dict[str, Any]:
+) -> PlanDocument:
     """A plan as a document, with the git commit of its file and until when it is valid."""
     from reconciler.journal import commit as checkout
-    from reconciler.output import documents
+    from reconciler.output.documents.plan import plan_document as made
 
     at, commit = workplace.clock(), checkout.commit(Path(environment.file))
-    return documents.plan_document(
+    return made(
         plan,
         file=environment.file,
         file_digest=environment.digest,

@@ -11,7 +11,8 @@ from reconciler.cli.look import connected, warn
 from reconciler.cli.options import Options, say
 from reconciler.cli.selection import open_environment, select
 from reconciler.cli.workplace import Workplace
-from reconciler.output import documents, text
+from reconciler.output import text
+from reconciler.output.documents.observation import observation_document
 
 
 def observe(
@@ -41,7 +42,7 @@ def observe(
     resources = select(environment, options, workplace)
     with connected(environment, resources, options, workplace) as fleet:
         observation = fleet.look()
-    document = documents.observation_document(
+    document = observation_document(
         environment.name, observation, file=environment.file, looked=workplace.clock()
     )
     if output:

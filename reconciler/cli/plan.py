@@ -29,6 +29,7 @@ from reconciler.cli.look import look, plan_document
 from reconciler.cli.options import Options
 from reconciler.cli.selection import open_environment, select
 from reconciler.cli.workplace import Workplace
+from reconciler.output.documents.observation import observation_from
 from reconciler.plan.planner import plan as make_plan
 
 
@@ -66,7 +67,7 @@ def plan(
     environment = open_environment(env, workplace)
     resources = select(environment, options, workplace)
     if seen:
-        observation = files.saved_observation(seen, files.read(seen))
+        observation = observation_from(files.saved_observation(seen))
         made = make_plan(environment.name, resources, observation.seen, observation.unreachable)
     else:
         made = look(environment, resources, options, workplace).plan

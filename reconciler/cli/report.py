@@ -19,7 +19,9 @@ from reconciler.cli.workplace import Workplace
 from reconciler.environment.settings import Environment
 from reconciler.journal.journal import NAME, NoJournal, folder
 from reconciler.model import Observation
-from reconciler.output import documents, html
+from reconciler.output import html
+from reconciler.output.documents.observation import observation_from
+from reconciler.output.documents.results import files_document
 from reconciler.output.html.past import events, renewals
 from reconciler.plan.planner import plan as make_plan
 from reconciler.tls import status
@@ -65,7 +67,7 @@ def report(
     )
     files.write(output, html.page(facts))
     if json:
-        files.print_json(documents.files_document(environment.name, {str(output): None}))
+        files.print_json(files_document(environment.name, {str(output): None}))
     else:
         say(f"{output}: written")
     return Code.OK if plan.complete else Code.INCOMPLETE
@@ -73,15 +75,11 @@ def report(
 
 def _saved(environment: Environment, seen: Path) -> tuple[datetime, Observation]:
     """When the hosts were looked at, and what was observed; the page describes that moment."""
-    document = files.read(seen)
-    observation = files.saved_observation(seen, document)
-    if document.get("environment") != environment.name:
-        was = document.get("environment")
+    document = files.saved_observation(seen)
+    if document.environment != environment.name:
+        was = document.environment
         raise CommandError(Code.USAGE, f"{seen}: is an observation of {was}, not of {environment.name}")
-    when = status.moment(document.get("looked"))
-    if when is None:
-        raise CommandError(Code.USAGE, f"{seen}: `looked` is not an ISO 8601 time")
-    return when, observation
+    return document.moment, observation_from(document)
 
 
 def _events(environment: Environment, workplace: Workplace) -> tuple[html.Event, ...]:

@@ -17,6 +17,7 @@ from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.look import plan_document
 from reconciler.cli.options import Options
 from reconciler.cli.workplace import Workplace
+from reconciler.document import as_json
 from reconciler.environment.settings import Environment
 from reconciler.fleet import apply as executor
 from reconciler.fleet.fleet import Fleet
@@ -25,7 +26,8 @@ from reconciler.journal.journal import Journal, RunRecord
 from reconciler.messages import Message
 from reconciler.model import Plan, Ref, Report
 from reconciler.monitor import delivery, notices, tracker
-from reconciler.output import documents, text
+from reconciler.output import text
+from reconciler.output.documents.results import apply_document
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +71,8 @@ class Run:
             "who": who(self.environment, self.workplace),
             "approvers": sorted(set(approvers)),
             "file": self.environment.file,
-            "commit": document["commit"],
-            "digest": document["digest"],
+            "commit": document.commit and as_json(document.commit),
+            "digest": document.digest,
             "actions": len(approved.actions),
         }
 
@@ -95,11 +97,11 @@ class Run:
         except binding.Stale as stale:
             code = Code.STALE
             if stale.report:
-                ended |= documents.apply_document(self.environment.name, stale.report, code=code)
+                ended |= as_json(apply_document(self.environment.name, stale.report, code=code))
                 code = self._end(stale.report, Code.PARTIAL if stale.report.partial else Code.FAILED)
             raise CommandError(code, *_stale(stale.lines), "make a new plan") from None
         code = _code(result, waiting)
-        ended |= documents.apply_document(self.environment.name, result, code=code)
+        ended |= as_json(apply_document(self.environment.name, result, code=code))
         return self._end(result, code)
 
     def _lock(self) -> None:
@@ -136,7 +138,7 @@ def print_end(
 ) -> Code:
     """Prints what a run did; None where there was nothing to do. Returns the code."""
     if options.json:
-        files.print_json(documents.apply_document(environment.name, result, code=code))
+        files.print_json(apply_document(environment.name, result, code=code))
     elif result is not None:
         files.print_lines(text.outcome_lines(result, formats.style(options, workplace)))
     return code

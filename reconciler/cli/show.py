@@ -13,6 +13,7 @@ from reconciler.cli.flags import Github, Json, Markdown, NoColor
 from reconciler.cli.formats import Formats
 from reconciler.cli.options import Options
 from reconciler.cli.workplace import Workplace
+from reconciler.output.documents.plan import plan_from
 
 
 def show(
@@ -28,12 +29,11 @@ def show(
     options = Options(json=json, no_color=no_color)
     outputs = Formats(markdown=markdown, github=github)
     formats.check(options, outputs)
-    document = files.read(file)
-    saved = files.saved_plan(file, document)
+    document = files.saved_plan(file)
     if json:
         files.print_json(document)
         return Code.OK
-    formats.print_plan(saved, options, outputs, workplace)
+    formats.print_plan(plan_from(document), options, outputs, workplace)
     if not (markdown or github):
-        print(f"Made {document['made']} from {document['file']}; digest {document['digest']}.")
+        print(f"Made {document.made} from {document.file}; digest {document.digest}.")
     return Code.OK

@@ -17,7 +17,7 @@ from reconciler.cli.workplace import Workplace
 from reconciler.fleet.fleet import HostConnection
 from reconciler.fleet.reply import HostError
 from reconciler.model import quote
-from reconciler.output import documents
+from reconciler.output.documents.results import locks_document
 
 HOLDERS = """
 [ -e "$lock" ] || exit 0
@@ -60,7 +60,7 @@ def unlock(
             except HostError as error:
                 unreachable[name] = error.reason
     if json:
-        files.print_json(documents.locks_document(environment.name, locks, unreachable))
+        files.print_json(locks_document(environment.name, locks, unreachable))
     else:
         files.print_lines(line for lock in locks for line in _lines(lock))
         for name, reason in unreachable.items():

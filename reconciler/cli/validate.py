@@ -33,7 +33,9 @@ def validate(
                 hosts, count = len(environment.hosts), len(resources)
                 print(f"{environment.file}: valid: {hosts} hosts, {count} resources")
     if json:
-        files.print_json({"version": 1, "document": "validation", "problems": problems})
+        from reconciler.output.documents.results import ValidationDocument
+
+        files.print_json(ValidationDocument(problems=problems))
     else:
         for problem in problems:
             print(problem, file=sys.stderr)

@@ -23,7 +23,8 @@ from reconciler.cli.look import connected
 from reconciler.cli.options import Options
 from reconciler.cli.selection import open_environment, select
 from reconciler.cli.workplace import Workplace
-from reconciler.output import documents, text
+from reconciler.output import text
+from reconciler.output.documents.results import verify_document
 from reconciler.tls import verify as verification
 
 
@@ -60,7 +61,7 @@ def verify(
     checks = run_checks(environment, options, observation, workplace)
     formats.write_checks(checks, outputs, environment, workplace)
     if json:
-        files.print_json(documents.verify_document(environment.name, release, checks))
+        files.print_json(verify_document(environment.name, release, checks))
     else:
         files.print_lines(text.check_lines(checks, formats.style(options, workplace)))
         print(verification.summary(environment, checks))

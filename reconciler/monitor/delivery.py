@@ -127,7 +127,7 @@ def send(settings: Settings, channel: str, notice: Notice, sendmail: Sequence[st
     if kind == "mail":
         _mail(settings, notice, sendmail)
     elif kind == "webhook":
-        fetch(_resolved(url), json.dumps(notice.document()).encode())
+        fetch(_resolved(url), notices.to_json(notice).encode())
     else:
         _apprise(_resolved(url), notice, notices.render(notice, settings.template))
 

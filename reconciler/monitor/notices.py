@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from string import Template
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from reconciler.document import Document, Meta, Part, as_json, read
 from reconciler.environment.settings import Environment
 from reconciler.monitor.findings import Alert, Finding
 
-VERSION = 1
 MEANING = {
     "drifted": "is no longer as declared",
     "pending": "is declared, but not applied yet",
@@ -20,50 +19,40 @@ MEANING = {
 }
 
 
-@dataclass(frozen=True)
-class Notice:
-    """Something to tell. `topic`: alert, recovery, approval or run. `id` is the same for the
-    same thing, so that whoever receives it can tell a repetition. `plan` is a document that is
-    sent along."""
+class FindingPart(Part, frozen=True, kw_only=True):
+    """Something that is not as it should be; `kind` and `name` are empty where it is a whole host."""
 
-    id: str
-    topic: str
+    id: Annotated[str, Meta(description="The same for the same thing, however often it is found.")]
+    verdict: Literal["drifted", "pending", "expiring", "unseen"]
+    host: str
+    kind: str
+    name: str
+    detail: str
+
+
+class Notice(Document, frozen=True, kw_only=True):
+    """What webhooks get by POST."""
+
+    document: Literal["notice"] = "notice"
+    id: Annotated[str, Meta(description="The same for the same thing, so that a repetition is known.")]
+    topic: Literal["alert", "recovery", "approval", "run"]
     environment: str
     subject: str
     text: str
-    findings: Sequence[Finding] = ()
-    plan: dict[str, Any] | None = field(default=None, compare=False)
-
-    def document(self) -> dict[str, Any]:
-        """As webhooks get it (schemas/notice.schema.json)."""
-        return {
-            "version": VERSION,
-            "document": "notice",
-            "id": self.id,
-            "topic": self.topic,
-            "environment": self.environment,
-            "subject": self.subject,
-            "text": self.text,
-            "findings": [each.document() for each in self.findings],
-            "plan": self.plan,
-        }
+    findings: tuple[FindingPart, ...] = ()
+    plan: Annotated[
+        dict[str, Any] | None, Meta(description="Of an approval: the plan (plan.schema.json).")
+    ] = None
 
 
 def to_json(notice: Notice) -> str:
-    """The JSON text in which it waits in the outbox."""
-    return json.dumps(notice.document())
+    """The JSON text in which it waits in the outbox, and goes to webhooks."""
+    return json.dumps(as_json(notice))
 
 
 def from_json(text: str) -> Notice:
-    """The notice in a text that `to_json` made. Raises `ValueError`, `LookupError` or `TypeError`
-    for any other text."""
-    said = json.loads(text)
-    findings = [
-        Finding(each["verdict"], each["host"], each["kind"], each["name"], each["detail"])
-        for each in said["findings"]
-    ]
-    names = ("id", "topic", "environment", "subject", "text", "plan")
-    return Notice(**{name: said[name] for name in names}, findings=findings)
+    """The notice in a text that `to_json` made. Raises `ValueError` for any other text."""
+    return read(Notice, json.loads(text))
 
 
 def alert(environment: Environment, found: Sequence[Finding]) -> Notice:
@@ -77,7 +66,9 @@ def recovery(environment: Environment, over: Sequence[Alert]) -> Notice:
     return _about(environment, "recovery", [each.finding for each in over], "No action is needed.\n")
 
 
-def _about(environment: Environment, topic: str, found: Sequence[Finding], close: str) -> Notice:
+def _about(
+    environment: Environment, topic: Literal["alert", "recovery"], found: Sequence[Finding], close: str
+) -> Notice:
     hosts = sorted({each.host.split(".", maxsplit=1)[0] for each in found})
     verdicts = sorted({each.verdict for each in found})
     over = "resolved: " if topic == "recovery" else ""
@@ -88,7 +79,7 @@ def _about(environment: Environment, topic: str, found: Sequence[Finding], close
         environment=environment.name,
         subject=f"{environment.name}: {over}{', '.join(verdicts)} on {', '.join(hosts)}",
         text="\n".join([*(["Resolved:"] if over else []), *lines, "", close]),
-        findings=tuple(found),
+        findings=tuple(FindingPart(**each.document()) for each in found),
     )
 
 
@@ -114,11 +105,11 @@ def approval(
     ]
     subject = f"{environment.name}: {len(document['actions'])} changes are waiting for approval"
     return Notice(
-        f"{environment.name}-approval-{digest}",
-        "approval",
-        environment.name,
-        subject,
-        "\n".join(text) + "\n",
+        id=f"{environment.name}-approval-{digest}",
+        topic="approval",
+        environment=environment.name,
+        subject=subject,
+        text="\n".join(text) + "\n",
         plan=document,
     )
 
@@ -128,7 +119,13 @@ def run(environment: Environment, number: int, lines: Iterable[str], code: int) 
     how = "was carried out" if code in (0, 2) else f"ended with {code}"
     text = [*lines, "", f"    reconcile history {number}", ""]
     subject = f"{environment.name}: run {number} {how}"
-    return Notice(f"{environment.name}-run-{number}", "run", environment.name, subject, "\n".join(text))
+    return Notice(
+        id=f"{environment.name}-run-{number}",
+        topic="run",
+        environment=environment.name,
+        subject=subject,
+        text="\n".join(text),
+    )
 
 
 def render(notice: Notice, template: str | None) -> str:

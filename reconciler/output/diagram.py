@@ -6,10 +6,8 @@ An arrow leads from what comes first to what waits for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from reconciler.model import Ref
-from reconciler.output import documents
 from reconciler.output.text import printable
 
 Order = Mapping[Ref, Sequence[Ref]]
@@ -41,24 +39,6 @@ def dot(environment: str, order: Order) -> Iterable[str]:
         yield "  }"
     yield from (f"  n{first} -> n{then};" for first, then in _arrows(order, numbers))
     yield "}"
-
-
-def document(environment: str, order: Order) -> dict[str, Any]:
-    """The order as JSON (schemas/graph.schema.json)."""
-    return {
-        "version": documents.VERSION,
-        "document": "graph",
-        "environment": environment,
-        "resources": [
-            {
-                "host": ref.host,
-                "kind": ref.kind,
-                "name": ref.name,
-                "waits_for": [str(before) for before in sorted(order[ref])],
-            }
-            for ref in sorted(order)
-        ],
-    }
 
 
 FORMATS: Mapping[str, Callable[[str, Order], Iterable[str]]] = {"mermaid": mermaid, "dot": dot}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from reconciler.environment.settings import Environment
 from reconciler.model import Action, Delta, Plan
-from reconciler.output.documents import VERSION
 from reconciler.output.explanation import procedure
 from reconciler.output.text import incomplete_lines, printable, shown
 
@@ -62,36 +60,3 @@ def _sum(environment: Environment, plan: Plan) -> str:
         f"{environment.file} is written; {count} differences in {len(plan.actions)} resources on {hosts} of"
         f" {len(environment.hosts)} hosts. `reconcile plan {environment.file}` shows what would settle them."
     )
-
-
-def document(environment: Environment, plan: Plan, remarks: Mapping[str, list[str]]) -> dict[str, Any]:
-    """The same as JSON (schemas/import.schema.json)."""
-    rows = procedure(environment)
-    return {
-        "version": VERSION,
-        "document": "import",
-        "environment": environment.name,
-        "file": environment.file,
-        "differences": [
-            {
-                "host": action.ref.host,
-                "kind": action.ref.kind,
-                "name": action.ref.name,
-                "verb": action.verb,
-                "field": delta.field,
-                "seen": delta.seen,
-                "want": delta.want,
-                "row": rows.get(action.ref),
-            }
-            for action in plan.actions
-            for delta in action.deltas
-        ],
-        "unreachable": [{"host": h, "reason": reason} for h, reason in sorted(plan.unreachable.items())],
-        "unknown": [
-            {"host": ref.host, "kind": ref.kind, "name": ref.name, "reason": reason}
-            for ref, reason in sorted(plan.unknown.items())
-        ],
-        "remarks": [
-            {"about": about or None, "text": each} for about, texts in remarks.items() for each in texts
-        ],
-    }

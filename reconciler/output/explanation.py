@@ -5,12 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from reconciler.blueprint import node, rows
 from reconciler.environment.settings import Environment
 from reconciler.model import Action, CannotSee, Observation, Ref, Resource, Seen, State, Value
-from reconciler.output.documents import VERSION, action_document
 from reconciler.output.text import Style, action_lines, printable, shown
 from reconciler.plan import planner
 from reconciler.plan.order import edges
@@ -132,34 +130,6 @@ def _told(state: State) -> dict[str, Value]:
 def _neighbours(what: str, neighbours: Sequence[Neighbour]) -> Iterable[str]:
     yield f"    {what}:" + ("" if neighbours else " nothing")
     yield from (f"      {printable(str(each.ref))} ({each.status})" for each in neighbours)
-
-
-def document(environment: str, found: Explanation) -> dict[str, Any]:
-    """The explanation as JSON (schemas/explain.schema.json)."""
-    ref = found.resource.ref
-    seen = None if found.seen is None or isinstance(found.seen, CannotSee) else _told(found.seen)
-    return {
-        "version": VERSION,
-        "document": "explain",
-        "environment": environment,
-        "host": ref.host,
-        "kind": ref.kind,
-        "name": ref.name,
-        "place": str(found.resource.place) if found.resource.place else None,
-        "row": found.row,
-        "verdict": found.verdict,
-        "unknown": found.hidden,
-        "seen": seen,
-        "want": None if found.want is None else _told(found.want),
-        "action": action_document(found.action) if found.action else None,
-        "waits_for": [_neighbour(each) for each in found.before],
-        "waited_for_by": [_neighbour(each) for each in found.after],
-    }
-
-
-def _neighbour(each: Neighbour) -> dict[str, str]:
-    ref = each.ref
-    return {"host": ref.host, "kind": ref.kind, "name": ref.name, "status": each.status}
 
 
 def spellings(ref: Ref) -> Iterable[str]:

@@ -174,8 +174,8 @@ def test_a_plan_from_what_was_seen_needs_no_host(
     [
         ("", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
-        ("[]", "it is no plan"),
-        ('{"document": "plan", "version": 9}', "version 9"),
+        ("[]", "expected a plan saved by `reconcile plan -o`, found a list"),
+        ('{"document": "plan", "version": 9}', "version: expected 1, found 9"),
         ('{"document": "plan", "version": 1, "digest": "sha256:0"}', "its digest does not fit"),
     ],
 )

@@ -9,9 +9,11 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from reconciler import x509
+from reconciler.document import as_json
 from reconciler.environment.settings import Certificate, Environment, Host, Services
 from reconciler.model import CannotSee, Observation, Ref
-from reconciler.output import documents, junit, text
+from reconciler.output import junit, text
+from reconciler.output.documents.results import verify_document
 from reconciler.tls import verify
 from reconciler.tls.endpoint import NoHandshake, TlsAnswer
 from tests.support.forged import authority, pem, rsa_key, signed
@@ -111,4 +113,4 @@ def test_what_hosts_see_themselves_counts_too_and_all_of_it_is_told() -> None:
     assert sum(line.startswith("\x1b[31m") for line in lines) == 1
     suite = ET.fromstring(junit.checks_xml("e", everything))
     assert [suite.get(name) for name in ("tests", "failures", "errors")] == ["12", "1", "2"]
-    hold(documents.verify_document("e", ID, everything), "verify")
+    hold(as_json(verify_document("e", ID, everything)), "verify")

@@ -1,0 +1,100 @@
+"""What was seen of the hosts as a JSON document, and back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from reconciler.document import UNSET, Document, Meta, Part, UnsetType, check_name, check_time, read
+from reconciler.model import CannotSee, Observation, Ref, Seen, Value
+
+
+def _one_of(*names: str) -> Meta:
+    return Meta(extra_json_schema={"oneOf": [{"required": [name]} for name in names]})
+
+
+class ObservedPart(Part, frozen=True, kw_only=True):
+    """A resource as it was seen: `state`, or why it cannot be seen, `unknown`."""
+
+    kind: str
+    name: str
+    state: (
+        Annotated[dict[str, Value] | None, Meta(description="Field to value; null where it is absent.")]
+        | UnsetType
+    ) = UNSET
+    unknown: Annotated[str, Meta(description="Why it cannot be seen.")] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if (self.state is UNSET) == (self.unknown is UNSET):
+            raise ValueError("expected either `state` or `unknown`")
+
+
+class HostPart(Part, frozen=True, kw_only=True):
+    """A host as it was seen: its `resources`, or why it could not be looked at, `unreachable`."""
+
+    unreachable: Annotated[str, Meta(description="Why it could not be looked at.")] | UnsetType = UNSET
+    resources: list[Annotated[ObservedPart, _one_of("state", "unknown")]] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if (self.resources is UNSET) == (self.unreachable is UNSET):
+            raise ValueError("expected either `resources` or `unreachable`")
+
+
+class ObservationDocument(Document, frozen=True, kw_only=True):
+    """What `reconcile observe` gives, and `plan --seen` takes. Holds no secret."""
+
+    document: Literal["observation"] = "observation"
+    environment: str
+    looked: Annotated[str, Meta(description="When, in UTC (ISO 8601).")]
+    file: str
+    hosts: dict[str, Annotated[HostPart, _one_of("unreachable", "resources")]]
+
+    def __post_init__(self) -> None:
+        check_time("looked", self.looked)
+
+    @property
+    def moment(self) -> datetime:
+        """When the hosts were looked at, in UTC."""
+        return datetime.fromisoformat(self.looked).astimezone(UTC)
+
+
+def observation_document(
+    environment: str, sight: Observation, *, file: str, looked: datetime
+) -> ObservationDocument:
+    """What was seen of each host; `file` is the environment's."""
+    resources: dict[str, list[ObservedPart]] = {}
+    for ref, seen in sorted(sight.seen.items(), key=lambda item: item[0]):
+        if ref.host not in sight.unreachable:
+            resources.setdefault(ref.host, []).append(_observed_part(ref, seen))
+    return ObservationDocument(
+        environment=environment,
+        looked=looked.isoformat(timespec="seconds"),
+        file=file,
+        hosts={host: HostPart(unreachable=reason) for host, reason in sorted(sight.unreachable.items())}
+        | {host: HostPart(resources=parts) for host, parts in resources.items()},
+    )
+
+
+def _observed_part(ref: Ref, seen: Seen) -> ObservedPart:
+    if isinstance(seen, CannotSee):
+        return ObservedPart(kind=ref.kind, name=ref.name, unknown=seen.reason)
+    return ObservedPart(kind=ref.kind, name=ref.name, state=None if seen is None else dict(seen))
+
+
+def read_observation(found: Any) -> ObservationDocument:
+    """The observation in parsed JSON, its types checked. Raises `NotADocument`."""
+    check_name(found, "observation", "an observation saved by `reconcile observe -o`")
+    return read(ObservationDocument, found)
+
+
+def observation_from(document: ObservationDocument) -> Observation:
+    """What a document says was seen."""
+    sight = Observation()
+    for host, each in document.hosts.items():
+        if each.unreachable is not UNSET:
+            sight.unreachable[host] = each.unreachable
+        for one in () if each.resources is UNSET else each.resources:
+            sight.seen[Ref(host, one.kind, one.name)] = (
+                one.state if one.state is not UNSET else CannotSee(str(one.unknown))
+            )
+    return sight

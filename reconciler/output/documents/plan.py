@@ -1,0 +1,321 @@
+"""A plan as a JSON document, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from reconciler.document import (
+    UNSET,
+    Document,
+    Meta,
+    NotADocument,
+    Part,
+    UnsetType,
+    as_json,
+    check_name,
+    check_time,
+    read,
+    replace,
+)
+from reconciler.messages import Message
+from reconciler.model import Action, Delta, Place, Plan, Ref, Step, Value
+from reconciler.monitor.findings import Finding
+from reconciler.monitor.notices import FindingPart
+from reconciler.plan.planner import digest
+
+Digest = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
+
+
+class Tampered(NotADocument):
+    """A plan was changed after it was saved."""
+
+
+class ResourcePart(Part, frozen=True, kw_only=True):
+    """The resource that something is about."""
+
+    host: str
+    kind: str
+    name: str
+
+    @property
+    def ref(self) -> Ref:
+        return Ref(self.host, self.kind, self.name)
+
+
+class DeltaPart(Part, frozen=True, kw_only=True):
+    """A field that differs."""
+
+    field: str
+    seen: Value
+    want: Value
+    diff: (
+        Annotated[
+            str, Meta(description="A unified diff, where the values are digests of text that is not secret.")
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class StepPart(Part, frozen=True, kw_only=True):
+    """A shell command, and why it is run."""
+
+    command: str
+    why: str
+    stdin_bytes: Annotated[int, Meta(description="How much is fed to it; never what.")] | UnsetType = UNSET
+
+
+class ActionPart(ResourcePart, frozen=True, kw_only=True):
+    """What would be done about one resource."""
+
+    verb: Literal["create", "change", "remove", "reload", "restart"]
+    deltas: list[DeltaPart]
+    steps: list[StepPart]
+    rescue: Annotated[
+        list[StepPart], Meta(description="Run, all of them, where one of the steps has failed.")
+    ]
+    after: Annotated[list[str], Meta(description="What it waits for: HOST KIND NAME.")]
+    blocked: Annotated[str | None, Meta(description="Why it will not be done in any run, as things are.")]
+    seen_digest: Annotated[str, Meta(description="Over all that was seen of the resource.")]
+    place: Annotated[
+        Annotated[str, Meta(pattern=":[0-9]{1,9}:[0-9]{1,9}$")] | None,
+        Meta(description="file:line:column of what asks for it."),
+    ]
+
+
+class UnreachablePart(Part, frozen=True, kw_only=True):
+    """A host that could not be looked at, and why."""
+
+    host: str
+    reason: str
+
+
+class UnknownPart(ResourcePart, frozen=True, kw_only=True):
+    """A resource that could not be seen, and why."""
+
+    reason: str
+
+
+class CommitPart(Part, frozen=True, kw_only=True):
+    """What was checked out."""
+
+    id: str
+    dirty: Annotated[bool, Meta(description="Whether the file differs from it.")]
+
+
+class ScopePart(Part, frozen=True, kw_only=True):
+    """What a command was narrowed to by its flags."""
+
+    host: list[str]
+    only: list[str]
+    replace: list[str]
+    rollback: Annotated[
+        list[Annotated[str, Meta(pattern="^[0-9]{1,18}$")]], Meta(description="The run that it would undo.")
+    ]
+
+
+class CurrentFindingPart(FindingPart, frozen=True, kw_only=True):
+    """Something that is not as it should be, as `drift` found it."""
+
+    acknowledged: Annotated[str | None, Meta(description="By whom, why and until when it is accepted.")]
+    since: Annotated[str | None, Meta(description="Since when, in UTC; null where that is not remembered.")]
+
+
+class PlanDocument(Document, frozen=True, kw_only=True):
+    """What `reconcile plan --json`, `plan -o` and `drift --json` give. Holds no secret."""
+
+    document: Literal["plan"] = "plan"
+    digest: Annotated[
+        Digest,
+        Meta(description="Over what would be done and what was seen; not `made`, `file`, `file_digest`."),
+    ]
+    made: Annotated[str, Meta(description="When, in UTC (ISO 8601).")]
+    expires: Annotated[str, Meta(description="Until when it may be applied, in UTC (ISO 8601).")]
+    file: Annotated[str, Meta(description="The environment file it was made from.")]
+    file_digest: Annotated[str, Meta(description="The SHA-256 of that file.")]
+    commit: Annotated[
+        CommitPart | None,
+        Meta(
+            description="What was checked out where the file lies; null where it is under no version control."
+        ),
+    ]
+    host_digests: Annotated[dict[str, Digest], Meta(description="By host: over the actions on it.")]
+    environment: str
+    actions: Annotated[list[ActionPart], Meta(description="In the order in which they would be done.")]
+    unreachable: list[UnreachablePart]
+    unknown: Annotated[list[UnknownPart], Meta(description="What could not be seen on hosts that answered.")]
+    hosts: list[str]
+    resources: int
+    scope: Annotated[ScopePart, Meta(description="What it was made for by --host, --only and --replace.")]
+    findings: (
+        Annotated[list[CurrentFindingPart], Meta(description="Only of `drift`: what is not as it should be.")]
+        | UnsetType
+    ) = UNSET
+
+    def __post_init__(self) -> None:
+        check_time("made", self.made)
+        check_time("expires", self.expires)
+
+    @property
+    def expiry(self) -> datetime:
+        """Until when it may be applied."""
+        return datetime.fromisoformat(self.expires)
+
+
+BODY = ("environment", "actions", "unreachable", "unknown", "hosts", "resources", "scope")
+"""The fields that the digest of a plan covers."""
+
+
+def plan_document(
+    plan: Plan,
+    *,
+    file: str,
+    file_digest: str,
+    commit: Mapping[str, Any] | None,
+    made: datetime,
+    expires: datetime,
+    scope: Mapping[str, Sequence[str]],
+) -> PlanDocument:
+    """A plan as users, scripts and `apply PLAN` read it.
+
+    `digest` covers what would be done and what was seen, not when or where that was.
+    `commit` is what was checked out where the file lies, `id` and `dirty`; `scope` has `host`,
+    `only`, `replace` and `rollback`, as on the command line.
+    """
+    document = PlanDocument(
+        digest="",
+        made=made.isoformat(timespec="seconds"),
+        expires=expires.isoformat(timespec="seconds"),
+        file=file,
+        file_digest=file_digest,
+        commit=None if commit is None else CommitPart(**commit),
+        host_digests={},
+        environment=plan.environment,
+        actions=[action_part(action) for action in plan.actions],
+        unreachable=unreachable_parts(plan.unreachable),
+        unknown=unknown_parts(plan.unknown),
+        hosts=list(plan.hosts),
+        resources=plan.resources,
+        scope=ScopePart(**{name: list(values) for name, values in scope.items()}),
+    )
+    body = as_json(document)
+    return replace(
+        document,
+        digest=_digest_of(body),
+        host_digests={
+            host: f"sha256:{digest([each for each in body['actions'] if each['host'] == host])}"
+            for host in plan.hosts
+        },
+    )
+
+
+def _digest_of(document: Mapping[str, Any]) -> str:
+    return f"sha256:{digest({name: document.get(name) for name in BODY})}"
+
+
+def action_part(action: Action) -> ActionPart:
+    """An action as it stands in a plan's document."""
+    return ActionPart(
+        host=action.ref.host,
+        kind=action.ref.kind,
+        name=action.ref.name,
+        verb=action.verb,  # type: ignore[arg-type]  # one of model.VERBS
+        deltas=[_delta_part(delta) for delta in action.deltas],
+        steps=[_step_part(step) for step in action.steps],
+        rescue=[_step_part(step) for step in action.rescue],
+        after=[str(ref) for ref in action.after],
+        blocked=action.blocked,
+        seen_digest=action.seen_digest,
+        place=str(action.place) if action.place else None,
+    )
+
+
+def _delta_part(delta: Delta) -> DeltaPart:
+    diff = UNSET if delta.text is None else delta.text
+    return DeltaPart(field=delta.field, seen=delta.seen, want=delta.want, diff=diff)
+
+
+def _step_part(step: Step) -> StepPart:
+    return StepPart(command=step.command, why=step.why, stdin_bytes=UNSET if step.fed is None else step.fed)
+
+
+def unreachable_parts(unreachable: Mapping[str, str]) -> list[UnreachablePart]:
+    """Host to reason as documents have it, by host."""
+    return [UnreachablePart(host=host, reason=reason) for host, reason in sorted(unreachable.items())]
+
+
+def unknown_parts(unknown: Mapping[Ref, str]) -> list[UnknownPart]:
+    """Ref to reason as documents have it, by ref."""
+    return [
+        UnknownPart(host=ref.host, kind=ref.kind, name=ref.name, reason=reason)
+        for ref, reason in sorted(unknown.items())
+    ]
+
+
+def with_findings(
+    document: PlanDocument, found: Sequence[Finding], since: Mapping[str, datetime]
+) -> PlanDocument:
+    """The plan of `drift`, with what is not as it should be, and since when by a finding's id."""
+    return replace(
+        document,
+        findings=[
+            CurrentFindingPart(
+                **each.document(),
+                acknowledged=each.acknowledged or None,
+                since=since[each.id].isoformat(timespec="seconds") if each.id in since else None,
+            )
+            for each in found
+        ],
+    )
+
+
+def read_plan(found: Any) -> PlanDocument:
+    """The plan in parsed JSON, its types checked. Raises `NotADocument`, and `Tampered` where its
+    digest does not fit."""
+    check_name(found, "plan", "a plan saved by `reconcile plan -o`")
+    try:
+        fits = found.get("digest") == _digest_of(found)
+    except RecursionError:
+        fits = False
+    if not fits:
+        raise Tampered(f"its digest does not fit: it was changed after it was saved {Message.TAMPERED}")
+    return read(PlanDocument, found)
+
+
+def plan_from(document: PlanDocument) -> Plan:
+    """The plan in a document. What its actions wait for is not read: apply plans again."""
+    return Plan(
+        environment=document.environment,
+        actions=tuple(map(_action_from, document.actions)),
+        unreachable={each.host: each.reason for each in document.unreachable},
+        unknown={each.ref: each.reason for each in document.unknown},
+        hosts=tuple(document.hosts),
+        resources=document.resources,
+    )
+
+
+def _action_from(each: ActionPart) -> Action:
+    return Action(
+        ref=each.ref,
+        verb=each.verb,
+        deltas=tuple(
+            Delta(d.field, d.seen, d.want, None if d.diff is UNSET else d.diff) for d in each.deltas
+        ),
+        steps=tuple(map(_step_from, each.steps)),
+        rescue=tuple(map(_step_from, each.rescue)),
+        blocked=each.blocked,
+        seen_digest=each.seen_digest,
+        place=_place_from(each.place),
+    )
+
+
+def _step_from(each: StepPart) -> Step:
+    return Step(each.command, each.why, bytes_fed=None if each.stdin_bytes is UNSET else each.stdin_bytes)
+
+
+def _place_from(text: str | None) -> Place | None:
+    if text is None:
+        return None
+    file, line, column = text.rsplit(":", 2)
+    return Place(file, int(line), int(column))

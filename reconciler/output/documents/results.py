@@ -1,0 +1,221 @@
+"""What commands have found or done, as JSON documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from reconciler.document import Document, Meta, Part
+from reconciler.journal.journal import JournalEntry
+from reconciler.model import Report
+from reconciler.output.documents.plan import (
+    PlanDocument,
+    ResourcePart,
+    UnreachablePart,
+    unreachable_parts,
+)
+from reconciler.tls.verify import Check
+
+
+class ValidationDocument(Document, frozen=True, kw_only=True):
+    """What `reconcile validate --json` gives."""
+
+    document: Literal["validation"] = "validation"
+    problems: Annotated[list[str], Meta(description="file:line:column: message")]
+
+
+class OutcomePart(ResourcePart, frozen=True, kw_only=True):
+    """What became of an action."""
+
+    result: Literal["done", "unsettled", "failed", "skipped", "lost"]
+    detail: str
+
+
+class ApplyDocument(Document, frozen=True, kw_only=True):
+    """What `reconcile apply --json` gives."""
+
+    document: Literal["apply"] = "apply"
+    environment: str
+    exit_code: int
+    outcomes: list[OutcomePart]
+    neither: Annotated[
+        list[str],
+        Meta(description="HOST KIND NAME of what is neither as before nor as desired, or is not known."),
+    ]
+
+
+def apply_document(environment: str, report: Report | None, *, code: int) -> ApplyDocument:
+    """How an apply ended; no report where there was nothing to do."""
+    outcomes = [
+        OutcomePart(
+            host=each.ref.host,
+            kind=each.ref.kind,
+            name=each.ref.name,
+            result=each.result,  # type: ignore[arg-type]  # as `model.Outcome` has it
+            detail=each.detail,
+        )
+        for each in (report.outcomes if report else ())
+    ]
+    partial = [str(ref) for ref in report.partial] if report else []
+    return ApplyDocument(environment=environment, exit_code=code, outcomes=outcomes, neither=partial)
+
+
+class CheckPart(Part, frozen=True, kw_only=True):
+    """What a service showed, and whether that is as desired."""
+
+    host: str
+    service: str
+    port: int
+    name: Annotated[
+        str | None, Meta(description="The name that was asked for (SNI); null where none was sent.")
+    ]
+    seen_from: Literal["outside", "the host itself"]
+    verdict: Literal["ok", "wrong", "unknown"]
+    detail: str
+    expires: Annotated[
+        str | None, Meta(description="Until when the certificate that was shown is valid (ISO 8601).")
+    ]
+
+
+class VerifyDocument(Document, frozen=True, kw_only=True):
+    """What `reconcile verify --json` gives."""
+
+    document: Literal["verify"] = "verify"
+    environment: str
+    release: Annotated[
+        str | None,
+        Meta(
+            description="What was issued: 16 hexadecimal digits that stand for the leaf and its chain;"
+            " null where the primary does not show it."
+        ),
+    ]
+    checks: list[CheckPart]
+
+
+def verify_document(environment: str, release: str | None, checks: Sequence[Check]) -> VerifyDocument:
+    """What `verify` found."""
+    parts = [
+        CheckPart(
+            host=each.endpoint.host,
+            service=each.endpoint.service,
+            port=each.endpoint.port,
+            name=each.endpoint.name,
+            seen_from=each.seen_from,  # type: ignore[arg-type]  # as `verify.Check` has it
+            verdict=each.verdict,  # type: ignore[arg-type]
+            detail=each.detail,
+            expires=each.expires,
+        )
+        for each in checks
+    ]
+    return VerifyDocument(environment=environment, release=release, checks=parts)
+
+
+class EntryPart(Part, frozen=True, kw_only=True):
+    """An entry of the journal."""
+
+    number: int
+    at: Annotated[str, Meta(description="In UTC (ISO 8601), by the clock of the machine.")]
+    run: Annotated[int, Meta(description="0: no run; what was noticed, or refused.")]
+    environment: str
+    what: Literal["begin", "intent", "outcome", "end", "onset", "recovery", "refused"]
+    body: dict[str, Any]
+
+
+class HistoryDocument(Document, frozen=True, kw_only=True):
+    """What `reconcile history --json` gives."""
+
+    document: Literal["history"] = "history"
+    journal: Annotated[str, Meta(description="The file.")]
+    entries: Annotated[list[EntryPart], Meta(description="Oldest first.")]
+    problems: Annotated[
+        list[str] | None, Meta(description="Only with --verify: what is not as it was written.")
+    ]
+
+
+def history_document(
+    journal: str, entries: Sequence[JournalEntry], problems: Sequence[str] | None = None
+) -> HistoryDocument:
+    """What the journal holds, or what is wrong with it."""
+    parts = [
+        EntryPart(
+            number=each.number,
+            at=each.at,
+            run=each.run,
+            environment=each.environment,
+            what=each.what,  # type: ignore[arg-type]  # the journal writes no other
+            body=dict(each.body),
+        )
+        for each in entries
+    ]
+    return HistoryDocument(
+        journal=journal, entries=parts, problems=None if problems is None else list(problems)
+    )
+
+
+class ApprovalDocument(Document, frozen=True, kw_only=True):
+    """What `reconcile approve --json` gives."""
+
+    document: Literal["approval"] = "approval"
+    environment: str
+    digest: Annotated[str, Meta(description="Of the plan that was approved.")]
+    expires: Annotated[str, Meta(description="Until when it counts, in UTC (ISO 8601).")]
+    file: Annotated[str, Meta(description="Where the signature is.")]
+
+
+def approval_document(plan: PlanDocument, file: str) -> ApprovalDocument:
+    """Which plan was approved, and the file with the signature."""
+    return ApprovalDocument(environment=plan.environment, digest=plan.digest, expires=plan.expires, file=file)
+
+
+class FilePart(Part, frozen=True, kw_only=True):
+    """A file."""
+
+    path: Annotated[str, Meta(description="Where it is or belongs; `crontab` for a line of one.")]
+    text: Annotated[str | None, Meta(description="What is in it; null for a page.")]
+
+
+class FilesDocument(Document, frozen=True, kw_only=True):
+    """What `init`, `report` and `cron` give with `--json`: files that were written, or that you have
+    to write."""
+
+    document: Literal["files"] = "files"
+    environment: str
+    files: list[FilePart]
+
+
+def files_document(environment: str, files: Mapping[str, str | None]) -> FilesDocument:
+    """Files that were written, or that somebody has to write: path to text."""
+    return FilesDocument(
+        environment=environment, files=[FilePart(path=path, text=text) for path, text in files.items()]
+    )
+
+
+class LockPart(Part, frozen=True, kw_only=True):
+    """The lock of a host."""
+
+    host: str
+    held_by: Annotated[
+        str | None, Meta(description="Who, from where and since when; null where nobody does.")
+    ]
+    processes: Annotated[list[str], Meta(description="Process ids on the host.")]
+    ended: Annotated[bool, Meta(description="Whether they were ended now.")]
+
+
+class LocksDocument(Document, frozen=True, kw_only=True):
+    """What `reconcile unlock --json` gives."""
+
+    document: Literal["locks"] = "locks"
+    environment: str
+    locks: list[LockPart]
+    unreachable: list[UnreachablePart]
+
+
+def locks_document(
+    environment: str, locks: Sequence[Mapping[str, Any]], unreachable: Mapping[str, str]
+) -> LocksDocument:
+    """Who holds the lock of each host; `locks` have the fields of `LockPart`."""
+    return LocksDocument(
+        environment=environment,
+        locks=[LockPart(**each) for each in locks],
+        unreachable=unreachable_parts(unreachable),
+    )
