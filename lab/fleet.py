@@ -128,6 +128,18 @@ class Fleet:
         index = max(member.index for member in self._members()) + 1
         return self._start([index])[0]
 
+    def remove_added(self) -> None:
+        """End the hosts that joined later; the others forget their names and stay as they are."""
+        self._end_extra()
+        self._write_host_tables()
+        self.pin()
+
+    def _end_extra(self) -> None:
+        for extra in self.hosts[self._record.size :]:
+            extra.end(0)
+            self.ca.forget(extra.name)
+            delete_folder(self.dir / "hosts" / str(extra.index))
+
     def reset(self, host: LabHost | None = None) -> None:
         """Bring one host back to the bare image; without one, the whole fleet as it was at `up`.
 
@@ -136,10 +148,7 @@ class Fleet:
         if host is not None:
             host.reset()
             return
-        for extra in self.hosts[self._record.size :]:
-            extra.end(0)
-            self.ca.forget(extra.name)
-            delete_folder(self.dir / "hosts" / str(extra.index))
+        self._end_extra()
         self.ca.start()
         self.refuse(False)
         each(self.hosts, LabHost.reset)

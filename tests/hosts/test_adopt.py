@@ -136,7 +136,7 @@ def node(
     made = Node(bare_hosts(fleet, pytestconfig), tmp_path_factory.mktemp("adopt"))
     by_hand(fleet)
     yield made
-    fleet.reset()
+    bare_hosts(fleet, pytestconfig)
 
 
 def flags(node: Node, output: Path) -> list[str | Path]:

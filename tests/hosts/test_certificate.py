@@ -16,15 +16,31 @@ pytestmark = pytest.mark.fleet
 
 
 @pytest.fixture(scope="module")
-def node(fleet: Fleet, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Node:
-    """Bare hosts, and an environment file with the certificate in it."""
-    bare_hosts(fleet, pytestconfig)
+def desk(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Node:
+    """An environment file with the certificate in it, for hosts in whatever state."""
     made = Node(fleet, tmp_path_factory.mktemp("node"))
     made.declare()
     return made
 
 
-def test_bare_hosts_serve_the_certificate_after_one_apply(node: Node) -> None:
+@pytest.fixture
+def bare(desk: Node, pytestconfig: pytest.Config) -> Node:
+    """Bare hosts."""
+    bare_hosts(desk.fleet, pytestconfig)
+    return desk
+
+
+@pytest.fixture
+def node(desk: Node) -> Node:
+    """Hosts that serve: the first test has brought them to that, or it is done now."""
+    if not desk.in_order:
+        desk.apply(0)
+        desk.in_order = True
+    return desk
+
+
+def test_bare_hosts_serve_the_certificate_after_one_apply(bare: Node) -> None:
+    node = bare
     document = node.document(2, "plan", "--detailed-exitcode")
     assert (document["unknown"], document["unreachable"]) == ([], [])
     planned = {(a["host"], a["kind"], a["name"]) for a in document["actions"]}
@@ -42,6 +58,7 @@ def test_bare_hosts_serve_the_certificate_after_one_apply(node: Node) -> None:
     }
     node.one()
     assert node.orders() == ["begun", "issued"]
+    node.in_order = True
 
 
 def test_verify_asks_every_host_service_and_name(node: Node) -> None:
@@ -230,9 +247,19 @@ def test_the_primary_moves_without_another_order(node: Node) -> None:
 
 
 def test_old_releases_are_kept_but_not_all(node: Node) -> None:
+    before = node.one()
+    for host in node.fleet.hosts:
+        copies = (
+            "for n in 1 2 3 4 5 6 7 8; do cp -a $(readlink -f current) releases/20260101-00000$n-copy; done"
+        )
+        host.run(f"cd {STORE}; {copies}")
+    node.renew()
+    node.apply(0)
     for host in node.fleet.hosts:
         kept = host.run(f"ls {STORE}/releases").stdout.split()
         assert 2 <= len(kept) <= 6
+        assert [name for name in kept if name.endswith(before)] != []
+        assert "20260101-000001-copy" not in kept
 
 
 def test_the_seeds_path_works_as_an_option(node: Node) -> None:

@@ -17,6 +17,7 @@ from lab import Fleet
 from reconciler.environment.load import load
 from tests import ROOT
 from tests.support.browser import Browser
+from tests.support.running import bare_hosts
 
 pytestmark = pytest.mark.fleet
 
@@ -68,6 +69,7 @@ class Newcomer:
             "LAB": self.fleet.name + "-play",
             "DEMO": self.fleet.name + "-demo",
             "TERM": "dumb",
+            "PIP_NO_COMPILE": "no",  # which is pip's way to say yes: only what runs is compiled, once
         }
         command = f"unshare -m bash {shlex.quote(str(script))}"
         ended = subprocess.run(
@@ -97,8 +99,10 @@ class Newcomer:
 
 
 @pytest.fixture(scope="module")
-def newcomer(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
-    fleet.reset()
+def newcomer(
+    fleet: Fleet, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Newcomer]:
+    bare_hosts(fleet, pytestconfig)
     checkout, home = tmp_path_factory.mktemp("new") / "reconcile", tmp_path_factory.mktemp("home")
     shutil.copytree(ROOT, checkout, ignore=OURS)
     (home / ".ssh").mkdir(mode=0o700)

@@ -83,7 +83,7 @@ def test_a_host_is_added_and_another_retired(env: Path, fleet: Fleet) -> None:
         assert "reconciler lab" not in extra.run("cat /home/rsync_user/.ssh/*").stdout
         assert extra.run("ls /home/rsync_user/.ssh").stdout.split() == ["authorized_keys", "known_hosts"]
     finally:
-        fleet.reset()
+        fleet.remove_added()
 
 
 def test_a_host_rebuilt_under_its_name_is_refused_until_its_key_is_changed(env: Path, fleet: Fleet) -> None:

@@ -234,6 +234,7 @@ def bare_hosts(fleet: Fleet, config: pytest.Config) -> Fleet:
     """The fleet as the base image has it, for the tests of a whole module."""
     if fleet.name not in config.stash[FRESH]:
         fleet.reset()
+        config.stash[FRESH].add(fleet.name)
     return fleet
 
 
