@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from lab.commands import LabError, say
 from lab.recipe import SERVICES
 
-LIMIT: Final = 120.0  # seconds until a host that is not up has failed to boot
+LIMIT: Final = 300.0  # seconds until a host that is not up has failed to boot, on a busy machine
 PAUSE: Final = 0.15  # seconds between two looks; each costs the booting hosts some CPU
 
 

@@ -132,7 +132,7 @@ def by_hand(fleet: Fleet) -> None:
 def node(
     fleet: Fleet, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Node]:
-    """A desk in front of hosts that were configured by hand; they are bare again afterwards."""
+    """An administrator's machine and hosts that were configured by hand; they are bare again afterwards."""
     made = Node(bare_hosts(fleet, pytestconfig), tmp_path_factory.mktemp("adopt"))
     by_hand(fleet)
     yield made

@@ -9,14 +9,14 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from lab import Fleet
-from tests.support.running import announced, bare_hosts
+from tests.support.running import bare_hosts, begun_actions
 from tests.support.serving import ARCHIVE, LIVE, ROUTER, STORE, Clients, Node
 
 pytestmark = pytest.mark.fleet
 
 
 @pytest.fixture(scope="module")
-def desk(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Node:
+def admin(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Node:
     """An environment file with the certificate in it, for hosts in whatever state."""
     made = Node(fleet, tmp_path_factory.mktemp("node"))
     made.declare()
@@ -24,19 +24,19 @@ def desk(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Node:
 
 
 @pytest.fixture
-def bare(desk: Node, pytestconfig: pytest.Config) -> Node:
+def bare(admin: Node, pytestconfig: pytest.Config) -> Node:
     """Bare hosts."""
-    bare_hosts(desk.fleet, pytestconfig)
-    return desk
+    bare_hosts(admin.fleet, pytestconfig)
+    return admin
 
 
 @pytest.fixture
-def node(desk: Node) -> Node:
+def node(admin: Node) -> Node:
     """Hosts that serve: the first test has brought them to that, or it is done now."""
-    if not desk.in_order:
-        desk.apply(0)
-        desk.in_order = True
-    return desk
+    if not admin.in_order:
+        admin.apply(0)
+        admin.in_order = True
+    return admin
 
 
 def test_bare_hosts_serve_the_certificate_after_one_apply(bare: Node) -> None:
@@ -45,7 +45,7 @@ def test_bare_hosts_serve_the_certificate_after_one_apply(bare: Node) -> None:
     assert (document["unknown"], document["unreachable"]) == ([], [])
     planned = {(a["host"], a["kind"], a["name"]) for a in document["actions"]}
     ended = node.apply(0)
-    assert {line.split()[0] for line in announced(ended)} <= {
+    assert {line.split()[0] for line in begun_actions(ended)} <= {
         "create",
         "change",
         "remove",
@@ -102,7 +102,7 @@ def test_a_renewal_is_rolled_out_host_by_host_and_no_client_notices(node: Node) 
     assert node.pending(2) == node.rolls_out()
     with Clients(node) as clients:
         ended = node.apply(0)
-    assert announced(ended) == node.rolls_out()
+    assert begun_actions(ended) == node.rolls_out()
     assert clients.failures == []
     after = node.one()
     assert after != before
@@ -213,7 +213,7 @@ def test_a_service_that_is_behind_is_found_by_verify_and_mended_by_apply(node: N
     }
     assert wrong == {(host.name, 443, "wrong")}
     ended = node.apply(0)
-    assert f"reload cn-lab-3 serving {ROUTER}" in announced(ended)
+    assert f"reload cn-lab-3 serving {ROUTER}" in begun_actions(ended)
     assert node.one() == release
     node.settled()
     host.run("rm -rf /srv/old /srv/kept")

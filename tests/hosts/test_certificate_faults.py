@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support.faults import until
 from tests.support.forged import authority, key_pem, pem, rsa_key, signed
-from tests.support.running import announced
+from tests.support.running import begun_actions
 from tests.support.serving import ARCHIVE, LIVE, ROUTER, SCRIPT, Node, reason
 
 pytestmark = pytest.mark.fleet
@@ -119,7 +119,7 @@ def test_live_that_leads_to_an_older_version_is_led_back_without_an_order(node: 
     for name in ("cert", "privkey"):
         primary.run(f"ln -sfn ../../archive/{ROUTER}/{name}{versions[-2]}.pem {LIVE}/{name}.pem")
     ended = node.apply(0)
-    assert announced(ended) == [CERTIFICATE]
+    assert begun_actions(ended) == [CERTIFICATE]
     assert (node.one(), node.orders()) == (after, orders)
     assert after != before
 
@@ -133,7 +133,7 @@ def test_a_lineage_whose_renewal_was_changed_by_hand_is_set_right_without_an_ord
     assert (
         'renewal: manual_auth_hook: "/bin/true" → "/etc/letsencrypt/renewal/manual-auth-hook.sh"' in ended.out
     )
-    assert announced(node.apply(0)) == [CERTIFICATE]
+    assert begun_actions(node.apply(0)) == [CERTIFICATE]
     assert node.orders() == orders
 
 
@@ -199,7 +199,7 @@ def test_a_challenge_directory_that_lost_its_acl_gets_it_back_before_the_order(n
         "setfacl -b -k /var/www/.well-known/acme-challenge; chmod 0755 /var/www/.well-known/acme-challenge"
     )
     ended = node.apply(0, "--replace", "certificate")
-    assert "change cn-lab-2 acl /var/www/.well-known/acme-challenge" in announced(ended)
+    assert "change cn-lab-2 acl /var/www/.well-known/acme-challenge" in begun_actions(ended)
     assert node.one() != before
 
 

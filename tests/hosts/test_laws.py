@@ -14,7 +14,7 @@ import pytest
 from lab import Fleet, LabHost
 from tests import ROOT
 from tests.support.faults import until
-from tests.support.running import HERE, Desk, announced, free
+from tests.support.running import HERE, AdminMachine, begun_actions, free
 
 pytestmark = pytest.mark.fleet
 
@@ -24,18 +24,18 @@ PROPERTIES = "/etc/dataone/node.properties"
 
 
 @pytest.fixture(scope="module")
-def node(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """A desk in front of hosts that are settled coordinating nodes."""
-    made = Desk(fleet, tmp_path_factory.mktemp("node"))
+def node(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> AdminMachine:
+    """An administrator's machine and hosts that are settled coordinating nodes."""
+    made = AdminMachine(fleet, tmp_path_factory.mktemp("node"))
     made.declare()
     made.apply(0)
     return made
 
 
 @pytest.fixture
-def desk(fleet: Fleet, tmp_path: Path) -> Iterator[Desk]:
-    """A desk for environments of a few resources below /srv, which is emptied afterwards."""
-    yield Desk(fleet, tmp_path)
+def admin(fleet: Fleet, tmp_path: Path) -> Iterator[AdminMachine]:
+    """An administrator's machine for environments of a few resources below /srv, which is emptied afterwards."""
+    yield AdminMachine(fleet, tmp_path)
     for host in fleet.hosts:
         until(lambda at=host: free(at), "no run holds the host")
         host.run("rm -rf /srv/*")
@@ -60,7 +60,7 @@ STRANGE = {
 GRANT = "%adm ALL=(ALL) NOPASSWD: /usr/bin/true\n"
 
 
-def test_what_nobody_declared_stays_while_what_we_keep_is_mended(node: Desk) -> None:
+def test_what_nobody_declared_stays_while_what_we_keep_is_mended(node: AdminMachine) -> None:
     host = node.fleet.hosts[2]
     for path, (head, tail) in STRANGE.items():
         mine = host.run(f"cat {path}").stdout
@@ -106,14 +106,14 @@ def loads(host: LabHost) -> int:
     return int(host.run("grep -c 'resuming normal operations' /var/log/apache2/error.log").stdout)
 
 
-def test_a_reload_stays_owed_until_it_has_succeeded(node: Desk) -> None:
+def test_a_reload_stays_owed_until_it_has_succeeded(node: AdminMachine) -> None:
     host = node.fleet.hosts[1]
     broken = "/etc/apache2/conf-enabled/zz-by-hand.conf"
     before = loads(host)
     host.write(broken, "NoSuchDirective on\n")
     for _ in range(2):
         ended = node.apply(4)
-        assert announced(ended) == ["change cn-lab-2 service apache2"]
+        assert begun_actions(ended) == ["change cn-lab-2 service apache2"]
         (line,) = [line for line in ended.out.splitlines() if line.startswith("failed: ")]
         assert line.startswith(f"failed: {host.name} service apache2: ")
         assert "Invalid command 'NoSuchDirective'" in line
@@ -130,43 +130,43 @@ def test_a_reload_stays_owed_until_it_has_succeeded(node: Desk) -> None:
     node.apply(0)
 
 
-def test_a_reload_that_fails_is_owed(desk: Desk) -> None:
-    host = desk.fleet.hosts[0]
+def test_a_reload_that_fails_is_owed(admin: AdminMachine) -> None:
+    host = admin.fleet.hosts[0]
     host.write(
         "/etc/systemd/system/probe.service",
         "[Service]\nExecStart=sleep infinity\nExecReload=sh -c 'test -e /srv/may && date +%%N >>/srv/reloads'\n",
     )
     host.run("systemctl daemon-reload; systemctl start probe; mkdir -p /srv/conf")
-    desk.declare(on(host, "file: /srv/conf/a, content: one\nservice: probe, loads: [/srv/conf]"))
-    ended = desk.apply(4)
+    admin.declare(on(host, "file: /srv/conf/a, content: one\nservice: probe, loads: [/srv/conf]"))
+    ended = admin.apply(4)
     assert ended.out.splitlines()[-1] == "Apply: 1 done, 1 failed."
     assert host.run("cat /srv/conf/a").stdout == "one"
     # The file is right now, and nothing has changed since: an event would be lost.
-    assert desk.pending(2) == ["reload cn-lab-1 service probe"]
+    assert admin.pending(2) == ["reload cn-lab-1 service probe"]
     host.run("touch /srv/may")
-    desk.apply(0)
+    admin.apply(0)
     assert host.run("wc -l </srv/reloads").stdout == "1\n"
-    desk.settled()
+    admin.settled()
     host.run("systemctl stop probe; rm /etc/systemd/system/probe.service; systemctl daemon-reload")
 
 
 # -- done is what the host says afterwards -----------------------------------------------------
 
 
-def test_a_command_that_says_it_worked_is_not_believed(desk: Desk) -> None:
-    host = desk.fleet.hosts[0]
+def test_a_command_that_says_it_worked_is_not_believed(admin: AdminMachine) -> None:
+    host = admin.fleet.hosts[0]
     host.run("mkdir /srv/d")
     host.write("/usr/local/sbin/setfacl", "#!/bin/sh\nexit 0\n", 0o755)
     more = "acl: /srv/d, entries: ['user:daemon:r-x']\nfile: /srv/d/f, content: x"
-    desk.declare(on(host, more))
+    admin.declare(on(host, more))
     try:
-        ended = desk.apply(4)
+        ended = admin.apply(4)
     finally:
         host.run("rm /usr/local/sbin/setfacl")
     words = "its commands succeeded, but it is not as desired [not-settled]: user:daemon"
     assert f"unsettled: {host.name} acl /srv/d: {words}" in ended.out.splitlines()
     assert ended.out.splitlines()[-1] == "Apply: 1 unsettled, 1 done."
-    assert announced(desk.apply(0)) == ["change cn-lab-1 acl /srv/d"]
+    assert begun_actions(admin.apply(0)) == ["change cn-lab-1 acl /srv/d"]
 
 
 # -- a run that is killed ----------------------------------------------------------------------
@@ -178,10 +178,10 @@ CHAIN = "\n".join(
 
 
 @pytest.mark.parametrize("moment", ["directory /srv/d: create", "began0", "began2"])
-def test_kill_9_loses_nothing(desk: Desk, moment: str) -> None:
-    host = desk.fleet.hosts[0]
-    desk.declare(on(host, f"directory: /srv/d\n{CHAIN}"))
-    running = desk.starts("directory /srv/d: create")
+def test_kill_9_loses_nothing(admin: AdminMachine, moment: str) -> None:
+    host = admin.fleet.hosts[0]
+    admin.declare(on(host, f"directory: /srv/d\n{CHAIN}"))
+    running = admin.starts("directory /srv/d: create")
     if moment.startswith("began"):
         until(lambda: host.run(f"test -e /srv/{moment}", check=False).returncode == 0, moment)
     assert running.send(signal.SIGKILL).code == -9
@@ -189,16 +189,16 @@ def test_kill_9_loses_nothing(desk: Desk, moment: str) -> None:
     time.sleep(0.3)
     there = host.run("ls /srv").stdout.split()
     assert "3" not in there, "no step began after the one that was running"
-    ended = desk.apply(0)
-    assert set(announced(ended)) == {
+    ended = admin.apply(0)
+    assert set(begun_actions(ended)) == {
         *(f"create cn-lab-1 file /srv/{n}" for n in range(4) if str(n) not in there),
         *(["create cn-lab-1 directory /srv/d"] if "d" not in there else []),
     }
-    desk.settled()
+    admin.settled()
     assert host.run("cd /srv && cat 0 1 2 3").stdout == "0123"
 
 
-def test_kill_9_between_a_file_and_its_reload_leaves_the_reload_owed(node: Desk) -> None:
+def test_kill_9_between_a_file_and_its_reload_leaves_the_reload_owed(node: AdminMachine) -> None:
     hosts = node.fleet.hosts
     file = "/etc/apache2/conf-enabled/more.conf"
     slow = '#!/bin/sh\nsleep 1\nexec /usr/sbin/apache2ctl "$@"\n'
@@ -227,16 +227,16 @@ def test_kill_9_between_a_file_and_its_reload_leaves_the_reload_owed(node: Desk)
 # -- one run at a time -------------------------------------------------------------------------
 
 
-def test_a_second_run_from_another_checkout_is_told_who_is_at_it(desk: Desk, tmp_path: Path) -> None:
-    first, second, _ = desk.fleet.hosts
+def test_a_second_run_from_another_checkout_is_told_who_is_at_it(admin: AdminMachine, tmp_path: Path) -> None:
+    first, second, _ = admin.fleet.hosts
     checkout = tmp_path / "colleague"
     shutil.copytree(
         ROOT / "reconciler", checkout / "reconciler", ignore=shutil.ignore_patterns("__pycache__")
     )
-    colleague = Desk(desk.fleet, checkout, checkout)
-    desk.declare(on(second, "file: /srv/slow, content: x, check: touch /srv/began && sleep 3"))
+    colleague = AdminMachine(admin.fleet, checkout, checkout)
+    admin.declare(on(second, "file: /srv/slow, content: x, check: touch /srv/began && sleep 3"))
     colleague.declare(HERE + "  - file: /srv/theirs\n    content: y\n")
-    running = desk.starts("file /srv/slow: create")
+    running = admin.starts("file /srv/slow: create")
     until(lambda: second.run("test -e /srv/began", check=False).returncode == 0, "the slow step has begun")
     ended = colleague.apply(7)
     said = ended.err.splitlines()
@@ -244,7 +244,7 @@ def test_a_second_run_from_another_checkout_is_told_who_is_at_it(desk: Desk, tmp
     assert said[-2].startswith(f"{second.name} is locked [locked]: ")
     assert f"(process {running.process.pid}), since 20" in said[-2]
     assert said[-2].endswith(", for lab")
-    assert [host.run("ls /srv").stdout for host in (first, desk.fleet.hosts[2])] == ["", ""]
+    assert [host.run("ls /srv").stdout for host in (first, admin.fleet.hosts[2])] == ["", ""]
     assert free(first), "the locks it had taken before are free again"
     # Looking needs no lock.
     assert len(colleague.pending(2)) == 3
@@ -264,11 +264,11 @@ KINDS = (
 )
 
 
-def cost(desk: Desk, host: LabHost, code: int, command: str, *flags: str) -> dict[str, int]:
+def cost(admin: AdminMachine, host: LabHost, code: int, command: str, *flags: str) -> dict[str, int]:
     """How many logins, privileged shells, exchanges and processes a command is on a host."""
     host.run(": >/run/exchanges; journalctl --rotate -q; journalctl --vacuum-time=1ms -q")
     before = int(host.run("cat /proc/sys/kernel/ns_last_pid").stdout)
-    desk.run(code, command, *flags)
+    admin.run(code, command, *flags)
     after = int(host.run("cat /proc/sys/kernel/ns_last_pid").stdout)
     log = host.run("journalctl -o cat").stdout
     return {
@@ -279,18 +279,18 @@ def cost(desk: Desk, host: LabHost, code: int, command: str, *flags: str) -> dic
     }
 
 
-def test_what_a_look_costs_does_not_grow_with_the_resources(desk: Desk) -> None:
-    host = desk.fleet.hosts[1]
+def test_what_a_look_costs_does_not_grow_with_the_resources(admin: AdminMachine) -> None:
+    host = admin.fleet.hosts[1]
     host.write("/usr/local/sbin/timeout", COUNTER, 0o755)
     try:
         costs = []
         for many in (1, 40):
             lines = [kind.replace("{n}", str(n)) for n in range(many) for kind in KINDS]
-            desk.declare(on(host, "\n".join(lines)))
-            assert len(desk.document(0, "plan")["actions"]) == len(lines)
-            bare = cost(desk, host, 0, "plan")
-            apply = cost(desk, host, 0, "apply", "--yes")
-            settled = cost(desk, host, 0, "plan", "--detailed-exitcode")
+            admin.declare(on(host, "\n".join(lines)))
+            assert len(admin.document(0, "plan")["actions"]) == len(lines)
+            bare = cost(admin, host, 0, "plan")
+            apply = cost(admin, host, 0, "apply", "--yes")
+            settled = cost(admin, host, 0, "plan", "--detailed-exitcode")
             for each in (bare, apply, settled):
                 assert (each["logins"], each["sudo"]) == (1, 1)
             # An apply looks, looks again once it has the lock, and acts; that look is in the same script.
@@ -308,23 +308,23 @@ def test_what_a_look_costs_does_not_grow_with_the_resources(desk: Desk) -> None:
 # -- secrets -----------------------------------------------------------------------------------
 
 
-def test_a_secret_is_compared_on_the_host_and_never_told(desk: Desk) -> None:
-    host = desk.fleet.hosts[0]
-    plan = desk.folder / "plan.json"
-    (desk.folder / "secret").write_text("canary-two\n", encoding="utf-8")
+def test_a_secret_is_compared_on_the_host_and_never_told(admin: AdminMachine) -> None:
+    host = admin.fleet.hosts[0]
+    plan = admin.folder / "plan.json"
+    (admin.folder / "secret").write_text("canary-two\n", encoding="utf-8")
     more = "property: /srv/p, key: password, value_file: secret\nfile: /srv/f, source: secret, secret: true"
-    desk.declare(on(host, more))
-    assert desk.run(0, "plan", "-o", plan).out.count("(secret) as desired") == 2
-    desk.run(0, "show", plan)
-    desk.run(0, "apply", plan)
+    admin.declare(on(host, more))
+    assert admin.run(0, "plan", "-o", plan).out.count("(secret) as desired") == 2
+    admin.run(0, "show", plan)
+    admin.run(0, "apply", plan)
     assert host.run("cat /srv/p /srv/f").stdout == "password=canary-two\ncanary-two\n"
-    desk.settled()
+    admin.settled()
     host.run("sed -i s/two/three/ /srv/p /srv/f")
-    assert desk.pending(2) == ["change cn-lab-1 file /srv/f", "change cn-lab-1 property /srv/p password"]
-    desk.run(2, "drift")
-    desk.run(0, "observe", "-o", desk.folder / "seen.json")
-    desk.run(0, "observe")
-    desk.apply(0)
+    assert admin.pending(2) == ["change cn-lab-1 file /srv/f", "change cn-lab-1 property /srv/p password"]
+    admin.run(2, "drift")
+    admin.run(0, "observe", "-o", admin.folder / "seen.json")
+    admin.run(0, "observe")
+    admin.apply(0)
     assert host.run("cat /srv/p /srv/f").stdout == "password=canary-two\ncanary-two\n"
-    saved = [json.dumps(json.loads(path.read_text(encoding="utf-8"))) for path in desk.folder.glob("*.json")]
-    assert "canary" not in "".join([*desk.said, *saved])
+    saved = [json.dumps(json.loads(path.read_text(encoding="utf-8"))) for path in admin.folder.glob("*.json")]
+    assert "canary" not in "".join([*admin.said, *saved])

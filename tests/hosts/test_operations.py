@@ -17,7 +17,7 @@ import pytest
 from reconciler.approval import signatures
 from tests.approval.test_signatures import key
 from tests.monitor.test_notices import Mailbox, mailbox  # noqa: F401 - a fixture
-from tests.support.running import announced
+from tests.support.running import begun_actions
 from tests.support.schemas import hold
 from tests.support.serving import ROUTER, Node
 
@@ -298,7 +298,7 @@ def test_a_run_is_rolled_back_as_far_as_there_is_a_way(settled: Node, people: Pa
     none = settled.run_words(0, "rollback", run)
     assert "repaired" in none.err
     assert none.out == f"Nothing to do: nothing of run {run} can be undone.\n"
-    assert announced(settled.apply(0)) == []
+    assert begun_actions(settled.apply(0)) == []
     host.run("rm /srv/note; userdel -r one 2>/dev/null; userdel -r two 2>/dev/null", check=False)
 
 

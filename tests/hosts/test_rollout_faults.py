@@ -13,7 +13,7 @@ import pytest
 from lab import LabHost
 from tests.support.faults import until
 from tests.support.forged import key_pem, rsa_key
-from tests.support.running import announced, free
+from tests.support.running import begun_actions, free
 from tests.support.serving import ROUTER, STORE, Node, reason
 
 pytestmark = pytest.mark.fleet
@@ -49,7 +49,7 @@ def test_a_key_with_other_permissions_is_staged_again_and_used_without_a_reload(
     }
     assert deltas["key file"] == seen
     ended = node.apply(0)
-    assert f"reload cn-lab-2 serving {ROUTER}" in announced(ended)
+    assert f"reload cn-lab-2 serving {ROUTER}" in begun_actions(ended)
     assert host.run(f"stat -c '%U:%G %a' {STORE}/current/privkey.pem").stdout == "root:ssl-cert 640\n"
     assert host.run(f"getfacl -cpE {STORE}/current/privkey.pem | grep -c daemon", check=False).stdout == "0\n"
     assert node.one() == before
@@ -66,8 +66,8 @@ def test_a_release_that_is_damaged_is_brought_anew_before_a_service_can_load_it(
     else:
         host.run(f"head -c 600 {folder}/fullchain.pem >/root/x; cat /root/x >{folder}/fullchain.pem")
     ended = node.apply(0)
-    assert f"change cn-lab-3 release {ROUTER}" in announced(ended)
-    assert f"change cn-lab-1 delivery {host.name}" in announced(ended)
+    assert f"change cn-lab-3 release {ROUTER}" in begun_actions(ended)
+    assert f"change cn-lab-1 delivery {host.name}" in begun_actions(ended)
     host.run("systemctl restart apache2 postgresql@15-main tomcat10")
     until(lambda: set().union(*node.served().values()) == {before}, "all services are back", 60)
 
@@ -120,7 +120,7 @@ def test_a_sync_key_that_was_taken_out_is_authorised_again_and_the_rollout_goes_
     node.renew()
     node.fleet.hosts[1].run("sed -i /cn-lab-1/d /home/rsync_user/.ssh/authorized_keys")
     ended = node.apply(0)
-    assert "change cn-lab-2 authorized_keys /home/rsync_user/.ssh/authorized_keys" in announced(ended)
+    assert "change cn-lab-2 authorized_keys /home/rsync_user/.ssh/authorized_keys" in begun_actions(ended)
     assert node.one() != before
 
 
@@ -150,7 +150,7 @@ def rolled_back(node: Node, host: LabHost, before: str) -> str:
     why = reason(ended, host.name, "serving")
     assert "it was put back (notAfter=" in why
     assert node.one() == before
-    assert not any("cn-lab-3 serving" in line or "cn-lab-1 serving" in line for line in announced(ended))
+    assert not any("cn-lab-3 serving" in line or "cn-lab-1 serving" in line for line in begun_actions(ended))
     return why
 
 
@@ -222,7 +222,7 @@ def test_apache_with_a_broken_configuration_is_not_touched_and_nobody_switches(n
     try:
         ended = node.apply(4)
         assert "Invalid command 'NoSuchDirective'" in reason(ended, host.name, "service")
-        assert not any(" serving " in line for line in announced(ended))
+        assert not any(" serving " in line for line in begun_actions(ended))
         assert node.one() == before
     finally:
         host.run("rm /etc/apache2/conf-enabled/zz.conf")
@@ -242,7 +242,7 @@ def test_a_dangling_link_leads_to_the_proven_release_again(node: Node) -> None:
     before, host = node.one(), node.fleet.hosts[2]
     host.run(f"ln -sfn releases/nowhere {STORE}/current")
     ended = node.apply(0)
-    assert f"change cn-lab-3 current {STORE}/current" in announced(ended)
+    assert f"change cn-lab-3 current {STORE}/current" in begun_actions(ended)
     assert node.one() == before
 
 
@@ -266,7 +266,7 @@ def test_a_peer_lost_before_the_switch_means_that_nobody_switches(node: Node) ->
     host.kill()
     ended = run.end()
     assert ended.code in (4, 5), ended.out[-2000:]
-    assert not any(" serving " in line for line in announced(ended))
+    assert not any(" serving " in line for line in begun_actions(ended))
     host.boot()
     served = node.served()
     assert served["cn-lab-1 443"] == served["cn-lab-2 443"] == {before}
@@ -282,7 +282,7 @@ def test_a_peer_lost_while_it_switches_is_named_and_the_rollout_stops(node: Node
     ended = run.end()
     assert ended.code == 5
     assert f"not known how it is now: {host.name} serving {ROUTER}" in ended.out
-    assert not any("cn-lab-3 serving" in line or "cn-lab-1 serving" in line for line in announced(ended))
+    assert not any("cn-lab-3 serving" in line or "cn-lab-1 serving" in line for line in begun_actions(ended))
     host.boot()
     node.apply(0)
     assert node.one() != before

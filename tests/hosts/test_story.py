@@ -15,7 +15,15 @@ import pytest
 
 from lab import Fleet, LabHost
 from tests.support.faults import until
-from tests.support.running import Desk, announced, bare_hosts, changed_since, each_host, free, told
+from tests.support.running import (
+    AdminMachine,
+    action_lines,
+    bare_hosts,
+    begun_actions,
+    changed_since,
+    each_host,
+    free,
+)
 
 pytestmark = pytest.mark.fleet
 
@@ -27,36 +35,38 @@ HOOKS = "/etc/letsencrypt/renewal/manual"
 
 
 @pytest.fixture(scope="module")
-def desk(fleet: Fleet, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """A desk in front of three bare hosts."""
-    made = Desk(bare_hosts(fleet, pytestconfig), tmp_path_factory.mktemp("desk"))
+def admin(
+    fleet: Fleet, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> AdminMachine:
+    """An administrator's machine and three bare hosts."""
+    made = AdminMachine(bare_hosts(fleet, pytestconfig), tmp_path_factory.mktemp("admin"))
     made.anew = True
     made.declare()
     return made
 
 
 @pytest.fixture(scope="module")
-def bare(desk: Desk) -> dict[str, Any]:
+def bare(admin: AdminMachine) -> dict[str, Any]:
     """What the first look at the bare hosts has shown, and what lay on them."""
-    plan, observation = desk.folder / "bare.json", desk.folder / "bare-seen.json"
-    for host in desk.fleet.hosts:
+    plan, observation = admin.folder / "bare.json", admin.folder / "bare-seen.json"
+    for host in admin.fleet.hosts:
         host.run("touch /root/mark")
-    ended = desk.run(2, "plan", "--detailed-exitcode", "-o", plan)
-    desk.run(0, "observe", "-o", observation)
+    ended = admin.run(2, "plan", "--detailed-exitcode", "-o", plan)
+    admin.run(0, "observe", "-o", observation)
     return {
         "text": ended.out,
         "plan": plan,
         "seen": observation,
-        "properties": list(each_host(desk.fleet.hosts, f"cat {PROPERTIES}")),
+        "properties": list(each_host(admin.fleet.hosts, f"cat {PROPERTIES}")),
     }
 
 
-def test_the_file_is_valid(desk: Desk) -> None:
-    ended = desk.run(0, "validate")
-    assert re.fullmatch(rf"{desk.file}: valid: 3 hosts, \d+ resources\n", ended.out)
+def test_the_file_is_valid(admin: AdminMachine) -> None:
+    ended = admin.run(0, "validate")
+    assert re.fullmatch(rf"{admin.file}: valid: 3 hosts, \d+ resources\n", ended.out)
 
 
-def test_everything_is_to_be_created_on_bare_hosts(desk: Desk, bare: dict[str, Any]) -> None:
+def test_everything_is_to_be_created_on_bare_hosts(admin: AdminMachine, bare: dict[str, Any]) -> None:
     document = json.loads(bare["plan"].read_text(encoding="utf-8"))
     count = dict.fromkeys(("create", "change", "remove", "reload", "restart"), 0)
     for action in document["actions"]:
@@ -70,73 +80,75 @@ def test_everything_is_to_be_created_on_bare_hosts(desk: Desk, bare: dict[str, A
     assert (document["unreachable"], document["unknown"]) == ([], [])
 
 
-def test_looking_leaves_nothing_behind(desk: Desk, bare: dict[str, Any]) -> None:
-    desk.run(2, "drift")
-    desk.run(0, "validate")
-    for host in desk.fleet.hosts:
+def test_looking_leaves_nothing_behind(admin: AdminMachine, bare: dict[str, Any]) -> None:
+    admin.run(2, "drift")
+    admin.run(0, "validate")
+    for host in admin.fleet.hosts:
         assert changed_since(host, "/root/mark") == []
 
 
-def test_without_a_terminal_or_yes_nothing_is_approved(desk: Desk, bare: dict[str, Any]) -> None:
-    ended = desk.run(8, "apply")
+def test_without_a_terminal_or_yes_nothing_is_approved(admin: AdminMachine, bare: dict[str, Any]) -> None:
+    ended = admin.run(8, "apply")
     assert "not approved: there is no terminal to ask on" in ended.err
-    assert "not approved: --json never asks" in desk.run(8, "apply", "--json").err
-    for host in desk.fleet.hosts:
+    assert "not approved: --json never asks" in admin.run(8, "apply", "--json").err
+    for host in admin.fleet.hosts:
         assert changed_since(host, "/root/mark") == []
 
 
-def test_a_saved_plan_is_shown_and_carried_out(desk: Desk, bare: dict[str, Any]) -> None:
-    shown = desk.run(0, "show", bare["plan"]).out.splitlines()
+def test_a_saved_plan_is_shown_and_carried_out(admin: AdminMachine, bare: dict[str, Any]) -> None:
+    shown = admin.run(0, "show", bare["plan"]).out.splitlines()
     assert shown[:-1] == bare["text"].splitlines()
-    assert re.fullmatch(rf"Made .* from {desk.file}; digest sha256:[0-9a-f]{{64}}\.", shown[-1])
+    assert re.fullmatch(rf"Made .* from {admin.file}; digest sha256:[0-9a-f]{{64}}\.", shown[-1])
     document = json.loads(bare["plan"].read_text(encoding="utf-8"))
-    ended = desk.run(0, "apply", bare["plan"])
-    began = announced(ended)
-    assert set(began) <= set(told(document))
+    ended = admin.run(0, "apply", bare["plan"])
+    began = begun_actions(ended)
+    assert set(began) <= set(action_lines(document))
     assert len(set(began)) == len(began)
     done, alone = map(int, re.findall(r"\d+", ended.out.splitlines()[-1]))
     assert ended.out.splitlines()[-1] == f"Apply: {done} done, {alone} needed no action."
-    assert (done, done + alone) == (len(began), len(told(document)))
+    assert (done, done + alone) == (len(began), len(action_lines(document)))
 
 
-def test_then_there_is_nothing_to_do_again_and_again(desk: Desk, bare: dict[str, Any]) -> None:
-    desk.settled()
-    for host in desk.fleet.hosts:
+def test_then_there_is_nothing_to_do_again_and_again(admin: AdminMachine, bare: dict[str, Any]) -> None:
+    admin.settled()
+    for host in admin.fleet.hosts:
         host.run("touch /root/mark")
-    ended = desk.apply(0)
+    ended = admin.apply(0)
     assert ended.out == "Nothing to do: lab is as declared.\n"
     assert ended.err == ""
-    again = desk.run(6, "apply", bare["plan"])
+    again = admin.run(6, "apply", bare["plan"])
     assert again.err.splitlines()[0] == "the plan is stale [stale]:"
     assert "cn-lab-1.test.dataone.org package certbot: it has been settled since" in again.err
     assert again.err.splitlines()[-1] == "nothing was done; make a new plan"
-    assert announced(again) == []
-    for host in desk.fleet.hosts:
+    assert begun_actions(again) == []
+    for host in admin.fleet.hosts:
         assert changed_since(host, "/root/mark") == []
 
 
-def test_every_other_byte_of_the_properties_is_as_it_was(desk: Desk, bare: dict[str, Any]) -> None:
-    hosts = desk.fleet.hosts
+def test_every_other_byte_of_the_properties_is_as_it_was(admin: AdminMachine, bare: dict[str, Any]) -> None:
+    hosts = admin.fleet.hosts
     ours = (
-        f"cn.router.hostname={desk.fleet.router}\n"
+        f"cn.router.hostname={admin.fleet.router}\n"
         "cn.rsyncuser=rsync_user\n"
-        f"cn.server.publiccert.filename=/etc/letsencrypt/live/{desk.fleet.router}/cert.pem\n"
+        f"cn.server.publiccert.filename=/etc/letsencrypt/live/{admin.fleet.router}/cert.pem\n"
         f"environment.hosts={' '.join(host.name for host in hosts)}\n"
     )
     assert list(each_host(hosts, f"cat {PROPERTIES}")) == [old + ours for old in bare["properties"]]
 
 
-def test_a_saved_observation_plans_the_same_with_no_host_at_hand(desk: Desk, bare: dict[str, Any]) -> None:
+def test_a_saved_observation_plans_the_same_with_no_host_at_hand(
+    admin: AdminMachine, bare: dict[str, Any]
+) -> None:
     nowhere = ("address: 10.77.", "address: 192.0.2.1 #")
-    seen = desk.folder / "seen.json"
-    desk.run(0, "observe", "-o", seen)
-    desk.declare(swap=nowhere)
-    assert desk.pending(0, "plan", "--seen", seen) == []
-    from_file = desk.document(2, "plan", "--seen", bare["seen"], "--detailed-exitcode")
+    seen = admin.folder / "seen.json"
+    admin.run(0, "observe", "-o", seen)
+    admin.declare(swap=nowhere)
+    assert admin.pending(0, "plan", "--seen", seen) == []
+    from_file = admin.document(2, "plan", "--seen", bare["seen"], "--detailed-exitcode")
     from_hosts = json.loads(bare["plan"].read_text(encoding="utf-8"))
     assert from_file["actions"] == from_hosts["actions"]
     assert from_file["digest"] == from_hosts["digest"]
-    desk.declare()
+    admin.declare()
 
 
 BROKEN = {
@@ -163,20 +175,20 @@ def by_hand(fleet: Fleet, *numbers: int) -> None:
         fleet.hosts[number - 1].run(BROKEN[number])
 
 
-def test_what_is_broken_by_hand_is_found_and_nothing_else_is_mended(desk: Desk) -> None:
-    by_hand(desk.fleet, 1, 2, 3)
-    assert desk.pending(2) == sorted(DRIFT)
-    text = desk.run(2, "drift").out
+def test_what_is_broken_by_hand_is_found_and_nothing_else_is_mended(admin: AdminMachine) -> None:
+    by_hand(admin.fleet, 1, 2, 3)
+    assert admin.pending(2) == sorted(DRIFT)
+    text = admin.run(2, "drift").out
     assert "    environment.hosts: " not in text
-    assert f'    value: "cn-old" → "{" ".join(host.name for host in desk.fleet.hosts)}"' in text
+    assert f'    value: "cn-old" → "{" ".join(host.name for host in admin.fleet.hosts)}"' in text
     assert "      -# by hand" in text
     assert text.splitlines()[-1] == "Plan: 1 to create, 6 to change, 1 to remove, 1 reload on 3 hosts."
-    for host in desk.fleet.hosts:
+    for host in admin.fleet.hosts:
         host.run("touch /root/mark")
-    ended = desk.apply(0)
-    assert announced(ended) == sorted(set(DRIFT) - {DRIFT[4]})
+    ended = admin.apply(0)
+    assert begun_actions(ended) == sorted(set(DRIFT) - {DRIFT[4]})
     assert ended.out.splitlines()[-1] == "Apply: 8 done, 1 needed no action."
-    first, second, third = (changed_since(host, "/root/mark") for host in desk.fleet.hosts)
+    first, second, third = (changed_since(host, "/root/mark") for host in admin.fleet.hosts)
     apache = ["/var/lib/reconciler/loaded", "/var/lib/reconciler/loaded/apache2"]
     assert first == ["/etc/letsencrypt/renewal", f"{HOOKS}-auth-hook.sh", *apache]
     assert second == ["/etc/dataone", PROPERTIES, f"{SYNC}/.ssh"]
@@ -184,90 +196,90 @@ def test_what_is_broken_by_hand_is_found_and_nothing_else_is_mended(desk: Desk) 
     assert [path for path in third if not path.startswith(state)] == sorted(
         ["/etc/apache2/sites-enabled", f"{SYNC}/.ssh", f"{SYNC}/.ssh/authorized_keys", *apache, CHALLENGE]
     )
-    desk.settled()
+    admin.settled()
 
 
-def test_only_the_word_yes_on_a_terminal_is_an_answer(desk: Desk) -> None:
-    by_hand(desk.fleet, 2)
+def test_only_the_word_yes_on_a_terminal_is_an_answer(admin: AdminMachine) -> None:
+    by_hand(admin.fleet, 2)
     for answer in ("no\n", "y\n"):
-        code, screen = desk.asked(answer)
+        code, screen = admin.asked(answer)
         assert code == 8
         assert "Apply these changes? Only 'yes' will be accepted: " in screen
         assert screen.endswith("not approved; nothing was done\n")
         assert "\x1b[33m~ cn-lab-2.test.dataone.org directory" in screen
-    assert desk.fleet.hosts[1].run(f"stat -c %a {SYNC}/.ssh").stdout == "755\n"
-    code, screen = desk.asked("yes\n", "--no-color")
+    assert admin.fleet.hosts[1].run(f"stat -c %a {SYNC}/.ssh").stdout == "755\n"
+    code, screen = admin.asked("yes\n", "--no-color")
     assert code == 0
     assert screen.endswith("Apply: 2 done.\n")
     assert "\x1b" not in screen
 
 
-def test_a_run_may_be_narrowed_to_a_host_or_a_kind(desk: Desk) -> None:
-    by_hand(desk.fleet, 1, 2)
-    first, second = (host.name for host in desk.fleet.hosts[:2])
+def test_a_run_may_be_narrowed_to_a_host_or_a_kind(admin: AdminMachine) -> None:
+    by_hand(admin.fleet, 1, 2)
+    first, second = (host.name for host in admin.fleet.hosts[:2])
     of_first, of_second = DRIFT[:2], DRIFT[2:4]
-    seen = desk.folder / "narrow-seen.json"
-    desk.run(0, "observe", "-o", seen)
+    seen = admin.folder / "narrow-seen.json"
+    admin.run(0, "observe", "-o", seen)
 
     def narrowed(*flags: str) -> list[str]:
-        return desk.pending(0, "plan", "--seen", seen, *flags)
+        return admin.pending(0, "plan", "--seen", seen, *flags)
 
     assert narrowed("--host", first) == sorted(of_first)
     assert narrowed("--host", first, "--host", second) == sorted(of_first + of_second)
     assert narrowed("--only", "property") == DRIFT[3:4]
     assert narrowed("--only", f"property:{PROPERTIES} environment.hosts") == DRIFT[3:4]
     assert narrowed("--only", "acl", "--only", "account") == []
-    assert "no such host; known: cn-lab-1" in desk.run(64, "drift", "--host", "cn-lab-9").err
-    assert "no resource matches; kinds: account" in desk.run(64, "drift", "--only", "propertie").err
+    assert "no such host; known: cn-lab-1" in admin.run(64, "drift", "--host", "cn-lab-9").err
+    assert "no resource matches; kinds: account" in admin.run(64, "drift", "--only", "propertie").err
     # A saved plan stays as narrow as it was made.
-    plan = desk.folder / "narrow.json"
-    desk.run(0, "plan", "--host", second, "--only", "property", "-o", plan)
-    assert announced(desk.run(0, "apply", plan)) == DRIFT[3:4]
-    assert announced(desk.apply(0, "--host", first)) == sorted(of_first)
-    assert desk.pending(2) == DRIFT[2:3]
+    plan = admin.folder / "narrow.json"
+    admin.run(0, "plan", "--host", second, "--only", "property", "-o", plan)
+    assert begun_actions(admin.run(0, "apply", plan)) == DRIFT[3:4]
+    assert begun_actions(admin.apply(0, "--host", first)) == sorted(of_first)
+    assert admin.pending(2) == DRIFT[2:3]
 
 
-def test_a_saved_plan_is_refused_once_the_host_has_changed(desk: Desk) -> None:
-    by_hand(desk.fleet, 2)
-    plan = desk.folder / "old.json"
-    desk.run(0, "plan", "-o", plan)
-    host = desk.fleet.hosts[1]
+def test_a_saved_plan_is_refused_once_the_host_has_changed(admin: AdminMachine) -> None:
+    by_hand(admin.fleet, 2)
+    plan = admin.folder / "old.json"
+    admin.run(0, "plan", "-o", plan)
+    host = admin.fleet.hosts[1]
     host.run(f"sed -i 's/^environment.hosts=.*/environment.hosts=cn-older/' {PROPERTIES}; touch /root/mark")
-    ended = desk.run(6, "apply", plan)
+    ended = admin.run(6, "apply", plan)
     assert ended.err.splitlines() == [
         "the plan is stale [stale]:",
         f"  {host.name} property {PROPERTIES} environment.hosts: it has changed on the host since the plan was made",
         "nothing was done; make a new plan",
     ]
     assert changed_since(host, "/root/mark") == []
-    assert desk.run(0, "show", plan).out.count("~ cn-lab-2") == 2, "a stale plan can still be shown"
+    assert admin.run(0, "show", plan).out.count("~ cn-lab-2") == 2, "a stale plan can still be shown"
 
 
-def test_a_saved_plan_is_refused_once_the_file_has_changed(desk: Desk) -> None:
-    plan = desk.folder / "old.json"
-    desk.run(0, "plan", "-o", plan)
+def test_a_saved_plan_is_refused_once_the_file_has_changed(admin: AdminMachine) -> None:
+    plan = admin.folder / "old.json"
+    admin.run(0, "plan", "-o", plan)
     changes = {
         "more": "{directory: /srv/meanwhile}",
         "other": f"{{directory: {SYNC}/.ssh, owner: rsync_user, group: rsync_user, mode: '0711'}}",
         "less": f"{{directory: {SYNC}/.ssh}}",
     }
     for resource in changes.values():
-        desk.declare(f"resources: [{resource}]\n")
-        ended = desk.run(6, "apply", plan)
+        admin.declare(f"resources: [{resource}]\n")
+        ended = admin.run(6, "apply", plan)
         assert ended.err.splitlines()[0] == "the plan is stale [stale]:"
-        assert announced(ended) == []
-    desk.declare()
-    assert desk.pending(2) == DRIFT[2:4]
+        assert begun_actions(ended) == []
+    admin.declare()
+    assert admin.pending(2) == DRIFT[2:4]
 
 
-def test_a_saved_plan_that_was_edited_is_none(desk: Desk) -> None:
-    plan = desk.folder / "old.json"
+def test_a_saved_plan_that_was_edited_is_none(admin: AdminMachine) -> None:
+    plan = admin.folder / "old.json"
     plan.write_text(plan.read_text(encoding="utf-8").replace("chmod 00700", "chmod 00777"), encoding="utf-8")
     for command, code in (("show", 64), ("apply", 8)):
         assert (
-            "its digest does not fit: it was changed after it was saved" in desk.run(code, command, plan).err
+            "its digest does not fit: it was changed after it was saved" in admin.run(code, command, plan).err
         )
-    assert announced(desk.apply(0)) == DRIFT[2:4]
+    assert begun_actions(admin.apply(0)) == DRIFT[2:4]
 
 
 SLOW = """\
@@ -284,16 +296,16 @@ resources:
 
 
 @pytest.fixture
-def slow(desk: Desk) -> Iterator[LabHost]:
+def slow(admin: AdminMachine) -> Iterator[LabHost]:
     """The host on which an apply takes two seconds for one file."""
-    desk.declare(SLOW)
-    yield desk.fleet.hosts[1]
-    desk.fleet.hosts[1].run("rm -f /srv/*")
-    desk.declare()
+    admin.declare(SLOW)
+    yield admin.fleet.hosts[1]
+    admin.fleet.hosts[1].run("rm -f /srv/*")
+    admin.declare()
 
 
-def test_control_c_ends_it_at_once_and_the_next_apply_finishes(desk: Desk, slow: LabHost) -> None:
-    running = desk.starts("file /srv/slow: create")
+def test_control_c_ends_it_at_once_and_the_next_apply_finishes(admin: AdminMachine, slow: LabHost) -> None:
+    running = admin.starts("file /srv/slow: create")
     until(lambda: slow.run("test -e /srv/began", check=False).returncode == 0, "the slow step has begun")
     ended = running.send(signal.SIGINT)
     assert ended.code == 130
@@ -302,7 +314,10 @@ def test_control_c_ends_it_at_once_and_the_next_apply_finishes(desk: Desk, slow:
     until(lambda: free(slow), "the step ends")
     assert slow.run("test -e /srv/ended", check=False).returncode == 0
     assert slow.run("test -e /srv/then", check=False).returncode == 1
-    assert announced(desk.apply(0)) == ["create cn-lab-2 file /srv/slow", "create cn-lab-2 file /srv/then"]
+    assert begun_actions(admin.apply(0)) == [
+        "create cn-lab-2 file /srv/slow",
+        "create cn-lab-2 file /srv/then",
+    ]
 
 
 # -- the mesh really works ---------------------------------------------------------------------
@@ -356,8 +371,8 @@ REFUSED = [
 ]
 
 
-def test_the_sync_key_does_what_it_is_for_and_nothing_else(desk: Desk) -> None:
-    source, target = desk.fleet.hosts[0], desk.fleet.hosts[1]
+def test_the_sync_key_does_what_it_is_for_and_nothing_else(admin: AdminMachine) -> None:
+    source, target = admin.fleet.hosts[0], admin.fleet.hosts[1]
     log = f"{SYNC}/actions.log"
     target.run(f"rm -f {log}; sleep 0.01; touch /root/mark")
     for request, words in REFUSED:
@@ -380,8 +395,8 @@ def test_the_sync_key_does_what_it_is_for_and_nothing_else(desk: Desk) -> None:
     assert target.run(f"tail -n 1 {log}").stdout.endswith("challenge remove was-never-there: status 0\n")
 
 
-def test_the_sync_key_carries_no_file_no_port_and_no_terminal(desk: Desk) -> None:
-    source, target = desk.fleet.hosts[0], desk.fleet.hosts[1]
+def test_the_sync_key_carries_no_file_no_port_and_no_terminal(admin: AdminMachine) -> None:
+    source, target = admin.fleet.hosts[0], admin.fleet.hosts[1]
     target.run("touch /root/mark; apt-get --version >/dev/null")
     peer = f"rsync_user@{target.name}"
     carriers = {
@@ -412,17 +427,17 @@ GRANTS = {
 }
 
 
-def test_the_sync_account_never_becomes_root_whatever_another_drop_in_grants(desk: Desk) -> None:
+def test_the_sync_account_never_becomes_root_whatever_another_drop_in_grants(admin: AdminMachine) -> None:
     tried = ("sudo -n true", "sudo -n -u ops true", "sudo -n /bin/sh -c id", "sudo -n rsync --version")
-    for host in desk.fleet.hosts:
+    for host in admin.fleet.hosts:
         for name, text in GRANTS.items():
             host.write(f"/etc/sudoers.d/{name}", text, 0o440)
         host.run("visudo -c")
         for command in (*tried, "su root -c true"):
             done = host.run(f"{AS_SYNC} {command}", check=False, stdin="")
             assert done.returncode != 0, f"{host.name}: {command}"
-    desk.settled()  # nobody has declared those drop-ins: they are not ours to remove
-    for host in desk.fleet.hosts:
+    admin.settled()  # nobody has declared those drop-ins: they are not ours to remove
+    for host in admin.fleet.hosts:
         kept = host.run(f"cd /etc/sudoers.d && ls {' '.join(GRANTS)}").stdout.split()
         assert kept == sorted(GRANTS)
         host.run(f"cd /etc/sudoers.d && rm {' '.join(GRANTS)}")
@@ -451,8 +466,8 @@ def fetched(fleet: Fleet, path: str) -> set[str]:
     return set(re.sub(r"(?s)<!DOCTYPE.*?</html>\n", "page", lines).splitlines())
 
 
-def test_a_challenge_is_answered_by_every_host_under_every_name(desk: Desk) -> None:
-    fleet, primary = desk.fleet, desk.fleet.hosts[0]
+def test_a_challenge_is_answered_by_every_host_under_every_name(admin: AdminMachine) -> None:
+    fleet, primary = admin.fleet, admin.fleet.hosts[0]
     assert hook(primary, "auth") == (0, "")
     assert fetched(fleet, "/.well-known/acme-challenge/tok-1_A") == {"tok-1_A.thumb print 200 "}
     assert hook(primary, "cleanup") == (0, "")
@@ -461,14 +476,14 @@ def test_a_challenge_is_answered_by_every_host_under_every_name(desk: Desk) -> N
     assert hook(primary, "cleanup") == (0, "")
 
 
-def test_everything_else_on_port_80_goes_to_https(desk: Desk) -> None:
+def test_everything_else_on_port_80_goes_to_https(admin: AdminMachine) -> None:
     for path in ("/", "/cn/v2/node?a=b%20c", "/.well-knownx/y", "/x/.well-known/acme-challenge/y"):
-        assert fetched(desk.fleet, path) == {f"page 301 https://{desk.fleet.router}{path}"}
-    assert fetched(desk.fleet, "/.well-known/acme-challenge/") == {"page 403 "}, "the tokens are not listed"
+        assert fetched(admin.fleet, path) == {f"page 301 https://{admin.fleet.router}{path}"}
+    assert fetched(admin.fleet, "/.well-known/acme-challenge/") == {"page 403 "}, "the tokens are not listed"
 
 
-def test_a_hook_with_a_host_down_serves_the_others_and_names_it(desk: Desk) -> None:
-    primary, second, third = desk.fleet.hosts
+def test_a_hook_with_a_host_down_serves_the_others_and_names_it(admin: AdminMachine) -> None:
+    primary, second, third = admin.fleet.hosts
     second.run("systemctl stop ssh")
     try:
         for name, verb in (("auth", "put"), ("cleanup", "remove")):
@@ -485,27 +500,27 @@ def test_a_hook_with_a_host_down_serves_the_others_and_names_it(desk: Desk) -> N
     assert [host.run(f"ls {HOOKS}*", check=False).stdout for host in (second, third)] == ["", ""]
 
 
-def test_the_notice_is_a_hook_that_runs_and_sends_mail(desk: Desk) -> None:
-    primary, *others = desk.fleet.hosts
+def test_the_notice_is_a_hook_that_runs_and_sends_mail(admin: AdminMachine) -> None:
+    primary, *others = admin.fleet.hosts
     folder = "/etc/letsencrypt/renewal-hooks/deploy"
     assert primary.run(f"run-parts --test {folder}").stdout == f"{folder}/notify-administrators\n"
     primary.run(f": >/var/mail/sink; RENEWED_DOMAINS='one two' run-parts {folder}")
     mail = until(lambda: primary.run("cat /var/mail/sink").stdout, "the mail is there")
     assert "To: root@localhost\n" in mail
-    assert f"Subject: lab: the certificate of {desk.fleet.router} was renewed on {primary.name}\n" in mail
+    assert f"Subject: lab: the certificate of {admin.fleet.router} was renewed on {primary.name}\n" in mail
     assert f"(names: one two) on {primary.name}.\n" in mail
     for host in others:
         assert host.run(f"ls {folder}", check=False).stdout == ""
 
 
-def test_no_secret_was_ever_told(desk: Desk) -> None:
-    saved = [path.read_text(encoding="utf-8") for path in desk.folder.glob("*.json")]
+def test_no_secret_was_ever_told(admin: AdminMachine) -> None:
+    saved = [path.read_text(encoding="utf-8") for path in admin.folder.glob("*.json")]
     assert len(saved) >= 4
-    everything = "\n".join([*desk.said, *saved])
+    everything = "\n".join([*admin.said, *saved])
     assert "environment.hosts" in everything
     assert "canary" not in everything
     assert "PRIVATE KEY" not in everything
-    for host in desk.fleet.hosts:
+    for host in admin.fleet.hosts:
         key = host.run(f"cat {SYNC}/.ssh/id_ed25519 /etc/ssh/ssh_host_ed25519_key").stdout
         bodies = [line for line in key.splitlines() if len(line) > 60 and not line.startswith("-")]
         assert len(bodies) >= 8

@@ -17,7 +17,7 @@ from reconciler.kinds import Acl, AuthorizedKeys, Directory, File, Keypair, Prop
 from reconciler.model import CannotSee, quote
 from reconciler.questions.files import AclQuestion, StatQuestion, SumQuestion, TextQuestion, TreeQuestion
 from reconciler.questions.system import CommandQuestion
-from tests.support.local import HOST, fleet, plan, settle
+from tests.support.local import HOST, NEEDS_ACL, fleet, plan, settle
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="changes owners: needs root")
 
@@ -145,6 +145,7 @@ def test_a_secret_file_is_never_read_or_shown(tmp_path: Path) -> None:
     assert plan(resource).actions == ()
 
 
+@NEEDS_ACL
 def test_odd_paths_through_every_question_about_paths(tmp_path: Path) -> None:
     odd = [tmp_path / name for name in ("a b", "x\\n", "é", "-n", "[1]", "it's", "a:b", "q=1")]
     for path in odd:
@@ -171,6 +172,7 @@ def test_odd_paths_through_every_question_about_paths(tmp_path: Path) -> None:
     ] == [None] * 4
 
 
+@NEEDS_ACL
 def test_a_reply_cut_anywhere_never_says_absent(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_text("content")

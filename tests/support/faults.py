@@ -1,8 +1,8 @@
-"""Hosts that misbehave, and one that is well, in one environment; a pytest plugin.
+"""A host that misbehaves and one that is healthy, in one environment; a pytest plugin.
 
-Every fault must name the host that has it, and leave the one that is well looked at. The sick
-host has one account and one sshd, but as many addresses as a test wants *beds*: what a bed's
-sshd or login does is told apart by the address that was called, so that one run of the program
+Every fault must name the host that has it, and the healthy one must be looked at all the same. The
+faulty host has one account and one sshd, but may have many addresses, each with a `LoginFault`: what
+sshd or the login does is told apart by the address that was called, so that one run of the program
 meets many faults at once.
 """
 
@@ -27,11 +27,11 @@ from lab import Fleet, LabHost
 from tests.support import program
 from tests.support.fleet import FRESH
 
-WELL, SICK = "well.test.dataone.org", "sick.test.dataone.org"
+HEALTHY, FAULTY = "healthy.test.dataone.org", "faulty.test.dataone.org"
 
 BARE = """\
-  - directory: /srv/ward
-  - file: /srv/ward/note
+  - directory: /srv/tested
+  - file: /srv/tested/note
     content: "as declared\\n"
 """
 
@@ -52,7 +52,7 @@ class Ended:
         """The lines of stdout that begin so."""
         return [line for line in self.out.splitlines() if line.startswith(begin)]
 
-    def reason(self, host: str = SICK) -> str:
+    def reason(self, host: str = FAULTY) -> str:
         """Why a host could not be looked at; the test fails where that is not said once."""
         found = self.lines(f"? {host} could not be looked at: ")
         assert len(found) == 1, f"{self.out}\n{self.err}"
@@ -65,11 +65,11 @@ class FaultyHost:
     `after` undoes what the test has broken; it runs in reverse order when the test ends.
     """
 
-    def __init__(self, folder: Path, well: LabHost, sick: LabHost, identity: Path) -> None:
-        self.folder, self.well, self.sick, self.identity = folder, well, sick, identity
+    def __init__(self, folder: Path, healthy: LabHost, faulty: LabHost, identity: Path) -> None:
+        self.folder, self.healthy, self.faulty, self.identity = folder, healthy, faulty, identity
         self.after = ExitStack()
         self.known_hosts = folder / "known_hosts"
-        self.known_hosts.write_text(f"{pin(WELL, well)}\n{pin(SICK, sick)}\n", encoding="ascii")
+        self.known_hosts.write_text(f"{pin(HEALTHY, healthy)}\n{pin(FAULTY, faulty)}\n", encoding="ascii")
         self.resources = BARE
         self.ssh: dict[str, Any] = {
             "user": "ops",
@@ -77,7 +77,7 @@ class FaultyHost:
             "known_hosts": self.known_hosts,
             "timeout": 10,
         }
-        self.hosts = {SICK: sick.address}
+        self.hosts = {FAULTY: faulty.address}
         self.variables: dict[str, str] = {}
         self.flags: tuple[str, ...] = ()
 
@@ -87,10 +87,10 @@ class FaultyHost:
         """Writes the environment file as it is now."""
         plain = {key: str(value) if isinstance(value, Path) else value for key, value in self.ssh.items()}
         document = {
-            "environment": "ward",
-            "router": "cn-ward.test.dataone.org",
+            "environment": "tested",
+            "router": "cn-tested.test.dataone.org",
             "hosts": [
-                {"name": WELL, "address": self.well.address, "primary": True},
+                {"name": HEALTHY, "address": self.healthy.address, "primary": True},
                 *({"name": name, "address": address} for name, address in self.hosts.items()),
             ],
             "ssh": plain,
@@ -98,7 +98,7 @@ class FaultyHost:
         }
         # JSON is YAML; the resources are YAML as the tests write it.
         parts = [f"{key}: {json.dumps(value)}\n" for key, value in document.items()]
-        file = self.folder / "ward.yaml"
+        file = self.folder / "tested.yaml"
         file.write_text(f"{''.join(parts)}resources:\n{self.resources}", encoding="utf-8")
         return file
 
@@ -125,8 +125,8 @@ class FaultyHost:
         """Runs `reconcile COMMAND ENV FLAGS…` to its end."""
         return self.wait(self.start(command, *flags), seconds)
 
-    def blind(self, *words: str) -> str:
-        """`plan` and `drift` cannot look at the sick host, say so with these words, and have
+    def sees_only_the_healthy(self, *words: str) -> str:
+        """`plan` and `drift` cannot look at the faulty host, say so with these words, and have
         looked at the other. Returns the reason."""
         with ThreadPoolExecutor(2) as both:
             plan, drift = both.map(self.reconcile, ("plan", "drift"))
@@ -135,16 +135,16 @@ class FaultyHost:
             assert ended.err == ""
             for word in words:
                 assert word in ended.reason()
-            assert ended.lines(f"+ {WELL} file /srv/ward/note"), ended.out
-            assert not ended.lines(f"+ {SICK}"), ended.out
+            assert ended.lines(f"+ {HEALTHY} file /srv/tested/note"), ended.out
+            assert not ended.lines(f"+ {FAULTY}"), ended.out
         return plan.reason()
 
-    def whole(self) -> Ended:
+    def sees_both(self) -> Ended:
         """A plan that sees both hosts, whatever is odd about one of them."""
         ended = self.reconcile("plan")
         assert ended.code == 0, f"{ended.out}\n{ended.err}"
-        for host in (WELL, *self.hosts):
-            assert ended.lines(f"+ {host} file /srv/ward/note"), f"{host}\n{ended.out}"
+        for host in (HEALTHY, *self.hosts):
+            assert ended.lines(f"+ {host} file /srv/tested/note"), f"{host}\n{ended.out}"
         return ended
 
     def apply(self, code: int, *flags: str, seconds: float = 60) -> Ended:
@@ -158,49 +158,49 @@ class FaultyHost:
         ended = self.reconcile("plan", "--detailed-exitcode")
         assert ended.code == 0, f"{ended.out}\n{ended.err}"
 
-    # -- the sick host ---------------------------------------------------------
+    # -- the faulty host ---------------------------------------------------------
 
     def run(self, text: str, undo: str = "") -> str:
-        """Runs a shell text on the sick host as root; `undo` when the test ends."""
+        """Runs a shell text on the faulty host as root; `undo` when the test ends."""
         if undo:
-            self.after.callback(self.sick.run, undo)
-        return self.sick.run(text).stdout
+            self.after.callback(self.faulty.run, undo)
+        return self.faulty.run(text).stdout
 
     def replace(self, path: str, text: str, mode: int = 0o755) -> None:
-        """Puts a file in the place of another on the sick host, until the test ends."""
+        """Puts a file in the place of another on the faulty host, until the test ends."""
         aside = shlex.quote(f"{path}.aside")
         where = shlex.quote(path)
         self.run(
             f"test ! -e {where} || mv -T {where} {aside}",
             f"rm -rf {where}; test ! -e {aside} || mv -T {aside} {where}",
         )
-        self.sick.write(path, text, mode)
+        self.faulty.write(path, text, mode)
 
     def hide(self, path: str) -> None:
-        """Takes a file away on the sick host, until the test ends."""
+        """Takes a file away on the faulty host, until the test ends."""
         where = shlex.quote(path)
         self.run(f"mv -T {where} {where}.aside", f"mv -T {where}.aside {where}")
 
-    def beds(self, beds: Mapping[str, Bed]) -> None:
-        """Puts beds in the place of the sick host, until the test ends."""
-        network = self.sick.address.rpartition(".")[0]
+    def login_faults(self, faults: Mapping[str, LoginFault]) -> None:
+        """Puts hosts that have these in the place of the faulty one, by name, until the test ends."""
+        network = self.faulty.address.rpartition(".")[0]
         self.hosts, sshd, bashrc = {}, [], ["case $SSH_CONNECTION in"]
-        for number, (name, bed) in enumerate(beds.items(), 100):
+        for number, (name, fault) in enumerate(faults.items(), 100):
             address = f"{network}.{number}"
             self.hosts[f"{name}.test.dataone.org"] = address
             self.run(f"ip addr add {address}/24 dev host0", f"ip addr del {address}/24 dev host0")
-            sshd.append(f"Match LocalAddress {address}\n{bed.sshd}\n")
-            bashrc.append(f"*' {address} 22')\n{bed.bashrc}\n;;")
-        pins = [pin(WELL, self.well), *(pin(name, self.sick) for name in self.hosts)]
+            sshd.append(f"Match LocalAddress {address}\n{fault.sshd}\n")
+            bashrc.append(f"*' {address} 22')\n{fault.bashrc}\n;;")
+        pins = [pin(HEALTHY, self.healthy), *(pin(name, self.faulty) for name in self.hosts)]
         self.known_hosts.write_text("\n".join(pins) + "\n", encoding="ascii")
         self.bashrc("\n".join([*bashrc, "esac\n"]))
         self.sshd("".join(sshd))
 
     def sshd(self, text: str) -> None:
-        """Gives the sick host's sshd further configuration, until the test ends."""
-        self.after.callback(self.sick.run, RESTART)
+        """Gives the faulty host's sshd further configuration, until the test ends."""
+        self.after.callback(self.faulty.run, RESTART)
         self.replace("/etc/ssh/sshd_config.d/zz-fault.conf", text, 0o644)
-        self.sick.run(f"sshd -t && {RESTART}")
+        self.faulty.run(f"sshd -t && {RESTART}")
 
     def bashrc(self, text: str) -> None:
         """What the account runs at each login, before our command."""
@@ -211,12 +211,12 @@ class FaultyHost:
         try:
             self.after.close()
         finally:
-            for host in (self.sick, self.well):
-                host.run("rm -rf /srv/ward")
+            for host in (self.faulty, self.healthy):
+                host.run("rm -rf /srv/tested")
 
 
 @dataclass(frozen=True)
-class Bed:
+class LoginFault:
     """A fault: what sshd is told, and what the account's .bashrc does, at one address."""
 
     sshd: str = ""
@@ -224,7 +224,7 @@ class Bed:
 
 
 @pytest.fixture(scope="module")
-def sick(fleet: Fleet, spare_fleet: Fleet, pytestconfig: pytest.Config) -> LabHost:
+def faulty(fleet: Fleet, spare_fleet: Fleet, pytestconfig: pytest.Config) -> LabHost:
     """The host of the spare fleet, bare, which the key of the session's fleet opens."""
     if spare_fleet.name not in pytestconfig.stash[FRESH]:
         spare_fleet.reset()
@@ -233,9 +233,9 @@ def sick(fleet: Fleet, spare_fleet: Fleet, pytestconfig: pytest.Config) -> LabHo
 
 
 @pytest.fixture
-def ward(fleet: Fleet, sick: LabHost, tmp_path: Path) -> Iterator[FaultyHost]:
-    """The session's first host, well, and a sick one, which is mended when the test ends."""
-    made = FaultyHost(tmp_path, fleet.hosts[0], sick, fleet.identity)
+def pair(fleet: Fleet, faulty: LabHost, tmp_path: Path) -> Iterator[FaultyHost]:
+    """The first host of the session, healthy, and a faulty one, which is as before when the test ends."""
+    made = FaultyHost(tmp_path, fleet.hosts[0], faulty, fleet.identity)
     yield made
     made.forget()
 

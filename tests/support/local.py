@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
+
+import pytest
 
 from reconciler.fleet import apply
 from reconciler.fleet.apply import Report
@@ -12,6 +15,10 @@ from reconciler.fleet.reply import Reply
 from reconciler.model import Plan, Resource
 
 HOST = "here"
+
+NEEDS_ACL = pytest.mark.skipif(
+    shutil.which("setfacl") is None, reason="sets access control lists: apt-get install acl"
+)
 
 
 class LocalHost:

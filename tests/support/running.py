@@ -1,4 +1,4 @@
-"""The program as a user runs it: at a desk with a checkout, an environment file, and hosts."""
+"""The program as a user runs it: on a machine with a checkout, an environment file, and hosts."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ HERE = "blueprint: false\nresources:\n"
 """Begins an environment of nothing but its own resources."""
 
 
-class Desk:
-    """Where somebody sits who looks after a fleet.
+class AdminMachine:
+    """The machine from which somebody looks after a fleet.
 
     fleet    the hosts
     folder   where the environment file and saved plans lie
@@ -109,8 +109,8 @@ class Desk:
         return json.loads(self.run(code, command, *arguments, "--json").out)
 
     def pending(self, code: int, command: str = "drift", *arguments: str | Path) -> list[str]:
-        """What a plan or drift would do, a line for each action; see `told`."""
-        return told(self.document(code, command, *arguments))
+        """What a plan or drift would do, a line for each action; see `action_lines`."""
+        return action_lines(self.document(code, command, *arguments))
 
     def apply(self, code: int = 0, *arguments: str | Path) -> Ended:
         """`apply --yes`."""
@@ -128,7 +128,7 @@ class Desk:
         self.settled()
 
     def starts(self, sign: str, *arguments: str | Path) -> Running:
-        """Starts `apply --yes`, and comes back once it has announced an action that ends so."""
+        """Starts `apply --yes`, and comes back once it has begun_actions an action that ends so."""
         process = self.start("apply", *arguments, "--yes")
         running = Running(self, process)
         until(lambda: any(sign in line for line in running.lines), f"{sign} in {running.lines}", 60)
@@ -156,8 +156,8 @@ class Desk:
 class Running:
     """An apply that has begun. `lines` is what it has said on stderr so far."""
 
-    def __init__(self, desk: Desk, process: subprocess.Popen[str]) -> None:
-        self.desk, self.process = desk, process
+    def __init__(self, admin: AdminMachine, process: subprocess.Popen[str]) -> None:
+        self.admin, self.process = admin, process
         self.lines: list[str] = []
         self._out: list[str] = []
         self._readers = [
@@ -184,12 +184,12 @@ class Running:
         for reader in self._readers:
             reader.join()
         out, err = "\n".join(self._out), "\n".join(self.lines)
-        self.desk.said += [out, err]
+        self.admin.said += [out, err]
         assert "Traceback" not in err, err
         return Ended(code, out, err)
 
 
-def told(document: Any) -> list[str]:
+def action_lines(document: Any) -> list[str]:
     """The actions of a plan, each as `VERB HOST KIND NAME` with the host's short name."""
     return sorted(
         f"{each['verb']} {each['host'].split('.')[0]} {each['kind']} {each['name']}"
@@ -197,8 +197,8 @@ def told(document: Any) -> list[str]:
     )
 
 
-def announced(ended: Ended | Running) -> list[str]:
-    """The actions that an apply says it begins, in the form of `told`."""
+def begun_actions(ended: Ended | Running) -> list[str]:
+    """The actions that an apply says it begins, in the form of `action_lines`."""
     lines = ended.lines if isinstance(ended, Running) else ended.err.splitlines()
     found = []
     for line in lines:

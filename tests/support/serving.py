@@ -16,7 +16,7 @@ from reconciler import x509
 from reconciler.tls.endpoint import Endpoint, NoHandshake, TlsAnswer
 from reconciler.tls.handshake import probe_all_tls, probe_tls
 from tests.support.faults import Ended
-from tests.support.running import Desk
+from tests.support.running import AdminMachine
 
 STORE = "/var/lib/reconciler/certificate"
 LIVE = "/etc/letsencrypt/live/cn-lab.test.dataone.org"
@@ -26,11 +26,11 @@ ROUTER = "cn-lab.test.dataone.org"
 TIMES = "  deadline: 5\n  orders_a_week: 1000\n  failures_an_hour: 1000\n"
 
 
-class Node(Desk):
-    """A desk in front of hosts that serve a certificate of the fleet's own CA."""
+class Node(AdminMachine):
+    """An administrator's machine and hosts that serve a certificate of the fleet's own CA."""
 
     def declare(self, more: str = "", swap: tuple[str, str] | None = None, **other: Any) -> Path:
-        """As a desk does, with short deadlines and a ledger that does not fill up."""
+        """As everywhere, with short deadlines and a ledger that does not fill up."""
         settings = {"manage": True, **other}
         path = super().declare(more, swap, **settings)
         text = path.read_text(encoding="utf-8").replace("  jitter: 0\n", f"  jitter: 0\n{TIMES}")
