@@ -14,7 +14,7 @@ LAB ?= lab
 DEMO ?= demo
 DIST ?= dist
 
-.PHONY: setup builders demo test lab lab-down lint bench schemas docs dist lock coverage clean
+.PHONY: setup builders demo test lab lab-down lint bench schemas cases docs dist lock coverage clean
 
 setup: .venv/ready
 builders: .venv/builders
@@ -73,6 +73,9 @@ bench: machine builders
 
 schemas: builders
 	@$(BIN)/python -m tools.reference .
+
+cases: builders
+	@$(BIN)/python -m tools.cases
 
 docs: builders
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs site && echo "docs: site/index.html"

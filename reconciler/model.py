@@ -256,15 +256,38 @@ class Change:
         return self.want is None
 
 
+@dataclass(frozen=True)
+class LocalFile:
+    """A key of the YAML that names a file beside it, whose text becomes the value of an option.
+
+    `filled`: its `$name`s are filled in for each host. `secret`: the text (without the newline at
+    its end) is a secret, and the kind's option `secret` is set.
+    """
+
+    text: str
+    filled: bool = False
+    secret: bool = False
+
+
 def option(
     text: str,
     *,
     default: Any = dataclasses.MISSING,
     schema: Mapping[str, Any] | None = None,
+    needed: bool = False,
+    files: Mapping[str, LocalFile] | None = None,
 ) -> Any:
-    """A field of a kind that the YAML may set: its one-line description, its default, and
-    what its JSON Schema says beyond the type."""
-    return field(default=default, metadata={"doc": text, "schema": dict(schema or {})})
+    """A field that the YAML may set.
+
+    text    its one-line description, for the reference and for editors
+    default what it is where the YAML does not set it; without one it must be set
+    schema  what its JSON Schema says beyond the type
+    needed  it must be set, or one of its `files`, unless the resource is declared absent;
+            `default` then only stands in for it
+    files   keys that may be set in its place, each naming a local file
+    """
+    more = {"doc": text, "schema": dict(schema or {}), "needed": needed, "files": dict(files or {})}
+    return field(default=default, metadata=more)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,7 +300,14 @@ class Resource:
 
     kind: ClassVar[str]
     title: ClassVar[str]
-    """The option that names the resource among those of its kind."""
+    """The field that names the resource among those of its kind; the YAML calls it like the kind."""
+    declarable: ClassVar[bool] = True
+    """Whether the YAML may declare it, or only the blueprint."""
+    renews: ClassVar[bool] = False
+    """Whether it is a part of bringing an issued certificate to the services: what a policy
+    calls `renewal`."""
+    reversible: ClassVar[bool] = True
+    """Whether declaring what was declared before undoes it; a proof cannot be undone."""
     observed_on_peers: ClassVar[bool] = False
     """Whether what its steps bring about is seen on the hosts that it refers to."""
 

@@ -15,7 +15,7 @@ import typer
 
 from reconciler.cli.app import app
 from reconciler.cli.exit import Code
-from reconciler.environment.schema import NEEDED, environment_schema, kind_schema
+from reconciler.environment.schema import environment_schema, kind_schema, needed
 from reconciler.kinds import DECLARABLE
 from reconciler.messages import Message
 from tools.schemas import DOCUMENTS, document_schema, inlined
@@ -153,12 +153,12 @@ def kinds_page() -> str:
     ]
     for kind in DECLARABLE:
         schema = kind_schema(kind)
-        needed = {name for group in NEEDED.get(kind.kind, ()) for name in group}
+        must = {*schema["required"], *(name for group in needed(kind) for name in group)}
         lines += ["", f"## {kind.kind}", "", " ".join((kind.__doc__ or "").split()), ""]
         lines += _table(("option", "type", "default", "is"))
         for name, each in schema["properties"].items():
             if name not in ("absent", "hosts", "needs"):
-                default = "names it" if name == kind.kind else "needed" if name in needed else _default(each)
+                default = "names it" if name == kind.kind else "needed" if name in must else _default(each)
                 lines.append(_row(name, each, default))
     return "\n".join(lines) + "\n"
 

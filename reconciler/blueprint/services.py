@@ -6,10 +6,16 @@ from collections.abc import Iterable
 
 from reconciler.blueprint import templates
 from reconciler.environment.settings import Environment, Host
-from reconciler.kinds import Account, ApacheModule, ApacheSite, File, Package, Property, Service, Symlink
+from reconciler.kinds.account import Account
+from reconciler.kinds.apache import ApacheModule, ApacheSite
 from reconciler.kinds.certificate.pair import GROUP
 from reconciler.kinds.certificate.pinned import Pinned
 from reconciler.kinds.certificate.release import STORE, Current
+from reconciler.kinds.file import File
+from reconciler.kinds.package import Package
+from reconciler.kinds.property import Property
+from reconciler.kinds.service import Service
+from reconciler.kinds.symlink import Symlink
 from reconciler.model import Ref, Resource
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from reconciler.environment.cron import longest_gap
-from reconciler.environment.rules import CLASSES, OWN_KINDS
+from reconciler.environment.rules import CLASSES
 from reconciler.environment.settings import Certificate, Paths
 from reconciler.environment.yaml_reader import Path, Placed, Problem
 from reconciler.kinds import KINDS
@@ -65,7 +65,7 @@ class _Cross:
                 "who may approve is not said: name a file with `allowed_signers:`",
             )
         classes = policy.get("without_approval")
-        known = {*CLASSES, *KINDS, *OWN_KINDS}
+        known = {*CLASSES, *KINDS}
         for number, name in enumerate(classes if isinstance(classes, list) else ()):
             if name not in known:
                 self._problem(

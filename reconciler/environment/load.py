@@ -15,7 +15,7 @@ from typing import Any
 
 from reconciler.environment.cross_checks import cross_check
 from reconciler.environment.rules import Acknowledged, Notices, Policy
-from reconciler.environment.schema import title_field
+from reconciler.environment.schema import local_files
 from reconciler.environment.schema_errors import check
 from reconciler.environment.settings import (
     Certificate,
@@ -209,7 +209,7 @@ class _Builder:
         kind = next(KINDS[key] for key in item if key in KINDS)
         wanted = item.pop("hosts", None)
         needs = tuple(item.pop("needs", ()))
-        item[title_field(kind)] = item.pop(kind.kind)
+        item[kind.title] = item.pop(kind.kind)
         template = self._files(kind, number, item)
         options = _tuples(item)
         if issubclass(kind, TaggedLines):
@@ -219,26 +219,29 @@ class _Builder:
                 continue
             own = dict(options)
             if template is not None:
-                own["content"] = self._filled(template, environment, host, number)
+                own[template[0]] = self._filled(template[1], environment, host, number)
             refs = tuple(_need(each, host, environment) for each in needs)
             yield kind(**own, host=host.name, place=place, needs=refs)
 
-    def _files(self, kind: type[Resource], number: int, item: dict[str, Any]) -> str | None:
-        """Reads the local files an item names into it; returns a template's text."""
-        texts = {}
-        for key in ("template", "source", "value_file"):
-            if key in item:
-                texts[key] = self._text(("resources", number, key), item.pop(key))
-        given = [*texts, *(key for key in ("content", "value") if key in item)]
+    def _files(self, kind: type[Resource], number: int, item: dict[str, Any]) -> tuple[str, str] | None:
+        """Reads the local files an item names into it; returns the option that a template is for,
+        and its text."""
+        files = {key: each for key, each in local_files(kind).items() if key in item}
+        given = [*files, *dict.fromkeys(name for name, _ in files.values() if name in item)]
         if len(given) > 1:
             path: Path = ("resources", number, given[0])
             message = f"one of {', '.join(sorted(given))} is enough; they say the same thing"
             self._placed.problems.append(Problem(self._placed.place(path), message))
-        if "source" in texts:
-            item["content"] = texts["source"]
-        if "value_file" in texts:
-            item |= {"value": texts["value_file"].removesuffix("\n"), "secret": True}
-        return texts.get("template")
+        template = None
+        for key, (name, file) in files.items():
+            text = self._text(("resources", number, key), item.pop(key))
+            if file.filled:
+                template = (name, text)
+            else:
+                item[name] = text.removesuffix("\n") if file.secret else text
+            if file.secret:
+                item["secret"] = True
+        return template
 
     def _text(self, path: Path, name: str) -> str:
         file = self._local(name)

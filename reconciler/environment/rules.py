@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reconciler.kinds import KINDS
 from reconciler.kinds.paths import LINE
 from reconciler.model import option
 
@@ -15,12 +16,10 @@ HOST_NAME = {
     "x-want": "a host name (letters, digits and `-`, labels joined by dots)",
 }
 
-RENEWAL = frozenset({"delivery", "release", "current", "serving"})
+RENEWAL = frozenset(each.kind for each in KINDS.values() if each.renews)
 """The kinds through which a certificate that was issued reaches the services."""
 
 CLASSES = ("renewal", "reload")
-OWN_KINDS = frozenset({*RENEWAL, "certificate", "answer"})
-"""The kinds that only the blueprint declares, where they can plan an action."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,37 +8,31 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
 from typing import Any
 
 from reconciler.environment.rules import HOST_NAME, Acknowledged, Notices, Policy
 from reconciler.environment.settings import Certificate, Host, Paths, Services, Ssh, Sync, TomcatTls
 from reconciler.kinds import DECLARABLE
 from reconciler.kinds.paths import LINE
-from reconciler.model import Resource
-
-NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "acl": (("entries",),),
-    "cron": (("schedule",), ("command",)),
-    "property": (("key",), ("value", "value_file")),
-    "sudoers": (("content", "template", "source"),),
-    "symlink": (("target",),),
-}
-"""For each kind, what it needs unless it is absent: one of each group."""
-
-LOCAL = {
-    "template": "A file beside this one whose `$name`s are filled in (router, environment, host, "
-    "primary, hosts, account); `$$` is a dollar.",
-    "source": "A file beside this one that is the content.",
-    "value_file": "A file beside this one that is the value, which is then a secret.",
-}
-TAKES_FILES = {"file": ("template", "source"), "sudoers": ("template", "source"), "property": ("value_file",)}
+from reconciler.model import LocalFile, Resource
 
 
-def title_field(kind: type[Resource]) -> str:
-    """The option that the key naming the kind carries."""
-    names = {each.name for each in dataclasses.fields(kind)}
-    return kind.title if kind.title in names else "path"
+def needed(kind: type[Resource]) -> list[tuple[str, ...]]:
+    """What a resource of a kind needs unless it is declared absent: one key of each group."""
+    return [
+        (each.name, *each.metadata["files"])
+        for each in dataclasses.fields(kind)
+        if each.metadata.get("needed")
+    ]
+
+
+def local_files(kind: type[Resource]) -> dict[str, tuple[str, LocalFile]]:
+    """The keys that name a local file, each with the option that gets its text."""
+    return {
+        key: (each.name, file)
+        for each in dataclasses.fields(kind)
+        for key, file in each.metadata.get("files", {}).items()
+    }
 
 
 def options(cls: type[Any]) -> dict[str, dict[str, Any]]:
@@ -49,13 +43,10 @@ def options(cls: type[Any]) -> dict[str, dict[str, Any]]:
         if "doc" in each.metadata:
             schema = _type(hints[each.name]) | each.metadata["schema"]
             schema["description"] = each.metadata["doc"]
-            if each.default not in (dataclasses.MISSING, None, ()) and each.name not in dict(NEEDED_DEFAULTS):
+            if each.default not in (dataclasses.MISSING, None, ()) and not each.metadata["needed"]:
                 schema["default"] = list(each.default) if isinstance(each.default, tuple) else each.default
             found[each.name] = schema
     return found
-
-
-NEEDED_DEFAULTS = {name: True for groups in NEEDED.values() for group in groups for name in group}
 
 
 def _type(hint: Any) -> dict[str, Any]:
@@ -72,13 +63,17 @@ def _type(hint: Any) -> dict[str, Any]:
 
 def kind_schema(kind: type[Resource]) -> dict[str, Any]:
     """The schema of one item under `resources:`."""
-    title = title_field(kind)
     own = options(kind)
-    named = {kind.kind: own.pop(title)}
+    named = {kind.kind: own.pop(kind.title)}
     local = {
-        name: {"type": "string", "description": LOCAL[name], **LINE}
-        for name in TAKES_FILES.get(kind.kind, ())
+        key: {"type": "string", "description": file.text, **LINE}
+        for key, (_, file) in local_files(kind).items()
     }
+    always = [
+        each.name
+        for each in dataclasses.fields(kind)
+        if each.name in own and each.default is dataclasses.MISSING
+    ]
     shared = {
         "hosts": {
             "type": "array",
@@ -100,13 +95,12 @@ def kind_schema(kind: type[Resource]) -> dict[str, Any]:
         "type": "object",
         "description": " ".join((kind.__doc__ or "").split("\n\n", maxsplit=1)[0].split()),
         "properties": named | own | local | shared,
-        "required": [kind.kind],
+        "required": [kind.kind, *always],
         "additionalProperties": False,
     }
-    if kind.kind in NEEDED:
-        needed = [{"anyOf": [{"required": [name]} for name in group]} for group in NEEDED[kind.kind]]
+    if groups := needed(kind):
         schema["if"] = {"not": {"required": ["absent"], "properties": {"absent": {"const": True}}}}
-        schema["then"] = {"allOf": needed}
+        schema["then"] = {"allOf": [{"anyOf": [{"required": [key]} for key in group]} for group in groups]}
     return schema
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from reconciler.kinds import DECLARABLE
 from reconciler.model import Ref, Resource
 
-REMOVABLE = frozenset(kind.kind for kind in DECLARABLE) - {"ssh_access"}
+REVERSIBLE = frozenset(kind.kind for kind in DECLARABLE if kind.reversible)
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def inverse(done: Mapping[Ref, str], then: Iterable[Resource], before: Iterable[
     without: dict[str, str] = {}
     for ref, verb in done.items():
         mine, old = now_by.get(ref), old_by.get(ref)
-        if ref.kind not in REMOVABLE:
+        if ref.kind not in REVERSIBLE:
             without[str(ref)] = "a certificate or a proof cannot be undone; the next one replaces it"
         elif verb in ("reload", "restart"):
             without[str(ref)] = f"a {verb} cannot be undone; what it loaded can be"

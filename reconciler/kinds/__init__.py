@@ -1,62 +1,26 @@
-"""Every kind of resource, one file each. `KINDS` lists them by name."""
+"""Every kind of resource. A class with a `kind` in a module of this package is one of them; no list
+names it."""
 
-from reconciler.kinds.account import Account
-from reconciler.kinds.acl import Acl
-from reconciler.kinds.apache import ApacheModule, ApacheSite
-from reconciler.kinds.cron import Cron
-from reconciler.kinds.directory import Directory
-from reconciler.kinds.file import File
-from reconciler.kinds.keypair import HostKey, Keypair
-from reconciler.kinds.package import Package
-from reconciler.kinds.property import Property
-from reconciler.kinds.service import Service
-from reconciler.kinds.ssh_access import SshAccess
-from reconciler.kinds.sudoers import Sudoers
-from reconciler.kinds.symlink import Symlink
-from reconciler.kinds.tagged_lines import AuthorizedKeys, KnownHosts
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+
 from reconciler.model import Resource
 
-DECLARABLE: tuple[type[Resource], ...] = (
-    Account,
-    Acl,
-    ApacheModule,
-    ApacheSite,
-    AuthorizedKeys,
-    Cron,
-    Directory,
-    File,
-    Keypair,
-    KnownHosts,
-    Package,
-    Property,
-    Service,
-    SshAccess,
-    Sudoers,
-    Symlink,
-)
+
+def _found() -> Iterator[type[Resource]]:
+    for module in pkgutil.walk_packages(__path__, f"{__name__}."):
+        for each in vars(importlib.import_module(module.name)).values():
+            if isinstance(each, type) and issubclass(each, Resource) and each.__module__ == module.name:
+                yield each
+
+
+KINDS: Mapping[str, type[Resource]] = {
+    # What only lends kinds their common part has no `kind` of its own.
+    each.kind: each
+    for each in sorted((each for each in _found() if "kind" in vars(each)), key=lambda each: each.kind)
+}
+"""Every kind by its name, in the order of the names."""
+
+DECLARABLE = tuple(each for each in KINDS.values() if each.declarable)
 """The kinds that the YAML may declare under `resources:`."""
-
-_ALL: tuple[type[Resource], ...] = (*DECLARABLE, HostKey)
-KINDS: dict[str, type[Resource]] = {each.kind: each for each in _ALL}
-
-__all__ = [
-    "DECLARABLE",
-    "KINDS",
-    "Account",
-    "Acl",
-    "ApacheModule",
-    "ApacheSite",
-    "AuthorizedKeys",
-    "Cron",
-    "Directory",
-    "File",
-    "HostKey",
-    "Keypair",
-    "KnownHosts",
-    "Package",
-    "Property",
-    "Service",
-    "SshAccess",
-    "Sudoers",
-    "Symlink",
-]

@@ -29,6 +29,7 @@ class Acl(Resource):
     entries: tuple[str, ...] = option(
         "Entries such as `user:www-data:r-x` or `default:group:staff:rw-`.",
         default=(),
+        needed=True,
         schema={
             "minItems": 1,
             "uniqueItems": True,

@@ -26,13 +26,14 @@ class Cron(WrittenFile):
     schedule: str = option(
         "When: five fields, or @daily and the like.",
         default="@daily",
+        needed=True,
         schema={
             "pattern": rf"^({_FIELD}( +{_FIELD}){{4}}"
             "|@(reboot|yearly|annually|monthly|weekly|daily|midnight|hourly))$",
             "x-want": "five fields of crontab(5), or @daily and the like",
         },
     )
-    command: str = option("What to run, on one line.", default="true", schema=LINE)
+    command: str = option("What to run, on one line.", default="true", needed=True, schema=LINE)
     user: str = option("The account it runs as.", default="root", schema=NAME)
     mailto: str | None = option("Who gets its output by mail.", default=None, schema=LINE)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from reconciler.kinds.paths import ABSOLUTE, LINE, MODE, NAME
-from reconciler.kinds.written import WrittenFile
+from reconciler.kinds.written import CONTENT_FILES, WrittenFile
 from reconciler.model import option
 
 
@@ -22,7 +22,7 @@ class File(WrittenFile):
     title: ClassVar[str] = "path"
 
     path: str = option("Where it lies.", schema=ABSOLUTE)
-    content: str | None = option("The whole content.", default=None)
+    content: str | None = option("The whole content.", default=None, files=CONTENT_FILES)
     mode: str | None = option("Its mode; 0644 when it is created.", default=None, schema=MODE)
     owner: str | None = option("Its owner; root when it is created.", default=None, schema=NAME)
     group: str | None = option("Its group; root when it is created.", default=None, schema=NAME)

@@ -113,6 +113,7 @@ class HostKey(Resource):
 
     kind: ClassVar[str] = "host_key"
     title: ClassVar[str] = "path"
+    declarable: ClassVar[bool] = False
 
     path: str = "/etc/ssh/ssh_host_ed25519_key.pub"
 

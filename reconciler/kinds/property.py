@@ -8,7 +8,19 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler.kinds.paths import ABSOLUTE, LINE, parents, type_of, unseen
-from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, option, quote
+from reconciler.model import (
+    CannotSee,
+    Change,
+    LocalFile,
+    Question,
+    Resource,
+    Seen,
+    State,
+    Step,
+    View,
+    option,
+    quote,
+)
 from reconciler.questions.files import StatQuestion
 from reconciler.questions.properties import (
     JOIN,
@@ -29,17 +41,27 @@ class Property(Resource):
     the file stays. A key that is there twice is drift: readers disagree which one counts."""
 
     kind: ClassVar[str] = "property"
-    title: ClassVar[str] = "label"
+    title: ClassVar[str] = "path"
 
     path: str = option("The properties file.", schema=ABSOLUTE)
     key: str = option(
         "The key.", schema={"pattern": r"^[^\s\x00-\x1f\x7f]+$", "x-want": "a key without blanks"}
     )
-    value: str = option("Its value.", default="", schema=LINE)
+    value: str = option(
+        "Its value.",
+        default="",
+        needed=True,
+        schema=LINE,
+        files={
+            "value_file": LocalFile(
+                "A file beside this one that is the value, which is then a secret.", secret=True
+            )
+        },
+    )
     secret: bool = option("Compare it on the host, never show it.", default=False)
 
     @property
-    def label(self) -> str:
+    def name(self) -> str:
         return f"{self.path} {self.key}"
 
     def _line(self) -> str:

@@ -16,11 +16,13 @@ from reconciler.questions.system import CommandQuestion, CommandResult
 class SshAccess(Resource):
     """Proof that an account can run a harmless command on another host over ssh.
 
-    Nothing brings it about but what it needs; its step is the proof, made again.
+    Nothing brings it about but what it needs; its step is the proof, made again. Declared
+    absent, it is not asked for any more.
     """
 
     kind: ClassVar[str] = "ssh_access"
     title: ClassVar[str] = "destination"
+    reversible: ClassVar[bool] = False
 
     destination: str = option("ACCOUNT@HOST.", schema=LINE)
     user: str = option("Who connects.", default="root", schema=NAME)
@@ -50,17 +52,16 @@ class SshAccess(Resource):
 
     def want(self, look: View) -> State | None:
         if self.absent:
-            return None
+            return {}
         # To a host that we cannot reach either it proves nothing: that host is told of already.
         return {} if look.is_unreachable(self.destination.rpartition("@")[2]) else {"works": True}
 
     def verb(self, change: Change) -> str:
         # Why it does not work yet changes while what it needs comes about; the proof does not.
-        return "remove" if change.removes else "create"
+        return "create"
 
     def steps(self, change: Change) -> Iterable[Step]:
-        if not change.removes:
-            yield Step(f"{self._command()} </dev/null", "proves it")
+        yield Step(f"{self._command()} </dev/null", "proves it")
 
     def requires(self) -> Iterable[str]:
         return (f"account:{self.user}", f"path:{self.identity}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from reconciler.kinds.written import WrittenFile
+from reconciler.kinds.written import CONTENT_FILES, WrittenFile
 from reconciler.model import option
 
 
@@ -23,7 +23,7 @@ class Sudoers(WrittenFile):
         "The name of the drop-in.",
         schema={"pattern": "^[A-Za-z0-9_-]+$", "x-want": "a name without a dot: sudo skips others"},
     )
-    content: str | None = option("Its content.", default=None)
+    content: str | None = option("Its content.", default=None, needed=True, files=CONTENT_FILES)
 
     def where(self) -> str:
         return f"/etc/sudoers.d/{self.drop_in}"

@@ -30,7 +30,9 @@ class Symlink(Resource):
     title: ClassVar[str] = "path"
 
     path: str = option("Where it lies.", schema=ABSOLUTE)
-    target: str = option("Where it leads, as it is stored.", default="/", schema=LINE | {"minLength": 1})
+    target: str = option(
+        "Where it leads, as it is stored.", default="/", needed=True, schema=LINE | {"minLength": 1}
+    )
 
     def ask(self) -> Mapping[str, Question]:
         return {"stat": StatQuestion(self.path)}

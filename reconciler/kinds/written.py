@@ -20,8 +20,30 @@ from reconciler.kinds.paths import (
     type_of,
     unseen,
 )
-from reconciler.model import CannotSee, Change, Delta, Question, Resource, Seen, State, Step, View, quote
+from reconciler.model import (
+    CannotSee,
+    Change,
+    Delta,
+    LocalFile,
+    Question,
+    Resource,
+    Seen,
+    State,
+    Step,
+    View,
+    quote,
+)
 from reconciler.questions.files import StatQuestion, SumQuestion, TextQuestion
+
+CONTENT_FILES = {
+    "template": LocalFile(
+        "A file beside this one whose `$name`s are filled in (router, environment, host, primary, hosts, "
+        "account); `$$` is a dollar.",
+        filled=True,
+    ),
+    "source": LocalFile("A file beside this one that is the content."),
+}
+"""What may stand in the YAML in place of a `content`."""
 
 SECRET_SAME = "(secret) as desired"
 SECRET_OTHER = "(secret) another"

@@ -11,7 +11,7 @@ from hypothesis import given
 
 from reconciler.cli.app import run
 from reconciler.environment.load import load
-from reconciler.kinds import File
+from reconciler.kinds.file import File
 from reconciler.model import Ref
 from reconciler.output import diagram
 from reconciler.output.explanation import named, nearest, procedure

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from reconciler import blueprint
 from reconciler.environment.load import InvalidEnvironment, check_whole, find, load
-from reconciler.environment.schema import environment_schema, title_field
+from reconciler.environment.schema import environment_schema
 from reconciler.kinds import DECLARABLE
 from reconciler.model import Ref
 from tests import CASES, ROOT
@@ -201,10 +201,6 @@ def test_a_single_host_is_the_primary_and_may_be_the_router(tmp_path: Path) -> N
     text = "environment: e\nrouter: one.example.org\nhosts: [{name: one.example.org}]\n"
     environment = load(str(write(tmp_path, text)))
     assert environment.primary.name == "one.example.org"
-
-
-def test_the_kinds_title_is_the_key_that_names_it() -> None:
-    assert {kind.kind: title_field(kind) for kind in DECLARABLE}["property"] == "path"
 
 
 @given(st.binary(max_size=200))

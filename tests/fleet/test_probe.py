@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from reconciler.fleet import probe
 from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.reply import Reply
-from reconciler.kinds import KINDS, Service
+from reconciler.kinds import KINDS
 from reconciler.model import CannotSee, Ref, Resource, Seen
 from reconciler.output import text
 from tests.support.scripted import Ask, Scripted, Thing
+from tools import cases
 
 BOUNDARY = "0123456789abcdef"
 
@@ -123,33 +124,20 @@ def test_garbage_in_the_middle_of_a_reply_is_told_or_read_but_never_breaks_us(
 
 
 def everything() -> list[Resource]:
-    """One resource of every kind, each with all the questions it can have."""
-    needed = {"key": "k", "target": "/t", "entries": {"user:a": "rwx"}, "content": "x", "schedule": "@daily"}
-    made: list[Resource] = []
-    for kind in KINDS.values():
-        names = set(kind.__dataclass_fields__)
-        options: dict[str, Any] = {name: value for name, value in needed.items() if name in names}
-        if kind is Service:
-            options |= {"ports": (80,), "check": "true", "loads": ("/etc/default",)}
-        for title in (kind.title, "path"):
-            if title in names and title not in options:
-                options[title] = "/x" if title == "path" else "x"
-        for name, field in kind.__dataclass_fields__.items():
-            if (
-                name not in options
-                and field.default is field.default_factory
-                and name not in ("host", "kind")
-            ):
-                options[name] = "x"
-        made.append(kind(host="a", **options))
-    return made
+    """Every resource that a case of some kind declares, but those whose questions go over the network."""
+    made = {}
+    for kind in KINDS:
+        for case in cases.cases(cases.FOLDER / f"{kind}.yaml"):
+            if cases.form(case) != "host" and kind != "ssh_access":
+                each = cases.resource(kind, case["declared"])
+                made[each.ref] = replace(each, host="a")
+    return list(made.values())
 
 
 @pytest.fixture(scope="module")
 def true_sections() -> list[bytes]:
-    """What this machine answers to every question but the one that goes over the network."""
-    resources = [each for each in everything() if each.kind != "ssh_access"]
-    questions = [question for each in resources for question in each.ask().values()]
+    """What this machine answers to every question."""
+    questions = [question for each in everything() for question in each.ask().values()]
     fence = re.compile(rb"\n" + BOUNDARY.encode() + rb" \w+\n")
     return fence.split(asked(*questions))[1:-1]
 
@@ -174,7 +162,7 @@ def test_damage_within_sections_never_breaks_us(true_sections: list[bytes], dama
         return b"".join(fenced) + b"\n" + boundary + b" end\n"
 
     host = Scripted("a", say=damaged)
-    with Fleet("e", [each for each in everything() if each.kind != "ssh_access"], [host]) as fleet:
+    with Fleet("e", everything(), [host]) as fleet:
         fleet.look()
         plan = fleet.plan()
     if not damage:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.journal.undo import inverse
-from reconciler.kinds import Account, File, Package, Service
+from reconciler.kinds.account import Account
+from reconciler.kinds.file import File
+from reconciler.kinds.package import Package
+from reconciler.kinds.service import Service
 from reconciler.model import Ref
 
 

@@ -13,7 +13,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reconciler.fleet import probe
-from reconciler.kinds import Acl, AuthorizedKeys, Directory, File, Keypair, Property, Service, Symlink
+from reconciler.kinds.acl import Acl
+from reconciler.kinds.directory import Directory
+from reconciler.kinds.file import File
+from reconciler.kinds.keypair import Keypair
+from reconciler.kinds.property import Property
+from reconciler.kinds.service import Service
+from reconciler.kinds.symlink import Symlink
+from reconciler.kinds.tagged_lines import AuthorizedKeys
 from reconciler.model import CannotSee, quote
 from reconciler.questions.files import AclQuestion, StatQuestion, SumQuestion, TextQuestion, TreeQuestion
 from reconciler.questions.system import CommandQuestion

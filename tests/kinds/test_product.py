@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 
-from reconciler.kinds import Acl, Directory, File, Property, Symlink
+from reconciler.kinds.acl import Acl
+from reconciler.kinds.directory import Directory
+from reconciler.kinds.file import File
+from reconciler.kinds.property import Property
+from reconciler.kinds.symlink import Symlink
 from reconciler.model import Resource
 from tests.support.local import HOST, NEEDS_ACL, plan, settle
 

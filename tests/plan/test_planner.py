@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.environment.schema import title_field
 from reconciler.kinds import KINDS
 from reconciler.model import CannotSee, Plan, Ref, Resource, Seen
 from reconciler.plan.order import Cycle
@@ -51,7 +50,7 @@ def _resource(item: dict[str, Any], host: str) -> Resource:
     item.pop("at", None)
     kinds: dict[str, type[Resource]] = {**KINDS, "thing": Thing}
     kind = next(kinds[key] for key in item if key in kinds)
-    title = "label" if kind is Thing else title_field(kind)
+    title = kind.title
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in item.items() if k != kind.kind}
     options[title] = item[kind.kind]
     options["needs"] = tuple(ref(text) for text in item.get("needs", ()))

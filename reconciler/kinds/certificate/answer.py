@@ -26,6 +26,7 @@ class Answer(Resource):
 
     kind: ClassVar[str] = "answer"
     title: ClassVar[str] = "path"
+    declarable: ClassVar[bool] = False
 
     path: str
     """The path of the URL, from its `/` on."""

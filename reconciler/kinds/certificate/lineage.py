@@ -44,6 +44,7 @@ class Lineage(Resource):
 
     kind: ClassVar[str] = "certificate"
     title: ClassVar[str] = "router"
+    declarable: ClassVar[bool] = False
 
     router: str
     folder: str

@@ -23,6 +23,7 @@ class Pinned(Resource):
 
     kind: ClassVar[str] = "pinned"
     title: ClassVar[str] = "path"
+    declarable: ClassVar[bool] = False
 
     path: str
     key: str

@@ -56,6 +56,7 @@ class Arrival(Resource):
 
     kind: ClassVar[str] = "arrival"
     title: ClassVar[str] = "folder"
+    declarable: ClassVar[bool] = False
 
     folder: str
     """The folder in the sync account's home into which the primary delivers."""
@@ -100,6 +101,8 @@ class Delivery(Resource):
 
     kind: ClassVar[str] = "delivery"
     title: ClassVar[str] = "peer"
+    declarable: ClassVar[bool] = False
+    renews: ClassVar[bool] = True
     observed_on_peers: ClassVar[bool] = True
 
     peer: str
@@ -152,6 +155,8 @@ class Release(Resource):
 
     kind: ClassVar[str] = "release"
     title: ClassVar[str] = "router"
+    declarable: ClassVar[bool] = False
+    renews: ClassVar[bool] = True
 
     router: str
     lineage: Ref
@@ -250,6 +255,8 @@ class Current(Resource):
 
     kind: ClassVar[str] = "current"
     title: ClassVar[str] = "path"
+    declarable: ClassVar[bool] = False
+    renews: ClassVar[bool] = True
 
     path: str = f"{STORE}/current"
 

@@ -53,6 +53,8 @@ class Serving(Resource):
 
     kind: ClassVar[str] = "serving"
     title: ClassVar[str] = "router"
+    declarable: ClassVar[bool] = False
+    renews: ClassVar[bool] = True
 
     router: str
     lineage: Ref
