@@ -12,7 +12,7 @@ import yaml
 
 from lab import Fleet
 from reconciler.kinds import DECLARABLE
-from tests.support.running import HERE, Desk
+from tests.support.running import HERE, Desk, bare_hosts
 from tools import cases
 
 pytestmark = pytest.mark.fleet
@@ -31,10 +31,12 @@ def _stages(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 @pytest.fixture(scope="module")
-def story(spare_fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def story(
+    spare_fleet: Fleet, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, Any]]:
     """For each stage what was planned, how apply ended, what was then left, and what is shown:
     the resources of all kinds in one environment."""
-    desk = Desk(spare_fleet, tmp_path_factory.mktemp("kinds"))
+    desk = Desk(bare_hosts(spare_fleet, pytestconfig), tmp_path_factory.mktemp("kinds"))
     (host,) = spare_fleet.hosts
     for kind, case in ON_A_HOST.items():
         done = host.run(case.get("before", ":"), check=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.kinds import Property
+from reconciler.kinds.property import Property
 from tests.support.local import HOST, plan, settle
 
 
