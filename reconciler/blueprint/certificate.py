@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from reconciler.blueprint import renewal, templates
 from reconciler.blueprint.node import PROBE, parents
 from reconciler.environment.settings import Environment, Host
+from reconciler.kinds.certificate.answer import Answer
+from reconciler.kinds.certificate.lineage import Lineage
+from reconciler.kinds.certificate.pair import GROUP, Trust
+from reconciler.kinds.certificate.release import INCOMING, STORE, TOOL, Arrival, Current, Delivery, Release
+from reconciler.kinds.certificate.serving import Serving, TlsService
 from reconciler.kinds.cron import Cron
 from reconciler.kinds.directory import Directory
 from reconciler.kinds.file import File
 from reconciler.kinds.package import Package
 from reconciler.kinds.service import Service
 from reconciler.kinds.symlink import Symlink
-from reconciler.kinds.certificate.answer import Answer
-from reconciler.kinds.certificate.lineage import Lineage
-from reconciler.kinds.certificate.pair import GROUP, Trust
-from reconciler.kinds.certificate.release import INCOMING, STORE, TOOL, Arrival, Current, Delivery, Release
-from reconciler.kinds.certificate.serving import Serving, TlsService
 from reconciler.model import Ref, Resource
 from reconciler.questions.tls import COMPLAINT
 

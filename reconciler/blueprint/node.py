@@ -10,6 +10,8 @@ from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.account import Account
 from reconciler.kinds.acl import Acl
 from reconciler.kinds.apache import ApacheModule, ApacheSite
+from reconciler.kinds.certificate.answer import Answer
+from reconciler.kinds.certificate.release import Current
 from reconciler.kinds.directory import Directory
 from reconciler.kinds.file import File
 from reconciler.kinds.keypair import HostKey, Keypair
@@ -18,8 +20,6 @@ from reconciler.kinds.property import Property
 from reconciler.kinds.ssh_access import SshAccess
 from reconciler.kinds.sudoers import Sudoers
 from reconciler.kinds.tagged_lines import AuthorizedKeys, KnownHosts
-from reconciler.kinds.certificate.answer import Answer
-from reconciler.kinds.certificate.release import Current
 from reconciler.model import Ref, Resource
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from reconciler.blueprint import resources, templates
 from reconciler.environment.settings import Certificate, Environment, Host, Services
-from reconciler.kinds import File, Sudoers
+from reconciler.kinds.file import File
+from reconciler.kinds.sudoers import Sudoers
 
 FOLDER = Path(templates.__file__).parent
 ENVIRONMENT = Environment(

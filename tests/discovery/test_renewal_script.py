@@ -13,7 +13,7 @@ from reconciler.discovery import environment
 from reconciler.discovery.environment import ImportInput
 from reconciler.discovery.survey import Survey
 from reconciler.environment.settings import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Certificate, Environment, Host
-from reconciler.kinds import File
+from reconciler.kinds.file import File
 from tests.discovery.surveys import ROUTER, A, B, ask, survey
 
 HOSTS = (Host(name=A, primary=True), Host(name=B))
