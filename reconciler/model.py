@@ -204,7 +204,7 @@ def quote(value: str | int) -> str:
 
 
 def words(text: str) -> list[str]:
-    """The words of a shell text, their quotes taken off; none where that is no such text."""
+    """The words of a shell text without their quotes; none where the quotes do not match."""
     try:
         return shlex.split(text)
     except ValueError:
@@ -214,8 +214,8 @@ def words(text: str) -> list[str]:
 class Question(Protocol):
     """Something to ask a host. Questions of one class are asked together by one command.
 
-    `script` is POSIX shell that answers them all on stdout; `cut` takes what it printed
-    apart again, one answer per question, `CannotSee` where there is none.
+    `script` is POSIX shell that answers them all on stdout; `parse` takes what it printed,
+    and returns one answer for each question, `CannotSee` where there is none.
     """
 
     @classmethod

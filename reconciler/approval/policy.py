@@ -1,6 +1,6 @@
 """Which changes need an approval, when they may be made, and how many at once. Pure.
 
-The rules are the environment's own (`rules.Policy`); what they forbid is told as a reason.
+The rules are the environment's own (`rules.Policy`); each that is broken gives a reason, one line.
 """
 
 from __future__ import annotations
@@ -47,8 +47,11 @@ def urgent(policy: Policy, plan: Plan, left: float | None) -> bool:
 def forbids(
     policy: Policy, plan: Plan, approvers: Collection[str], now: datetime, left: float | None
 ) -> list[str]:
-    """Why a plan may not be carried out now; empty where it may. `approvers` are the people
-    whose approval of this plan was found good."""
+    """Why a plan may not be carried out now, one line for each reason; empty where it may.
+
+    `approvers` are the people whose approval of this plan is valid, `now` is an aware time,
+    and `left` is the fraction that `urgent` takes.
+    """
     reasons = []
     held = [action for action in plan.actions if not needs_none(policy, action)]
     if held and len(set(approvers)) < policy.approvers:
@@ -72,7 +75,7 @@ def forbids(
 
 
 def open_now(policy: Policy, now: datetime) -> bool:
-    """Whether now is in one of the windows."""
+    """Whether `now`, an aware time, is in one of the windows; it is where there are none."""
     local = now.astimezone(ZoneInfo(policy.timezone))
     return not policy.windows or any(_within(window, local) for window in policy.windows)
 
@@ -109,7 +112,7 @@ def left_of_lifetime(seen: Mapping[Ref, Seen], days: int, now: datetime) -> floa
 
 
 def expiries(seen: Mapping[Ref, Seen]) -> dict[Ref, datetime]:
-    """Until when the certificates that were seen are good: the lineage and each host's release."""
+    """When the certificates that were seen expire: the lineage and each host's release."""
     return dict(_expiries(seen))
 
 

@@ -29,7 +29,7 @@ class NoSignature(Exception):
 
 @dataclass(frozen=True)
 class Approval:
-    """A line of a plan's file of approvals: what was said, and the signature over it."""
+    """A line of a plan's file of approvals: a JSON text, and the signature over it (PEM, PROTOCOL.sshsig)."""
 
     statement: str
     signature: str
@@ -46,19 +46,21 @@ class Approval:
 
 @dataclass(frozen=True)
 class JudgedApproval:
-    """An approval that counts, by whom; or one that does not, and why."""
+    """An approval that counts: `approver` signed it and `reason` is empty. Or one that does not,
+    and why; `approver` is empty where nobody knows the key."""
 
     approver: str
     reason: str = ""
 
 
 def beside(plan: Path) -> Path:
-    """Where the approvals of a saved plan lie: a file beside it, one approval a line."""
+    """The file with the approvals of a saved plan, beside it: one approval a line."""
     return plan.with_name(f"{plan.name}.approvals")
 
 
 def statement(document: Mapping[str, Any], expires: datetime, approved: datetime) -> str:
-    """What an approver signs: the plan's digest, and until when that counts."""
+    """What an approver signs: a JSON text with the digest of a plan document, and until when the
+    approval counts. Both times are aware."""
     said = {
         "approves": document["digest"],
         "environment": document["environment"],
@@ -70,7 +72,7 @@ def statement(document: Mapping[str, Any], expires: datetime, approved: datetime
 
 
 def default_key() -> Path:
-    """The first of the user's usual keys. Raises `NoSignature`."""
+    """The first of the keys that ssh-keygen(1) names by default. Raises `NoSignature`."""
     folder = Path.home() / ".ssh"
     for name in KEYS:
         for path in (folder / name, folder / f"{name}.pub"):
@@ -88,14 +90,14 @@ def sign(text: str, key: Path) -> Approval:
 
 
 def add(file: Path, approval: Approval) -> None:
-    """Adds an approval to a file. Raises OSError."""
+    """Appends an approval to a file, made where there is none. Raises `OSError`."""
     with file.open("a", encoding="utf-8") as lines:
         lines.write(json.dumps({"statement": approval.statement, "signature": approval.signature}) + "\n")
 
 
 def read(file: Path) -> list[Approval]:
-    """The approvals in a file; none where there is no file. A line that is none is an approval
-    that nobody has signed. Raises OSError."""
+    """The approvals in a file; none where there is no file. A line that is no
+    approval becomes one without a signature, so that it is named. Raises `OSError`."""
     if not file.exists():
         return []
     return [
@@ -114,7 +116,8 @@ def _approval(line: str) -> Approval:
 def judge(
     approvals: Iterable[Approval], document: Mapping[str, Any], allowed: Path, now: datetime
 ) -> list[JudgedApproval]:
-    """Who has approved this plan, by the file of allowed signers; and which approvals do not count."""
+    """For each approval, who signed it by the file `allowed`, and why it does not count if it
+    does not. `document` is the plan's, `now` is aware. Raises `NoSignature`."""
     return [_judge(each, document, allowed, now) for each in approvals]
 
 

@@ -1,4 +1,4 @@
-"""Looking: every host asked once, side by side, and what was seen remembered."""
+"""A look: every host is asked once, all at the same time, and what was seen is kept."""
 
 from __future__ import annotations
 
@@ -39,7 +39,11 @@ NONSENSE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 class Fleet:
-    """The hosts of one run and the resources on them. Use it as a context manager."""
+    """The hosts of one run and the resources on them. Use it as a context manager.
+
+    At most `parallel` hosts are asked at a time; a look may take `seconds` on each. `clock`
+    tells the time that resources are judged by, `listen` is given lines of progress.
+    """
 
     def __init__(
         self,
@@ -80,19 +84,19 @@ class Fleet:
         return self.sight
 
     def plan(self) -> Plan:
-        """The plan from what was last seen. Raises `graph.Cycle`."""
+        """The plan from what was last seen. Raises `Cycle`."""
         resources = [r for r in self.resources.values() if r.host in self.hosts]
         return make_plan(self.environment, resources, self.sight.seen, self.sight.unreachable)
 
     def replace(self, kind: str) -> None:
-        """From now on, wants another of each resource of the kind than what was last seen."""
+        """From now on wants each resource of the kind replaced, whatever was seen of it."""
         for ref, resource in self.resources.items():
             seen = self.sight.seen.get(ref)
             if resource.kind == kind and not resource.absent and isinstance(seen, Mapping):
                 self.resources[ref] = resource.replacement(seen)
 
     def lock(self, who: str) -> None:
-        """Takes the lock of every host that answers; raises `hosts.Locked`, `hosts.Refused`.
+        """Takes the lock of every host that answers; raises `Locked` or another `HostError`.
 
         In the order of names, so that of two runs one gets all.
         """
@@ -100,11 +104,11 @@ class Fleet:
             self.hosts[name].lock(who)
 
     def questions(self, host: str) -> list[Question]:
-        """Everything to ask a host."""
+        """Everything to ask a host, in the order of its resources."""
         return [q for ref in self._by_host[host] for q in self.resources[ref].ask().values()]
 
     def look_at(self, host: HostConnection) -> None:
-        """Looks at one host."""
+        """Looks at one host; a host that does not answer is remembered as unreachable."""
         boundary = secrets.token_hex(16)
         questions = self.questions(host.name)
         try:

@@ -25,6 +25,7 @@ NEEDED = "base64 cat cut find getent head id sed sha256sum sort tail timeout wc 
 """What a host must have. Without `find`, for one, everything would look absent."""
 
 NOT_FOUND = 127
+"""The status of a command that is not there (POSIX, 2.8.2)."""
 
 LOCK = "/run/reconciler.lock"
 GRACE = 10
@@ -43,6 +44,8 @@ class RemoteHost:
 
     def run(self, script: str, seconds: float) -> Reply:
         """Runs a script to its end, for at most `seconds`. Raises `HostError`."""
+        # timeout(1) ends the script and all it has started: 124, or 137 where that took KILL.
+        # Its input is /dev/null, or a command that reads would eat what comes after it.
         end = secrets.token_hex(16)
         text = (
             f'm=; for c in {NEEDED}; do command -v $c >/dev/null || m="$m $c"; done\n'
@@ -64,7 +67,8 @@ class RemoteHost:
         Raises `Locked` where another run has it, `Refused` where we are not root.
         """
         end = secrets.token_hex(16)
-        # The subshell tries first: a shell that is not interactive ends when `exec` fails.
+        # The subshell tries first: a shell that is not interactive ends when `exec` fails
+        # (POSIX, 2.8.1). flock(1) holds the lock through descriptor 9 until this shell ends.
         text = (
             f"s=8; if (: >>{LOCK}) 2>/dev/null; then exec 9>>{LOCK}\n"
             f"if flock -n 9; then printf '%s\\n' {quote(who)} >{LOCK}; s=0; else cat {LOCK}; s=7; fi; fi\n"

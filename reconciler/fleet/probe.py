@@ -1,4 +1,4 @@
-"""Many questions as one script, one reply cut back into many answers. Pure.
+"""Many questions as one script, one reply parsed into many answers. Pure.
 
 The reply is data: each section is fenced by a boundary that the caller makes at random for
 every exchange, and whatever a login prints before the first fence is passed over.
@@ -14,6 +14,7 @@ from reconciler.model import CannotSee, Question
 MERGED = 400
 """How many questions one command answers at most: keeps far from the argument limit."""
 
+# Output in the C locale is what the parsers know, and sbin is not in every account's PATH.
 PROLOGUE = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; LC_ALL=C; export PATH LC_ALL"
 
 
@@ -27,7 +28,7 @@ def _groups(questions: Iterable[Question]) -> list[list[Question]]:
 
 
 def compose(questions: Iterable[Question], boundary: str) -> str:
-    """One script that asks all questions. Equal questions are asked once."""
+    """Shell that asks all questions; equal ones are asked once. `boundary` is a random word."""
     sections = [
         f"printf '\\n{boundary} {number}\\n'\n(\n{type(group[0]).script(group)}\n) </dev/null"
         for number, group in enumerate(_groups(questions))

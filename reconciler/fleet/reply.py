@@ -2,7 +2,7 @@
 
 HostError          a host did not do its part
 ├─ NoAnswer        nobody answered, or the answer stopped
-│  └─ Silent       … until the time was up
+│  └─ Unresponsive … within the time limit
 ├─ Refused         an answer, and it is no
 └─ Locked          another run holds the host
 """
@@ -36,7 +36,7 @@ class NoAnswer(HostError):
 
 
 class Unresponsive(NoAnswer):
-    """The time was up. Not tried again: it would only take as long again."""
+    """No answer within the time limit. Not tried again: that would only take as long again."""
 
 
 class Refused(HostError):

@@ -1,4 +1,4 @@
-"""Actions as one script, and its reply cut back into outcomes. Pure.
+"""Actions as one script, and its reply parsed back into outcomes. Pure.
 
 Each step is fenced by frames that say it began and how it ended, so a reply that stops
 half-way still tells how far the host got. The script ends by looking again.
@@ -14,17 +14,17 @@ from reconciler.fleet.probe import PROLOGUE, compose
 from reconciler.model import Action, Outcome, Question, Step
 
 # A lost connection must not end the step that is running; the frame after it, which then
-# cannot be written, ends the script.
+# cannot be written, ends the script. What is ignored stays so in every command (POSIX, trap).
 _BEGIN = "trap '' HUP PIPE; ok=1; bad="
 
 
-TOLD = 2000
-"""Characters of what a failed step has said that are passed on: the last of it."""
+SHOWN = 2000
+"""Characters of a failed step's output that are shown: the last of it."""
 
 
 def script(actions: Sequence[Action], questions: Iterable[Question], boundary: str) -> str:
-    """Carries out the actions in order, up to the first step that fails, whose action is
-    then rescued; then looks."""
+    """Shell that carries out the actions in order, up to the first step that fails, whose
+    action is then rescued; and that then answers the questions. `boundary` is a random word."""
     lines = [PROLOGUE, _BEGIN]
     for number, action in enumerate(actions):
         for index, step in enumerate(action.steps):
@@ -116,5 +116,5 @@ def _rescued(action: Action, frames: _Frames) -> str:
 
 
 def _failure(step: Step, status: int, said: str) -> str:
-    last = "\n".join(said.strip().splitlines()[-8:])[-TOLD:]
+    last = "\n".join(said.strip().splitlines()[-8:])[-SHOWN:]
     return f"{last or 'it gave no reason'} (status {status} of: {step.command})"

@@ -146,7 +146,10 @@ class _RefuseUnknownKeys(paramiko.MissingHostKeyPolicy):
 
 
 class ConnectionFactory:
-    """Opens connections: the pinned keys, the identity and the jump host, once for all."""
+    """Opens connections, with the pinned keys, the identity and the jump host of an environment.
+
+    Hosts may be connected by several threads; they share one connection to the jump host.
+    """
 
     def __init__(self, ssh: Ssh) -> None:
         self.ssh = ssh
@@ -214,7 +217,7 @@ class ConnectionFactory:
             raise _host_error(self.ssh, name, f"{address}:{port}", user, error, said, late) from None
         transport = client.get_transport()
         if transport is not None:
-            transport.set_keepalive(15)
+            transport.set_keepalive(15)  # seconds; for firewalls that forget idle connections
         return client
 
     def _socket(
@@ -222,6 +225,7 @@ class ConnectionFactory:
     ) -> socket.socket | paramiko.Channel:
         if jump is None:
             sock = socket.create_connection((address, port), timeout=self.ssh.timeout)
+            # Scripts and replies are small; Nagle's algorithm would hold their last part back.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             _detect_a_dead_peer(sock, self.ssh.timeout)
             return sock
@@ -295,7 +299,11 @@ class ConnectionFactory:
 
 
 def _detect_a_dead_peer(sock: socket.socket, seconds: int) -> None:
-    """Has the kernel give up a peer that is gone, long before the time of a long step is up."""
+    """Has the kernel give up a peer that is gone, long before the time of a long step is up.
+
+    Probes after 5 idle seconds, and an error once sent data is not acknowledged for `seconds`;
+    keep-alive alone takes two hours by default (tcp(7)).
+    """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 5), ("TCP_USER_TIMEOUT", seconds * 1000)):
         if hasattr(socket, name):  # Linux has them all
@@ -303,7 +311,8 @@ def _detect_a_dead_peer(sock: socket.socket, seconds: int) -> None:
 
 
 def _names(names: str, label: str) -> bool:
-    """Whether the first word of a line in known_hosts names this host, in clear or hashed."""
+    """Whether the first word of a line in known_hosts names this host, in clear or hashed
+    (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). Patterns with wildcards pin nothing here."""
     return any(
         label == each or (each.startswith("|1|") and paramiko.HostKeys.hash_host(label, each) == each)
         for each in names.split(",")
@@ -316,7 +325,8 @@ def _alive(client: paramiko.SSHClient) -> bool:
 
 
 def _banner(client: paramiko.SSHClient) -> str:
-    """What sshd told us before it refused: an expired account, a shutdown."""
+    """What sshd said before it refused the login: an expired account, a shutdown (RFC 4252,
+    section 5.4)."""
     handler = getattr(client.get_transport(), "auth_handler", None)
     text: bytes = getattr(handler, "banner", None) or b""
     return text.decode("utf-8", "replace").strip()[-200:]

@@ -48,7 +48,11 @@ class NoJournal(Exception):
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """One line of the journal. `what`: begin, intent, outcome, end; onset, recovery, told."""
+    """One entry. `what` is begin, intent, outcome or end of a run; onset, recovery or refused.
+
+    `number` counts from 1 over all entries; `run` is 0 where it belongs to none; `at` is the
+    time in UTC (ISO 8601); `body` is a JSON object.
+    """
 
     number: int
     at: str
@@ -77,7 +81,9 @@ def _sqlite_errors(path: Path) -> Iterator[None]:
 
 
 class Journal:
-    """The journal in a folder; made where there is none. Raises `NoJournal`.
+    """The journal in a folder; made where there is none, unless it is only to be read.
+
+    Every method raises `NoJournal` where the file cannot be read or written, or is damaged.
 
     Several processes may use one: each entry is a transaction of its own, synced to disk.
     """
@@ -95,7 +101,8 @@ class Journal:
                 uri = f"{self.path.resolve().as_uri()}?mode=ro"
                 self._data = sqlite3.connect(uri, timeout=PATIENCE, isolation_level=None, uri=True)
             try:
-                self._data.execute("PRAGMA synchronous = FULL")
+                # An entry is on the disk before what it announces is done (sqlite.org/pragma.html).
+            self._data.execute("PRAGMA synchronous = FULL")
                 if write:
                     self._data.executescript(SCHEMA)
             except sqlite3.Error:
@@ -159,11 +166,12 @@ class Journal:
             self._append(run, environment, "begin", {**body, "file_digest": digest})
         with _sqlite_errors(self.path):
             self._alive = os.open(self._lock_of_run(run), os.O_CREAT | os.O_RDWR, 0o600)
+            # flock(2): the kernel drops the lock with the last descriptor, also after kill -9.
             fcntl.flock(self._alive, fcntl.LOCK_EX)
         return int(run)
 
     def end(self, run: int, environment: str, body: Mapping[str, Any]) -> None:
-        """Ends a run."""
+        """Ends a run; the process that began it is no longer looked for."""
         self.append(run, environment, "end", body)
         self._lock_of_run(run).unlink(missing_ok=True)
 
@@ -249,13 +257,15 @@ class Journal:
         return found
 
     def outbox(self) -> list[tuple[int, str, str, str, str, int]]:
-        """What waits to be sent: number, environment, channel, notice, made, tried."""
+        """What waits to be sent, oldest first: number, environment, channel, notice (JSON), when it
+        was made (ISO 8601), and how often it was tried."""
         with _sqlite_errors(self.path):
             query = "SELECT number, environment, channel, notice, made, tried FROM outbox ORDER BY number"
             return self._data.execute(query).fetchall()
 
     def text(self, digest: str) -> bytes | None:
-        """The environment file with this SHA-256, as a run has read it."""
+        """The environment file with this SHA-256 (hexadecimal), as a run has read it; None where no
+        run has."""
         with _sqlite_errors(self.path):
             row = self._data.execute("SELECT text FROM texts WHERE digest = ?", (digest,)).fetchone()
         return row[0] if row else None
@@ -298,7 +308,7 @@ class Journal:
         return False
 
     def verify(self) -> list[str]:
-        """What is wrong with the journal itself; empty where nothing was changed in it."""
+        """What was changed in the journal, one line each; empty where nothing was."""
         with _sqlite_errors(self.path):
             try:
                 found = [row[0] for row in self._data.execute("PRAGMA integrity_check") if row[0] != "ok"]
@@ -351,7 +361,7 @@ def _canonical(body: Mapping[str, Any]) -> str:
 
 
 class RunRecord:
-    """A run that is being recorded: what the executor tells of what it does."""
+    """A run that is being recorded: the `Record` that `fleet.apply` writes to."""
 
     def __init__(self, journal: Journal, number: int, environment: str) -> None:
         self._journal, self.number, self._environment = journal, number, environment

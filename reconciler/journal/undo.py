@@ -1,4 +1,4 @@
-"""What would undo a run: the earlier file's wishes for what the run has touched. Pure.
+"""What would undo a run: what the earlier file declared of what the run has touched. Pure.
 
 Git is the truth: what undoes a change of the YAML is the YAML before it. What a run has only
 repaired has no inverse here, for nobody declared what was there before.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 SECONDS = 20
-"""How long a channel may take."""
+"""Seconds that a channel may take."""
 
 KEPT = timedelta(days=7)
 """How long a notice that cannot be sent is tried."""
@@ -43,7 +43,8 @@ class NotSent(Exception):
 
 
 def channels(settings: Settings) -> list[str]:
-    """Where notices go. A URL is named as the YAML does, so that no secret is kept or told."""
+    """Where notices go: `mail`, `webhook URL`, `apprise URL`. A URL stands as in the YAML, so that
+    no secret is kept or told."""
     mail = ["mail"] if settings.mail else []
     return [
         *mail,
@@ -64,7 +65,10 @@ def flush(
     say: Callable[[str], None],
     sendmail: Sequence[str] = SENDMAIL,
 ) -> None:
-    """Tries to send what is in the outbox for this environment; tells what does not go."""
+    """Tries to send what is in the outbox for this environment; `say` gets the failures.
+
+    `sendmail` are the paths of the mail program, of which the first that exists is used.
+    """
     try:
         waiting = [row for row in journal.outbox() if row[1] == environment.name]
         dead: set[str] = set()
@@ -133,7 +137,7 @@ def send(settings: Settings, channel: str, notice: Notice, sendmail: Sequence[st
 
 
 def ping_heartbeat(settings: Settings, say: Callable[[str], None]) -> None:
-    """Fetches the heartbeat's URL; what goes wrong with that is told."""
+    """Fetches the heartbeat's URL, if there is one; `say` gets the failure."""
     if settings.heartbeat is None:
         return
     try:

@@ -20,7 +20,8 @@ from reconciler.plan.planner import digest
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be. `verdict` is one of `rules.VERDICTS`."""
+    """One thing that is not as it should be. `verdict` is drifted, pending, expiring or unseen
+    (`rules.VERDICTS`); `kind` and `name` are empty where it is about a whole host."""
 
     verdict: str
     host: str
@@ -43,12 +44,12 @@ class Finding:
 
     @property
     def subject(self) -> str:
-        """What it is about: a ref, or a host."""
+        """What it is about, as text: a ref, or a host."""
         return f"{self.host} {self.kind} {self.name}".strip()
 
 
 def want_digest(want: State | None) -> str:
-    """What is wanted of a resource, as it is remembered."""
+    """What is desired of a resource, as 64 hexadecimal digits; None is desired to be absent."""
     return digest(None if want is None else dict(want))
 
 
@@ -98,7 +99,8 @@ def _acknowledge(finding: Finding, known: Iterable[Acknowledged], now: datetime)
 
 @dataclass(frozen=True)
 class Alert:
-    """What is known of a finding from look to look."""
+    """A finding that is open: since when, in how many looks, and when it was last told (None:
+    never). Both times are aware."""
 
     finding: Finding
     since: datetime
@@ -108,7 +110,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a look changes in what is known, and what of it is to be told."""
+    """What a look changes: what is new, still so, and over; and what of that people are told."""
 
     onset: Sequence[Finding]
     lasting: Sequence[Finding]

@@ -18,7 +18,8 @@ APPROVAL = "approval"
 
 
 def remember(journal: Journal, environment: Environment, plan: Plan) -> None:
-    """Keeps what was seen to be as desired: later, it can be told from what was never applied."""
+    """Keeps what was seen to be as desired, so that a later look can tell drift from what was
+    never applied. Raises `NoJournal`."""
     open_ = {action.ref for action in plan.actions}
     known = journal.settled(environment.name)
     wants = {ref: findings.want_digest(want) for ref, want in plan.wants.items() if ref not in open_}
@@ -36,7 +37,7 @@ def assess(journal: Journal, environment: Environment, plan: Plan, seen: Mapping
 def watch(journal: Journal, environment: Environment, found: Sequence[Finding]) -> dict[str, datetime]:
     """Records what began and what is over, and puts into the outbox what is to be told.
 
-    Returns since when each finding has been so, by its id.
+    Returns since when each finding has been open, by its id. Raises `NoJournal`.
     """
     at, kept = journal.clock(), journal.alerts(environment.name)
     open_ = dict(_known(kept))
@@ -76,7 +77,8 @@ def ask_for_approval(
     lines: Sequence[str],
     why: Sequence[str],
 ) -> None:
-    """Tells once that a plan waits for people; None where none does any more."""
+    """Notifies once that a plan waits for approval; `document` is the plan's, None where none
+    waits any more. Raises `NoJournal`."""
     kept = journal.alerts(environment.name)
     before = kept.pop(APPROVAL, {}).get("digest")
     if document is not None:
@@ -87,7 +89,7 @@ def ask_for_approval(
 
 
 def deliver(journal: Journal, environment: Environment, say: Callable[[str], None]) -> None:
-    """Sends what is in the outbox, and the heartbeat. Never fails."""
+    """Sends what is in the outbox, and the heartbeat. Raises nothing: `say` gets the failures."""
     delivery.flush(journal, environment, say)
     delivery.ping_heartbeat(environment.notices, say)
 

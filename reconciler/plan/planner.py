@@ -1,4 +1,4 @@
-"""Wanted and seen in, ordered actions out. Pure: no clock, no host, no file.
+"""Desired and observed in, ordered actions out. Pure: no clock, no host, no file.
 
 Resources are judged in their order, so that each can be told which of those before it are
 about to change: that is how a whole chain can be planned on an empty host.
@@ -79,7 +79,7 @@ def plan(
     """The actions that make what was seen into what is wanted, in order.
 
     `seen` holds a state for each resource of each host that could be looked at; hosts in
-    `unreachable` (host to reason) get no action. Raises `graph.Cycle`.
+    `unreachable` (host to reason) get no action. Raises `Cycle`.
     """
     everyone = {resource.ref: resource for resource in resources}
     before = edges(everyone.values())
@@ -180,6 +180,7 @@ def _waits(
 
 
 def digest(value: Any) -> str:
-    """The SHA-256 over a value's canonical JSON."""
+    """The SHA-256 of a JSON-able value in its canonical form (keys sorted, no blanks), as 64
+    hexadecimal digits."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

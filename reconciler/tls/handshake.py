@@ -1,7 +1,7 @@
 """Services as their clients see them: a real TLS handshake, and what was shown in it.
 
 The one door to pyOpenSSL, which, unlike Python's own `ssl` up to 3.12, tells the chain as it
-was sent. Whether that is to be trusted is not judged here (see certificates.py), but a
+was sent. Whether that is to be trusted is not judged here (see verify.py), but a
 handshake is only over when the server has proved that it has the certificate's key
 (RFC 8446, section 4.4.3; RFC 5246, section 7.4.3).
 """
@@ -30,7 +30,10 @@ error (https://www.postgresql.org/docs/15/protocol-message-formats.html)."""
 
 AGENT = "Mozilla/5.0 (reconcile)"
 
+# RFC 9112, section 4.
 STATUS_LINE = re.compile(rb"HTTP/\d\.\d (\d{3})\b")
+# OpenSSL names an alert of the server by the oldest protocol that has it: "tlsv1 alert protocol
+# version", "sslv3 alert handshake failure", "tlsv13 alert certificate required" (ssl/ssl_err.c).
 ALERT = re.compile(r"(?:sslv3|tlsv1\d?|tls(?= alert))(?: alert)? (.+)")
 LONGEST = 4096
 """Bytes of an answer in which its first line has to end."""
@@ -79,6 +82,7 @@ def _handshake(connected: socket.socket, endpoint: Endpoint, deadline: float, pi
         _ask_for_tls(connected)
     connected.setblocking(False)
     settings = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    # Whatever is shown is wanted, trusted or not; OpenSSL still checks that the key signs.
     settings.set_verify(SSL.VERIFY_NONE)
     connection = SSL.Connection(settings, connected)
     if endpoint.name is not None:

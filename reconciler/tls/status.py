@@ -1,4 +1,4 @@
-"""What each service of each host serves, and until when, told from what was seen. Pure."""
+"""What each service of each host serves, and until when, from what was seen. Pure."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _from_outside(host: str, service: str, port: int, group: Sequence[Check]) ->
 
 
 def proven(served: Iterable[ServiceStatus]) -> set[str]:
-    """The hosts all of whose services were just seen to serve what they shall."""
+    """The hosts all of whose services were just seen to serve the desired certificate."""
     found: dict[str, bool] = {}
     for each in served:
         found[each.host] = found.get(each.host, True) and each.as_wanted is True

@@ -23,7 +23,7 @@ from reconciler.tls.endpoint import Endpoint, NoHandshake, TlsAnswer
 INSIDE = "the host itself"
 
 KINDS = (Lineage.kind, Serving.kind)
-"""What has to be looked at to know what is wanted, and what the hosts see themselves."""
+"""What has to be looked at to know what is desired, and what the hosts see themselves."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def endpoints(environment: Environment) -> list[Endpoint]:
 
 
 def wanted(environment: Environment, sight: Observation) -> str | None:
-    """The release that all shall show: the lineage's, if it is good and could be seen."""
+    """The release that all should serve: the lineage's; None where it is not good or not seen."""
     seen = sight.seen.get(Ref(environment.primary.name, Lineage.kind, environment.router))
     if not isinstance(seen, Mapping) or not is_good(seen, trust(environment)):
         return None
