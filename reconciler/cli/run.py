@@ -22,7 +22,8 @@ from reconciler.environment.settings import Environment
 from reconciler.fleet import apply as executor
 from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.reply import HostError, Locked
-from reconciler.journal.journal import Journal, RunRecord
+from reconciler.journal.journal import Journal
+from reconciler.journal.record import RunRecord
 from reconciler.messages import Message
 from reconciler.model import Plan, Ref, Report
 from reconciler.monitor import delivery, notices, tracker

@@ -52,11 +52,8 @@ class Shell:
             self._channel.exec_command(command)
         except (OSError, EOFError, paramiko.SSHException) as error:
             self.close()
-            hint = (
-                "; check MaxSessions in its sshd_config"
-                if isinstance(error, paramiko.ChannelException)
-                else ""
-            )
+            refused = isinstance(error, paramiko.ChannelException)
+            hint = "; check MaxSessions in its sshd_config" if refused else ""
             raise NoAnswer(host, f"it opened no session ({error or 'connection lost'}){hint}") from None
 
     def close(self) -> None:
@@ -146,10 +143,8 @@ class _RefuseUnknownKeys(paramiko.MissingHostKeyPolicy):
 
 
 class ConnectionFactory:
-    """Opens connections, with the pinned keys, the identity and the jump host of an environment.
-
-    Hosts may be connected by several threads; they share one connection to the jump host.
-    """
+    """Opens connections, from several threads at once, with the pinned keys, the identity and the
+    jump host of an environment; they share one connection to the jump host."""
 
     def __init__(self, ssh: Ssh) -> None:
         self.ssh = ssh
@@ -299,11 +294,8 @@ class ConnectionFactory:
 
 
 def _detect_a_dead_peer(sock: socket.socket, seconds: int) -> None:
-    """Has the kernel give up a peer that is gone, long before the time of a long step is up.
-
-    Probes after 5 idle seconds, and an error once sent data is not acknowledged for `seconds`;
-    keep-alive alone takes two hours by default (tcp(7)).
-    """
+    """Has the kernel give up a peer that is gone before a long step's time is up: it probes after
+    5 idle seconds, and fails where sent data is not acknowledged for `seconds` (tcp(7))."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 5), ("TCP_USER_TIMEOUT", seconds * 1000)):
         if hasattr(socket, name):  # Linux has them all
@@ -371,11 +363,8 @@ def _host_error(
                 f" {file}; if not, another machine is answering at {where}"
             )
         case paramiko.AuthenticationException():
-            hint = (
-                f"it said: {said}"
-                if said
-                else "is the public key in its authorized_keys, may the account log in?"
-            )
+            usual = "is the public key in its authorized_keys, may the account log in?"
+            hint = f"it said: {said}" if said else usual
             reason = f"authentication refused for {user} with {identity}; {hint} {Message.LOGIN_REFUSED}"
         case paramiko.SSHException() if "No authentication methods" in words:
             unset = "`ssh.identity` is not set, and no agent holds one"

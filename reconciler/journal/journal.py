@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,8 +19,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from reconciler.clock import Clock, utc_now
+from reconciler.journal.chain import broken_links, canonical, chained, changed_texts, parsed
 from reconciler.messages import Message
-from reconciler.model import Action, Outcome, Ref
+from reconciler.model import Ref
 
 NAME = "journal.sqlite"
 SCHEMA = """
@@ -102,7 +102,7 @@ class Journal:
                 self._data = sqlite3.connect(uri, timeout=PATIENCE, isolation_level=None, uri=True)
             try:
                 # An entry is on the disk before what it announces is done (sqlite.org/pragma.html).
-            self._data.execute("PRAGMA synchronous = FULL")
+                self._data.execute("PRAGMA synchronous = FULL")
                 if write:
                     self._data.executescript(SCHEMA)
             except sqlite3.Error:
@@ -153,7 +153,7 @@ class Journal:
             run,
             environment,
             what,
-            _canonical(body),
+            canonical(body),
         )
         self._data.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, chained(before, row)))
 
@@ -187,7 +187,7 @@ class Journal:
 
     def keep_alerts(self, environment: str, alerts: Mapping[str, Mapping[str, Any]]) -> None:
         """Remembers the alerts that are open, in place of those before."""
-        rows = [(environment, key, _canonical(body)) for key, body in alerts.items()]
+        rows = [(environment, key, canonical(body)) for key, body in alerts.items()]
         with self._transaction():
             self._data.execute("DELETE FROM alerts WHERE environment = ?", (environment,))
             self._data.executemany("INSERT INTO alerts VALUES (?, ?, ?)", rows)
@@ -231,7 +231,7 @@ class Journal:
         number, at, run, environment, what, body = row
         try:
             datetime.fromisoformat(at)
-            return JournalEntry(number, at, int(run), environment, what, _parsed(body))
+            return JournalEntry(number, at, int(run), environment, what, parsed(body))
         except (ValueError, TypeError):
             raise self._damaged(f"entry {number}") from None
 
@@ -253,7 +253,7 @@ class Journal:
         found: dict[str, Any] = {}
         for key, body in rows:
             with suppress(ValueError, TypeError):
-                found[key] = _parsed(body)
+                found[key] = parsed(body)
         return found
 
     def outbox(self) -> list[tuple[int, str, str, str, str, int]]:
@@ -319,74 +319,4 @@ class Journal:
             except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 return [f"the file is damaged: {error}"]
         problems = [f"the file is damaged: {text}" for text in found]
-        return problems + list(_broken_links(rows)) + list(_changed_texts(texts))
-
-
-def _broken_links(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
-    before, last = "", 0
-    for *row, kept in rows:
-        number = row[0]
-        if number != last + 1:
-            yield f"entry {last + 1} is missing"
-        elif chained(before, tuple(row)) != kept:
-            yield f"entry {number} ({row[1]}) was changed after it was written, or the one before it was"
-        before, last = kept, number if isinstance(number, int) else last + 1
-
-
-def _changed_texts(texts: Iterable[tuple[Any, Any]]) -> Iterator[str]:
-    for digest, text in texts:
-        if not isinstance(text, bytes) or hashlib.sha256(text).hexdigest() != digest:
-            yield f"the environment file {str(digest)[:12]} was changed after it was recorded"
-
-
-def chained(before: str, row: tuple[Any, ...]) -> str:
-    """The hash of an entry: over the hash of the one before it, and all that it says."""
-    text = json.dumps(row, ensure_ascii=True, default=repr)  # whatever somebody has put there
-    return hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
-
-
-def _parsed(body: str) -> dict[str, Any]:
-    """The body of a row. Raises `ValueError` or `TypeError` where it is not a JSON object."""
-    try:
-        found = json.loads(body)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    if not isinstance(found, dict):
-        raise TypeError(type(found).__name__)
-    return found
-
-
-def _canonical(body: Mapping[str, Any]) -> str:
-    return json.dumps(body, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-
-
-class RunRecord:
-    """A run that is being recorded: the `Record` that `fleet.apply` writes to."""
-
-    def __init__(self, journal: Journal, number: int, environment: str) -> None:
-        self._journal, self.number, self._environment = journal, number, environment
-
-    def record_intent(self, actions: Iterable[Action]) -> None:
-        """Before a round: nothing is begun that is not in the journal. Raises `NoJournal`."""
-        self._journal.append(
-            self.number, self._environment, "intent", {"actions": [_intended(each) for each in actions]}
-        )
-
-    def record_outcomes(self, outcomes: Iterable[Outcome]) -> None:
-        """After a round. Raises `NoJournal`."""
-        told = [{**_named(each.ref), "result": each.result, "detail": each.detail} for each in outcomes]
-        self._journal.append(self.number, self._environment, "outcome", {"outcomes": told})
-
-
-def _named(ref: Ref) -> dict[str, str]:
-    return {"host": ref.host, "kind": ref.kind, "name": ref.name}
-
-
-def _intended(action: Action) -> dict[str, Any]:
-    deltas = [{"field": d.field, "seen": d.seen, "want": d.want} for d in action.deltas]
-    return {
-        **_named(action.ref),
-        "verb": action.verb,
-        "deltas": deltas,
-        "steps": [step.command for step in action.steps],
-    }
+        return problems + list(broken_links(rows)) + list(changed_texts(texts))

@@ -62,8 +62,9 @@ def findings(
 ) -> list[Finding]:
     """Everything that is not as it should be, in the order of the plan.
 
-    `settled` says, by ref, what was desired when a resource was last seen to be as desired: what
-    is wanted just the same now and is not so has drifted; else it was never brought about.
+    `settled` holds, by ref, the digest of what was desired when a resource was last seen to be
+    so: what is desired just the same now and is not so has drifted; else it is pending. `now`
+    is aware.
     """
     found: list[Finding] = []
     for action in plan.actions:

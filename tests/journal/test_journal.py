@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.clock import Clock, utc_now
-from reconciler.journal.journal import Journal, NoJournal, RunRecord
+from reconciler.journal.journal import Journal, NoJournal
+from reconciler.journal.record import RunRecord
 from reconciler.model import Action, Delta, Outcome, Ref, Step
 
 REF = Ref("a", "file", "/x")

@@ -44,7 +44,8 @@ class Module:
         if isinstance(node, ast.Try):
             return self._in_try(node)
         if isinstance(node, ast.With):
-            inside = {name for each in node.body for name in self._in(each)}
+            parts = [*node.body, *(item.context_expr for item in node.items)]
+            inside = {name for each in parts for name in self._in(each)}
             return {name for name in inside if not self.lineage(name) & _suppressed(node)}
         found: set[str] = set()
         if isinstance(node, ast.Raise):
