@@ -56,8 +56,9 @@ def forbids(
     held = [action for action in plan.actions if not needs_none(policy, action)]
     if held and len(set(approvers)) < policy.approvers:
         reasons.append(
-            f"{len(held)} of its actions need {policy.approvers} approvals, and the plan has"
-            f" {len(set(approvers))} {Message.NEEDS_APPROVAL}; the first: {held[0].verb} {held[0].ref}"
+            f"approval is needed for {len(held)} of its actions ({len(set(approvers))} of"
+            f" {policy.approvers} approvers so far) {Message.NEEDS_APPROVAL};"
+            f" the first: {held[0].verb} {held[0].ref}"
         )
     if plan.actions and not urgent(policy, plan, left) and not open_now(policy, now):
         reasons.append(

@@ -49,7 +49,7 @@ def test_too_few_approvers() -> None:
     policy = Policy(approvers=2, without_approval=("reload",))
     held = plan(action("account"))
     (reason,) = forbids(policy, held, ["ada", "ada"], MONDAY_NOON, None)
-    assert reason.startswith("1 of its actions need 2 approvals, and the plan has 1")
+    assert reason.startswith("approval is needed for 1 of its actions (1 of 2 approvers so far)")
     assert forbids(policy, held, ["ada", "bob"], MONDAY_NOON, None) == []
     assert forbids(policy, plan(action("service", "reload")), [], MONDAY_NOON, None) == []
     assert forbids(Policy(), held, [], MONDAY_NOON, None) == []
