@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler import x509
-from reconciler.kinds.certificate import pair
-from reconciler.kinds.certificate.pair import NAMES, Trust
+from reconciler.kinds.certificate import certbot, pair
+from reconciler.kinds.certificate.certbot import CertbotLineage
+from reconciler.kinds.certificate.pair import Trust
 from reconciler.model import (
     CannotSee,
     Change,
@@ -24,7 +25,7 @@ from reconciler.model import (
     View,
     quote,
 )
-from reconciler.questions.files import FileEntry, StatQuestion, TextQuestion
+from reconciler.questions.files import FileEntry, TextQuestion
 from reconciler.questions.system import CommandQuestion, CommandResult
 
 ORDERS = {"names", "key", "pair", "fresh"}
@@ -62,27 +63,19 @@ class Lineage(Resource):
     """A release to replace although nothing is wrong with it (`apply --replace`)."""
 
     @property
-    def live(self) -> str:
-        """Where certbot keeps the newest version of the pair."""
-        return f"{self.folder}/live/{self.router}"
-
-    @property
-    def conf(self) -> str:
-        """The renewal file that certbot keeps for it."""
-        return f"{self.folder}/renewal/{self.router}.conf"
+    def certbot(self) -> CertbotLineage:
+        """Where certbot keeps it."""
+        return CertbotLineage(self.folder, self.router)
 
     def ask(self) -> Mapping[str, Question]:
-        questions: dict[str, Question] = {"conf": TextQuestion(self.conf)}
+        questions: dict[str, Question] = {"conf": TextQuestion(self.certbot.conf)}
         if self.absent:
             return questions
-        archive = quote(f"{self.folder}/archive/{self.router}")
         return {
             **questions,
-            **pair.questions(self.live),
+            **pair.questions(self.certbot.live),
             **{f"spare {name}": each for name, each in pair.questions(self.spare).items()},
-            "live": StatQuestion(self.live),
-            **{f"link {name}": StatQuestion(f"{self.live}/{name}.pem") for name in NAMES},
-            "versions": CommandQuestion(f"ls {archive}"),
+            **self.certbot.questions(),
             "limits": CommandQuestion(f"sh {quote(self.script)} limits"),
             "ari": TextQuestion("/var/lib/reconciler/ari"),
         }
@@ -99,7 +92,7 @@ class Lineage(Resource):
         found, live = pair.facts(answers, self.trust, now), answers["live"]
         if isinstance(found, CannotSee) or isinstance(live, CannotSee):
             return found if isinstance(found, CannotSee) else live
-        versions = _versions(answers)
+        versions = certbot.versions(answers)
         if isinstance(versions, CannotSee):
             return versions
         # A link in the place of certbot's folder is not certbot's: somebody pointed services to it.
@@ -115,7 +108,7 @@ class Lineage(Resource):
         state |= {"lineage": "present", **found}
         if "names" in found:
             state["fresh"] = self._fresh(x509.chain(answers["fullchain"]), answers["ari"], now)
-        state["links"] = _links(answers, versions)
+        state["links"] = certbot.links(answers, versions)
         return state | self._remembered(answers["conf"])
 
     def _spare(self, answers: Mapping[str, Any], now: datetime) -> str | CannotSee:
@@ -190,10 +183,10 @@ class Lineage(Resource):
     def steps(self, change: Change) -> Iterable[Step]:
         seen = change.seen or {}
         if change.removes:
-            yield self._set_aside("this host is no longer the primary; what certbot has is kept")
+            yield self.certbot.set_aside("this host is no longer the primary; what certbot has is kept")
             return
         if "remains" in seen or (_unusable(seen) and not _stale_links(seen)):
-            yield self._set_aside("certbot cannot work with it; it is kept")
+            yield self.certbot.set_aside("certbot cannot work with it; it is kept")
         if self._orders(seen):
             yield Step(
                 f"sh {quote(self.script)} order",
@@ -201,79 +194,16 @@ class Lineage(Resource):
                 minutes=15,
             )
         elif _absent(seen):
-            yield from self._take_over()
+            yield self.certbot.register(self.server, self.contact)
+            yield from self.certbot.take_over(self.spare, self.renewal)
         else:
             if "links" in change.deltas:
-                yield self._relink()
+                yield self.certbot.relink()
             if any(name.startswith("renewal: ") for name in change.deltas):
-                yield self._remember()
-
-    def _relink(self) -> Step:
-        """The highest number wins, as in certbot's next run (its storage.py, ensure_deployed)."""
-        folder, archive = quote(self.live), quote(f"{self.folder}/archive/{self.router}")
-        return Step(
-            f"n=$(ls {archive} | sed -n 's/^privkey\\([0-9]*\\)\\.pem$/\\1/p' | sort -n | tail -n 1) &&"
-            f" for f in {' '.join(NAMES)}; do ln -s -f -n ../../archive/{quote(self.router)}/$f$n.pem"
-            f" {folder}/$f.pem || exit 1; done",
-            "points certbot's links to its newest version, as its next run would",
-        )
-
-    def _remember(self) -> Step:
-        # Each key is removed wherever it is and added once right below the header of its section.
-        edits = " ".join(
-            f"-e {quote(f'/^{key} = /d')} -e {quote(f'/^[[]renewalparams[]]/a {key} = {value}')}"
-            for key, value in self.renewal
-        )
-        return Step(f"sed -i {edits} {quote(self.conf)}", "sets how certbot renews it")
-
-    def _take_over(self) -> Iterable[Step]:
-        """Makes a lineage of the release in use, as certbot would have left it (certbot
-        docs, "Where are my certificates?"); nothing is ordered."""
-        archive, live = quote(f"{self.folder}/archive/{self.router}"), quote(self.live)
-        folder, spare = quote(self.folder), quote(self.spare)
-        contact = f"-m {quote(self.contact)}" if self.contact else "--register-unsafely-without-email"
-        yield Step(
-            f"certbot show_account -n --config-dir {folder} --server {quote(self.server)} >/dev/null 2>&1"
-            f" || certbot register -n --agree-tos {contact} --config-dir {folder}"
-            f" --server {quote(self.server)}",
-            "makes sure that this host has an account at the CA",
-            minutes=5,
-        )
-        names = " ".join(NAMES)
-        yield Step(
-            f"umask 077; mkdir -p {folder}/live {folder}/archive {folder}/renewal"
-            f" && install -d -m 0755 {live} {archive} && for f in {names}; do"
-            f" m=0644; [ $f != privkey ] || m=0600; install -m $m {spare}/$f.pem {archive}/${{f}}1.pem"
-            f" && ln -s -f -n ../../archive/{quote(self.router)}/${{f}}1.pem {live}/$f.pem || exit 1; done",
-            "makes a lineage of the certificate in use, which is good: nothing is ordered",
-        )
-        yield Step(
-            f"install -m 0644 /dev/stdin {quote(self.conf)}",
-            "tells certbot how to renew it",
-            stdin=self._conf_text(),
-        )
-
-    def _conf_text(self) -> str:
-        files = "".join(f"{name} = {self.live}/{name}.pem\n" for name in NAMES)
-        remembered = "".join(f"{key} = {value}\n" for key, value in self.renewal)
-        return (
-            f"version = 2.1.0\narchive_dir = {self.folder}/archive/{self.router}\n{files}"
-            f"[renewalparams]\n{remembered}"
-        )
-
-    def _set_aside(self, why: str) -> Step:
-        name, folder = quote(self.router), quote(self.folder)
-        parts = f"renewal/{name}.conf live/{name} archive/{name}"
-        kept = "/var/lib/reconciler/former-$(date -u +%Y%m%d-%H%M%S)"
-        return Step(
-            f"umask 077; d={kept}; mkdir -p $d && for p in {parts}; do"
-            f" [ ! -e {folder}/$p ] && [ ! -L {folder}/$p ] ||"
-            f" {{ mkdir -p $d/${{p%%/*}} && mv {folder}/$p $d/$p; }} || exit 1; done",
-            why,
-        )
+                yield self.certbot.set_renewal(self.renewal)
 
     def provides(self) -> Iterable[str]:
-        return (f"path:{self.live}",)
+        return (f"path:{self.certbot.live}",)
 
     def requires(self) -> Iterable[str]:
         return ("package:certbot",)
@@ -291,35 +221,6 @@ def _unusable(seen: State) -> bool:
 
 def _stale_links(own: Seen) -> bool:
     return isinstance(own, Mapping) and own.get("links", "newest") != "newest"
-
-
-def _versions(answers: Mapping[str, Any]) -> list[int] | CannotSee:
-    """The numbers of the versions that certbot keeps; none where its folder is not there.
-
-    `ls` exits with 2 for a folder that is not there and for one that it may not read.
-    """
-    listed: CommandResult | CannotSee = answers["versions"]
-    if isinstance(listed, CannotSee):
-        return listed
-    if listed.status != 0 and "No such file" not in listed.output:
-        return CannotSee(f"certbot's versions could not be listed: {listed.output or listed.status}")
-    numbers = [
-        name.removeprefix("privkey").removesuffix(".pem")
-        for name in listed.output.split()
-        if name.startswith("privkey") and name.endswith(".pem")
-    ]
-    return [int(number) for number in numbers if number.isdigit()]
-
-
-def _links(answers: Mapping[str, Any], versions: list[int]) -> str:
-    """Whether certbot's four links all lead to its newest version."""
-    newest = max(versions, default=0)
-    entries: list[FileEntry | None | CannotSee] = [answers[f"link {name}"] for name in NAMES]
-    for name, entry in zip(NAMES, entries, strict=True):
-        if not isinstance(entry, FileEntry) or not entry.target.endswith(f"/{name}{newest}.pem"):
-            leads = entry.target if isinstance(entry, FileEntry) and entry.target else "no version"
-            return f"{name}.pem leads to {leads}; the newest version is {newest}"
-    return "newest"
 
 
 def _ari_is_over(ari: Any, leaf: Any, now: datetime) -> bool:

@@ -1,0 +1,141 @@
+"""certbot's folder: where it keeps a lineage, and the steps that repair one without an order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.kinds.certificate.pair import NAMES
+from reconciler.model import CannotSee, Question, Step, quote
+from reconciler.questions.files import FileEntry, StatQuestion
+from reconciler.questions.system import CommandQuestion, CommandResult
+
+Renewal = Iterable[tuple[str, str]]
+"""Keys and values of certbot's renewal file."""
+
+
+@dataclass(frozen=True)
+class CertbotLineage:
+    """A lineage in certbot's configuration folder, under the router's name."""
+
+    folder: str
+    router: str
+
+    @property
+    def live(self) -> str:
+        """The links to the newest version of the pair."""
+        return f"{self.folder}/live/{self.router}"
+
+    @property
+    def archive(self) -> str:
+        """Every version of the pair, numbered from 1."""
+        return f"{self.folder}/archive/{self.router}"
+
+    @property
+    def conf(self) -> str:
+        """How certbot renews it: a file of sections with `key = value`."""
+        return f"{self.folder}/renewal/{self.router}.conf"
+
+    def questions(self) -> Mapping[str, Question]:
+        """What to ask about its links and versions; `links` and `versions` read the answers."""
+        return {
+            "live": StatQuestion(self.live),
+            **{f"link {name}": StatQuestion(f"{self.live}/{name}.pem") for name in NAMES},
+            "versions": CommandQuestion(f"ls {quote(self.archive)}"),
+        }
+
+    def relink(self) -> Step:
+        """The highest number wins, as in certbot's next run (its storage.py, ensure_deployed)."""
+        live, archive = quote(self.live), quote(self.archive)
+        return Step(
+            f"n=$(ls {archive} | sed -n 's/^privkey\\([0-9]*\\)\\.pem$/\\1/p' | sort -n | tail -n 1) &&"
+            f" for f in {' '.join(NAMES)}; do ln -s -f -n ../../archive/{quote(self.router)}/$f$n.pem"
+            f" {live}/$f.pem || exit 1; done",
+            "points certbot's links to its newest version, as its next run would",
+        )
+
+    def set_renewal(self, renewal: Renewal) -> Step:
+        """Sets these keys in the renewal file, and leaves its other lines."""
+        # Each key is removed wherever it is and added once right below the header of its section.
+        edits = " ".join(
+            f"-e {quote(f'/^{key} = /d')} -e {quote(f'/^[[]renewalparams[]]/a {key} = {value}')}"
+            for key, value in renewal
+        )
+        return Step(f"sed -i {edits} {quote(self.conf)}", "sets how certbot renews it")
+
+    def register(self, server: str, contact: str | None) -> Step:
+        """Registers this host at the CA, unless it has an account there."""
+        folder = quote(self.folder)
+        mail = f"-m {quote(contact)}" if contact else "--register-unsafely-without-email"
+        return Step(
+            f"certbot show_account -n --config-dir {folder} --server {quote(server)} >/dev/null 2>&1"
+            f" || certbot register -n --agree-tos {mail} --config-dir {folder} --server {quote(server)}",
+            "makes sure that this host has an account at the CA",
+            minutes=5,
+        )
+
+    def take_over(self, source: str, renewal: Renewal) -> Iterable[Step]:
+        """Makes a lineage of the pair in the folder `source`, as certbot would have left it
+        (certbot docs, "Where are my certificates?"); nothing is ordered."""
+        live, archive = quote(self.live), quote(self.archive)
+        folder, spare = quote(self.folder), quote(source)
+        names = " ".join(NAMES)
+        yield Step(
+            f"umask 077; mkdir -p {folder}/live {folder}/archive {folder}/renewal"
+            f" && install -d -m 0755 {live} {archive} && for f in {names}; do"
+            f" m=0644; [ $f != privkey ] || m=0600; install -m $m {spare}/$f.pem {archive}/${{f}}1.pem"
+            f" && ln -s -f -n ../../archive/{quote(self.router)}/${{f}}1.pem {live}/$f.pem || exit 1; done",
+            "makes a lineage of the certificate in use, which is good: nothing is ordered",
+        )
+        yield Step(
+            f"install -m 0644 /dev/stdin {quote(self.conf)}",
+            "tells certbot how to renew it",
+            stdin=self._conf_text(renewal),
+        )
+
+    def _conf_text(self, renewal: Renewal) -> str:
+        files = "".join(f"{name} = {self.live}/{name}.pem\n" for name in NAMES)
+        remembered = "".join(f"{key} = {value}\n" for key, value in renewal)
+        return f"version = 2.1.0\narchive_dir = {self.archive}\n{files}[renewalparams]\n{remembered}"
+
+    def set_aside(self, why: str) -> Step:
+        """Moves all that certbot has of the lineage to a folder of ours with the date in its name."""
+        name, folder = quote(self.router), quote(self.folder)
+        parts = f"renewal/{name}.conf live/{name} archive/{name}"
+        kept = "/var/lib/reconciler/former-$(date -u +%Y%m%d-%H%M%S)"
+        return Step(
+            f"umask 077; d={kept}; mkdir -p $d && for p in {parts}; do"
+            f" [ ! -e {folder}/$p ] && [ ! -L {folder}/$p ] ||"
+            f" {{ mkdir -p $d/${{p%%/*}} && mv {folder}/$p $d/$p; }} || exit 1; done",
+            why,
+        )
+
+
+def versions(answers: Mapping[str, Any]) -> list[int] | CannotSee:
+    """The numbers of the versions that certbot keeps; none where its folder is not there.
+
+    `ls` exits with 2 for a folder that is not there and for one that it may not read.
+    """
+    listed: CommandResult | CannotSee = answers["versions"]
+    if isinstance(listed, CannotSee):
+        return listed
+    if listed.status != 0 and "No such file" not in listed.output:
+        return CannotSee(f"certbot's versions could not be listed: {listed.output or listed.status}")
+    numbers = [
+        name.removeprefix("privkey").removesuffix(".pem")
+        for name in listed.output.split()
+        if name.startswith("privkey") and name.endswith(".pem")
+    ]
+    return [int(number) for number in numbers if number.isdigit()]
+
+
+def links(answers: Mapping[str, Any], versions: list[int]) -> str:
+    """Whether certbot's four links all lead to its newest version."""
+    newest = max(versions, default=0)
+    entries: list[FileEntry | None | CannotSee] = [answers[f"link {name}"] for name in NAMES]
+    for name, entry in zip(NAMES, entries, strict=True):
+        if not isinstance(entry, FileEntry) or not entry.target.endswith(f"/{name}{newest}.pem"):
+            leads = entry.target if isinstance(entry, FileEntry) and entry.target else "no version"
+            return f"{name}.pem leads to {leads}; the newest version is {newest}"
+    return "newest"
