@@ -1,6 +1,6 @@
 """The nouns of the program, and nothing that acts.
 
-A *resource* is one thing that shall be so on one host. Its *state* is a flat mapping
+A *resource* is one thing that should be so on one host. Its *state* is a flat mapping
 of field to value; a resource that is not there has no state (`None`). What is seen and
 what is wanted are compared by one generic function (`diff`), and the *deltas* become an
 *action* with the *steps* that settle them.
@@ -292,7 +292,7 @@ def option(
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """One thing that shall be so on one host. A kind is a subclass with four methods.
+    """One thing that should be so on one host. A kind is a subclass with four methods.
 
     `needs` are further resources that must be settled first; `place` is the line of the
     YAML that asks for it. Both are set by whoever declares the resource.
@@ -337,7 +337,7 @@ class Resource:
         return seen
 
     def want(self, look: View) -> State | None:
-        """The fields that shall be so; `None` where the thing shall be absent."""
+        """The fields that should be so; `None` where the thing should be absent."""
         raise NotImplementedError
 
     def steps(self, change: Change) -> Iterable[Step]:

@@ -76,7 +76,7 @@ def _whole(parts: list[bytes], load: Callable[[bytes], x509.Certificate]) -> Cha
 
 
 def _parsed(part: bytes, load: Callable[[bytes], x509.Certificate]) -> x509.Certificate:
-    """Parsing is lazy: what is broken inside shall show here, not at some later question.
+    """Parsing is lazy: what is broken inside has to show here, not at some later question.
 
     `cryptography` 50 warns of what is odd, but can be read: a serial number of 0 (some roots
     of Debian's have it), a country of more than two letters.
@@ -215,7 +215,7 @@ def _detail(error: Exception, rest: Chain, now: datetime) -> str:
 
 @lru_cache(maxsize=4)
 def _store(pem: bytes) -> verification.Store | None:
-    """The roots that can be read: one odd root shall not take the others with it."""
+    """The roots that can be read: one odd root does not take the others with it."""
     found = []
     for block in _BLOCK.findall(pem):
         with suppress(*_MALFORMED):

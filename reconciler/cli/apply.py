@@ -76,7 +76,7 @@ def apply(
 
 
 def apply_with(env: str, options: Options, workplace: Workplace, *, yes: bool, auto: bool) -> int:
-    """Applies an environment or a saved plan; see `apply`."""
+    """Applies an environment or a saved plan; see `apply`. Raises `CommandError`."""
     saved: SavedPlan | None = None
     if env.endswith(".json") or (Path(env).is_file() and _begins_like_json(Path(env))):
         saved = _saved(Path(env))

@@ -183,6 +183,7 @@ class Number(int):
 
     @classmethod
     def of(cls, text: str) -> Number:
+        """The number that YAML 1.1 reads in a text; 0 for one of base 60, as `1:30` is."""
         plain = text.replace("_", "")
         try:
             number = cls(int(plain, 8) if plain.startswith("0") and plain.isdigit() else int(plain, 0))

@@ -23,8 +23,8 @@ class RunRecord:
 
     def record_outcomes(self, outcomes: Iterable[Outcome]) -> None:
         """After a round. Raises `NoJournal`."""
-        told = [{**_named(each.ref), "result": each.result, "detail": each.detail} for each in outcomes]
-        self._journal.append(self.number, self._environment, "outcome", {"outcomes": told})
+        body = [{**_named(each.ref), "result": each.result, "detail": each.detail} for each in outcomes]
+        self._journal.append(self.number, self._environment, "outcome", {"outcomes": body})
 
 
 def _named(ref: Ref) -> dict[str, str]:

@@ -1,13 +1,13 @@
 """What a look finds: drifted, declared but not applied yet, expiring, not seen. Pure.
 
-And which of that people are told: once, again by policy, and once when it is over.
+And of which of that people are notified: once, again by policy, and once when it is over.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -93,8 +93,8 @@ def _acknowledge(finding: Finding, known: Iterable[Acknowledged], now: datetime)
             and finding.verdict in ("drifted", "pending")
             and now <= end
         ):
-            told = f"{each.reason} ({each.owner}, until {each.until})"
-            return Finding(finding.verdict, finding.host, finding.kind, finding.name, finding.detail, told)
+            why = f"{each.reason} ({each.owner}, until {each.until})"
+            return replace(finding, acknowledged=why)
     return finding
 
 
@@ -106,18 +106,18 @@ class Alert:
     finding: Finding
     since: datetime
     looks: int = 1
-    told: datetime | None = None
+    notified: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What a look changes: what is new, still so, and over; and what of that people are told."""
+    """What a look changes: what is new, still so, and over; and what people are notified of."""
 
     onset: Sequence[Finding]
     lasting: Sequence[Finding]
     recovered: Sequence[Alert]
-    tell: Sequence[Finding]
-    tell_recovered: Sequence[Alert]
+    notify: Sequence[Finding]
+    notify_recovered: Sequence[Alert]
 
 
 def changes(
@@ -136,20 +136,20 @@ def changes(
         for key, alert in open_.items()
         if key not in current and not _hidden(alert.finding, hosts, refs)
     ]
-    tell = []
+    notify = []
     for key, finding in current.items():
         known = open_.get(key)
         looks = known.looks + 1 if known else 1
-        told = known.told if known else None
-        again = told is not None and notices.remind and now - told >= timedelta(hours=notices.remind)
-        if finding.verdict in notices.alert and looks >= notices.after and (told is None or again):
-            tell.append(finding)
+        notified = known.notified if known else None
+        again = notified is not None and notices.remind and now - notified >= timedelta(hours=notices.remind)
+        if finding.verdict in notices.alert and looks >= notices.after and (notified is None or again):
+            notify.append(finding)
     return Changes(
         onset=[each for key, each in current.items() if key not in open_],
         lasting=[each for key, each in current.items() if key in open_],
         recovered=recovered,
-        tell=tell,
-        tell_recovered=[alert for alert in recovered if alert.told is not None],
+        notify=notify,
+        notify_recovered=[alert for alert in recovered if alert.notified is not None],
     )
 
 

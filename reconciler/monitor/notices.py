@@ -1,4 +1,4 @@
-"""What people are told, as text and as JSON. Pure."""
+"""Notices to people, as text and as JSON. Pure."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def from_json(text: str) -> Notice:
 
 def alert(environment: Environment, found: Sequence[Finding]) -> Notice:
     """Something is not as it should be. The same findings make the same text."""
-    see, mend = (f"    reconcile {verb} {environment.file}\n" for verb in ("plan", "apply"))
-    return _about(environment, "alert", found, f"For details:\n\n{see}\nand to fix it:\n\n{mend}")
+    see, fix = (f"    reconcile {verb} {environment.file}\n" for verb in ("plan", "apply"))
+    return _about(environment, "alert", found, f"For details:\n\n{see}\nand to fix it:\n\n{fix}")
 
 
 def recovery(environment: Environment, over: Sequence[Alert]) -> Notice:
-    """What was told is over."""
+    """Something that people were notified of is over."""
     return _about(environment, "recovery", [each.finding for each in over], "No action is needed.\n")
 
 
@@ -115,7 +115,7 @@ def approval(
 
 
 def run(environment: Environment, number: int, lines: Iterable[str], code: int) -> Notice:
-    """What a run that nobody watched has done."""
+    """What a run has done that nobody watched: `code` is how it ended."""
     how = "was carried out" if code in (0, 2) else f"ended with {code}"
     text = [*lines, "", f"    reconcile history {number}", ""]
     subject = f"{environment.name}: run {number} {how}"

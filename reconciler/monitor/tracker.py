@@ -1,4 +1,4 @@
-"""From look to look: what has drifted since when, and who has been told. Writes the journal."""
+"""From look to look: what has drifted since when, and who has been notified. Writes the journal."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def assess(journal: Journal, environment: Environment, plan: Plan, seen: Mapping
 
 
 def watch(journal: Journal, environment: Environment, found: Sequence[Finding]) -> dict[str, datetime]:
-    """Records what began and what is over, and puts into the outbox what is to be told.
+    """Records what began and what is over, and puts notices of it into the outbox.
 
     Returns since when each finding has been open, by its id. Raises `NoJournal`.
     """
@@ -49,7 +49,7 @@ def watch(journal: Journal, environment: Environment, found: Sequence[Finding]) 
     if news:
         journal.append_all(0, environment.name, news)
     over = {alert.finding.id for alert in changes.recovered}
-    told = {finding.id for finding in changes.tell}
+    notified = {finding.id for finding in changes.notify}
     alerts = {key: alert for key, alert in open_.items() if key not in over}
     for finding in (*changes.onset, *changes.lasting):
         old = open_.get(finding.id)
@@ -57,12 +57,12 @@ def watch(journal: Journal, environment: Environment, found: Sequence[Finding]) 
             finding,
             since=old.since if old else at,
             looks=old.looks + 1 if old else 1,
-            told=at if finding.id in told else old.told if old else None,
+            notified=at if finding.id in notified else old.notified if old else None,
         )
-    if changes.tell:
-        delivery.post(journal, environment, notices.alert(environment, changes.tell))
-    if changes.tell_recovered:
-        delivery.post(journal, environment, notices.recovery(environment, changes.tell_recovered))
+    if changes.notify:
+        delivery.post(journal, environment, notices.alert(environment, changes.notify))
+    if changes.notify_recovered:
+        delivery.post(journal, environment, notices.recovery(environment, changes.notify_recovered))
     bodies = {key: _body(alert) for key, alert in alerts.items()}
     if APPROVAL in kept:
         bodies[APPROVAL] = kept[APPROVAL]
@@ -99,7 +99,7 @@ def _body(alert: Alert) -> dict[str, Any]:
         **alert.finding.document(),
         "since": alert.since.isoformat(timespec="seconds"),
         "looks": alert.looks,
-        "told": alert.told.isoformat(timespec="seconds") if alert.told else None,
+        "told": alert.notified.isoformat(timespec="seconds") if alert.notified else None,
     }
 
 
@@ -113,5 +113,5 @@ def _known(kept: Mapping[str, Any]) -> Iterator[tuple[str, Alert]]:
 
 def _alert(body: Mapping[str, Any]) -> Alert:
     finding = Finding(*(body[name] for name in ("verdict", "host", "kind", "name", "detail")))
-    told = datetime.fromisoformat(body["told"]) if body["told"] else None
-    return Alert(finding, datetime.fromisoformat(body["since"]), body["looks"], told)
+    notified = datetime.fromisoformat(body["told"]) if body["told"] else None
+    return Alert(finding, datetime.fromisoformat(body["since"]), body["looks"], notified)

@@ -35,6 +35,7 @@ class Style:
         return f"\x1b[{COLOURS[symbol]}m{text}\x1b[0m" if self._colour and symbol in COLOURS else text
 
     def dim(self, text: str) -> str:
+        """The text in faint letters, where there is colour."""
         return f"\x1b[2m{text}\x1b[0m" if self._colour else text
 
 

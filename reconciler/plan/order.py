@@ -83,9 +83,9 @@ def ordered(before: Mapping[Ref, set[Ref]]) -> list[Ref]:
 
 
 def reduced(before: Mapping[Ref, set[Ref]], chosen: Collection[Ref]) -> dict[Ref, list[Ref]]:
-    """The same order among the chosen alone, told by as few edges as possible.
+    """The same order among the chosen alone, with as few edges as possible.
 
-    What the chosen wait for by way of others stays told. Raises `Cycle`.
+    What the chosen wait for by way of others is kept. Raises `Cycle`.
     """
     order = ordered(before)
     bit = {ref: 1 << number for number, ref in enumerate(order)}

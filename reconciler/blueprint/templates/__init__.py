@@ -31,7 +31,8 @@ def _head(environment: str) -> str:
 def script(name: str, environment: str, settings: Mapping[str, str | int]) -> str:
     """The shell script `name` with these settings, quoted.
 
-    Raises `ValueError` unless they are those that the template assigns, in its order.
+    Raises `ValueError` unless they are those that the template assigns, in its order, and
+    `FileNotFoundError` where there is no such template.
     """
     shebang, _, rest = _template(name).partition("\n")
     examples, _, body = rest.partition("\n\n")
@@ -45,7 +46,8 @@ def script(name: str, environment: str, settings: Mapping[str, str | int]) -> st
 def text(name: str, environment: str, values: Mapping[str, str | None]) -> str:
     """The file `name` with these values; a line that asks for a value that is None is left out.
 
-    Raises `KeyError` for a name in the template that has no value here.
+    Raises `KeyError` for a name in the template that has no value here, and
+    `FileNotFoundError` where there is no such template.
     """
     kept = [
         line

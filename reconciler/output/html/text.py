@@ -20,6 +20,7 @@ def badge(tone: str, text: str) -> str:
 
 
 def code(text: object) -> str:
+    """The text, escaped, as code."""
     return f"<code>{esc(text)}</code>"
 
 
