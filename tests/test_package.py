@@ -54,6 +54,15 @@ def test_the_wheel_says_what_it_is(built: Path) -> None:
         assert f"Programming Language :: Python :: 3.{minor}" in said.get_all("Classifier")
 
 
+def test_the_wheel_has_every_file_of_the_package(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    files = [path for path in (ROOT / "reconciler").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert {".py", ".sh", ".conf", ".sudoers", ".css"} <= {path.suffix for path in files}
+    assert {str(path.relative_to(ROOT)) for path in files} <= names
+
+
 def test_the_sbom_names_the_users_lock_and_no_more(built: Path) -> None:
     (path,) = built.glob("*.cdx.json")
     bom = json.loads(path.read_text(encoding="utf-8"))
