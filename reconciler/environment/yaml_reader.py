@@ -166,6 +166,11 @@ class _Converter:
             if kind not in ("float", "timestamp", "value"):
                 self._problem(place, f"the tag !!{kind} is not supported")
             return node.value
+        if kind == "int" and len(node.value) > LONGEST_NUMBER:
+            self._problem(
+                place, f"a number of {len(node.value)} characters; expected {LONGEST_NUMBER} at most"
+            )
+            return Number.of("1")  # one problem is enough
         if kind == "int":
             return Number.of(node.value)
         if kind == "bool":
@@ -174,6 +179,10 @@ class _Converter:
 
     def _problem(self, place: Place, message: str) -> None:
         self._placed.problems.append(Problem(place, message))
+
+
+LONGEST_NUMBER = 40
+"""Characters of a number. Python converts none of more than 4300 digits to text (CVE-2020-10735)."""
 
 
 class Number(int):

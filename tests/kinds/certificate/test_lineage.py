@@ -219,7 +219,7 @@ def test_the_cas_own_window_counts_for_this_certificate_only() -> None:
     over = (NOW - timedelta(days=1)).isoformat()
     body = f'{{"suggestedWindow": {{"start": "{over}", "end": "{over}"}}}}'
     assert "order" in commands(looked(answers(WHOLE, ari=f"{name}\n{body}".encode())))
-    for other in (f"x.y\n{body}", f"{name}\nnonsense", f"{name}\n{{}}", ""):
+    for other in (f"x.y\n{body}", f"{name}\nnonsense", f"{name}\n" + "[" * 20_000, f"{name}\n{{}}", ""):
         assert looked(answers(WHOLE, ari=other.encode())).actions == ()
 
 
