@@ -210,6 +210,8 @@ def _syntax(error: Any, text: str) -> str:
     line = text.split("\n")[error.problem_mark.line :][:1] if error.problem_mark else []
     if "\t" in "".join(line) and "token" in str(error.problem):
         return "a tab cannot indent or separate in YAML; use spaces"
+    if "maximum nesting depth" in str(error.problem):  # newer scanners of libyaml have a limit of their own
+        return f"nested more than {DEPTH} deep"
     return f"not YAML: {_one_line(error.problem or error.context or error)}"
 
 
