@@ -104,8 +104,13 @@ def _judge_all(
 ) -> _Progress:
     progress = _Progress(seen, unreachable)
     for ref in ordered(before):
-        if ref.host not in unreachable:
+        if ref.host in unreachable:
+            continue
+        try:
             _judge(everyone[ref], before[ref], progress)
+        except KeyError as error:
+            # A state that was not read from a host by its kind: a saved observation may hold anything.
+            progress.unknown[ref] = f"its observed state lacks the field {error}"
     return progress
 
 

@@ -12,10 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.blueprint import resources
 from reconciler.cli.app import run
 from reconciler.document import NotADocument, as_json
+from reconciler.environment.load import load
+from reconciler.model import Observation
 from reconciler.output.documents import observation, plan
+from reconciler.plan import planner
 from reconciler.plan.planner import digest
+from reconciler.tls import status
 from tests import ROOT
 from tests.support.schemas import hold
 
@@ -145,3 +150,21 @@ def test_whatever_is_in_an_observation_it_is_read_or_refused(path: tuple[Any, ..
         return
     observation.observation_from(document)
     hold(as_json(document), "observation")
+
+
+def test_whatever_a_saved_state_holds_its_resource_is_planned_or_cannot_be_judged() -> None:
+    environment = load(EXAMPLE)
+    wanted = resources(environment)
+    seen = observation.observation_from(observation.read_observation(SEEN)).seen
+    first = {ref.kind: ref for ref in reversed(seen) if seen[ref]}  # one of each kind: they are many
+    for ref in first.values():
+        state = seen[ref]
+        assert isinstance(state, dict), ref
+        odd: list[Any] = [{}, *({k: v for k, v in state.items() if k != name} for name in state)]
+        odd += [
+            {**state, name: value} for name in state for value in (None, True, -1, "", "odd", "9999-99-99")
+        ]
+        for each in odd:
+            made = planner.plan(environment.name, wanted, {**seen, ref: each}, {})
+            assert all("lacks the field" in why for why in made.unknown.values())
+            status.from_observation(environment, Observation({**seen, ref: each}))
