@@ -1,4 +1,4 @@
-"""What a first plan of a live environment comes to: every difference, and for what it matters. Pure."""
+"""The differences between live hosts and the file that `import` wrote, by rows of the procedure. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from reconciler.environment.settings import Environment
 from reconciler.model import Action, Delta, Plan
 from reconciler.output.explanation import procedure
-from reconciler.output.text import incomplete_lines, printable, shown
+from reconciler.output.text import incomplete_lines, printable, value_text
 
 OWN = "resources of the file itself"
 
@@ -24,7 +24,7 @@ def lines(environment: Environment, plan: Plan) -> Iterable[str]:
         for action in sorted(by_row[row], key=lambda each: each.ref):
             yield from _action(action)
     yield from incomplete_lines(plan)
-    yield _sum(environment, plan)
+    yield _summary(environment, plan)
 
 
 def _number(row: str) -> tuple[int, str]:
@@ -37,26 +37,28 @@ def _action(action: Action) -> Iterable[str]:
     ref = printable(str(action.ref))
     fields = ", ".join(printable(delta.field) for delta in action.deltas)
     if action.verb == "create":
-        yield f"  {ref}: is not there ({fields})"
+        yield f"  {ref}: is missing ({fields})"
     elif action.verb == "remove":
-        yield f"  {ref}: is there, and shall not be"
+        yield f"  {ref}: exists, but is declared absent"
     else:
-        yield from (f"  {ref} {printable(delta.field)}: {_both(delta)}" for delta in action.deltas)
+        yield from (f"  {ref} {printable(delta.field)}: {_values(delta)}" for delta in action.deltas)
 
 
-def _both(delta: Delta) -> str:
+def _values(delta: Delta) -> str:
     if delta.text is not None:
-        return "another text; `reconcile plan` shows the diff"
-    return f"{shown(delta.seen)} → {shown(delta.want)}"
+        return "the text differs; `reconcile plan` shows how"
+    return f"{value_text(delta.seen)} → {value_text(delta.want)}"
 
 
-def _sum(environment: Environment, plan: Plan) -> str:
+def _summary(environment: Environment, plan: Plan) -> str:
     if not plan.actions:
-        whole = "" if plan.complete else ", as far as could be seen"
-        return f"The first plan of {environment.name} is empty{whole}: {environment.file} is what is there."
+        partly = "" if plan.complete else ", as far as could be seen"
+        return (
+            f"The first plan of {environment.name} is empty: {environment.file} describes the hosts{partly}."
+        )
     count = sum(len(action.deltas) for action in plan.actions)
     hosts = len({action.ref.host for action in plan.actions})
     return (
-        f"{environment.file} is written; {count} differences in {len(plan.actions)} resources on {hosts} of"
-        f" {len(environment.hosts)} hosts. `reconcile plan {environment.file}` shows what would settle them."
+        f"{environment.file} was written; {count} differences in {len(plan.actions)} resources on {hosts} of"
+        f" {len(environment.hosts)} hosts. `reconcile plan {environment.file}` shows what would fix them."
     )

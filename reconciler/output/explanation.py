@@ -1,4 +1,4 @@
-"""Why a resource is as it is: who wants it, what was seen, what it waits for. Pure."""
+"""Why a resource is as it is: what declares it, what was seen, what it waits for. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from reconciler.blueprint import node, rows
 from reconciler.environment.settings import Environment
 from reconciler.model import Action, CannotSee, Observation, Ref, Resource, Seen, State, Value
-from reconciler.output.text import Style, action_lines, printable, shown
+from reconciler.output.text import Style, action_lines, printable, value_text
 from reconciler.plan import planner
 from reconciler.plan.order import edges
 
@@ -49,15 +49,15 @@ class Explanation:
         if self.action.blocked:
             return f"refused: {self.action.blocked}"
         fields = ", ".join(delta.field for delta in self.action.deltas)
-        whole = {"create": "it is not there", "remove": "it shall not be there"}
+        whole = {"create": "it does not exist", "remove": "it exists, but is declared absent"}
         return f"{self.action.verb}: {whole.get(self.action.verb, f'not as desired: {fields}')}"
 
 
 def explain(
-    environment: Environment, resources: Sequence[Resource], sight: Observation, ref: Ref
+    environment: Environment, resources: Sequence[Resource], observation: Observation, ref: Ref
 ) -> Explanation:
     """Explains one of the resources by what was seen of all of them."""
-    plan = planner.plan(environment.name, resources, sight.seen, sight.unreachable)
+    plan = planner.plan(environment.name, resources, observation.seen, observation.unreachable)
     actions = {action.ref: action for action in plan.actions}
     before = edges(resources)
 
@@ -73,7 +73,7 @@ def explain(
     return Explanation(
         resource=next(each for each in resources if each.ref == ref),
         row=procedure(environment).get(ref),
-        seen=sight.seen.get(ref, planner.NOT_LOOKED),
+        seen=observation.seen.get(ref, planner.NOT_LOOKED),
         want=plan.wants.get(ref),
         hidden=hidden,
         action=actions.get(ref),
@@ -96,18 +96,18 @@ def procedure(environment: Environment) -> dict[Ref, str]:
     return {ref: text for ref, text in found.items() if ref not in {r.ref for r in environment.resources}}
 
 
-def lines(found: Explanation, paper: Style) -> Iterable[str]:
-    """The explanation as text: who wants it, seen and wanted, why, and its neighbours."""
+def lines(found: Explanation, style: Style) -> Iterable[str]:
+    """The explanation as text: what declares it, its state as seen and as desired, and its neighbours."""
     if found.action:
-        yield from action_lines(found.action, paper)
+        yield from action_lines(found.action, style)
     else:
         yield f"  {printable(str(found.resource.ref))}"
     yield f"    verdict: {printable(found.verdict)}"
     place = str(found.resource.place) if found.resource.place else "the environment file"
-    yield f"    asked for by: {printable(place)}" + (f" ({found.row})" if found.row else "")
+    yield f"    declared in: {printable(place)}" + (f" ({found.row})" if found.row else "")
     yield from _state("seen", found.seen)
     if found.hidden is None:
-        yield from _state("wanted", found.want)
+        yield from _state("desired", found.want)
     yield from _neighbours("waits for", found.before)
     yield from _neighbours("waited for by", found.after)
 
@@ -118,12 +118,14 @@ def _state(what: str, state: Seen) -> Iterable[str]:
     elif state is None:
         yield f"    {what}: absent"
     else:
-        yield f"    {what}:" + ("" if _told(state) else " nothing of its own")
-        yield from (f"      {printable(name)}: {shown(value)}" for name, value in _told(state).items())
+        yield f"    {what}:" + ("" if without_text(state) else " no fields")
+        yield from (
+            f"      {printable(name)}: {value_text(value)}" for name, value in without_text(state).items()
+        )
 
 
-def _told(state: State) -> dict[str, Value]:
-    """A file's text is told by the diff, where it matters."""
+def without_text(state: State) -> dict[str, Value]:
+    """The fields of a state but a file's text, which the diff shows where it matters."""
     return {name: value for name, value in state.items() if name != "text"}
 
 

@@ -21,9 +21,9 @@ def lines(plan: Plan) -> Iterable[str]:
     for action in plan.actions:
         refused = f" (refused: {action.blocked})" if action.blocked else ""
         by_place.setdefault(action.place, []).append(f"{action.verb} {action.ref}{refused}")
-    for place, told in by_place.items():
-        count = f"{len(told)} action{'' if len(told) == 1 else 's'} pending"
-        yield command("warning", f"{plan.environment}: {count}", _list(told), place)
+    for place, names in by_place.items():
+        count = f"{len(names)} action{'' if len(names) == 1 else 's'} pending"
+        yield command("warning", f"{plan.environment}: {count}", _list(names), place)
     for host, reason in sorted(plan.unreachable.items()):
         yield command("warning", f"{plan.environment}: {host} could not be looked at", [reason])
     hidden: dict[str, list[str]] = {}
@@ -34,9 +34,9 @@ def lines(plan: Plan) -> Iterable[str]:
     yield command("notice", plan.environment, [summary(plan)])
 
 
-def _list(told: list[str]) -> list[str]:
-    more = [f"and {len(told) - MOST} more"] if len(told) > MOST else []
-    return [*told[:MOST], *more]
+def _list(names: list[str]) -> list[str]:
+    more = [f"and {len(names) - MOST} more"] if len(names) > MOST else []
+    return [*names[:MOST], *more]
 
 
 def command(name: str, title: str, message: Iterable[str], place: Place | None = None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from xml.etree import ElementTree as ET
 
 from reconciler.model import Plan
-from reconciler.output.text import Style, action_lines, printable, shown
+from reconciler.output.text import Style, action_lines, printable, value_text
 from reconciler.tls.verify import INSIDE, Check
 
 Case = tuple[str, str, str, str, str]
@@ -39,9 +39,9 @@ def _cases(plan: Plan) -> Iterable[Case]:
         yield ref.host, f"{ref.kind} {ref.name}", "error", f"it cannot be seen: {reason}", ""
     for action in plan.actions:
         ref = action.ref
-        told = ", ".join(f"{d.field}: {shown(d.seen)} → {shown(d.want)}" for d in action.deltas)
+        fields = ", ".join(f"{d.field}: {value_text(d.seen)} → {value_text(d.want)}" for d in action.deltas)
         text = "\n".join(action_lines(action, Style(colour=False)))
-        yield ref.host, f"{ref.kind} {ref.name}", "failure", f"{action.verb}: {told}", text
+        yield ref.host, f"{ref.kind} {ref.name}", "failure", f"{action.verb}: {fields}", text
     busy = {action.ref.host for action in plan.actions} | {ref.host for ref in plan.unknown}
     for host in plan.hosts:
         if host not in busy and host not in plan.unreachable:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from reconciler.model import VERBS, Action, Delta, Plan, Step
-from reconciler.output.text import incomplete_lines, printable, shown, summary
+from reconciler.output.text import incomplete_lines, printable, summary, value_text
 
 LIMIT = 50_000
 """Characters of a plan that are shown: GitHub refuses comments of more than 65536."""
@@ -102,9 +102,9 @@ def _delta(delta: Delta) -> Iterable[str]:
         yield from map(printable, delta.text.removesuffix("\n").split("\n"))
         return
     if delta.seen is not None:
-        yield f"-   {printable(delta.field)}: {shown(delta.seen)}"
+        yield f"-   {printable(delta.field)}: {value_text(delta.seen)}"
     if delta.want is not None:
-        yield f"+   {printable(delta.field)}: {shown(delta.want)}"
+        yield f"+   {printable(delta.field)}: {value_text(delta.want)}"
 
 
 def _step(prompt: str, step: Step) -> Iterable[str]:

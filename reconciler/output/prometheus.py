@@ -1,4 +1,4 @@
-"""What a look came to, as a text file for node_exporter's textfile collector. Pure.
+"""The result of a command, as a text file for node_exporter's textfile collector. Pure.
 
 The form is Prometheus' text format, version 0.0.4. All times are Unix times: an age is
 `time() - …`. What only time can tell (since when there is drift, when all was last well) is
@@ -27,7 +27,7 @@ FAMILIES = {
     "reconcile_checks": "Checks of what a host's services show, by verdict.",
     "reconcile_certificate_expiry_timestamp_seconds": "Until when the certificate that is served is valid.",
     "reconcile_certificate_lifetime_seconds": "How long the certificate that is served is valid in all.",
-    "reconcile_last_proof_timestamp_seconds": "When a host was last seen to serve what it shall everywhere.",
+    "reconcile_last_proof_timestamp_seconds": "When a host last served the right certificate everywhere.",
 }
 """Every metric, all of them gauges, in the order of the file."""
 

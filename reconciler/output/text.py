@@ -9,12 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reconciler.journal.journal import JournalEntry
 from reconciler.model import VERBS, Action, CannotSee, Delta, Observation, Plan, Report, Step, Value
-from reconciler.monitor.findings import Finding
-from reconciler.tls.verify import Check
+
+if TYPE_CHECKING:  # text is needed by every command, and these load much
+    from reconciler.journal.journal import JournalEntry
+    from reconciler.monitor.findings import Finding
+    from reconciler.tls.verify import Check
 
 COLOURS = {"+": "32", "~": "33", "-": "31", "!": "36"}
 
@@ -39,52 +41,52 @@ class Style:
         return f"\x1b[2m{text}\x1b[0m" if self._colour else text
 
 
-def plan_lines(plan: Plan, paper: Style) -> Iterable[str]:
+def plan_lines(plan: Plan, style: Style) -> Iterable[str]:
     """The plan as Terraform's users know it: what, from what, to what, why, by which command."""
     for action in plan.actions:
-        yield from action_lines(action, paper)
+        yield from action_lines(action, style)
         yield ""
     yield from incomplete_lines(plan)
     yield summary(plan)
 
 
-def action_lines(action: Action, paper: Style) -> Iterable[str]:
+def action_lines(action: Action, style: Style) -> Iterable[str]:
     """One action: its ref, what differs, and the commands."""
     symbol = VERBS[action.verb]
-    place = paper.dim(f"  ({printable(str(action.place))})") if action.place else ""
-    yield paper.mark(symbol, f"{symbol} {printable(str(action.ref))}") + place
+    place = style.dim(f"  ({printable(str(action.place))})") if action.place else ""
+    yield style.mark(symbol, f"{symbol} {printable(str(action.ref))}") + place
     for delta in action.deltas:
-        yield from _delta_lines(delta, paper)
+        yield from _delta_lines(delta, style)
     if action.blocked:
         yield f"    refused: {printable(action.blocked)}"
     for step in action.steps:
-        yield from _step_lines("", step, paper)
+        yield from _step_lines("", step, style)
     for step in action.rescue:
-        yield from _step_lines("if one fails: ", step, paper)
+        yield from _step_lines("if one fails: ", step, style)
 
 
-def _step_lines(when: str, step: Step, paper: Style) -> Iterable[str]:
+def _step_lines(when: str, step: Step, style: Style) -> Iterable[str]:
     fed = f" <<< ({step.fed} bytes)" if step.fed else ""
     lines = step.command.split("\n")
-    yield f"    {when}$ {printable(lines[0])}{paper.dim(f'{fed}  # {printable(step.why)}')}"
+    yield f"    {when}$ {printable(lines[0])}{style.dim(f'{fed}  # {printable(step.why)}')}"
     yield from (f"      {printable(line)}" for line in lines[1:])
 
 
-def _delta_lines(delta: Delta, paper: Style) -> Iterable[str]:
+def _delta_lines(delta: Delta, style: Style) -> Iterable[str]:
     if delta.text is not None:
         yield f"    {printable(delta.field)}:"
         for symbol, line in diff_lines(delta.text):
-            yield "      " + paper.mark(symbol, printable(line))
+            yield "      " + style.mark(symbol, printable(line))
     elif delta.seen is None:
-        yield f"    {printable(delta.field)}: {shown(delta.want)}"
+        yield f"    {printable(delta.field)}: {value_text(delta.want)}"
     else:
-        yield f"    {printable(delta.field)}: {shown(delta.seen)} → {shown(delta.want)}"
+        yield f"    {printable(delta.field)}: {value_text(delta.seen)} → {value_text(delta.want)}"
 
 
 def diff_lines(text: str) -> Iterable[tuple[str, str]]:
-    """Each line of a delta's text with `+`, `-`, or nothing where neither has come or gone.
+    """Each line of a delta's text with `+` or `-`; with nothing where it is in both texts.
 
-    A unified diff begins with two lines of its own; a line that was taken out may look like them.
+    A unified diff begins with two lines of its own; a removed line may look like them.
     """
     lines = text.removesuffix("\n").split("\n")
     own = 2 if lines[0].startswith("--- ") and len(lines) > 1 and lines[1].startswith("+++ ") else 0
@@ -92,7 +94,7 @@ def diff_lines(text: str) -> Iterable[tuple[str, str]]:
         yield line[:1] if number >= own and line[:1] in ("+", "-") else "", line
 
 
-def shown(value: Value) -> str:
+def value_text(value: Value) -> str:
     """A field's value as plans print it."""
     if value is None:
         return "(none)"
@@ -103,7 +105,7 @@ def shown(value: Value) -> str:
 
 
 def incomplete_lines(plan: Plan) -> Iterable[str]:
-    """What could not be judged, by host; the same reason is told once."""
+    """What could not be judged, by host; the same reason is printed once."""
     for host, reason in sorted(plan.unreachable.items()):
         yield f"? {printable(host)} could not be looked at: {printable(reason)}"
     reasons: dict[tuple[str, str], list[str]] = {}
@@ -115,7 +117,7 @@ def incomplete_lines(plan: Plan) -> Iterable[str]:
 
 
 def summary(plan: Plan) -> str:
-    """The last line of a plan: what it comes to."""
+    """The last line of a plan: how many actions of each sort, on how many hosts."""
     if not plan.actions and plan.complete:
         return f"Nothing to do: {plan.environment} is as declared."
     if not plan.actions:
@@ -133,23 +135,23 @@ def many(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def finding_lines(found: Sequence[Finding], since: Mapping[str, datetime], paper: Style) -> Iterable[str]:
-    """What a look came to, a line each; what was never applied is only counted."""
+def finding_lines(found: Sequence[Finding], since: Mapping[str, datetime], style: Style) -> Iterable[str]:
+    """The findings, a line each; what was never applied is only counted."""
     for each in found:
         at = f" since {since[each.id]:%Y-%m-%d %H:%M} UTC" if each.id in since else ""
-        told = printable(f"{each.verdict}{at}: {each.subject}: {each.detail}")
+        line = printable(f"{each.verdict}{at}: {each.subject}: {each.detail}")
         if each.acknowledged:
-            yield paper.dim(f"acknowledged, {told}: {printable(each.acknowledged)}")
+            yield style.dim(f"acknowledged, {line}: {printable(each.acknowledged)}")
         elif each.verdict != "pending":
-            yield paper.mark("~", told)
+            yield style.mark("~", line)
     pending = sum(each.verdict == "pending" and not each.acknowledged for each in found)
     if pending:
-        yield f"pending: {pending} declared, and not applied yet"
+        yield f"pending: {pending} declared, but not applied yet"
     if found:
         yield ""
 
 
-def check_lines(checks: Sequence[Check], paper: Style) -> Iterable[str]:
+def check_lines(checks: Sequence[Check], style: Style) -> Iterable[str]:
     """The checks of `verify` as a table; those that are not ok stand out."""
     rows = [
         (
@@ -165,7 +167,7 @@ def check_lines(checks: Sequence[Check], paper: Style) -> Iterable[str]:
     for row in rows:
         cells = "  ".join(printable(cell).ljust(width) for cell, width in zip(row, widths, strict=False))
         text = f"{cells}  {printable(row[4])}"
-        yield text if row[3] == "ok" else paper.mark("-" if row[3] == "wrong" else "~", text)
+        yield text if row[3] == "ok" else style.mark("-" if row[3] == "wrong" else "~", text)
 
 
 def _under(check: Check) -> str:
@@ -174,12 +176,12 @@ def _under(check: Check) -> str:
     return check.endpoint.name or "without a name"
 
 
-def observation_lines(sight: Observation) -> Iterable[str]:
+def observation_lines(observation: Observation) -> Iterable[str]:
     """What was seen, host by host."""
-    for host, reason in sorted(sight.unreachable.items()):
+    for host, reason in sorted(observation.unreachable.items()):
         yield f"? {printable(host)} could not be looked at: {printable(reason)}"
-    for ref, seen in sorted(sight.seen.items(), key=lambda item: item[0]):
-        if ref.host in sight.unreachable:
+    for ref, seen in sorted(observation.seen.items(), key=lambda item: item[0]):
+        if ref.host in observation.unreachable:
             continue
         yield printable(str(ref))
         if isinstance(seen, CannotSee):
@@ -188,78 +190,82 @@ def observation_lines(sight: Observation) -> Iterable[str]:
             yield "    absent"
         else:
             yield from (
-                f"    {printable(name)}: {shown(value)}" for name, value in seen.items() if name != "text"
+                f"    {printable(name)}: {value_text(value)}"
+                for name, value in seen.items()
+                if name != "text"
             )
 
 
-def run_lines(entries: Sequence[JournalEntry], paper: Style) -> Iterable[str]:
-    """The runs, a line each, the newest last; and what was noticed between them."""
+def run_lines(entries: Sequence[JournalEntry], style: Style) -> Iterable[str]:
+    """The runs, a line each, the newest last; and what was found between them."""
     ends = {each.run: each.body for each in entries if each.what == "end"}
-    told = (each for each in entries if each.what in ("begin", "onset", "recovery", "refused"))
-    # What one look has noticed of a kind is one line.
-    for _, group in groupby(told, lambda e: (e.at[:16], e.environment, e.what, e.body.get("verdict"), e.run)):
+    listed = (each for each in entries if each.what in ("begin", "onset", "recovery", "refused"))
+    # Findings of one look with the same verdict are one line.
+    for _, group in groupby(
+        listed, lambda e: (e.at[:16], e.environment, e.what, e.body.get("verdict"), e.run)
+    ):
         first, *more = group
         at = first.at[:16].replace("T", " ")
         if first.what == "begin":
             end = ends.get(first.run)
-            line = f"{at}  {printable(_run(first, end))}"
-            yield line if end and end.get("code") == 0 else paper.mark("~", line)
+            line = f"{at}  {printable(_run_text(first, end))}"
+            yield line if end and end.get("code") == 0 else style.mark("~", line)
         else:
             rest = f"; and {len(more)} more" if more else ""
-            yield paper.dim(f"{at}  {printable(f'{first.environment}: {_noticed(first)}{rest}')}")
+            yield style.dim(f"{at}  {printable(f'{first.environment}: {_finding_text(first)}{rest}')}")
 
 
-def _run(begin: JournalEntry, end: Mapping[str, Any] | None) -> str:
+def _run_text(begin: JournalEntry, end: Mapping[str, Any] | None) -> str:
     body = begin.body
-    how = "under way, or broken off" if end is None else _ended(end)
+    how = "running, or interrupted" if end is None else _end_text(end)
     approved = f", approved by {', '.join(body['approvers'])}" if body["approvers"] else ""
     what = f"{body['command']}, {many(body['actions'], 'action')}{approved}"
     return f"run {begin.run}  {begin.environment}: {what}: {how}"
 
 
-def _ended(end: Mapping[str, Any]) -> str:
-    known = {None: "broke off", 0: "done", 2: "done, and the rest waits"}
+def _end_text(end: Mapping[str, Any]) -> str:
+    known = {None: "interrupted", 0: "done", 2: "done; the rest is waiting"}
     return known.get(end["code"], f"ended with {end['code']}")
 
 
-def _noticed(entry: JournalEntry) -> str:
+def _finding_text(entry: JournalEntry) -> str:
     body = entry.body
     if entry.what == "refused":
         return f"refused: {'; '.join(body['reasons'])}"
     about = f"{body['verdict']}: {body['host']} {body['kind']} {body['name']}".rstrip()
-    return f"over, {about}" if entry.what == "recovery" else f"{about}: {body['detail']}"
+    return f"resolved, {about}" if entry.what == "recovery" else f"{about}: {body['detail']}"
 
 
-def entry_lines(entries: Sequence[JournalEntry], paper: Style) -> Iterable[str]:
-    """One run with all that it intended and did."""
-    lines = {"begin": _begin_lines, "intent": _intent_lines, "outcome": _became_lines, "end": _end_lines}
+def entry_lines(entries: Sequence[JournalEntry], style: Style) -> Iterable[str]:
+    """One run: what it started, and the result of each action."""
+    lines = {"begin": _begin_lines, "intent": _intent_lines, "outcome": _result_lines, "end": _end_lines}
     for each in entries:
         at = each.at.replace("T", " ").removesuffix("+00:00")
         first, *rest = lines[each.what](each) or ["nothing"]
         yield f"{at}  {printable(first)}"
         for line in rest:
-            yield paper.dim(f"    {printable(line)}") if line[0] == "$" else f"    {printable(line)}"
+            yield style.dim(f"    {printable(line)}") if line[0] == "$" else f"    {printable(line)}"
 
 
 def _begin_lines(entry: JournalEntry) -> list[str]:
     body, commit = entry.body, entry.body.get("commit")
-    dirty = ", with changes that are in no commit" if commit and commit["dirty"] else ""
-    where = f"commit {commit['id']}{dirty}" if commit else "in no commit"
+    dirty = ", with uncommitted changes" if commit and commit["dirty"] else ""
+    where = f"commit {commit['id']}{dirty}" if commit else "in no git commit"
     lines = [f"run {entry.run} of {entry.environment}: {body['command']}", f"by {body['who']}"]
     lines += [f"file {body['file']}, {where}", f"plan {body['digest']}"]
     return [*lines, *(f"approved by {who}" for who in body["approvers"])]
 
 
 def _intent_lines(entry: JournalEntry) -> list[str]:
-    lines = ["begins"]
+    lines = ["started"]
     for each in entry.body["actions"]:
         lines.append(f"{each['verb']} {each['host']} {each['kind']} {each['name']}")
         lines += [f"$ {step}" for step in each["steps"]]
     return lines
 
 
-def _became_lines(entry: JournalEntry) -> list[str]:
-    return ["came to"] + [
+def _result_lines(entry: JournalEntry) -> list[str]:
+    return ["results"] + [
         f"{one['result']}: {one['host']} {one['kind']} {one['name']}"
         + (f": {one['detail']}" if one["detail"] else "")
         for one in entry.body["outcomes"]
@@ -267,24 +273,24 @@ def _became_lines(entry: JournalEntry) -> list[str]:
 
 
 def _end_lines(entry: JournalEntry) -> list[str]:
-    left = [f"was at {ref}, and told no outcome" for ref in entry.body.get("unfinished", ())]
-    return [_ended(entry.body), *entry.body.get("lines", ()), *left]
+    left = [f"interrupted at {ref}; its result is not known" for ref in entry.body.get("unfinished", ())]
+    return [_end_text(entry.body), *entry.body.get("lines", ()), *left]
 
 
-def outcome_lines(report: Report, paper: Style) -> Iterable[str]:
-    """What became of each action that is not done, and the sum of all."""
+def outcome_lines(report: Report, style: Style) -> Iterable[str]:
+    """The result of each action that is not done, and the count of all."""
     for each in report.outcomes:
         if each.result != "done":
             text = printable(each.detail.replace("\n", " | "))
-            yield paper.mark("-", f"{each.result}: {printable(str(each.ref))}") + f": {text}"
+            yield style.mark("-", f"{each.result}: {printable(str(each.ref))}") + f": {text}"
     for ref in report.partial:
         if ref.host in report.left.unreachable:
-            yield f"not known how it is now: {printable(str(ref))}; apply again once its host can be reached"
+            yield f"state unknown: {printable(str(ref))}; apply again once its host can be reached"
         else:
-            yield f"neither as before nor as desired: {printable(str(ref))}; look at it by hand"
+            yield f"neither as before nor as desired: {printable(str(ref))}; check it by hand"
     yield from incomplete_lines(report.left)
     count = Counter(each.result for each in report.outcomes)
     if report.needless:
         count["needed no action"] = report.needless
-    told = ", ".join(f"{number} {result}" for result, number in count.items())
-    yield f"Apply: {told or 'nothing to do'}."
+    counts = ", ".join(f"{number} {result}" for result, number in count.items())
+    yield f"Apply: {counts or 'nothing to do'}."

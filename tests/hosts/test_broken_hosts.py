@@ -424,7 +424,7 @@ def test_a_line_cut_during_apply_loses_nothing_but_the_news(
     assert len(ended.lines(f"lost: {FAULTY} file /srv/tested/b: the connection ended before the answer")) == 1
     assert len(ended.lines(f"lost: {FAULTY} file /srv/tested/c: ")) == 1
     for name in "abc":
-        assert len(ended.lines(f"not known how it is now: {FAULTY} file /srv/tested/{name};")) == 1
+        assert len(ended.lines(f"state unknown: {FAULTY} file /srv/tested/{name};")) == 1
     assert not [line for line in ended.lines("") if HEALTHY in line and ("lost" in line or "failed" in line)]
     assert pair.healthy.run("cat /srv/tested/a /srv/tested/b /srv/tested/c").stdout == "abc"
 

@@ -281,7 +281,7 @@ def test_a_peer_lost_while_it_switches_is_named_and_the_rollout_stops(node: Node
     host.kill()
     ended = run.end()
     assert ended.code == 5
-    assert f"not known how it is now: {host.name} serving {ROUTER}" in ended.out
+    assert f"state unknown: {host.name} serving {ROUTER}" in ended.out
     assert not any("cn-lab-3 serving" in line or "cn-lab-1 serving" in line for line in begun_actions(ended))
     host.boot()
     node.apply(0)

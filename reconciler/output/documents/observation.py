@@ -59,18 +59,18 @@ class ObservationDocument(Document, frozen=True, kw_only=True):
 
 
 def observation_document(
-    environment: str, sight: Observation, *, file: str, looked: datetime
+    environment: str, observation: Observation, *, file: str, looked: datetime
 ) -> ObservationDocument:
     """What was seen of each host; `file` is the environment's."""
     resources: dict[str, list[ObservedPart]] = {}
-    for ref, seen in sorted(sight.seen.items(), key=lambda item: item[0]):
-        if ref.host not in sight.unreachable:
+    for ref, seen in sorted(observation.seen.items(), key=lambda item: item[0]):
+        if ref.host not in observation.unreachable:
             resources.setdefault(ref.host, []).append(_observed_part(ref, seen))
     return ObservationDocument(
         environment=environment,
         looked=looked.isoformat(timespec="seconds"),
         file=file,
-        hosts={host: HostPart(unreachable=reason) for host, reason in sorted(sight.unreachable.items())}
+        hosts={host: HostPart(unreachable=reason) for host, reason in sorted(observation.unreachable.items())}
         | {host: HostPart(resources=parts) for host, parts in resources.items()},
     )
 
@@ -89,12 +89,12 @@ def read_observation(found: Any) -> ObservationDocument:
 
 def observation_from(document: ObservationDocument) -> Observation:
     """What a document says was seen."""
-    sight = Observation()
+    observation = Observation()
     for host, each in document.hosts.items():
         if each.unreachable is not UNSET:
-            sight.unreachable[host] = each.unreachable
+            observation.unreachable[host] = each.unreachable
         for one in () if each.resources is UNSET else each.resources:
-            sight.seen[Ref(host, one.kind, one.name)] = (
+            observation.seen[Ref(host, one.kind, one.name)] = (
                 one.state if one.state is not UNSET else CannotSee(str(one.unknown))
             )
-    return sight
+    return observation

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from reconciler.document import Document, Meta, Part
 from reconciler.environment.settings import Environment
-from reconciler.model import CannotSee, Plan, Ref, State, Value
+from reconciler.model import CannotSee, Plan, Ref, Value
 from reconciler.output.documents.plan import (
     ActionPart,
     ResourcePart,
@@ -17,7 +17,7 @@ from reconciler.output.documents.plan import (
     unknown_parts,
     unreachable_parts,
 )
-from reconciler.output.explanation import Explanation, Neighbour, procedure
+from reconciler.output.explanation import Explanation, Neighbour, procedure, without_text
 
 Verb = Literal["create", "change", "remove", "reload", "restart"]
 
@@ -71,17 +71,12 @@ def explain_document(environment: str, found: Explanation) -> ExplainDocument:
         row=found.row,
         verdict=found.verdict,
         unknown=found.hidden,
-        seen=None if isinstance(found.seen, CannotSee) else _fields(found.seen),
-        want=_fields(found.want),
+        seen=None if found.seen is None or isinstance(found.seen, CannotSee) else without_text(found.seen),
+        want=None if found.want is None else without_text(found.want),
         action=action_part(found.action) if found.action else None,
         waits_for=list(map(_neighbour_part, found.before)),
         waited_for_by=list(map(_neighbour_part, found.after)),
     )
-
-
-def _fields(state: State | None) -> dict[str, Value] | None:
-    """Without a file's text: the diff has it, where it matters."""
-    return None if state is None else {name: value for name, value in state.items() if name != "text"}
 
 
 def _neighbour_part(each: Neighbour) -> NeighbourPart:

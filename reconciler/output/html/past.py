@@ -13,7 +13,7 @@ from reconciler.output.html.facts import Event
 from reconciler.output.text import many
 from reconciler.tls.status import ServiceStatus
 
-ENDED = {None: "lost: it broke off", 0: "done", 2: "done; the rest waits", 6: "stale", 7: "locked"}
+ENDED = {None: "lost: it was interrupted", 0: "done", 2: "done; the rest is waiting", 6: "stale", 7: "locked"}
 
 
 def renewals(served: Iterable[ServiceStatus]) -> tuple[Event, ...]:
@@ -29,10 +29,10 @@ def renewals(served: Iterable[ServiceStatus]) -> tuple[Event, ...]:
 
 
 def events(entries: Sequence[JournalEntry]) -> tuple[Event, ...]:
-    """Runs, and what was noticed; what one look has noticed of a kind is one event."""
+    """Runs and findings; the findings of one look with the same verdict are one event."""
     ends = {each.run: each.body for each in entries if each.what == "end"}
-    told = (each for each in entries if each.what != "end")
-    groups = groupby(told, lambda e: (e.at, e.what, e.body.get("verdict"), e.run))
+    shown = (each for each in entries if each.what != "end")
+    groups = groupby(shown, lambda e: (e.at, e.what, e.body.get("verdict"), e.run))
     return tuple(_event(list(group), ends) for _, group in groups)
 
 
@@ -42,11 +42,11 @@ def _event(group: list[JournalEntry], ends: Mapping[int, object]) -> Event:
     if first.what == "begin":
         end = ends.get(first.run)
         code = end["code"] if isinstance(end, Mapping) else None
-        result = "under way" if end is None else ENDED.get(code, f"failed: it ended with {code}")
+        result = "running" if end is None else ENDED.get(code, f"failed: it ended with {code}")
         approved = f"; approved by {', '.join(body['approvers'])}" if body["approvers"] else ""
         who = str(body["who"]).partition(" (")[0]  # its process and since when are for a lock
-        became = "".join(f"; {part}" for part in _became(end)) if isinstance(end, Mapping) else ""
-        detail = f"{many(body['actions'], 'action')}, {who}{approved}{became}"
+        highlights = "".join(f"; {part}" for part in _highlights(end)) if isinstance(end, Mapping) else ""
+        detail = f"{many(body['actions'], 'action')}, {who}{approved}{highlights}"
         return Event(at, f"Run {first.run}: {body['command']}", detail, result)
     if first.what == "refused":
         return Event(at, "Refused", "; ".join(body["reasons"]), "not approved")
@@ -58,12 +58,12 @@ def _event(group: list[JournalEntry], ends: Mapping[int, object]) -> Event:
     return Event(at, str(body["verdict"]).capitalize(), f"{', '.join(named[:3])}{more}", result)
 
 
-def _became(end: Mapping[str, Any]) -> Iterable[str]:
-    """What of a run somebody would ask for first: where the certificate went, and what failed."""
+def _highlights(end: Mapping[str, Any]) -> Iterable[str]:
+    """The parts of a run that matter most: where the certificate was switched, and what failed."""
     outcomes = end.get("outcomes", ())
     switched = [o["host"] for o in outcomes if (o["kind"], o["result"]) == (Serving.kind, "done")]
     if switched:
-        yield f"what {many(len(switched), 'host')} served was switched"
+        yield f"certificate switched on {many(len(switched), 'host')}"
     for each in outcomes:
         if each["result"] in ("failed", "unsettled", "lost"):
             yield f"{each['result']}: {each['host']} {each['kind']} {each['name']}: {each['detail']}"

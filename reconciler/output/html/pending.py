@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from reconciler.model import VERBS, Action, Delta, Plan, Step
 from reconciler.output.html.facts import Facts
 from reconciler.output.html.text import badge, code, esc, section
-from reconciler.output.text import diff_lines, incomplete_lines, many, shown, summary
+from reconciler.output.text import diff_lines, incomplete_lines, many, summary, value_text
 
 OPEN = 4
 """Actions that are shown unfolded; of more, one reads the list first."""
@@ -71,8 +71,8 @@ def _delta(delta: Delta) -> str:
     if delta.text is not None:
         lines = "".join(_line(*each) for each in diff_lines(delta.text))
         return f'{name}<dd><div class="diff">{lines}</div></dd>'
-    old = f"<del>{esc(shown(delta.seen))}</del>" if delta.seen is not None else ""
-    new = f"<ins>{esc(shown(delta.want))}</ins>" if delta.want is not None else ""
+    old = f"<del>{esc(value_text(delta.seen))}</del>" if delta.seen is not None else ""
+    new = f"<ins>{esc(value_text(delta.want))}</ins>" if delta.want is not None else ""
     return f"{name}<dd>{old}{' ' if old and new else ''}{new}</dd>"
 
 

@@ -66,13 +66,13 @@ def test_runs_with_their_ends_and_what_was_noticed_between_them() -> None:
     assert [(each.what, each.result) for each in found] == [
         ("Drifted", "drift"),
         ("Run 1: apply", "failed: it ended with 4"),
-        ("Run 2: apply", "lost: it broke off"),
-        ("Run 3: apply", "under way"),
+        ("Run 2: apply", "lost: it was interrupted"),
+        ("Run 3: apply", "running"),
         ("Drifted", "recovered"),
         ("Refused", "not approved"),
     ]
     assert found[0].detail == "a file /0, a file /1, a file /2 and 2 more"
     assert found[1].detail == (
-        "3 actions, ada on desk; approved by bob; what 1 host served was switched;"
+        "3 actions, ada on desk; approved by bob; certificate switched on 1 host;"
         " failed: b serving r: it still serves another"
     )
