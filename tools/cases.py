@@ -67,6 +67,8 @@ def _value(hint: Any, value: Any) -> Any:
     of = typing.get_args(hint)
     if hint is Ref:
         return Ref(HOST, *value.split(" ", 1))
+    if hint is bytes:
+        return value.encode()
     if isinstance(hint, types.UnionType) and value is not None:
         return _value(next(each for each in of if each is not types.NoneType), value)
     if is_dataclass(hint) and isinstance(hint, type):

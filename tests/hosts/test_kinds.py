@@ -12,7 +12,7 @@ import yaml
 
 from lab import Fleet
 from reconciler.kinds import DECLARABLE
-from tests.support.running import HERE, Desk, bare_hosts
+from tests.support.running import HERE, AdminMachine, bare_hosts
 from tools import cases
 
 pytestmark = pytest.mark.fleet
@@ -36,7 +36,7 @@ def story(
 ) -> dict[str, dict[str, Any]]:
     """For each stage what was planned, how apply ended, what was then left, and what is shown:
     the resources of all kinds in one environment."""
-    desk = Desk(bare_hosts(spare_fleet, pytestconfig), tmp_path_factory.mktemp("kinds"))
+    machine = AdminMachine(bare_hosts(spare_fleet, pytestconfig), tmp_path_factory.mktemp("kinds"))
     (host,) = spare_fleet.hosts
     for kind, case in ON_A_HOST.items():
         done = host.run(case.get("before", ":"), check=False)
@@ -44,13 +44,13 @@ def story(
     told = {}
     for stage in STAGES:
         items = [item for _, each in _stages(stage) for item in each["resources"]]
-        desk.declare(HERE + yaml.safe_dump(items))
-        planned = desk.document(0, "plan")
-        ended = desk.wait(desk.start("apply", "--yes"))
+        machine.declare(HERE + yaml.safe_dump(items))
+        planned = machine.document(0, "plan")
+        ended = machine.wait(machine.start("apply", "--yes"))
         told[stage] = {
             "planned": planned["actions"],
             "ended": f"{ended.code}\n{ended.out}{ended.err}",
-            "left": json.loads(desk.wait(desk.start("plan", "--json")).out),
+            "left": json.loads(machine.wait(machine.start("plan", "--json")).out),
             "shown": {
                 (kind, command): host.run(command, check=False).stdout
                 for kind, each in _stages(stage)
@@ -84,10 +84,10 @@ def test_all_of_it_was_applied_and_nothing_is_left(story: dict[str, dict[str, An
 
 
 def test_a_drop_in_that_visudo_refuses_leaves_the_old_one(spare_fleet: Fleet, tmp_path: Path) -> None:
-    desk = Desk(spare_fleet, tmp_path)
+    machine = AdminMachine(spare_fleet, tmp_path)
     good = "looker ALL=(ALL) NOPASSWD: /bin/true\n"
     for content, code in ((good, 0), ("looker ALL=(ALL NOPASSWD\n", 4)):
-        desk.declare(HERE + yaml.safe_dump([{"sudoers": "looker", "content": content}]))
-        ended = desk.apply(code)
+        machine.declare(HERE + yaml.safe_dump([{"sudoers": "looker", "content": content}]))
+        ended = machine.apply(code)
     assert "syntax error" in ended.out
     assert spare_fleet.hosts[0].run("cat /etc/sudoers.d/looker").stdout == good
