@@ -20,7 +20,11 @@ WANTED = {
     "plan_vs_ssh": "at most 1.5",
     "pyinfra_vs_plan": "at least 40",
     "ansible_vs_plan": "at least 100",
-    "version_vs_python": "at most 4",
+    "start": {
+        "version_vs_python": "at most 4",
+        "validate_vs_python": "at most 25",
+        "help_vs_python": "at most 15",
+    },
 }
 
 
@@ -63,15 +67,18 @@ def measured(runs: int, slow_runs: int) -> dict[str, object]:
             say(f"100 hosts: plan, ssh; {runs} runs")
             both = [tools.plan(folder, everywhere, files), tools.ssh(folder, everywhere)]
             many = in_turn(both, runs, log)
-        say("reconcile --version, python -c pass; 20 runs")
-        start = in_turn([tools.version(), tools.python()], 20, log)
+        say("reconcile --version, validate, --help, python -c pass; 20 runs")
+        start = in_turn([tools.version(), tools.validate(), tools.usage(), tools.python()], 20, log)
     return {
         "hosts_10": {
             "plan_vs_ssh": _ratio(few["plan"], few["ssh"]),
             **{f"{name}_vs_plan": _ratio(few[name], few["plan"]) for name in few.keys() - QUICK},
         },
         "hosts_100": {"plan_vs_ssh": _ratio(many["plan"], many["ssh"])},
-        "version_vs_python": _ratio(start["version"], start["python"]),
+        "start": {
+            f"{name}_vs_python": round(start[name].least_cpu / start["python"].least_cpu, 2)
+            for name in ("version", "validate", "help")
+        },
         "wanted": WANTED,
         "resources_per_host": tools.COUNT,
         "parallel": tools.PARALLEL,

@@ -152,6 +152,19 @@ def version() -> Command:
     return Command("version", argv, dict(os.environ), partial(_lacks, "reconcile "))
 
 
+def validate() -> Command:
+    """`reconcile validate` of an environment of the repository; no host is contacted."""
+    argv = [str(Path(sys.executable).parent / "reconcile"), "validate"]
+    argv.append(str(HERE.parent / "environments" / "stage.yaml"))
+    return Command("validate", argv, dict(os.environ), partial(_lacks, "valid: "))
+
+
+def usage() -> Command:
+    """`reconcile --help`."""
+    argv = [str(Path(sys.executable).parent / "reconcile"), "--help"]
+    return Command("help", argv, dict(os.environ), partial(_lacks, "Usage: "))
+
+
 def python() -> Command:
     """`python -c pass`: what no Python program can be faster than."""
     return Command("python", [sys.executable, "-c", "pass"], dict(os.environ))

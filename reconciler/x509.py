@@ -1,6 +1,7 @@
 """Certificates: what they say, and whether a client would accept them. Pure.
 
-The one door to `cryptography`; `now` is an argument.
+The one door to `cryptography`, which is slow to load: it is, when there is a certificate to
+read. `now` is an argument.
 """
 
 from __future__ import annotations
@@ -13,14 +14,13 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509 import verification
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.x509 import verification
 
-Chain = tuple[x509.Certificate, ...]
+    Chain = tuple[x509.Certificate, ...]
 
 MOST = 10
 """Certificates a chain may have; longer ones are no chains but accidents."""
@@ -30,23 +30,30 @@ LIMIT = 100_000
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _BLOCK = re.compile(_BEGIN + rb".*?-----END CERTIFICATE-----", re.DOTALL)
 
-_MALFORMED = (
-    ValueError,
-    TypeError,  # an odd type of string in a name
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
-"""What `cryptography` raises for certificates it cannot read."""
-
 
 class Unreadable(ValueError):
     """There is no chain of certificates; the message is one line and says why."""
 
 
+def _malformed() -> tuple[type[Exception], ...]:
+    """What `cryptography` raises for certificates it cannot read."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    return (
+        ValueError,
+        TypeError,  # an odd type of string in a name
+        UnsupportedAlgorithm,
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
+    )
+
+
 def chain(pem: bytes | str) -> Chain:
     """Every certificate of a PEM text, in its order. Raises `Unreadable`."""
+    from cryptography import x509
+
     data = pem.encode("utf-8", "replace") if isinstance(pem, str) else pem
     if len(data) > LIMIT:
         raise Unreadable(f"it is longer than {LIMIT // 1000} kB")
@@ -58,6 +65,8 @@ def chain(pem: bytes | str) -> Chain:
 
 def chain_der(ders: Iterable[bytes]) -> Chain:
     """A chain as it came over the wire. Raises `Unreadable`."""
+    from cryptography import x509
+
     data = list(ders)
     if sum(map(len, data)) > LIMIT:
         raise Unreadable(f"it is longer than {LIMIT // 1000} kB")
@@ -71,7 +80,7 @@ def _whole(parts: list[bytes], load: Callable[[bytes], x509.Certificate]) -> Cha
         raise Unreadable(f"it holds {len(parts)} certificates, more than {MOST}")
     try:
         return tuple(_parsed(part, load) for part in parts)
-    except _MALFORMED as error:
+    except _malformed() as error:
         raise Unreadable("a certificate in it is malformed") from error
 
 
@@ -91,6 +100,8 @@ def _parsed(part: bytes, load: Callable[[bytes], x509.Certificate]) -> x509.Cert
 
 def identity(certificates: Chain) -> str:
     """16 hexadecimal digits that stand for the leaf together with its chain: a release's id."""
+    from cryptography.hazmat.primitives import serialization
+
     digest = hashlib.sha256()
     for each in certificates:
         digest.update(each.public_bytes(serialization.Encoding.DER))
@@ -100,6 +111,8 @@ def identity(certificates: Chain) -> str:
 def names(leaf: x509.Certificate) -> tuple[str, ...]:
     """The DNS names it carries, in lower case and sorted; never the common name, which
     clients do not look at (RFC 9525, section 2)."""
+    from cryptography import x509
+
     try:
         found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
@@ -109,6 +122,8 @@ def names(leaf: x509.Certificate) -> tuple[str, ...]:
 
 def key_type(leaf: x509.Certificate) -> str:
     """`RSA 2048`, `ECDSA secp256r1`, or the name of another kind of key, such as `Ed25519`."""
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
     key = leaf.public_key()
     if isinstance(key, rsa.RSAPublicKey):
         return f"RSA {key.key_size}"
@@ -119,6 +134,8 @@ def key_type(leaf: x509.Certificate) -> str:
 
 def public_key_pem(leaf: x509.Certificate) -> str:
     """Its public key, as `openssl pkey -pubout` prints the one of a private key."""
+    from cryptography.hazmat.primitives import serialization
+
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     return leaf.public_key().public_bytes(serialization.Encoding.PEM, form).decode("ascii")
 
@@ -154,6 +171,8 @@ def issuer(leaf: x509.Certificate) -> str:
 def ari_id(leaf: x509.Certificate) -> str | None:
     """What the CA's renewal information calls it (RFC 9773, section 4.1); None where it does
     not name its issuer's key."""
+    from cryptography import x509
+
     try:
         found = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
     except x509.ExtensionNotFound:
@@ -173,6 +192,9 @@ def why_not_trusted(certificates: Chain, roots_pem: bytes, name: str, now: datet
     Judged as browsers do it (`cryptography.x509.verification`: the rules of the CA/Browser
     Forum, which Let's Encrypt and Pebble keep).
     """
+    from cryptography import x509
+    from cryptography.x509 import verification
+
     leaf = certificates[0]
     begin, end = window(leaf)
     if now > end:
@@ -216,8 +238,11 @@ def _detail(error: Exception, rest: Chain, now: datetime) -> str:
 @lru_cache(maxsize=4)
 def _store(pem: bytes) -> verification.Store | None:
     """The roots that can be read: one odd root does not take the others with it."""
+    from cryptography import x509
+    from cryptography.x509 import verification
+
     found = []
     for block in _BLOCK.findall(pem):
-        with suppress(*_MALFORMED):
+        with suppress(*_malformed()):
             found.append(_parsed(block, x509.load_pem_x509_certificate))
     return verification.Store(found) if found else None

@@ -41,7 +41,7 @@ LAYERS = (
 )
 """The packages, top to bottom: each imports only what stands below it."""
 PURE = (
-    "approval.binding", "approval.policy", "blueprint", "discovery", "document", "environment.rules", "environment.schema",
+    "approval.binding", "approval.policy", "blueprint", "discovery", "document", "environment.conforms", "environment.rules", "environment.schema",
     "environment.settings", "environment.yaml_writer", "fleet.probe", "fleet.reply", "fleet.script", "journal.entries", "journal.chain", "journal.undo",
     "kinds", "messages", "model", "monitor.findings", "monitor.notices", "output", "plan", "questions",
     "tls.endpoint", "tls.status", "tls.verify", "x509",

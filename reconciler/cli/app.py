@@ -78,6 +78,9 @@ class _Contents(TyperGroup):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{**settings, "commands": _Commands()})
 
+    def get_params(self, ctx: Any) -> Any:
+        return parameters.spared(super().get_params(ctx))
+
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 

@@ -1,8 +1,8 @@
 """Taking the parameters of a command without pydantic.
 
 Typer checks every parameter, given or not, with an adapter of pydantic, which takes as long to
-load as all the rest of a command. A value that already is what the function asks for needs no
-check; anything else (`--parallel 3`) goes Typer's own way.
+load as all the rest of a command (typer 0.29, `_adapters.py`). A value that already is what the
+function asks for needs no check; anything else (`--parallel 3`) goes Typer's own way.
 """
 
 from __future__ import annotations
@@ -17,21 +17,28 @@ from typer.core import TyperCommand
 class Command(TyperCommand):
     """A command that leaves to Typer only the values that must be converted or refused."""
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        for parameter in self.params:
-            if parameter.callback is None:
-                parameter.process_value = partial(_taken, parameter, parameter.process_value)  # type: ignore[method-assign]
+    def get_params(self, ctx: Any) -> Any:
+        """The parameters, `--help` among them."""
+        return spared(super().get_params(ctx))
+
+
+def spared(parameters: Any) -> Any:
+    """The same parameters, which now load pydantic only where there is something to check."""
+    for parameter in parameters:
+        if not isinstance(parameter.process_value, partial):
+            parameter.process_value = partial(_taken, parameter, parameter.process_value)
+    return parameters
 
 
 def _taken(parameter: Any, by_typer: Any, context: Any, value: Any) -> Any:
-    """The value as the function gets it; Typer raises its usage errors."""
+    """The value as the function gets it, or as Typer makes it."""
     wanted = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
     several = parameter.multiple or parameter.nargs == -1
-    if parameter.required and not value:
+    if value is None and not parameter.required:
+        value = () if several else None
+        return parameter.callback(context, parameter, value) if parameter.callback else value
+    if parameter.callback or not value:
         return by_typer(context, value)
-    if value is None:
-        return () if several else None
     if several and wanted == list[str] and all(isinstance(each, str) for each in value):
         return list(value)
     if not several and wanted in (str, int) and type(value) is wanted:

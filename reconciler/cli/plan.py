@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,8 +30,10 @@ from reconciler.cli.look import look, plan_document
 from reconciler.cli.options import Options
 from reconciler.cli.selection import open_environment, select
 from reconciler.cli.workplace import Workplace
-from reconciler.output.documents.observation import observation_from
-from reconciler.plan.planner import plan as make_plan
+
+if TYPE_CHECKING:
+    from reconciler.environment.settings import Environment
+    from reconciler.model import Plan
 
 
 def plan(
@@ -65,12 +68,7 @@ def plan(
     outputs = Formats(junit=junit, markdown=markdown, github=github)
     formats.check(options, outputs)
     environment = open_environment(env, workplace)
-    resources = select(environment, options, workplace)
-    if seen:
-        observation = observation_from(files.saved_observation(seen))
-        made = make_plan(environment.name, resources, observation.seen, observation.unreachable)
-    else:
-        made = look(environment, resources, options, workplace).plan
+    made = _plan(environment, seen, options, workplace)
     document = plan_document(made, environment, options, workplace)
     if output:
         files.save(output, document)
@@ -82,3 +80,15 @@ def plan(
     if not made.complete:
         return Code.INCOMPLETE
     return Code.CHANGES if detailed_exitcode and made.actions else Code.OK
+
+
+def _plan(environment: Environment, seen: Path | None, options: Options, workplace: Workplace) -> Plan:
+    """The plan from a saved observation, or from a look at the hosts."""
+    resources = select(environment, options, workplace)
+    if seen is None:
+        return look(environment, resources, options, workplace).plan
+    from reconciler.output.documents.observation import observation_from
+    from reconciler.plan.planner import plan as make_plan
+
+    observation = observation_from(files.saved_observation(seen))
+    return make_plan(environment.name, resources, observation.seen, observation.unreachable)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.blueprint import resources as blueprint_resources
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.options import Options
 from reconciler.cli.workplace import Workplace
-from reconciler.environment.load import InvalidEnvironment, check_whole
 
 if TYPE_CHECKING:
     from reconciler.environment.settings import Environment
@@ -17,6 +15,8 @@ if TYPE_CHECKING:
 
 def open_environment(env: str, workplace: Workplace) -> Environment:
     """The environment that ENV names. Raises `CommandError` with every problem of its file."""
+    from reconciler.environment.load import InvalidEnvironment
+
     try:
         return workplace.load(env)
     except InvalidEnvironment as error:
@@ -32,6 +32,9 @@ def select(environment: Environment, options: Options, workplace: Workplace) -> 
         from reconciler.cli.inverse import inverse
 
         return list(inverse(environment, int(options.rollback[0]), workplace).resources)
+    from reconciler.blueprint import resources as blueprint_resources
+    from reconciler.environment.load import InvalidEnvironment, check_whole
+
     everything = blueprint_resources(environment)
     try:
         check_whole(environment, everything)

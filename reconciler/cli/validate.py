@@ -7,18 +7,19 @@ from typing import Annotated
 
 import typer
 
-from reconciler.blueprint import resources as blueprint_resources
 from reconciler.cli import files
 from reconciler.cli.exit import Code
 from reconciler.cli.flags import Json
 from reconciler.cli.workplace import Workplace
-from reconciler.environment.load import InvalidEnvironment, check_whole
 
 
 def validate(
     context: typer.Context, envs: Annotated[list[str], typer.Argument(metavar="ENV...")], json: Json = False
 ) -> int:
     """Returns 0, or 64 where a file is not valid: every problem of every file is printed."""
+    from reconciler.blueprint import resources as blueprint_resources
+    from reconciler.environment.load import InvalidEnvironment, check_whole
+
     workplace: Workplace = context.obj
     problems: list[str] = []
     for env in envs:

@@ -6,9 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
-from zoneinfo import available_timezones
 
-from reconciler.environment.cron import longest_gap
 from reconciler.environment.rules import CLASSES
 from reconciler.environment.settings import Certificate, Paths
 from reconciler.environment.yaml_reader import Path, Placed, Problem
@@ -22,6 +20,12 @@ def cross_check(placed: Placed) -> list[Problem]:
     cross = _Cross(placed)
     cross.check()
     return cross.problems
+
+
+def _is_timezone(name: str) -> bool:
+    from zoneinfo import available_timezones  # noqa: PLC0415 - few files name one
+
+    return name in available_timezones()
 
 
 class _Cross:
@@ -73,7 +77,7 @@ class _Cross:
                     f"{name!r} is no kind of change (known: {', '.join(sorted(known))})",
                 )
         zone = policy.get("timezone")
-        if isinstance(zone, str) and zone not in available_timezones():
+        if isinstance(zone, str) and not _is_timezone(zone):
             self._problem(
                 ("policy", "timezone"), f"there is no time zone {zone!r}; they are called like Europe/Berlin"
             )
@@ -143,6 +147,8 @@ class _Cross:
         if not isinstance(schedule, str) or not isinstance(lifetime, int):
             return
         path = ("certificate", "schedule")
+        from reconciler.environment.cron import longest_gap  # noqa: PLC0415 - most files have the default
+
         try:
             gap = longest_gap(schedule)
         except ValueError as error:

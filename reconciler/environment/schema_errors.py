@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from reconciler.environment.conforms import conforms
 from reconciler.environment.schema import environment_schema, kind_schema
 from reconciler.environment.yaml_reader import Number, Path, Placed, Problem
 from reconciler.kinds import DECLARABLE, KINDS
@@ -21,24 +22,30 @@ TYPES = {
 
 def check(placed: Placed) -> list[Problem]:
     """Everything in which the document is not as the schema wants it."""
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to load
-
     schema = environment_schema()
     # Items are checked against the one kind that they name: "none of sixteen" helps nobody.
     schema["properties"]["resources"] = {"type": "array"}
-    problems = _problems(placed, (), Draft202012Validator(schema).iter_errors(placed.value))
+    problems = _problems(placed, (), _errors(placed.value, schema))
     items = placed.value.get("resources") if isinstance(placed.value, dict) else None
-    validators: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
     for number, item in enumerate(items if isinstance(items, list) else ()):
         path: Path = ("resources", number)
         kind, problem = _kind(item)
         if kind is None:
             problems.append(Problem(placed.place(path), problem))
             continue
-        if kind not in validators:
-            validators[kind] = Draft202012Validator(kind_schema(KINDS[kind]))
-        problems += _problems(placed, path, validators[kind].iter_errors(item))
+        if kind not in schemas:
+            schemas[kind] = kind_schema(KINDS[kind])
+        problems += _problems(placed, path, _errors(item, schemas[kind]))
     return problems
+
+
+def _errors(value: Any, schema: Mapping[str, Any]) -> Iterable[Any]:
+    if conforms(value, schema):
+        return ()
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to load
+
+    return Draft202012Validator(schema).iter_errors(value)
 
 
 def _kind(item: Any) -> tuple[str | None, str]:

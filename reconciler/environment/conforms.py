@@ -1,0 +1,75 @@
+"""Whether a value certainly conforms to its schema. Pure.
+
+jsonschema takes as long to load as the rest of `validate` takes to run, and most files are
+valid. This knows only the keywords that our schemas use, and says no wherever it is not certain:
+then jsonschema judges, and words what is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_TYPES = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
+_NO_CONDITION = {"$schema", "title", "description", "default", "x-want", "$defs", "if"}
+"""Keywords that ask for nothing; where `then` holds, `if` need not be looked at."""
+
+Schema = Mapping[str, Any]
+
+
+def conforms(value: Any, schema: Schema) -> bool:
+    """Whether jsonschema would find nothing wrong (draft 2020-12); False where that is not certain."""
+    return all(
+        keyword in _NO_CONDITION or _holds(keyword, wanted, value, schema)
+        for keyword, wanted in schema.items()
+    )
+
+
+def _holds(keyword: str, wanted: Any, value: Any, schema: Schema) -> bool:
+    for_type, rule = _RULES.get(keyword, (object, lambda *_: False))
+    return isinstance(value, for_type) and bool(rule(wanted, value, schema))
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _of_type(wanted: Any, value: Any, _: Schema) -> bool:
+    known = isinstance(wanted, str) and isinstance(value, _TYPES.get(wanted, ()))
+    return known and isinstance(value, bool) == (wanted == "boolean")
+
+
+def _only_known(wanted: Any, value: Any, schema: Schema) -> bool:
+    return wanted is False and value.keys() <= schema["properties"].keys()
+
+
+def _unique(_: Any, value: Any, __: Schema) -> bool:
+    return all(isinstance(each, str) for each in value) and len(set(value)) == len(value)
+
+
+_RULES: Mapping[str, tuple[type, Callable[[Any, Any, Schema], Any]]] = {
+    "type": (object, _of_type),
+    "enum": (object, lambda wanted, value, _: any(_equal(each, value) for each in wanted)),
+    "const": (object, lambda wanted, value, _: _equal(wanted, value)),
+    "then": (object, lambda wanted, value, _: conforms(value, wanted)),
+    "allOf": (object, lambda wanted, value, _: all(conforms(value, each) for each in wanted)),
+    "anyOf": (object, lambda wanted, value, _: any(conforms(value, each) for each in wanted)),
+    "pattern": (str, lambda wanted, value, _: re.search(wanted, value)),
+    "minLength": (str, lambda wanted, value, _: len(value) >= wanted),
+    "maxLength": (str, lambda wanted, value, _: len(value) <= wanted),
+    "minimum": (int, lambda wanted, value, _: value >= wanted),
+    "maximum": (int, lambda wanted, value, _: value <= wanted),
+    "minItems": (list, lambda wanted, value, _: len(value) >= wanted),
+    "items": (list, lambda wanted, value, _: all(conforms(each, wanted) for each in value)),
+    "uniqueItems": (list, _unique),
+    "required": (dict, lambda wanted, value, _: set(wanted) <= value.keys()),
+    "properties": (
+        dict,
+        lambda wanted, value, _: all(
+            conforms(value[name], each) for name, each in wanted.items() if name in value
+        ),
+    ),
+    "additionalProperties": (dict, _only_known),
+}
+"""For each keyword, to what values it applies, and what it asks of one: (wanted, value, schema)."""

@@ -1,0 +1,71 @@
+"""What each command does not load. Times are `make bench`'s; here are the reasons for them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests import ROOT
+
+PROGRAM = """
+import json, sys
+sys.argv[0] = "reconcile"
+from reconciler.cli.app import run
+try:
+    code = run(sys.argv[1:])
+except SystemExit as ended:
+    code = ended.code
+print("\\n" + json.dumps([code, sorted(sys.modules)]))
+"""
+SLOW = {
+    "apprise", "concurrent.futures", "cronsim", "cryptography", "email", "http", "jsonschema", "logging",
+    "OpenSSL", "paramiko", "pydantic", "rich", "urllib.request",
+}  # fmt: skip
+"""What takes long to load, and only some commands need."""
+OURS = {"reconciler.environment.load", "reconciler.blueprint", "reconciler.output.text", "reconciler.fleet"}
+EXAMPLE = ("examples/three-hosts.yaml", "--seen", "examples/three-hosts.observation.json")
+
+
+def loaded(*arguments: str, **variables: str) -> set[str]:
+    """The modules that a command line has loaded when it ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        cwd=ROOT, env={**os.environ, **variables}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    code, modules = json.loads(done.stdout.splitlines()[-1])
+    assert code in (0, None), done.stderr
+    return set(modules)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("validate", "environments/stage.yaml"),
+        ("plan", *EXAMPLE),
+        ("graph", EXAMPLE[0]),
+        ("explain", *EXAMPLE, "cn-lab-3.test.dataone.org", "service", "apache2"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_command_that_contacts_no_host_loads_nothing_slow(arguments: tuple[str, ...]) -> None:
+    assert loaded(*arguments) & SLOW == set()
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("plan", "--help"), ("validate", "--help")])
+def test_help_loads_no_part_of_what_the_command_does(arguments: tuple[str, ...]) -> None:
+    assert loaded(*arguments) & (SLOW | OURS | {"yaml", "sqlite3"}) == set()
+
+
+def test_the_list_of_commands_loads_none_of_them() -> None:
+    commands = {"reconciler.cli.plan", "reconciler.cli.drift", "reconciler.cli.apply"}
+    assert loaded("--help") & commands == set()
+    line = {"COMP_WORDS": "reconcile p", "COMP_CWORD": "1", "_RECONCILE_COMPLETE": "complete_bash"}
+    assert loaded(**line) & (commands | SLOW) == set()
+
+
+def test_a_value_that_must_be_checked_is_checked_by_typer() -> None:
+    assert "pydantic" in loaded("plan", *EXAMPLE, "--parallel", "3")
