@@ -61,9 +61,9 @@ def check_name(found: Any, name: str, expected: str) -> None:
     """Whether parsed JSON says that it is a document of this name and of our version. `expected` is
     for people: "a plan saved by `reconcile plan -o`". Raises `NotADocument`."""
     if not isinstance(found, dict) or found.get("document") != name:
-        raise NotADocument(f"expected {expected}, found {_shown(found)}")
+        raise NotADocument(f"expected {expected}, found {_named(found)}")
     if found.get("version") != 1:
-        raise NotADocument(f"version: expected 1, found {_shown(found.get('version'))}")
+        raise NotADocument(f"version: expected 1, found {_named(found.get('version'))}")
 
 
 def read(kind: type[_Document], found: Any) -> _Document:
@@ -84,7 +84,7 @@ def check_time(name: str, text: str) -> None:
         zone = None
     if zone is None:
         raise ValueError(
-            f".{name}: expected a time with its zone (2026-01-31T12:00:00Z), found {_shown(text)}"
+            f".{name}: expected a time with its zone (2026-01-31T12:00:00Z), found {_named(text)}"
         )
 
 
@@ -100,12 +100,12 @@ def _explained(kind: type[Document], found: Any, error: str) -> str:
         text = f"{where}.{field[1]}: no such field is known"
     elif types := re.match(r"Expected `([^`]*)`, got", message):
         expected = " or ".join(WORDS.get(word, word) for word in types[1].split(" | "))
-        text = f"{where}: expected {expected}, found {_shown(value)}"
+        text = f"{where}: expected {expected}, found {_named(value)}"
     elif "enum" in message:
         expected = ", ".join(map(str, _allowed(kind, path)))
-        text = f"{where}: expected one of {expected}, found {_shown(value)}"
+        text = f"{where}: expected one of {expected}, found {_named(value)}"
     elif pattern := re.search(r"regex '(.*)'", message):
-        text = f"{where}: expected text that matches {pattern[1]}, found {_shown(value)}"
+        text = f"{where}: expected text that matches {pattern[1]}, found {_named(value)}"
     else:
         text = f"{where}{'' if message.startswith('.') else ': '}{message}"
     return text.removeprefix(".").removeprefix(": ")
@@ -155,7 +155,7 @@ def _allowed(kind: type[Document], path: Sequence[str | int]) -> Sequence[Any]:
     return allowed
 
 
-def _shown(value: Any) -> str:
+def _named(value: Any) -> str:
     if isinstance(value, dict):
         name = value.get("document")
         return f"the document {json.dumps(name)}" if isinstance(name, str) else "an object"

@@ -7,6 +7,7 @@ import graphlib
 import importlib
 import inspect
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -243,6 +244,14 @@ def test_what_is_public_says_what_it_is_for_and_what_it_raises(name: str) -> Non
         errors = module.raised(node) if isinstance(node, Function) else set()
         for error in errors - {"NotImplementedError"}:
             assert module.lineage(error) & words, f"{name}: {called} raises {error}, and does not say so"
+
+
+def test_a_class_name_has_one_meaning_and_a_function_says_what_it_does() -> None:
+    nodes = [(name, node) for name, tree in modules().items() for node in ast.walk(tree)]
+    classes = Counter(node.name.lstrip("_") for _, node in nodes if isinstance(node, ast.ClassDef))
+    assert [name for name, count in classes.items() if count > 1] == []
+    functions = {f"{name}: {node.name}" for name, node in nodes if isinstance(node, Function)}
+    assert not {each for each in functions if each.endswith((": _told", ": _shown", ": _said"))}
 
 
 def test_tests_stand_in_the_folders_of_what_they_test() -> None:

@@ -126,7 +126,7 @@ class _Apply:
 
     def fresh(self, *, yes: bool, auto: bool) -> Code:
         """Looks, shows the plan, and applies it if it is approved. Raises `CommandError`."""
-        shown = self._shown()
+        shown = self._show_plan()
         if auto:
             return self._automatic(shown)
         if not shown.actions:
@@ -193,7 +193,7 @@ class _Apply:
             "nothing was done; for approval: `reconcile plan ENV -o FILE`, `approve FILE`, `apply FILE`",
         )
 
-    def _shown(self) -> Plan:
+    def _show_plan(self) -> Plan:
         look_with(self.fleet, self.options)
         made = self.fleet.plan()
         if not self.options.json:

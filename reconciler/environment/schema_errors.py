@@ -92,9 +92,9 @@ def _message(path: Path, error: Any) -> str:
             missing = next(key for key in error.validator_value if key not in value)
             return f'"{missing}" is missing'
         case "pattern":
-            return f"{name}: {_shown(value)} is not {schema.get('x-want', 'of the right form')}"
+            return f"{name}: {_shortened(value)} is not {schema.get('x-want', 'of the right form')}"
         case "enum":
-            return f"{name}: {_shown(value)} is not one of {', '.join(map(str, error.validator_value))}"
+            return f"{name}: {_shortened(value)} is not one of {', '.join(map(str, error.validator_value))}"
         case "minItems" | "minLength":
             return f"{name}: must not be empty"
         case "maxLength":
@@ -122,9 +122,9 @@ def _wrong_type(name: str, value: Any, wanted: str, schema: Mapping[str, Any]) -
         return f"{name}: YAML reads this as true or false; write it in quotes"
     if value is None:
         return f"{name}: has no value; wanted is {right}"
-    return f"{name}: {_shown(value)} is not {right}"
+    return f"{name}: {_shortened(value)} is not {right}"
 
 
-def _shown(value: Any) -> str:
+def _shortened(value: Any) -> str:
     text = str(value) if not isinstance(value, (dict, list)) else "this"
     return f'"{text[:60]}…"' if len(text) > 60 else f'"{text}"' if text != "this" else text

@@ -44,7 +44,7 @@ class _Progress:
 
 
 @dataclass(frozen=True)
-class _View:
+class _PlannedView:
     ref: Ref
     progress: _Progress
 
@@ -122,7 +122,7 @@ def _judge(resource: Resource, before: set[Ref], progress: _Progress) -> None:
     expected = seen
     if seen is not None and (pending := _pending(resource, before, progress)):
         expected = resource.with_pending(seen, pending)
-    want = resource.want(_View(resource.ref, progress))
+    want = resource.want(_PlannedView(resource.ref, progress))
     progress.wants[resource.ref] = want
     deltas = diff(expected, want)
     if not deltas:
