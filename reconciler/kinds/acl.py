@@ -67,7 +67,7 @@ class Acl(Resource):
     def steps(self, change: Change) -> Iterable[Step]:
         for name, delta in change.deltas.items():
             how = f"-x {quote(name)}" if delta.want is None else f"-m {quote(f'{name}:{delta.want}')}"
-            yield Step(f"setfacl {how} -- {quote(self.path)}", "settles this entry and no other")
+            yield Step(f"setfacl {how} -- {quote(self.path)}", "sets only this entry")
 
     def requires(self) -> Iterable[str]:
         yield f"path:{self.path}"

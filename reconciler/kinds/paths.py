@@ -75,6 +75,6 @@ def chown_steps(path: str, change: Change) -> Iterable[Step]:
     owner, group = (change.deltas.get(name) for name in ("owner", "group"))
     if owner or group:
         who = f"{owner.want if owner else ''}{f':{group.want}' if group else ''}"
-        yield Step(f"chown -h {quote(who)} {quote(path)}", "gives it to its owner")
+        yield Step(f"chown -h {quote(who)} {quote(path)}", "sets owner and group")
     if change.want and (mode := change.want.get("mode")) and ("mode" in change.deltas or owner):
-        yield Step(f"chmod 0{mode} {quote(path)}", "sets its mode, all of its bits")
+        yield Step(f"chmod 0{mode} {quote(path)}", "sets its mode")

@@ -97,15 +97,15 @@ class Property(Resource):
             script = quote(pattern + "d")
             yield Step(
                 f"{SED} -e {quote(JOIN)} -e {script} {path}",
-                "takes the key out, nothing else",
+                "removes the key and nothing else",
             )
         elif change.seen is None or not change.seen["times"]:
             end = f"if [ -s {path} ]; then {SED} -e '$a\\' {path}; fi && " if change.seen else ""
             append, line = f"tee -a {path} >/dev/null", f"{self._line()}\n"
             if self.secret:
-                yield Step(f"{end}{append}", "adds the key at the end", stdin=line)
+                yield Step(f"{end}{append}", "appends the key", stdin=line)
             else:
-                yield Step(f"{end}printf '%s\\n' {quote(self._line())} | {append}", "adds the key at the end")
+                yield Step(f"{end}printf '%s\\n' {quote(self._line())} | {append}", "appends the key")
         else:
             yield self._replace(pattern)
 
@@ -113,7 +113,7 @@ class Property(Resource):
         text = self._line().replace("\\", r"\\").replace("&", r"\&").replace("/", r"\/")
         # The hold space counts: the first line of the key is replaced, further ones go.
         script = f"{pattern}{{x;s/$/k/;/kk/{{x;d}};x;s/.*/{text}/}}"
-        why = "replaces the key's line, nothing else"
+        why = "replaces the line of the key and nothing else"
         if self.secret:
             return Step(f"{SED} -f - {quote(self.path)}", why, stdin=f"{JOIN}\n{script}\n")
         return Step(f"{SED} -e {quote(JOIN)} -e {quote(script)} {quote(self.path)}", why)

@@ -58,7 +58,7 @@ class Symlink(Resource):
         new = quote(self.path + NEW)
         yield Step(
             f"ln -s -f -n -- {quote(self.target)} {new} && mv -T {new} {quote(self.path)}",
-            "makes the link and puts it in place in one step",
+            "creates the link and moves it into place atomically",
         )
 
     def provides(self) -> Iterable[str]:

@@ -46,7 +46,7 @@ CONTENT_FILES = {
 """What may stand in the YAML in place of a `content`."""
 
 SECRET_SAME = "(secret) as desired"
-SECRET_OTHER = "(secret) another"
+SECRET_OTHER = "(secret) differs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,15 +158,15 @@ class WrittenFile(Resource):
         yield Step(
             f"install -m {quote(str(mode))} -o {quote(str(owner))} -g {quote(str(group))} "
             f"/dev/stdin {new}{keep}",
-            "writes the new content beside the old",
+            "writes the new content beside the old file",
             stdin=self.body() or "",
         )
         if check := self.verify():
             yield Step(
                 f"{{ {check.replace('{}', new)}; }} || {{ rm -f {new}; false; }}",
-                "checks it before it counts",
+                "checks the new content before it is used",
             )
-        yield Step(f"mv -T {new} {path}", "puts it in place in one step")
+        yield Step(f"mv -T {new} {path}", "moves it into place atomically")
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.where()}",)

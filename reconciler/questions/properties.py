@@ -55,7 +55,7 @@ def _unescape(text: str) -> str:
 
 
 SECRET_SAME = "(secret) as desired"
-SECRET_OTHER = "(secret)"
+SECRET_OTHER = "(secret) differs"
 
 
 @dataclass(frozen=True)
