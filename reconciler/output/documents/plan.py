@@ -20,9 +20,18 @@ from reconciler.document import (
     replace,
 )
 from reconciler.messages import Message
-from reconciler.model import Action, Delta, Place, Plan, Ref, Step, Value
+from reconciler.model import Plan
 from reconciler.monitor.findings import Finding
 from reconciler.monitor.notices import FindingPart
+from reconciler.output.documents.parts import (
+    ActionPart,
+    UnknownPart,
+    UnreachablePart,
+    action_from,
+    action_part,
+    unknown_parts,
+    unreachable_parts,
+)
 from reconciler.plan.planner import digest
 
 Digest = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
@@ -30,71 +39,6 @@ Digest = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
 
 class Tampered(NotADocument):
     """A plan was changed after it was saved."""
-
-
-class ResourcePart(Part, frozen=True, kw_only=True):
-    """The resource that something is about."""
-
-    host: str
-    kind: str
-    name: str
-
-    @property
-    def ref(self) -> Ref:
-        return Ref(self.host, self.kind, self.name)
-
-
-class DeltaPart(Part, frozen=True, kw_only=True):
-    """A field that differs."""
-
-    field: str
-    seen: Value
-    want: Value
-    diff: (
-        Annotated[
-            str, Meta(description="A unified diff, where the values are digests of text that is not secret.")
-        ]
-        | UnsetType
-    ) = UNSET
-
-
-class StepPart(Part, frozen=True, kw_only=True):
-    """A shell command, and why it is run."""
-
-    command: str
-    why: str
-    stdin_bytes: Annotated[int, Meta(description="How much is fed to it; never what.")] | UnsetType = UNSET
-
-
-class ActionPart(ResourcePart, frozen=True, kw_only=True):
-    """What would be done about one resource."""
-
-    verb: Literal["create", "change", "remove", "reload", "restart"]
-    deltas: list[DeltaPart]
-    steps: list[StepPart]
-    rescue: Annotated[
-        list[StepPart], Meta(description="Run, all of them, where one of the steps has failed.")
-    ]
-    after: Annotated[list[str], Meta(description="What it waits for: HOST KIND NAME.")]
-    blocked: Annotated[str | None, Meta(description="Why it will not be done in any run, as things are.")]
-    seen_digest: Annotated[str, Meta(description="Over all that was seen of the resource.")]
-    place: Annotated[
-        Annotated[str, Meta(pattern=":[0-9]{1,9}:[0-9]{1,9}$")] | None,
-        Meta(description="file:line:column of what asks for it."),
-    ]
-
-
-class UnreachablePart(Part, frozen=True, kw_only=True):
-    """A host that could not be looked at, and why."""
-
-    host: str
-    reason: str
-
-
-class UnknownPart(ResourcePart, frozen=True, kw_only=True):
-    """A resource that could not be seen, and why."""
-
-    reason: str
 
 
 class CommitPart(Part, frozen=True, kw_only=True):
@@ -214,45 +158,6 @@ def _digest_of(document: Mapping[str, Any]) -> str:
     return f"sha256:{digest({name: document.get(name) for name in BODY})}"
 
 
-def action_part(action: Action) -> ActionPart:
-    """An action as it stands in a plan's document."""
-    return ActionPart(
-        host=action.ref.host,
-        kind=action.ref.kind,
-        name=action.ref.name,
-        verb=action.verb,  # type: ignore[arg-type]  # one of model.VERBS
-        deltas=[_delta_part(delta) for delta in action.deltas],
-        steps=[_step_part(step) for step in action.steps],
-        rescue=[_step_part(step) for step in action.rescue],
-        after=[str(ref) for ref in action.after],
-        blocked=action.blocked,
-        seen_digest=action.seen_digest,
-        place=str(action.place) if action.place else None,
-    )
-
-
-def _delta_part(delta: Delta) -> DeltaPart:
-    diff = UNSET if delta.text is None else delta.text
-    return DeltaPart(field=delta.field, seen=delta.seen, want=delta.want, diff=diff)
-
-
-def _step_part(step: Step) -> StepPart:
-    return StepPart(command=step.command, why=step.why, stdin_bytes=UNSET if step.fed is None else step.fed)
-
-
-def unreachable_parts(unreachable: Mapping[str, str]) -> list[UnreachablePart]:
-    """Host to reason as documents have it, by host."""
-    return [UnreachablePart(host=host, reason=reason) for host, reason in sorted(unreachable.items())]
-
-
-def unknown_parts(unknown: Mapping[Ref, str]) -> list[UnknownPart]:
-    """Ref to reason as documents have it, by ref."""
-    return [
-        UnknownPart(host=ref.host, kind=ref.kind, name=ref.name, reason=reason)
-        for ref, reason in sorted(unknown.items())
-    ]
-
-
 def with_findings(
     document: PlanDocument, found: Sequence[Finding], since: Mapping[str, datetime]
 ) -> PlanDocument:
@@ -287,35 +192,9 @@ def plan_from(document: PlanDocument) -> Plan:
     """The plan in a document. What its actions wait for is not read: apply plans again."""
     return Plan(
         environment=document.environment,
-        actions=tuple(map(_action_from, document.actions)),
+        actions=tuple(map(action_from, document.actions)),
         unreachable={each.host: each.reason for each in document.unreachable},
         unknown={each.ref: each.reason for each in document.unknown},
         hosts=tuple(document.hosts),
         resources=document.resources,
     )
-
-
-def _action_from(each: ActionPart) -> Action:
-    return Action(
-        ref=each.ref,
-        verb=each.verb,
-        deltas=tuple(
-            Delta(d.field, d.seen, d.want, None if d.diff is UNSET else d.diff) for d in each.deltas
-        ),
-        steps=tuple(map(_step_from, each.steps)),
-        rescue=tuple(map(_step_from, each.rescue)),
-        blocked=each.blocked,
-        seen_digest=each.seen_digest,
-        place=_place_from(each.place),
-    )
-
-
-def _step_from(each: StepPart) -> Step:
-    return Step(each.command, each.why, bytes_fed=None if each.stdin_bytes is UNSET else each.stdin_bytes)
-
-
-def _place_from(text: str | None) -> Place | None:
-    if text is None:
-        return None
-    file, line, column = text.rsplit(":", 2)
-    return Place(file, int(line), int(column))

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from reconciler.document import Document, Meta, Part
 from reconciler.environment.settings import Environment
 from reconciler.model import CannotSee, Plan, Ref, Value
-from reconciler.output.documents.plan import (
+from reconciler.output.documents.parts import (
     ActionPart,
     ResourcePart,
     UnknownPart,

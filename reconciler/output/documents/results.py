@@ -8,12 +8,8 @@ from typing import Annotated, Any, Literal
 from reconciler.document import Document, Meta, Part
 from reconciler.journal.journal import JournalEntry
 from reconciler.model import Report
-from reconciler.output.documents.plan import (
-    PlanDocument,
-    ResourcePart,
-    UnreachablePart,
-    unreachable_parts,
-)
+from reconciler.output.documents.parts import ResourcePart, UnreachablePart, unreachable_parts
+from reconciler.output.documents.plan import PlanDocument
 from reconciler.tls.verify import Check
 
 

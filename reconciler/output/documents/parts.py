@@ -1,0 +1,140 @@
+"""Parts of documents: resources, what would be done about them, and what could not be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from reconciler.document import UNSET, Meta, Part, UnsetType
+from reconciler.model import Action, Delta, Place, Ref, Step, Value
+
+
+class ResourcePart(Part, frozen=True, kw_only=True):
+    """The resource that something is about."""
+
+    host: str
+    kind: str
+    name: str
+
+    @property
+    def ref(self) -> Ref:
+        return Ref(self.host, self.kind, self.name)
+
+
+class DeltaPart(Part, frozen=True, kw_only=True):
+    """A field that differs."""
+
+    field: str
+    seen: Value
+    want: Value
+    diff: (
+        Annotated[
+            str, Meta(description="A unified diff, where the values are digests of text that is not secret.")
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class StepPart(Part, frozen=True, kw_only=True):
+    """A shell command, and why it is run."""
+
+    command: str
+    why: str
+    stdin_bytes: Annotated[int, Meta(description="How much is fed to it; never what.")] | UnsetType = UNSET
+
+
+class ActionPart(ResourcePart, frozen=True, kw_only=True):
+    """What would be done about one resource."""
+
+    verb: Literal["create", "change", "remove", "reload", "restart"]
+    deltas: list[DeltaPart]
+    steps: list[StepPart]
+    rescue: Annotated[
+        list[StepPart], Meta(description="Run, all of them, where one of the steps has failed.")
+    ]
+    after: Annotated[list[str], Meta(description="What it waits for: HOST KIND NAME.")]
+    blocked: Annotated[str | None, Meta(description="Why it will not be done in any run, as things are.")]
+    seen_digest: Annotated[str, Meta(description="Over all that was seen of the resource.")]
+    place: Annotated[
+        Annotated[str, Meta(pattern=":[0-9]{1,9}:[0-9]{1,9}$")] | None,
+        Meta(description="file:line:column of what asks for it."),
+    ]
+
+
+class UnreachablePart(Part, frozen=True, kw_only=True):
+    """A host that could not be looked at, and why."""
+
+    host: str
+    reason: str
+
+
+class UnknownPart(ResourcePart, frozen=True, kw_only=True):
+    """A resource that could not be seen, and why."""
+
+    reason: str
+
+
+def action_part(action: Action) -> ActionPart:
+    """An action as it stands in a plan's document."""
+    return ActionPart(
+        host=action.ref.host,
+        kind=action.ref.kind,
+        name=action.ref.name,
+        verb=action.verb,  # type: ignore[arg-type]  # one of model.VERBS
+        deltas=[_delta_part(delta) for delta in action.deltas],
+        steps=[_step_part(step) for step in action.steps],
+        rescue=[_step_part(step) for step in action.rescue],
+        after=[str(ref) for ref in action.after],
+        blocked=action.blocked,
+        seen_digest=action.seen_digest,
+        place=str(action.place) if action.place else None,
+    )
+
+
+def _delta_part(delta: Delta) -> DeltaPart:
+    diff = UNSET if delta.text is None else delta.text
+    return DeltaPart(field=delta.field, seen=delta.seen, want=delta.want, diff=diff)
+
+
+def _step_part(step: Step) -> StepPart:
+    return StepPart(command=step.command, why=step.why, stdin_bytes=UNSET if step.fed is None else step.fed)
+
+
+def unreachable_parts(unreachable: Mapping[str, str]) -> list[UnreachablePart]:
+    """Host to reason as documents have it, by host."""
+    return [UnreachablePart(host=host, reason=reason) for host, reason in sorted(unreachable.items())]
+
+
+def unknown_parts(unknown: Mapping[Ref, str]) -> list[UnknownPart]:
+    """Ref to reason as documents have it, by ref."""
+    return [
+        UnknownPart(host=ref.host, kind=ref.kind, name=ref.name, reason=reason)
+        for ref, reason in sorted(unknown.items())
+    ]
+
+
+def action_from(each: ActionPart) -> Action:
+    """The action in a plan's document; what it waits for is not read."""
+    return Action(
+        ref=each.ref,
+        verb=each.verb,
+        deltas=tuple(
+            Delta(d.field, d.seen, d.want, None if d.diff is UNSET else d.diff) for d in each.deltas
+        ),
+        steps=tuple(map(_step_from, each.steps)),
+        rescue=tuple(map(_step_from, each.rescue)),
+        blocked=each.blocked,
+        seen_digest=each.seen_digest,
+        place=_place_from(each.place),
+    )
+
+
+def _step_from(each: StepPart) -> Step:
+    return Step(each.command, each.why, bytes_fed=None if each.stdin_bytes is UNSET else each.stdin_bytes)
+
+
+def _place_from(text: str | None) -> Place | None:
+    if text is None:
+        return None
+    file, line, column = text.rsplit(":", 2)
+    return Place(file, int(line), int(column))
