@@ -13,7 +13,7 @@ from reconciler.model import CannotSee, quote
 
 SUM_LIMIT = 16 * 1024 * 1024
 TEXT_LIMIT = 64 * 1024
-NO_ANSWER = CannotSee("the host gave no answer to this question")
+NO_ANSWER = CannotSee("the host did not answer this question")
 
 
 def _arguments(paths: list[str]) -> str:
@@ -47,6 +47,7 @@ class StatQuestion:
         return f"""{_arguments([q.path for q in questions])}
 find "$@" -maxdepth 0 -printf '%p\\0%y\\0%m\\0%u\\0%g\\0%s\\0%l\\0' 2>/dev/null
 printf '\\0'
+# What find did not name: hidden if the nearest folder above that exists may not be searched.
 for p do
   [ -e "$p" ] || [ -L "$p" ] && continue
   d=$p; while d=${{d%/*}}; [ "$d" ] && [ ! -e "$d" ]; do :; done
@@ -155,7 +156,7 @@ else echo missing; fi"""
     def parse(cls, output: bytes, questions: list[AclQuestion]) -> list[dict[str, str] | None | CannotSee]:
         text = output.decode("utf-8", "surrogateescape")
         if text.endswith("missing\n"):
-            return [CannotSee("getfacl is not there: install the package acl") for _ in questions]
+            return [CannotSee("getfacl is missing: install the package acl") for _ in questions]
         if not text.endswith("done\n"):
             return [NO_ANSWER for _ in questions]
         found: dict[str, dict[str, str]] = {}

@@ -37,7 +37,7 @@ fi"""
     def parse(cls, output: bytes, questions: list[InstalledQuestion]) -> list[str | None | CannotSee]:
         lines = _text(output).splitlines()
         if lines[-1:] != ["done"]:
-            return [CannotSee("dpkg-query is not there: the host is no Debian") for _ in questions]
+            return [CannotSee("dpkg-query is missing: this host is not Debian") for _ in questions]
         rows = [line.split(" ") for line in lines[:-1]]
         versions = {row[0]: row[2] for row in rows if len(row) == 3 and row[1] == "installed"}
         return [versions.get(q.package) for q in questions]
@@ -134,7 +134,7 @@ class ListeningQuestion:
     def parse(cls, output: bytes, questions: list[ListeningQuestion]) -> list[frozenset[int] | CannotSee]:
         lines = _text(output).splitlines()
         if lines[-1:] != ["done"]:
-            missing = CannotSee("ss is not there: install the package iproute2")
+            missing = CannotSee("ss is missing: install the package iproute2")
             return [missing for _ in questions]
         ports = [line.split()[3].rpartition(":")[2] for line in lines[:-1] if len(line.split()) > 3]
         return [frozenset(int(port) for port in ports if port.isdigit()) for _ in questions]

@@ -121,7 +121,7 @@ def _reason(status: str, said: str) -> str:
     if status == "124":
         return f"no answer within {SECONDS} s"
     if status == "127":
-        return "openssl is not there"
+        return "openssl is missing"
     words = {
         "refused": NOTHING,
         "errno=111": NOTHING,

@@ -180,8 +180,8 @@ def test_a_broken_sudoers_drop_in_that_sudo_only_complains_of_is_no_fault(pair: 
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("/usr/bin/getfacl", "cannot see acl /srv/tested: getfacl is not there: install the package acl"),
-        ("/usr/bin/ss", "cannot see service cron: ss is not there: install the package iproute2"),
+        ("/usr/bin/getfacl", "cannot see acl /srv/tested: getfacl is missing: install the package acl"),
+        ("/usr/bin/ss", "cannot see service cron: ss is missing: install the package iproute2"),
         ("/usr/bin/systemctl", "cannot see service cron: systemd does not answer on this host"),
     ],
 )
@@ -214,7 +214,7 @@ def test_openssl_and_acl_missing_is_a_plan_to_install_them(pair: FaultyHost) -> 
     assert ended.code == 3
     assert [ended.lines(f"+ {FAULTY} package {name}") != [] for name in ("acl", "openssl")] == [True, True]
     assert ended.lines("? ") == [
-        f"? {FAULTY}: cannot see acl /srv/tested: getfacl is not there: install the package acl"
+        f"? {FAULTY}: cannot see acl /srv/tested: getfacl is missing: install the package acl"
     ]
     # It has no archive to take them from: what apt says is told, and the rest is done.
     ended = pair.apply(4)
@@ -313,7 +313,7 @@ def test_an_answer_that_makes_no_sense_is_no_answer(pair: FaultyHost) -> None:
     pair.resources += "  - account: someone\n"
     ended = pair.reconcile("plan")
     assert ended.code == 3
-    why = "the host gave no answer to this question"
+    why = "the host did not answer this question"
     assert ended.lines("? ") == [f"? {FAULTY}: cannot see account someone: {why}"]
 
 
