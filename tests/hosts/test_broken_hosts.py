@@ -53,7 +53,7 @@ def test_a_login_that_is_only_odd_changes_nothing(pair: FaultyHost) -> None:
 
 
 SHUT = {
-    "leaves": (LoginFault(bashrc="exit 1"), "its login ended with status 1 before our command ran; look at"),
+    "leaves": (LoginFault(bashrc="exit 1"), "its login ended with status 1 before our command ran; check"),
     "moved": (
         LoginFault(bashrc="echo moved >&2; exit 0"),
         "ended with status 0 before our command ran; it said: moved",
