@@ -13,7 +13,7 @@ _MOST = 3000
 
 
 def longest_gap(schedule: str) -> timedelta:
-    """The longest time between two runs. Raises `ValueError` for what is no schedule."""
+    """The longest time between two runs. Raises `ValueError` for an invalid schedule."""
     try:
         runs = list(islice(CronSim(schedule, _FROM), _MOST))
     except CronSimError as error:

@@ -152,7 +152,7 @@ class _Cross:
         try:
             gap = longest_gap(schedule)
         except ValueError as error:
-            self._problem(path, f"`{schedule}` is no schedule of crontab(5): {error}")
+            self._problem(path, f"`{schedule}` is not a schedule as in crontab(5): {error}")
             return
         most = lifetime * 24 // 12
         if gap.total_seconds() > most * 3600:

@@ -300,7 +300,7 @@ def check_whole(environment: Environment, resources: Iterable[Resource]) -> None
     problems = [
         Problem(
             resource.place or Place(environment.file, 1, 1),
-            f"{resource.ref} needs {ref}, which nobody declares",
+            f"{resource.ref} needs {ref}, which is not declared",
         )
         for resource in environment.resources
         for ref in resource.needs

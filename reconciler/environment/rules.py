@@ -1,4 +1,4 @@
-"""What an environment file declares about its keeping: who approves what, who is told of what,
+"""What an environment file declares about its keeping: who approves what, who is notified of what,
 and which drift is known. Nouns only.
 """
 
@@ -27,7 +27,7 @@ class Policy:
     """Which changes need whose approval, when they may be made, and how many at once."""
 
     approvers: int = option(
-        "How many different people must have signed a plan; 0: whoever may run apply may apply.",
+        "How many different people must sign a plan; 0: whoever may run apply may apply.",
         default=0,
         schema={"minimum": 0, "maximum": 20},
     )
@@ -37,7 +37,7 @@ class Policy:
         schema=LINE,
     )
     expires: int = option(
-        "Hours after which a saved plan, and an approval of it, counts no more.",
+        "Hours for which a saved plan and its approvals are valid.",
         default=72,
         schema={"minimum": 1, "maximum": 8760},
     )
@@ -48,7 +48,7 @@ class Policy:
         schema={"uniqueItems": True},
     )
     windows: tuple[str, ...] = option(
-        "When changes may be made, such as `Mon-Fri 08:00-17:00`; always where there is none.",
+        "When changes may be made, such as `Mon-Fri 08:00-17:00`; by default always.",
         default=(),
         schema={
             "items": {
@@ -59,15 +59,14 @@ class Policy:
             }
         },
     )
-    timezone: str = option("Of the windows.", default="UTC", schema=LINE)
+    timezone: str = option("The time zone of the windows.", default="UTC", schema=LINE)
     urgent: int = option(
-        "Percent of the lifetime; where the certificate has less left, windows do not hold back what"
-        " renews it.",
+        "Percent of the lifetime; if the certificate has less left, windows do not hold back what renews it.",
         default=20,
         schema={"minimum": 0, "maximum": 100},
     )
-    most_changes: int | None = option("Actions in one run, at most.", default=None, schema={"minimum": 1})
-    most_removals: int | None = option("Removals in one run, at most.", default=None, schema={"minimum": 0})
+    most_changes: int | None = option("The most actions in one run.", default=None, schema={"minimum": 1})
+    most_removals: int | None = option("The most removals in one run.", default=None, schema={"minimum": 0})
 
 
 VERDICTS = ("drifted", "pending", "expiring", "unseen")
@@ -75,12 +74,12 @@ VERDICTS = ("drifted", "pending", "expiring", "unseen")
 
 @dataclass(frozen=True, kw_only=True)
 class Notices:
-    """Who is told of drift, of what needs approval, and of what was done without asking."""
+    """Who is notified of drift, of what needs approval, and of what was done without asking."""
 
     mail: tuple[str, ...] = option(
-        "Mail addresses.", default=(), schema={"items": {"type": "string", **LINE}}
+        "Mail addresses to notify.", default=(), schema={"items": {"type": "string", **LINE}}
     )
-    sender: str | None = option("The sender of mails; USER@HOST otherwise.", default=None, schema=LINE)
+    sender: str | None = option("The sender of mails; by default USER@HOST.", default=None, schema=LINE)
     smtp: str | None = option(
         "HOST:PORT of a mail server that takes mail without a password; the machine's own sendmail"
         " otherwise.",
@@ -88,7 +87,7 @@ class Notices:
         schema={"pattern": r"^[^\s:]+(:[0-9]+)?$", "x-want": "HOST or HOST:PORT"},
     )
     webhooks: tuple[str, ...] = option(
-        "URLs that get each notice as JSON, by POST; `env:NAME` takes the URL from the environment.",
+        "URLs to which each notice is sent as JSON, by POST; `env:NAME` takes the URL from the environment.",
         default=(),
         schema={
             "items": {"type": "string", "pattern": r"^(https?://|env:)\S+$", "x-want": "a URL, or env:NAME"}
@@ -108,22 +107,22 @@ class Notices:
         schema={"pattern": r"^(https?://|env:)\S+$", "x-want": "a URL, or env:NAME"},
     )
     template: str | None = option(
-        "A file beside this one that the text of a notice is put into; $subject, $text, $environment.",
+        "A file beside this one with the template of a notice; $subject, $text, $environment.",
         default=None,
         schema=LINE,
     )
     alert: tuple[str, ...] = option(
-        "The verdicts that are told.",
+        "The verdicts that cause a notice.",
         default=("drifted", "expiring", "unseen"),
         schema={"items": {"type": "string", "enum": list(VERDICTS)}, "uniqueItems": True},
     )
     after: int = option(
-        "In how many looks, one after the other, something must be so before it is told.",
+        "How many looks in a row must find it before a notice is sent.",
         default=1,
         schema={"minimum": 1, "maximum": 100},
     )
     remind: int = option(
-        "Hours after which it is told again while it lasts; 0: never again.",
+        "Hours after which the notice is repeated while it lasts; 0: never.",
         default=0,
         schema={"minimum": 0, "maximum": 8760},
     )
@@ -136,15 +135,15 @@ class Notices:
 
 @dataclass(frozen=True, kw_only=True)
 class Acknowledged:
-    """Drift that is known and taken for the time being: shown, not told, no reason for a code."""
+    """Drift that is known and accepted for now: it is shown, but causes no notice and no exit code."""
 
-    host: str | None = option("On this host; on all where there is none.", default=None, schema=HOST_NAME)
+    host: str | None = option("The host; by default all.", default=None, schema=HOST_NAME)
     kind: str = option("The kind of the resource.", schema=LINE)
-    name: str | None = option("Its name; all of the kind where there is none.", default=None, schema=LINE)
-    owner: str = option("Who answers for it.", schema=LINE)
-    reason: str = option("Why it is taken.", schema=LINE)
+    name: str | None = option("Its name; by default all of the kind.", default=None, schema=LINE)
+    owner: str = option("Who is responsible for it.", schema=LINE)
+    reason: str = option("Why it is accepted.", schema=LINE)
     until: str = option(
-        "The last day on which it is taken, as YYYY-MM-DD (UTC).",
+        "The last day on which it is accepted, as YYYY-MM-DD (UTC).",
         schema={
             "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
             "x-want": 'a date in quotes, such as "2027-01-31"',

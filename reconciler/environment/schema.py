@@ -169,7 +169,7 @@ def environment_schema() -> dict[str, Any]:
             "resources": {
                 "type": "array",
                 "items": {"oneOf": [{"$ref": f"#/$defs/{kind.kind}"} for kind in DECLARABLE]},
-                "description": "Anything else that shall be so.",
+                "description": "Anything else that is desired.",
             },
         },
         "required": ["environment", "router", "hosts"],

@@ -100,7 +100,7 @@ def _message(path: Path, error: Any) -> str:
         case "maxLength":
             return f"{name}: is longer than {error.validator_value} characters"
         case "uniqueItems":
-            return f"{name}: the same twice"
+            return f"{name}: is there twice"
         case "minimum" | "maximum":
             side = "at least" if error.validator == "minimum" else "at most"
             return f"{name}: {value} is out of range; {side} {error.validator_value}"

@@ -19,9 +19,9 @@ VERSION = {"pattern": r"^[0-9]+(\.[0-9]+)?$", "x-want": 'a version in quotes, su
 class Host:
     """A host of the environment."""
 
-    name: str = option("Its full name, as the certificate carries it.", schema=HOST_NAME)
+    name: str = option("Its full name, as in the certificate.", schema=HOST_NAME)
     address: str | None = option(
-        "Where ssh reaches it, if not by its name: a name or an address.", default=None, schema=LINE
+        "Where ssh reaches it, if not by its name: a host name or an address.", default=None, schema=LINE
     )
     primary: bool = option("The one host on which certbot runs.", default=False)
     place: Place | None = field(default=None, compare=False)
@@ -31,7 +31,7 @@ class Host:
 class Ssh:
     """How the controlling machine reaches the hosts."""
 
-    user: str = option("Who logs in.", default="root", schema=NAME)
+    user: str = option("The account that logs in.", default="root", schema=NAME)
     port: int = option("The port of sshd.", default=22, schema={"minimum": 1, "maximum": 65535})
     identity: str | None = option(
         "The private key to log in with, `~` and paths relative to this file allowed; the"
@@ -47,7 +47,7 @@ class Ssh:
     jump: str | None = option(
         "[USER@]HOST[:PORT] through which every host is reached.", default=None, schema=LINE
     )
-    sudo: bool = option("Become root with `sudo -n`, where the user is not root.", default=True)
+    sudo: bool = option("Become root with `sudo -n` if the user is not root.", default=True)
     timeout: int = option(
         "Seconds to wait for a connection, and for the answers to a look.",
         default=30,
@@ -60,7 +60,7 @@ class Sync:
     """The account that carries challenges and certificates between the hosts."""
 
     account: str = option("Its name: `cn.rsyncuser`.", default="rsync_user", schema=NAME)
-    home: str | None = option("Its home; /home/ACCOUNT otherwise.", default=None, schema=ABSOLUTE)
+    home: str | None = option("Its home directory; by default /home/ACCOUNT.", default=None, schema=ABSOLUTE)
 
     @property
     def folder(self) -> str:
@@ -84,15 +84,16 @@ class Certificate:
     """The certificate that all hosts share. Its names are the router, the hosts, and these."""
 
     manage: bool = option(
-        "Whether it is issued, distributed, used and proven; if not, it is left alone.", default=True
+        "Whether the certificate is issued, distributed, used and proven; if not, it is left alone.",
+        default=True,
     )
     names: tuple[str, ...] = option(
-        "Further names it carries.", default=(), schema={"items": {"type": "string", **HOST_NAME}}
+        "Further names of the certificate.", default=(), schema={"items": {"type": "string", **HOST_NAME}}
     )
     administrators: str | None = option(
-        "Who is told of a renewal: a mail address.", default=None, schema=LINE
+        "Who is notified of a renewal: a mail address.", default=None, schema=LINE
     )
-    email: str | None = option("The contact of the account at the CA.", default=None, schema=LINE)
+    email: str | None = option("The contact address of the account at the CA.", default=None, schema=LINE)
     server: str = option("The CA's ACME directory.", default=LETS_ENCRYPT, schema=URL)
     rehearsal: str | None = option(
         "An ACME directory at which each order is rehearsed first, or `none`;"
@@ -101,7 +102,7 @@ class Certificate:
         schema={"pattern": r"^(none|https://\S+)$", "x-want": "a URL that begins with https://, or none"},
     )
     ca_bundle: str | None = option(
-        "On the primary: the file by which the ACME server itself is trusted, if the system's do not do.",
+        "On the primary: the CA file by which the ACME server itself is trusted, if not the system's.",
         default=None,
         schema=ABSOLUTE,
     )
@@ -112,16 +113,18 @@ class Certificate:
         schema=LINE,
     )
     resolver: str | None = option(
-        "The name server that the preflight asks, as the CA would; the host's own otherwise.",
+        "The name server that the preflight asks, as the CA would; by default the host's own.",
         default=None,
         schema={"pattern": r"^[0-9A-Fa-f.:]+$", "x-want": "the address of a name server"},
     )
-    key_size: int = option("Bits of the RSA key.", default=2048, schema={"enum": [2048, 3072, 4096]})
+    key_size: int = option(
+        "The size of the RSA key in bits.", default=2048, schema={"enum": [2048, 3072, 4096]}
+    )
     lifetime: int = option(
-        "Days that the CA's certificates live.", default=90, schema={"minimum": 1, "maximum": 398}
+        "The lifetime of the CA's certificates in days.", default=90, schema={"minimum": 1, "maximum": 398}
     )
     schedule: str = option(
-        "When cron looks whether a renewal is due, on the primary.",
+        "When cron on the primary checks whether a renewal is due.",
         default="17 3,15 * * *",
         schema={
             "pattern": r"^[0-9*/,-]+( [0-9A-Za-z*/,-]+){4}$",
@@ -129,7 +132,7 @@ class Certificate:
         },
     )
     jitter: int = option(
-        "Seconds, at most, that the renewal waits at random.",
+        "The longest random delay of a renewal, in seconds.",
         default=1800,
         schema={"minimum": 0, "maximum": 43200},
     )
@@ -140,20 +143,20 @@ class Certificate:
         schema={"minimum": 1, "maximum": 90},
     )
     orders_a_week: int = option(
-        "Certificates for these names within 7 days, after which none is ordered.", default=5, schema=COUNT
+        "How many certificates for these names may be ordered within 7 days.", default=5, schema=COUNT
     )
     failures_an_hour: int = option(
-        "Failed orders within an hour, after which none is placed.", default=5, schema=COUNT
+        "How many orders may fail within an hour before no more are placed.", default=5, schema=COUNT
     )
-    keep: int = option("Releases that every host keeps.", default=5, schema={"minimum": 2, "maximum": 100})
+    keep: int = option("How many releases each host keeps.", default=5, schema={"minimum": 2, "maximum": 100})
     ping: str | None = option(
-        "A path on port 443 that answers 200 where the host is well, asked by verify.",
+        "A path on port 443 that answers 200 if the host is healthy; verify asks for it.",
         default=None,
         schema=ABSOLUTE,
     )
-    max_unavailable: int = option("Hosts that switch at the same time.", default=1, schema=COUNT)
+    max_unavailable: int = option("How many hosts switch at the same time.", default=1, schema=COUNT)
     settle: int = option(
-        "Seconds after a host's reloads until it is proven once more.",
+        "Seconds after the reloads of a host until it is proven again.",
         default=0,
         schema={"minimum": 0, "maximum": 600},
     )
@@ -174,7 +177,7 @@ class Paths:
         "The node's properties file.", default="/etc/dataone/node.properties", schema=ABSOLUTE
     )
     challenge: str = option(
-        "What answers /.well-known/acme-challenge.",
+        "The directory served as /.well-known/acme-challenge.",
         default="/var/www/.well-known/acme-challenge",
         schema=ABSOLUTE,
     )
@@ -184,7 +187,7 @@ class Paths:
         schema=ABSOLUTE,
     )
     certificate: str = option(
-        "The folder from which services read the certificate: a link that is ours.",
+        "The directory from which services read the certificate: a link that reconcile manages.",
         default="/var/lib/reconciler/certificate/current",
         schema=ABSOLUTE,
     )
@@ -196,7 +199,7 @@ class TomcatTls:
 
     port: int = option("Its port.", default=8443, schema={"minimum": 1, "maximum": 65535})
     reload: str | None = option(
-        "The command that makes it load another certificate, as root; a restart otherwise.",
+        "The command that makes it load another certificate, run as root; by default a restart.",
         default=None,
         schema=LINE,
     )
@@ -206,17 +209,21 @@ class TomcatTls:
 class Services:
     """The services that use the certificate; a version is part of paths and unit names."""
 
-    apache: bool = option("Apache.", default=True)
+    apache: bool = option("Whether Apache serves the certificate on port 443.", default=True)
     client_ca: str | None = option(
-        "The bundle of CAs whose clients Apache accepts.", default=None, schema=ABSOLUTE
+        "The CA bundle that Apache verifies client certificates with.", default=None, schema=ABSOLUTE
     )
-    postgresql: str | None = option("PostgreSQL, by its major version.", default=None, schema=VERSION)
+    postgresql: str | None = option(
+        "The major version of PostgreSQL; none if it is not used.", default=None, schema=VERSION
+    )
     postgresql_certificate: str = option(
-        "How PostgreSQL is told: `settings` (ssl_cert_file), or `links` in its data directory.",
+        "How PostgreSQL finds the certificate: `settings` (ssl_cert_file), or `links` in its data directory.",
         default="settings",
         schema={"enum": ["settings", "links"]},
     )
-    tomcat: str | None = option("Tomcat, by its major version.", default=None, schema=VERSION)
+    tomcat: str | None = option(
+        "The major version of Tomcat; none if it is not used.", default=None, schema=VERSION
+    )
     tomcat_tls: TomcatTls | None = None
     portal: bool = option(
         "Whether Tomcat runs the portal, which signs its tokens with the key.", default=False

@@ -89,7 +89,7 @@ class Account(Resource):
             yield Step(
                 f"useradd --create-home --home-dir {home} --shell {shell} --user-group"
                 f" --password '*' -- {name}",
-                "makes it; the password `*` lets nobody in and does not lock ssh keys out",
+                "creates it; the password `*` allows no login by password but does not lock out ssh keys",
             )
         for field, delta in change.deltas.items():
             yield from self._settle(field, delta.want, change.creates)

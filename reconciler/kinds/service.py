@@ -156,7 +156,7 @@ class Service(Resource):
         if enabled:
             yield Step(f"systemctl {'enable' if enabled.want else 'disable'} {unit}", "at boot")
         if running and not running.want:
-            yield Step(f"systemctl stop {unit}", "it shall not run")
+            yield Step(f"systemctl stop {unit}", "it is declared stopped")
         elif set(change.deltas) - {"enabled"}:
             yield from self._load("start" if running else self._how(change))
 
