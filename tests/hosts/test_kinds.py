@@ -96,3 +96,41 @@ def test_a_drop_in_that_visudo_refuses_leaves_the_old_one(spare_fleet: Fleet, tm
         ended = machine.apply(code)
     assert "syntax error" in ended.out
     assert spare_fleet.hosts[0].run("cat /etc/sudoers.d/looker").stdout == good
+
+
+def test_a_mount_that_fails_or_is_in_use_leaves_fstab_and_what_is_mounted(
+    spare_fleet: Fleet, tmp_path: Path
+) -> None:
+    machine, (host,) = AdminMachine(spare_fleet, tmp_path), spare_fleet.hosts
+    path = "/srv/kept"
+    old = {"mount": path, "source": "old", "type": "tmpfs", "options": "size=1m"}
+
+    def ends(code: int, **other: Any) -> str:
+        machine.declare(HERE + yaml.safe_dump([{**old, **other}]))
+        return machine.apply(code).out
+
+    def shown() -> str:
+        return host.run(f"cat /etc/fstab; ls /etc/fstab*; findmnt -nro SOURCE,FSTYPE {path}").stdout
+
+    ends(0)
+    before = shown()
+    assert "unknown filesystem type" in ends(4, source="new", type="nonsense")
+    assert shown() == before
+    host.run(f"systemd-run --unit=user-of-it --working-directory={path} sleep 600")
+    assert "busy" in ends(4, source="new")
+    assert "busy" in ends(4, absent=True)
+    assert shown() == before
+    host.run("systemctl stop user-of-it")
+    ends(0, absent=True)
+    host.run(f"touch {path}/something")
+    assert f"{path} is a directory that holds something" in ends(4)
+    assert path not in host.run("cat /etc/fstab /proc/self/mountinfo").stdout
+
+
+def test_a_value_that_the_kernel_refuses_is_not_kept(spare_fleet: Fleet, tmp_path: Path) -> None:
+    machine, (host,) = AdminMachine(spare_fleet, tmp_path), spare_fleet.hosts
+    host.run(cases.cases(cases.FOLDER / "sysctl.yaml")[-1]["host"]["before"])
+    key = "net.ipv4.conf.all.log_martians"
+    machine.declare(HERE + yaml.safe_dump([{"sysctl": key, "value": "many"}]))
+    assert "Invalid argument" in machine.apply(4).out
+    assert key not in host.run("ls /etc/sysctl.d").stdout
