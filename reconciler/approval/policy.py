@@ -10,19 +10,26 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from reconciler.environment.rules import RENEWAL, Policy
+from reconciler import kinds
+from reconciler.environment.rules import Policy
 from reconciler.messages import Message
 from reconciler.model import Action, Plan, Ref, Seen
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
+def _renews(action: Action) -> bool:
+    """Whether an issued certificate reaches the services by it."""
+    kind = kinds.KINDS.get(action.ref.kind)
+    return kind is not None and kind.renews
+
+
 def needs_none(policy: Policy, action: Action) -> bool:
     """Whether an action may be carried out without an approval."""
     allowed = policy.without_approval
-    if action.ref.kind in allowed or ("renewal" in allowed and action.ref.kind in RENEWAL):
+    if action.ref.kind in allowed or ("renewal" in allowed and _renews(action)):
         return True
-    return "reload" in allowed and action.verb in ("reload", "restart") and action.ref.kind not in RENEWAL
+    return "reload" in allowed and action.verb in ("reload", "restart") and not _renews(action)
 
 
 def automatic(policy: Policy, plan: Plan) -> Plan:
@@ -40,7 +47,7 @@ def urgent(policy: Policy, plan: Plan, left: float | None) -> bool:
 
     `left` is the fraction of its lifetime that the certificate still has; None: not known.
     """
-    renews = all(action.ref.kind in RENEWAL | {"certificate"} for action in plan.actions)
+    renews = all(_renews(action) or action.ref.kind == "certificate" for action in plan.actions)
     return left is not None and renews and left * 100 < policy.urgent
 
 

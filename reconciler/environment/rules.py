@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.kinds import KINDS
 from reconciler.kinds.paths import LINE
 from reconciler.model import option
 
@@ -15,9 +14,6 @@ HOST_NAME = {
     "pattern": rf"^(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*$",
     "x-want": "a host name (letters, digits and `-`, labels joined by dots)",
 }
-
-RENEWAL = frozenset(each.kind for each in KINDS.values() if each.renews)
-"""The kinds through which a certificate that was issued reaches the services."""
 
 CLASSES = ("renewal", "reload")
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from reconciler.kinds import DECLARABLE
+from reconciler import kinds
 from reconciler.model import Ref, Resource
-
-REVERSIBLE = frozenset(kind.kind for kind in DECLARABLE if kind.reversible)
 
 
 @dataclass(frozen=True)
@@ -27,11 +25,12 @@ def inverse(done: Mapping[Ref, str], then: Iterable[Resource], before: Iterable[
     """`done` are the refs that the run settled, with its verbs; `then` what its file declared,
     `before` what the file of the run before it did."""
     now_by, old_by = ({each.ref: each for each in some} for some in (then, before))
+    reversible = {kind.kind for kind in kinds.DECLARABLE if kind.reversible}
     found: list[Resource] = []
     without: dict[str, str] = {}
     for ref, verb in done.items():
         mine, old = now_by.get(ref), old_by.get(ref)
-        if ref.kind not in REVERSIBLE:
+        if ref.kind not in reversible:
             without[str(ref)] = "a certificate or a proof cannot be undone; the next one replaces it"
         elif verb in ("reload", "restart"):
             without[str(ref)] = f"a {verb} cannot be undone; what it loaded can be"
