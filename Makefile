@@ -13,7 +13,7 @@ SHELL_SCRIPTS := $(wildcard .ci/*) $(shell find reconciler lab -name '*.sh')
 LAB ?= lab
 DEMO ?= demo
 DIST ?= dist
-WORKERS ?= 3
+WORKERS ?= 2
 
 .PHONY: setup builders demo test lab lab-down lint bench schemas cases docs dist lock coverage clean
 
