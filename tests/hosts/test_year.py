@@ -12,6 +12,7 @@ import pytest
 from lab import Fleet, LabHost
 from lab.environment import environment_text
 from tests.support import program
+from tests.support.running import bare_hosts
 
 pytestmark = pytest.mark.fleet
 HOSTS = [f"cn-lab-{n}.test.dataone.org" for n in (1, 2, 3)]
@@ -46,6 +47,12 @@ def declare(path: Path, fleet: Fleet, hosts: Sequence[LabHost] | None = None, **
     )  # fmt: skip
     path.write_text(text, encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _bare(fleet: Fleet, pytestconfig: pytest.Config) -> None:
+    """Hosts of whoever came before may have a managed certificate; the environment here leaves it alone."""
+    bare_hosts(fleet, pytestconfig)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import threading
@@ -141,9 +142,9 @@ class AdminMachine:
         os.close(theirs)
         screen = ""
         try:
-            while chunk := os.read(ours, 1 << 16).decode("utf-8", "replace"):
-                screen += chunk
-                if screen.endswith("answer: "):
+            while select.select([ours], [], [], 120)[0]:  # a prompt that nobody answers must not hang
+                screen += os.read(ours, 1 << 16).decode("utf-8", "replace")
+                if screen.endswith("will be accepted: "):
                     os.write(ours, answer.encode())
         except OSError:  # the other side of the terminal is closed
             pass
