@@ -309,7 +309,7 @@ def test_control_c_ends_it_at_once_and_the_next_apply_finishes(admin: AdminMachi
     until(lambda: slow.run("test -e /srv/began", check=False).returncode == 0, "the slow step has begun")
     ended = running.send(signal.SIGINT)
     assert ended.code == 130
-    assert "interrupted; a host that is at a step finishes it, and begins no other" in ended.err.splitlines()
+    assert "interrupted; a host finishes the step it is in, and starts no other" in ended.err.splitlines()
     assert not free(slow), "the step goes on, and with it the lock"
     until(lambda: free(slow), "the step ends")
     assert slow.run("test -e /srv/ended", check=False).returncode == 0
