@@ -19,6 +19,10 @@ from typing import Any, ClassVar, Protocol
 Value = str | int | bool | None
 State = Mapping[str, Value]
 
+SECRET_SAME = "(secret) as desired"
+SECRET_OTHER = "(secret) differs"
+"""What a state, a plan and a diff say in place of a secret value, which was compared on the host."""
+
 UNKNOWN_PREFIX = "(known after apply"
 """How a value that only apply can know begins, in a plan, a diff and a command."""
 

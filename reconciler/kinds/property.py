@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from reconciler.kinds.paths import ABSOLUTE, LINE, parents, type_of, unseen
 from reconciler.model import (
+    SECRET_SAME,
     CannotSee,
     Change,
     LocalFile,
@@ -24,7 +25,6 @@ from reconciler.model import (
 from reconciler.questions.files import StatQuestion
 from reconciler.questions.properties import (
     JOIN,
-    SECRET_SAME,
     PropertyQuestion,
     escape_key,
     escape_value,

@@ -21,6 +21,8 @@ from reconciler.kinds.paths import (
     unseen,
 )
 from reconciler.model import (
+    SECRET_OTHER,
+    SECRET_SAME,
     CannotSee,
     Change,
     Delta,
@@ -44,9 +46,6 @@ CONTENT_FILES = {
     "source": LocalFile("A file beside this one that is the content."),
 }
 """What may stand in the YAML in place of a `content`."""
-
-SECRET_SAME = "(secret) as desired"
-SECRET_OTHER = "(secret) differs"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,7 +36,7 @@ class FileEntry:
 class StatQuestion:
     """Type, mode (octal, four digits), owner, group, size in bytes, link target.
 
-    The answer is an `FileEntry`, or None. A path below a folder that the account may not
+    The answer is a `FileEntry`, or None. A path below a folder that the account may not
     search cannot be seen: `find` alone would call it absent.
     """
 

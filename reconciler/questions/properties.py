@@ -11,7 +11,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from reconciler.model import CannotSee, quote
+from reconciler.model import SECRET_OTHER, SECRET_SAME, CannotSee, quote
 from reconciler.questions.files import NO_ANSWER
 
 JOIN = r":a;/^[[:space:]]*[#!]/!{/\(^\|[^\]\)\(\\\\\)*\\$/{$!{N;ba}}}"
@@ -52,10 +52,6 @@ def _unescape(text: str) -> str:
         return named.get(match[2], match[2])
 
     return re.sub(r"\\(?:u([0-9a-fA-F]{4})|(.))", one, text, flags=re.DOTALL)
-
-
-SECRET_SAME = "(secret) as desired"
-SECRET_OTHER = "(secret) differs"
 
 
 @dataclass(frozen=True)
