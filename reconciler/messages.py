@@ -112,7 +112,10 @@ class Message(enum.Enum):
         "locked",
         PLANS,
         "another run is in progress",
-        "`reconcile unlock ENV` says whose it is. `--break` ends it without asking anybody",
+        (
+            "`reconcile unlock ENV` says whose it is; a host frees the lock of a run of which it hears nothing"
+            " after a minute. `--break` ends it without asking anybody"
+        ),
     )
     NEEDS_APPROVAL = (
         "needs-approval",

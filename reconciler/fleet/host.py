@@ -2,8 +2,8 @@
 
 The shell stays open between rounds. A script reaches it whole, as a here-document, before
 its first line runs, and runs under `timeout`, so that a command that hangs on the host
-ends there too. The lock of a run is held by that same shell: it frees itself when the
-last process of a broken run has ended.
+ends there too. The lock of a run is held by that same shell, which ends where it hears
+nothing of us: the lock frees itself when the last process of a broken run has ended.
 """
 
 from __future__ import annotations
@@ -28,22 +28,42 @@ NOT_FOUND = 127
 """The status of a command that is not there (POSIX, 2.8.2)."""
 
 LOCK = "/run/reconciler.lock"
+LIFETIME = 60
+"""Seconds for which a host keeps the lock of a run of which it hears nothing, while no script of
+that run is running there; a script has a time limit of its own."""
+
+LOST = 75
+"""How a script ends that was not started, because its shell does not hold the lock of the run."""
+
 GRACE = 10
 """Seconds that the host's own time limit is ahead of ours, so that it can report."""
 
+LOCK_LOST = (
+    f"this run has lost its lock there ({LOCK}), for the connection was lost or the host heard nothing"
+    " of us for too long; nothing more is done there. See what was done with `reconcile plan`"
+)
+
 
 class RemoteHost:
-    """One host. Connects at the first `run`. Not for use by two threads at once."""
+    """One host. Connects at the first `run`. Not for use by two threads at once.
 
-    def __init__(self, entry: Host, connections: ConnectionFactory) -> None:
+    `lifetime` is for how many seconds the host keeps our lock where it hears nothing of us.
+    """
+
+    def __init__(self, entry: Host, connections: ConnectionFactory, lifetime: int = LIFETIME) -> None:
         self.name = entry.name
+        self._lifetime = lifetime
+        self._token = ""
         self._address = entry.address or entry.name
         self._connections = connections
         self._shell: Shell | None = None
         self._sudo: str | None = None
 
     def run(self, script: str, seconds: float) -> Reply:
-        """Runs a script to its end, for at most `seconds`. Raises `HostError`."""
+        """Runs a script to its end, for at most `seconds`. Raises `HostError`.
+
+        Once `lock` was called, a script is only run by the shell that holds that lock.
+        """
         # timeout(1) ends the script and all it has started: 124, or 137 where that took KILL.
         # Its input is /dev/null, or a command that reads would eat what comes after it.
         end = secrets.token_hex(16)
@@ -51,9 +71,19 @@ class RemoteHost:
             f'm=; for c in {NEEDED}; do command -v $c >/dev/null || m="$m $c"; done\n'
             f'if [ "$m" ]; then printf %s "$m"; s={NOT_FOUND}; else\n'
             f"timeout -k 5 {seconds:.0f} sh -s <<'{end}'\n{{\n{script}\nexit 0\n}} </dev/null\n{end}\n"
-            f"s=$?; fi; printf '\\n{end} %d %d\\n' $s \"$(id -u)\"\n"
+            f"s=$?; fi; {self._report(end)}"
         )
+        if self._token:
+            # `token` is a variable of the shell that took the lock; a new connection has none. The
+            # file tells whether somebody removed it, and another run made and locked a new one.
+            text = (
+                f"h=; {{ read -r h <{LOCK}; }} 2>/dev/null\n"
+                f'if [ "${{token-}}" != {self._token} ] || [ "$h" != "$who" ]; then s={LOST}\n'
+                f"{self._report(end)}else\n{text}fi\n"
+            )
         output, status, uid = self._ask(text, end, seconds + GRACE)
+        if status == LOST:
+            raise Refused(self.name, LOCK_LOST)
         if status == NOT_FOUND:
             lacks = ", ".join(output.decode("utf-8", "replace").split())
             raise Refused(
@@ -62,17 +92,20 @@ class RemoteHost:
         return Reply(output, uid == 0, self._sudo or "", timed_out=status in (124, 137))
 
     def lock(self, who: str) -> None:
-        """Takes the host's lock for as long as the connection lives.
+        """Takes the host's lock, for as long as the connection lives and the host hears of us.
 
         Raises `Locked` where another run has it, `Refused` where we are not root.
         """
         end = secrets.token_hex(16)
+        token = secrets.token_hex(16)
         # The subshell tries first: a shell that is not interactive ends when `exec` fails
-        # (POSIX, 2.8.1). flock(1) holds the lock through descriptor 9 until this shell ends.
+        # (POSIX, 2.8.1). flock(1) holds the lock through descriptor 9 until this shell ends. All
+        # is one compound command: it is read whole before the report, after which frames come.
         text = (
-            f"s=8; if (: >>{LOCK}) 2>/dev/null; then exec 9>>{LOCK}\n"
-            f"if flock -n 9; then printf '%s\\n' {quote(who)} >{LOCK}; s=0; else cat {LOCK}; s=7; fi; fi\n"
-            f'printf \'\\n{end} %d %d\\n\' "$s" "$(id -u)"\n'
+            f"{{ s=8; if (: >>{LOCK}) 2>/dev/null; then exec 9>>{LOCK}\n"
+            f"if flock -n 9; then token={token} who={quote(who)}; printf '%s\\n' \"$who\" >{LOCK}; s=0\n"
+            f"else tail -n 1 {LOCK}; exec 9>&-; s=7; fi; fi\n"
+            f"{self._report(end)}[ $s != 0 ] || {{\n{_wait_for_frames(self._lifetime)}\nexit 0; }}; }}\n"
         )
         output, status, uid = self._ask(text, end, self._connections.ssh.timeout)
         if uid != 0:
@@ -82,12 +115,19 @@ class RemoteHost:
             raise Locked(self.name, held[-1] if held else "somebody")
         if status != 0:
             raise Refused(self.name, f"the lock {LOCK} cannot be opened; is /run writable?")
+        self._token = token
+        if self._shell is not None:
+            self._shell.keep_alive(self._lifetime / 4)
 
     def close(self) -> None:
         """Ends the connection, and with it the lock."""
         if self._shell is not None:
             self._shell.close()
         self._shell = None
+
+    @staticmethod
+    def _report(end: str) -> str:
+        return f'printf \'\\n{end} %d %d\\n\' "$s" "$(id -u)"\n'
 
     def _not_root(self) -> str:
         who = self._connections.ssh.user
@@ -119,6 +159,21 @@ class RemoteHost:
         shell = "exec sh" if root else "sudo -n sh || exec sh"
         # Nothing of what a start-up file has set may count; the quotes suit every login shell.
         return f"exec /bin/sh -c 'exec 2>&1; umask 022; {PROLOGUE}; {shell}'"
+
+
+def _wait_for_frames(lifetime: int) -> str:
+    """Shell that runs what comes in frames (see `Shell.keep_alive`), until it has waited `lifetime`
+    seconds for one.
+
+    `read` has no time limit in POSIX, so head(1) waits, under timeout(1): it takes no byte too
+    many. What waits does not hold the lock. A long frame has a second more for each 10 kB.
+    """
+    return (
+        f"while n=$(timeout {lifetime} head -c 10 9>&-) && [ ${{#n}} = 10 ]; do n=${{n##* }}\n"
+        "[ $n != 0 ] || continue\n"
+        f"t=$(timeout $(({lifetime} + n / 10000)) head -c $n 9>&-) && [ ${{#t}} = $n ] || break\n"
+        'eval "$t"; done'
+    )
 
 
 def _sudo_message(noise: bytes) -> str:

@@ -44,6 +44,9 @@ class Shell:
 
     def __init__(self, host: str, client: paramiko.SSHClient, command: str, seconds: float) -> None:
         self._host, self._client = host, client
+        self._framed = False
+        self._asking = threading.Lock()
+        self._closed = threading.Event()
         transport = client.get_transport()
         try:
             if transport is None:
@@ -58,13 +61,36 @@ class Shell:
 
     def close(self) -> None:
         """Ends the connection; the host ends what it holds open, its lock too."""
+        self._closed.set()
         self._client.close()
+
+    def keep_alive(self, seconds: float) -> None:
+        """From now on what is sent goes in frames: the number of its bytes, in ten characters, then
+        these. Whenever nothing has been asked for so many seconds, a frame of no bytes is sent: the
+        host ends the shell where none comes."""
+        self._framed = True
+        threading.Thread(target=self._sign_life, args=(seconds,), daemon=True).start()
+
+    def _sign_life(self, seconds: float) -> None:
+        while not self._closed.wait(seconds):
+            # While a script runs there, the host waits for nothing.
+            if self._asking.acquire(blocking=False):
+                try:
+                    self._send(b"", seconds)
+                except (OSError, EOFError, paramiko.SSHException):
+                    return  # whoever asks next is told
+                finally:
+                    self._asking.release()
 
     def ask(self, text: str, end: str, seconds: float, limit: int) -> tuple[bytes, bytes, str]:
         """Sends text, and returns what came before it ran (the noise of a login), what it
         printed before the line that begins with `end`, and the rest of that line. Closes the
         connection and raises `HostError` if that does not come within `seconds` and `limit`
         bytes."""
+        with self._asking:
+            return self._ask(text, end, seconds, limit)
+
+    def _ask(self, text: str, end: str, seconds: float, limit: int) -> tuple[bytes, bytes, str]:
         deadline = time.monotonic() + seconds
         received = bytearray()
         begin = f"\n{end}\n"
@@ -87,6 +113,10 @@ class Shell:
         raise error
 
     def _send(self, data: bytes, seconds: float) -> None:
+        if self._framed:
+            # The shell drops newlines at the end, and would miss them.
+            data = data.rstrip(b"\n")
+            data = b"%10d%b" % (len(data), data)
         self._channel.settimeout(seconds)
         try:
             self._channel.sendall(data)

@@ -417,7 +417,9 @@ def test_an_answer_is_bounded_in_bytes_and_in_time(
 
 
 @contextmanager
-def connected(fleet: Fleet, host: LabHost, count: int = 1, **more: object) -> Iterator[list[RemoteHost]]:
+def connected(
+    fleet: Fleet, host: LabHost, count: int = 1, lifetime: int = 60, **more: object
+) -> Iterator[list[RemoteHost]]:
     given = {
         "user": "ops",
         "identity": str(fleet.identity),
@@ -425,7 +427,8 @@ def connected(fleet: Fleet, host: LabHost, count: int = 1, **more: object) -> It
         "timeout": 10,
     }
     with doors(Ssh(**given | more)) as made:  # type: ignore[arg-type]
-        hosts = [RemoteHost(Host(name=host.name, address=host.address), made) for _ in range(count)]
+        entry = Host(name=host.name, address=host.address)
+        hosts = [RemoteHost(entry, made, lifetime) for _ in range(count)]
         try:
             yield hosts
         finally:
@@ -487,3 +490,53 @@ def test_who_is_not_root_may_look_and_not_lock(fleet: Fleet, host: LabHost) -> N
         assert (opened.run("id -un", 10).output, opened.run("true", 10).sudo) == (b"ops\n", "")
         with pytest.raises(Refused, match=r"`ssh\.sudo` is false; only looking is possible"):
             opened.lock("me")
+
+
+def behind(host: LabHost) -> str:
+    """What waits on the host for a run of ours."""
+    return host.run("pgrep -a -f 'head -c 10$'; flock -n /run/reconciler.lock true || echo locked").stdout
+
+
+@pytest.mark.fleet
+def test_a_lock_lives_as_long_as_its_holder_by_the_hosts_clock(fleet: Fleet, host: LabHost) -> None:
+    with connected(fleet, host, 2, lifetime=2) as [first, second]:
+        first.lock("the first")
+        time.sleep(3)  # signs of life
+        assert first.run("sleep 3; echo still here", 10).output == b"still here\n"
+        with pytest.raises(Locked):
+            second.lock("the second")
+        # Nothing tells the host of a cable that is pulled.
+        host.partition()
+        try:
+            time.sleep(4)
+            assert behind(host) == ""
+        finally:
+            host.heal()
+        second.lock("the second")
+        with pytest.raises(NoAnswer):
+            first.run("touch /root/by-the-first", 5)
+        for _ in range(2):  # neither over a connection that is made anew
+            with pytest.raises(Refused, match="this run has lost its lock there"):
+                first.run("touch /root/by-the-first", 5)
+        assert host.run("ls /root/by-the-first", check=False).stdout == ""
+        assert second.run("echo mine", 5).output == b"mine\n"
+        second.close()
+        deadline = time.monotonic() + 2
+        while behind(host) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert behind(host) == ""
+
+
+@pytest.mark.fleet
+def test_a_lock_whose_file_was_taken_away_is_lost(fleet: Fleet, host: LabHost) -> None:
+    with connected(fleet, host, 2) as [first, second]:
+        first.lock("the first")
+        host.run("rm /run/reconciler.lock")
+        with pytest.raises(Refused, match="this run has lost its lock there"):
+            first.run("touch /root/by-the-first", 5)
+        second.lock("the second")
+        with pytest.raises(Refused, match="this run has lost its lock there"):
+            first.run("touch /root/by-the-first", 5)
+        # A script of any size comes whole, with whatever it ends.
+        big = "# " + "x" * 300_000
+        assert second.run(f"{big}\necho é\n\n", 5).output == "é\n".encode()
