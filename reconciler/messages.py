@@ -113,8 +113,8 @@ class Message(enum.Enum):
         PLANS,
         "another run is in progress",
         (
-            "`reconcile unlock ENV` says whose it is; a host frees the lock of a run of which it hears nothing"
-            " after a minute. `--break` ends it without asking anybody"
+            "`reconcile unlock ENV` says whose it is; a host frees the lock of a run of which it"
+            " hears nothing after a minute. `--break` ends it without asking anybody"
         ),
     )
     NEEDS_APPROVAL = (

@@ -14,7 +14,8 @@ import secrets
 from reconciler.environment.settings import Host
 from reconciler.fleet.probe import PROLOGUE
 from reconciler.fleet.reply import HostError, Locked, Refused, Reply
-from reconciler.fleet.ssh import ConnectionFactory, Shell
+from reconciler.fleet.shell import Shell
+from reconciler.fleet.ssh import ConnectionFactory
 from reconciler.messages import Message
 from reconciler.model import quote
 

@@ -20,7 +20,8 @@ from lab import Fleet, LabHost
 from reconciler.environment.settings import Host, Ssh
 from reconciler.fleet.host import RemoteHost
 from reconciler.fleet.reply import HostError, Locked, NoAnswer, Refused, Unresponsive
-from reconciler.fleet.ssh import ConnectionFactory, Shell, jump_parts
+from reconciler.fleet.shell import Shell
+from reconciler.fleet.ssh import ConnectionFactory, jump_parts
 from tests.support.faults import new_key
 
 NAME = "host.test.dataone.org"
