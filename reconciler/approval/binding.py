@@ -25,14 +25,15 @@ class Stale(Exception):
 def disallowed(approved: Plan, plan: Plan, finished: Collection[Ref]) -> list[str]:
     """One line for each action of `plan` that `approved` does not allow.
 
-    Left out are actions that will not run: on what was already attempted, and on what could
-    not be seen when the plan was made; that needs a plan of its own.
+    Left out are actions that will not run: those that are refused, on what was already attempted, and
+    on what could not be seen when the plan was made; that needs a plan of its own.
     """
     allowed = {action.ref: action for action in approved.actions}
     return [
         f"{action.ref}: {reason}"
         for action in plan.actions
-        if action.ref not in finished
+        if not action.blocked
+        and action.ref not in finished
         and action.ref not in approved.unknown
         and action.ref.host not in approved.unreachable
         and (reason := _why_disallowed(allowed.get(action.ref), action))

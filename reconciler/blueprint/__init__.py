@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from reconciler.blueprint import certificate, node, services
+from reconciler.blueprint import certificate, effective, node, services
 from reconciler.environment.settings import Environment, Host
 from reconciler.model import Ref, Resource
 
@@ -34,7 +34,7 @@ def resources(environment: Environment) -> list[Resource]:
 def rows(environment: Environment) -> list[Row]:
     """The rows of the procedure that this environment has."""
     found: list[Row] = [node.packages, node.node_properties, node.sync_account, node.mesh]
-    found += [node.challenge_directory, node.hooks, node.notice]
+    found += [node.challenge_directory, node.hooks, node.notice, effective.clock]
     if environment.services.apache:
         found += [node.port_80, services.apache]
     if environment.services.postgresql:

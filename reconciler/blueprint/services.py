@@ -136,6 +136,7 @@ def portal(env: Environment, host: Host) -> Iterable[Resource]:
                 path=path,
                 key=f"cn.server.{key}.filename",
                 value=f"{env.paths.certificate}/{name}.pem",
+                create=False,
             )
     for name in ("privkey.pem.pk8", "cert.pem.pk8publickey"):
         path = f"/etc/letsencrypt/live/{env.router}/{name}"

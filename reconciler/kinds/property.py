@@ -18,6 +18,7 @@ from reconciler.model import (
     Seen,
     State,
     Step,
+    Value,
     View,
     option,
     quote,
@@ -26,6 +27,7 @@ from reconciler.questions.files import StatQuestion
 from reconciler.questions.properties import (
     JOIN,
     PropertyQuestion,
+    PropertyValue,
     escape_key,
     escape_value,
     key_pattern,
@@ -38,7 +40,12 @@ SED = "sed -i --follow-symlinks"
 @dataclass(frozen=True, kw_only=True)
 class Property(Resource):
     """One key of a Java properties file, on one line as `key=value`; every other byte of
-    the file stays. A key that is there twice is drift: readers disagree which one counts."""
+    the file stays. A key that is there twice is drift: readers disagree which one counts.
+
+    So is one that Java reads as desired and others do not: the scripts of the published procedure
+    find `^key=` with grep and take what follows with cut, so blanks around it, a carriage return at
+    its end or a value that goes on in the next line are a part of it, or hide it.
+    """
 
     kind: ClassVar[str] = "property"
     title: ClassVar[str] = "path"
@@ -59,6 +66,7 @@ class Property(Resource):
         },
     )
     secret: bool = option("Compare it on the host, never show it.", default=False)
+    create: bool = option("Make the file where it is missing; that is refused if not.", default=True)
 
     @property
     def name(self) -> str:
@@ -79,12 +87,23 @@ class Property(Resource):
             return CannotSee(f"{self.path} is a {type_of(entry)}, not a file; move it away by hand")
         if not values:
             return {"value": None, "times": 0}
-        return {"value": values[-1], "times": len(values)}
+        last: PropertyValue = values[-1]
+        state: dict[str, Value] = {"value": str(last), "times": len(values)}
+        if last == self.value and last.line not in (None, self._line()):
+            state["line"] = str(last.line)
+        return state
 
     def want(self, look: View) -> State | None:
         if self.absent:
             return None if look.own() is None else {"value": None, "times": 0}
-        return {"value": SECRET_SAME if self.secret else self.value, "times": 1}
+        want: dict[str, Value] = {"value": SECRET_SAME if self.secret else self.value, "times": 1}
+        own = look.own()
+        return want | ({"line": self._line()} if isinstance(own, Mapping) and "line" in own else {})
+
+    def refuses(self, change: Change) -> str | None:
+        if change.creates and not self.create:
+            return f"there is no {self.path}: install what brings it; it is not made up here"
+        return None
 
     def verb(self, change: Change) -> str:
         there = change.seen is not None and change.seen["times"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from typing import Self
 
 from reconciler.model import SECRET_OTHER, SECRET_SAME, CannotSee, quote
 from reconciler.questions.files import NO_ANSWER
@@ -54,6 +55,19 @@ def _unescape(text: str) -> str:
     return re.sub(r"\\(?:u([0-9a-fA-F]{4})|(.))", one, text, flags=re.DOTALL)
 
 
+class PropertyValue(str):
+    """The value of a key as Java reads it. `line` is how the file spells it, all of it as it stands
+    there; None for a secret."""
+
+    __slots__ = ("line",)
+    line: str | None
+
+    def __new__(cls, value: str, line: str | None = None) -> Self:
+        self = super().__new__(cls, value)
+        self.line = line
+        return self
+
+
 @dataclass(frozen=True)
 class PropertyQuestion:
     """The values that a key has in a file, in order; usually one, none where it is absent.
@@ -87,20 +101,22 @@ class PropertyQuestion:
         return "\n".join(parts)
 
     @classmethod
-    def parse(cls, output: bytes, questions: list[PropertyQuestion]) -> list[tuple[str, ...] | CannotSee]:
+    def parse(
+        cls, output: bytes, questions: list[PropertyQuestion]
+    ) -> list[tuple[PropertyValue, ...] | CannotSee]:
         sections = output.decode("utf-8", "backslashreplace").split("\0\0\n")[:-1]
         paths = list(dict.fromkeys(q.path for q in questions if not q.secret_line))
         secrets = [q for q in questions if q.secret_line]
         if len(sections) != len(paths) + len(secrets):
             return [NO_ANSWER for _ in questions]
-        values: dict[str, list[tuple[str, str]] | CannotSee] = {}
+        values: dict[str, list[tuple[str, PropertyValue]] | CannotSee] = {}
         for path, section in zip(paths, sections, strict=False):
             # sed ends a last line without newline as it found it: without one.
             lines = [line for line in section.removesuffix("\0").split("\0\n") if line]
             values[path] = (
                 CannotSee("the account may not read it")
                 if lines == ["hidden\n"]
-                else [parse_line(line) for line in lines]
+                else [_parsed(line) for line in lines]
             )
         hidden = dict(zip(secrets, sections[len(paths) :], strict=True))
         return [_secret(hidden[q]) if q.secret_line else _values(values[q.path], q.key) for q in questions]
@@ -114,14 +130,25 @@ def _guarded(path: str, command: str) -> str:
     )
 
 
-def _values(found: list[tuple[str, str]] | CannotSee, key: str) -> tuple[str, ...] | CannotSee:
+def _parsed(line: str) -> tuple[str, PropertyValue]:
+    key, value = parse_line(line)
+    return key, PropertyValue(value, line)
+
+
+def _values(
+    found: list[tuple[str, PropertyValue]] | CannotSee, key: str
+) -> tuple[PropertyValue, ...] | CannotSee:
     if isinstance(found, CannotSee):
         return found
     return tuple(value for name, value in found if name == key)
 
 
-def _secret(section: str) -> tuple[str, ...] | CannotSee:
-    answers = {"": (), "same\n": (SECRET_SAME,), "other\n": (SECRET_OTHER,)}
+def _secret(section: str) -> tuple[PropertyValue, ...] | CannotSee:
+    answers = {
+        "": (),
+        "same\n": (PropertyValue(SECRET_SAME),),
+        "other\n": (PropertyValue(SECRET_OTHER),),
+    }
     return answers.get(section, CannotSee("the account may not read it"))
 
 

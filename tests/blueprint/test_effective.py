@@ -1,0 +1,41 @@
+"""The rows about whether what is declared counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.blueprint import resources
+from reconciler.environment.settings import Certificate, Environment, Host
+from reconciler.model import Plan, Ref
+from reconciler.plan.planner import plan
+
+HOSTS = (Host(name="h1", primary=True), Host(name="h2"))
+CLOCK = Ref("h1", "clock", "system")
+RIGHT = {"agrees": True}
+WRONG = {"agrees": "no: 400 days behind"}
+
+
+def environment(**more: Any) -> Environment:
+    return Environment(name="e", router="r", hosts=HOSTS, certificate=Certificate(trusted=b""), **more)
+
+
+def planned(env: Environment, **clocks: dict[str, Any]) -> Plan:
+    """The plan for bare hosts with these clocks."""
+    everyone = resources(env)
+    seen: dict[Ref, Any] = dict.fromkeys((each.ref for each in everyone), None)
+    judged = {each.ref: {} for each in everyone if each.kind in ("answer", "arrival", "delivery", "serving")}
+    seen |= judged | {Ref(host, "clock", "system"): clock for host, clock in clocks.items()}
+    seen[Ref("h1", "certificate", "r")] = {"lineage": "absent", "release": "none"}
+    return plan("e", everyone, seen, {})
+
+
+def test_nothing_is_ordered_where_the_clock_is_wrong() -> None:
+    actions = {each.ref: each for each in planned(environment(), h1=WRONG, h2=RIGHT).actions}
+    assert "set the clock of h1" in str(actions[CLOCK].blocked)
+    assert CLOCK in actions[Ref("h1", "certificate", "r")].after
+
+
+def test_the_clock_of_another_host_keeps_nobody_from_ordering() -> None:
+    actions = {each.ref: each for each in planned(environment(), h1=RIGHT, h2=WRONG).actions}
+    assert {ref for ref in actions if ref.kind == "clock"} == {Ref("h2", "clock", "system")}
+    assert not {ref for ref in actions[Ref("h1", "certificate", "r")].after if ref.kind == "clock"}
