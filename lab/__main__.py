@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from lab.commands import LabError, say
-from lab.fleet import Fleet
+from lab.fleet import Fleet, each
+from lab.host import LabHost
 from lab.image import purge
 from lab.machine import require_root
 from lab.store import fleet_names, store
@@ -36,7 +37,18 @@ def main() -> int:
 def up(arguments: argparse.Namespace) -> int:
     """Start a fleet and print what it is."""
     fleet = Fleet.up(arguments.name, arguments.hosts, arguments.dir)
+    if arguments.losing:
+        each(fleet.hosts, LabHost.make_losing)
     _show(fleet)
+    return 0
+
+
+def cut(arguments: argparse.Namespace) -> int:
+    """Cut a host's power, so that it loses what was not synced, and switch it on again."""
+    host = Fleet.open(arguments.name, arguments.dir).host(arguments.host)
+    host.cut()
+    host.boot()
+    say(f"{host.name} is up again, without what was not synced")
     return 0
 
 
@@ -92,12 +104,18 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--dir", type=Path, help="where images and fleets are kept (default: $RECONCILE_LAB)")
     start = commands.add_parser("up", parents=[shared], help="start a fleet")
     start.add_argument("-n", dest="hosts", type=int, default=3, help="how many hosts (default: 3)")
+    start.add_argument(
+        "--losing", action="store_true", help="disks that lose, in a `cut`, what was not synced"
+    )
     start.set_defaults(action=up)
     end = commands.add_parser("down", parents=[shared], help="end a fleet, leave no trace")
     end.add_argument("--purge", action="store_true", help="remove the base image too")
     end.set_defaults(action=down)
     look = commands.add_parser("status", parents=[shared], help="say what runs")
     look.set_defaults(action=status)
+    power = commands.add_parser("cut", parents=[shared], help="cut a host's power, and switch it on again")
+    power.add_argument("host", help="number, short or full name")
+    power.set_defaults(action=cut)
     inside = commands.add_parser("exec", parents=[shared], help="run a command in a host as root")
     inside.add_argument("host", help="number, short or full name")
     inside.add_argument("command", nargs=argparse.REMAINDER, help="default: a shell")

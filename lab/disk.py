@@ -1,15 +1,34 @@
-"""A host's disk: the base image below, the host's own changes above."""
+"""A host's disk: the base image below, the host's own changes above.
+
+The changes are in a folder of this machine, which nobody syncs, so a host is quick; or, on demand,
+in a file system of their own that can lose what was not synced, as a machine does when its power fails.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
+import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from lab.commands import LabError, attempt, command
+
+SIZE: Final = 4 << 30
+"""Bytes of a file system of its own; the file is sparse."""
+
+LOSING: Final = "loop,noauto_da_alloc,commit=300"
+"""How it is mounted: nothing reaches it by itself for minutes, and a rename over a file does not
+write the new content first, which ext4 otherwise does and other file systems do not (ext4(5))."""
+
+SHUTDOWN: Final = 0x8004587D
+NO_LOG_FLUSH: Final = 2
+"""EXT4_IOC_SHUTDOWN and EXT4_GOING_FLAGS_NOLOGFLUSH (linux/fs/ext4/ext4.h): from one moment to the next
+nothing is written any more, not even what the journal has in memory."""
 
 
 @dataclass(frozen=True)
@@ -23,29 +42,80 @@ class Disk:
         """Where the disk is mounted: the / of the host."""
         return self.folder / "root"
 
+    @property
+    def _file(self) -> Path:
+        return self.folder / "disk.img"
+
+    @property
+    def _changes(self) -> Path:
+        """Where the layers that the host writes are: a folder, or the file system of its own."""
+        return self.folder / "disk" if self.is_losing() else self.folder
+
+    def is_losing(self) -> bool:
+        """Whether it is a file system of its own, which loses what was not synced."""
+        return self._file.exists()
+
     def mount(self, image: Path) -> None:
         """Mount it over a base image; nothing happens when it is mounted."""
         if mounts_below(self.root):
             return
-        upper, work = self.folder / "upper", self.folder / "work"
+        losing = self.is_losing()
+        if losing and not mounts_below(self._changes):
+            self._changes.mkdir(mode=0o700, exist_ok=True)
+            command("mount", "-o", LOSING, str(self._file), str(self._changes))
+        upper, work = self._changes / "upper", self._changes / "work"
         # A mount without syncing leaves a mark here, and the next one refuses to start.
         _delete(work)
         for part in (upper, work, self.root):
             part.mkdir(mode=0o755, parents=True, exist_ok=True)
         upper.chmod(0o755)  # the / of the host, whatever the umask
-        layers = f"lowerdir={image},upperdir={upper},workdir={work},volatile"
+        layers = f"lowerdir={image},upperdir={upper},workdir={work}" + ("" if losing else ",volatile")
         command("mount", "-t", "overlay", "reconcile-lab", "-o", layers, str(self.root))
 
     def unmount(self) -> None:
         """Unmount it, and whatever was mounted into it from outside."""
-        for place in reversed(mounts_below(self.root)):
+        for place in [*reversed(mounts_below(self.root)), *mounts_below(self.folder / "disk")]:
             if attempt("umount", place).returncode != 0:
                 command("umount", "--lazy", place)
+
+    def make_losing(self) -> None:
+        """Give what is unmounted a file system of its own, with every change in it; a `wipe` ends that.
+
+        LabError where this machine has no ext4 or no loop devices.
+        """
+        if self.is_losing():
+            return
+        new, upper = self._file.with_suffix(".new"), self.folder / "upper"
+        with new.open("wb") as file:
+            file.truncate(SIZE)
+        command("mkfs.ext4", "-q", "-F", "-m", "0", str(new))
+        place = self.folder / "disk"
+        place.mkdir(mode=0o700, exist_ok=True)
+        command("mount", "-o", "loop", str(new), str(place))
+        try:
+            command("cp", "-a", str(upper), str(place))
+        finally:
+            command("umount", str(place))
+        new.rename(self._file)
+        _delete(upper)
+
+    def lose(self) -> None:
+        """Write nothing any more: what was not synced is gone once it is mounted again."""
+        if not self.is_losing():
+            raise LabError("this disk keeps everything that was ever written: see LabHost.make_losing")
+        folder = os.open(self._changes, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.ioctl(folder, SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+        except OSError as problem:
+            raise LabError(f"this kernel's ext4 cannot lose writes: {problem.strerror}") from None
+        finally:
+            os.close(folder)
 
     def wipe(self) -> None:
         """Unmount it and forget every change."""
         self.unmount()
         _delete(self.folder / "upper")
+        self._file.unlink(missing_ok=True)
 
 
 def mounts_below(folder: Path) -> list[str]:

@@ -19,6 +19,7 @@ NEEDED: Final = {
     "curl": "curl",
     "setsid": "util-linux",
     "ps": "procps",
+    "mkfs.ext4": "e2fsprogs",
     "pebble": "pebble",
 }
 
