@@ -218,6 +218,15 @@ class Message(enum.Enum):
             " possible. The limits are `certificate: orders_a_week` and `failures_an_hour`"
         ),
     )
+    ANOTHER_ORDER = (
+        "another-order",
+        CERTIFICATE,
+        "another run, or a certbot that somebody has started, has been ordering for minutes",
+        (
+            "look at it on the primary (`ps -ef | grep -e certbot -e certificate.sh`): let it end, or end it"
+            " if it hangs. Nothing was ordered beside it; the next run orders what is still needed"
+        ),
+    )
     NOT_SERVED = (
         "not-served",
         CERTIFICATE,

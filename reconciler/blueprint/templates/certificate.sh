@@ -16,7 +16,8 @@ auth_hook=/etc/letsencrypt/renewal/manual-auth-hook.sh
 cleanup_hook=/etc/letsencrypt/renewal/manual-cleanup-hook.sh
 
 # certificate.sh preflight           proves that the CA would find a challenge everywhere
-# certificate.sh order               preflight, rehearsal if there is one, then an order
+# certificate.sh order [RELEASE]     preflight, rehearsal if there is one, then an order; nothing is
+#                                    ordered if another run has replaced RELEASE meanwhile
 # certificate.sh renew [SECONDS]     the same, if it is due; waits up to SECONDS first (cron)
 # certificate.sh limits              exits with 75 and a line if the CA would refuse another order
 # certificate.sh begun               what certbot calls just before it orders (--pre-hook)
@@ -29,33 +30,101 @@ state=/var/lib/reconciler
 ledger=$state/orders
 cert=$folder/live/$router/cert.pem
 
+patience=300  # seconds; the step of apply that orders has 15 minutes in all
+
 say() { printf '%s\n' "$*" >&2; }
-note() { mkdir -p "$state" && printf '%s %s\n' "$(date +%s)" "$1" >>"$ledger"; }
-newest_entry() { tail -n 1 "$ledger" 2>/dev/null | cut -d' ' -f2; }
-serial() { openssl x509 -noout -serial -in "$cert" 2>/dev/null; }
+serial() { openssl x509 -noout -serial -in "$cert" 2>/dev/null | sed 's/.*=//'; }
+
+# The ledger: SECONDS begun RUN SERIAL, with the serial number that is to be replaced; SECONDS issued
+# RUN SERIAL, with the new one; SECONDS failed RUN. Earlier versions wrote neither RUN nor SERIAL.
+note() {  # WORD RUN [SERIAL]: on the disk when it returns, so that no order is forgotten
+  mkdir -p "$state" || return 1
+  # What a power cut has left of a line stays a line of its own.
+  [ -z "$(tail -c 1 "$ledger" 2>/dev/null)" ] || echo >>"$ledger"
+  printf '%s %s\n' "$(date +%s)" "$*" >>"$ledger" && sync "$ledger" "$state"
+}
+
+noted() { grep -qE "^[0-9]+ $1\$" "$ledger" 2>/dev/null; }
+
+issued() {  # RUN SERIAL: a certificate is noted once, whoever comes to note it
+  # certbot does not sync what it writes; a certificate counts as issued once it is on the disk.
+  find "$folder/accounts" "$folder/archive/$router" "$folder/live/$router" "$folder/renewal" \
+    -exec sync {} + 2>/dev/null
+  noted "issued [^ ]+ $2" || note issued "$1" "$2"
+}
+
+# What a run that was killed, or certbot started by hand, has begun and left open: if another
+# certificate is there that nobody has noted, that run got it.
+settle() {
+  now=$(serial)
+  [ -n "$now" ] && [ -s "$ledger" ] || return 0
+  of=$(awk -v now="$now" '
+    $2 == "begun" && NF == 4 && $4 != now { open[$3]; last = $3 }
+    $2 == "issued" && $4 == now { noted = 1 }
+    $2 != "begun" && NF > 2 { delete open[$3] }
+    END { if (!noted && last in open) print last }' "$ledger")
+  [ -z "$of" ] || issued "$of" "$now"
+}
 
 # The CA's limits, from the ledger of orders: certificates for the same names in 7 days, failed
 # orders in an hour (Let's Encrypt, "Rate Limits"). An order that began and never ended counts for both.
 limits() {
   [ -s "$ledger" ] || return 0
-  awk -v now="$(date +%s)" -v orders="$orders_a_week" -v failures="$failures_an_hour" '
-    function unfinished() { if (open) { issued[++i] = open; failed[++f] = open }; open = 0 }
-    function refuse(what, at) { print what "; the next is possible from @" at; bad = 1; exit 75 }
-    $2 == "begun" { unfinished(); open = $1 }
-    $2 == "issued" { issued[++i] = $1; open = 0 }
-    $2 == "failed" { failed[++f] = $1; open = 0 }
+  refused=$(awk -v now="$(date +%s)" -v orders="$orders_a_week" -v failures="$failures_an_hour" '
+    function unfinished(run) { issued[++i] = open[run]; failed[++f] = open[run]; delete open[run] }
+    function refuse(what, at) { print what "; the next is possible from @" at; done = 1; exit }
+    $1 !~ /^[0-9]+$/ { next }
+    $2 == "begun" { if ($3 in open) unfinished($3); open[$3] = $1 }
+    $2 == "issued" { delete open[$3]; if (NF < 4 || !($4 in seen)) issued[++i] = $1; if (NF > 3) seen[$4] }
+    $2 == "failed" { delete open[$3]; failed[++f] = $1 }
     END {
-      if (bad) exit 75
-      unfinished()
-      for (n = 1; n <= i; n++) if (issued[n] > now - 604800) { if (!a++) first = issued[n] }
+      if (done) exit
+      for (run in open) unfinished(run)
+      for (n = 1; n <= i; n++) if (issued[n] > now - 604800) { if (!a++ || issued[n] < first) first = issued[n] }
       if (a >= orders) refuse(a " certificates for these names in 7 days, and the limit is " orders, first + 604800)
-      for (n = 1; n <= f; n++) if (failed[n] > now - 3600) { if (!b++) last = failed[n] }
+      for (n = 1; n <= f; n++) if (failed[n] > now - 3600) { if (!b++ || failed[n] > last) last = failed[n] }
       if (b >= failures) refuse(b " failed orders within an hour, and the limit is " failures, last + 3600)
-    }' "$ledger" >"$state/.limit" 2>/dev/null && { rm -f "$state/.limit"; return 0; }
-  at=$(sed -n 's/.*@//p' "$state/.limit")
-  say "$(sed 's/@.*//' "$state/.limit")$(date -u -d "@$at" +%Y-%m-%dT%H:%M:%SZ) [order-limit]"
-  rm -f "$state/.limit"
+    }' "$ledger" 2>/dev/null)
+  [ -n "$refused" ] || return 0
+  say "${refused%@*}$(date -u -d "@${refused##*@}" +%Y-%m-%dT%H:%M:%SZ) [order-limit]"
   return 75
+}
+
+release() {  # the identity of the newest certificate with its chain, as `reconcile` computes it; or none
+  sed -n '/^-----BEGIN CERT/,/^-----END CERT/{/^-----/d;p}' "$folder/live/$router/fullchain.pem" 2>/dev/null |
+    base64 -d 2>/dev/null | sha256sum | cut -c 1-16 | sed 's/^e3b0c44298fc1c14$/none/'
+}
+
+good() {  # whether the newest certificate is one that nobody would order anew: names, key, time
+  [ "$(openssl x509 -noout -ext subjectAltName -in "$cert" 2>/dev/null | tr -d ' ' | tr ',' '\n' |
+    sed -n 's/^DNS://p' | sort -u)" = "$(printf '%s\n' "$names" | tr ' [:upper:]' '\n[:lower:]' | sort -u)" ] &&
+    openssl x509 -noout -checkend 86400 -in "$cert" >/dev/null 2>&1 &&
+    [ "$(openssl x509 -noout -pubkey -in "$cert")" = "$(openssl pkey -pubout -in "${cert%cert.pem}privkey.pem")" ]
+}
+
+replaced() {  # RELEASE: whether a good one has taken its place while this run waited
+  [ "$(release)" != "$1" ] && good || return 1
+  say "another run has ordered the certificate meanwhile: it is there, and nothing more is ordered"
+}
+
+# One order at a time: cron, apply and a second apply come through here. The lock is given back when this
+# process and the certbot that it has started are gone, so a certbot whose script was killed is waited for.
+alone() {  # COMMAND
+  run=$1-$(date +%s)-$$ deadline=$(($(date +%s) + patience))
+  RECONCILE_RUN=$run; export RECONCILE_RUN
+  mkdir -p "$state" && (umask 077 && : >>"$state/order.lock") || return 1
+  exec 9<>"$state/order.lock"
+  if ! flock -w "$patience" 9; then
+    say "$(cat "$state/order.lock") has been ordering for more than $patience s: nothing is ordered beside it;" \
+      "look at that process (the last number is its id), or try again later [another-order]"
+    return 75
+  fi
+  # Where this cannot be written, an order could not be noted either.
+  if ! { echo "$run" >"$state/order.lock" && sync "$state/order.lock" "$state"; }; then
+    say "$state cannot be written, so an order could not be noted: nothing was ordered"
+    return 1
+  fi
+  settle
 }
 
 addresses() {  # NAME: its addresses from the DNS itself; the CA does not ask /etc/hosts
@@ -87,7 +156,7 @@ preflight() {
   token=reconcile-canary-$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
   value=$token.preflight
   work=$(mktemp -d) || return 1
-  if ! CERTBOT_TOKEN=$token CERTBOT_VALIDATION=$value sh "$auth_hook"; then
+  if ! CERTBOT_TOKEN=$token CERTBOT_VALIDATION=$value sh "$auth_hook" 9>&-; then
     echo 'the canary could not be put on every host' >>"$work/wrong"
   else
     for host in $hosts; do
@@ -106,7 +175,7 @@ preflight() {
       wait
     done
   fi
-  CERTBOT_TOKEN=$token sh "$cleanup_hook" || :
+  CERTBOT_TOKEN=$token sh "$cleanup_hook" 9>&- || :
   status=0
   if [ -s "$work/wrong" ]; then
     status=1
@@ -123,25 +192,27 @@ ari() {  # asks the CA when it wants this certificate renewed (RFC 9773); 0 if t
   # (section 4.1). OpenSSL before 3.0 writes keyid: in front of the key identifier.
   aki=$(openssl x509 -noout -ext authorityKeyIdentifier -in "$cert" 2>/dev/null |
     sed -n 's/^ *\(keyid:\)\{0,1\}\([0-9A-F:]*\)$/\2/p' | tr -d :)
-  number=$(serial | sed 's/.*=//')
+  number=$(serial)
   case $number in [89A-F]*) number=00$number ;; esac
-  url=$(curl -fsS --max-time 20 "$server" 2>/dev/null | tr ',{}' '\n' |
-    sed -n 's/.*"renewalInfo" *: *"\([^"]*\)".*/\1/p')
+  # What the CA sends is cut off: a directory has about 1 kB, an answer 200 bytes.
+  url=$(curl -fsS --max-time 20 "$server" 2>/dev/null | head -c 65536 | tr ',{}' '\n' |
+    sed -n 's/.*"renewalInfo" *: *"\(https:\/\/[^"]*\)".*/\1/p' | head -n 1)
   if [ -z "$aki" ] || [ -z "$url" ]; then rm -f "$state/ari"; return 1; fi
   id=$(for hex in "$aki" "$number"; do
     printf %s "$hex" | basenc -d --base16 | basenc --base64url | tr -d '=\n'; echo
   done | paste -sd.)
-  answer=$(curl -fsS --max-time 20 "$url/$id" 2>/dev/null | tr -d '\n') || return 1
-  [ -n "$answer" ] || return 1
-  mkdir -p "$state" && printf '%s\n%s\n' "$id" "$answer" >"$state/ari.new" && mv "$state/ari.new" "$state/ari"
-  start=$(printf %s "$answer" | sed -n 's/.*"start" *: *"\([^"]*\)".*/\1/p')
-  [ -n "$start" ] && [ "$(date -d "$start" +%s)" -le "$(date +%s)" ]
+  answer=$(curl -fsS --max-time 20 "$url/$id" 2>/dev/null | head -c 4097 | tr -d '\n\000')
+  [ -n "$answer" ] && [ ${#answer} -le 4096 ] || return 1
+  printf '%s\n%s\n' "$id" "$answer" >"$state/ari.new" && sync "$state/ari.new" &&
+    mv "$state/ari.new" "$state/ari" || return 1
+  start=$(printf %s "$answer" | sed -n 's/.*"start" *: *"\([0-9T:.Z+-]*\)".*/\1/p')
+  [ -n "$start" ] && start=$(date -d "$start" +%s) && [ "$start" -le "$(date +%s)" ]
 }
 
 ended() {  # STATUS SERIAL LOG: what was issued since SERIAL decides, not what certbot says
   after=$(serial)
-  if [ -n "$after" ] && [ "$after" != "$2" ]; then note issued; return 0; fi
-  [ "$(newest_entry)" != begun ] || note failed
+  if [ -n "$after" ] && [ "$after" != "$2" ]; then issued "$run" "$after"; return; fi
+  ! noted "begun $run .*" || note failed "$run"
   tail -n 12 "$3" >&2
   # certbot 2.1 hides what the CA has answered behind an AttributeError; its log has it.
   problem=$(grep -o 'urn:ietf:params:acme:error:[^"]*' /var/log/letsencrypt/letsencrypt.log 2>/dev/null | tail -n 1)
@@ -153,14 +224,29 @@ ended() {  # STATUS SERIAL LOG: what was issued since SERIAL decides, not what c
   return 1
 }
 
+busy() { [ "$status" != 0 ] && grep -q '^Another instance of Certbot is already running' "$log"; }
+
 run() {  # ARGUMENTS of certbot; leaves its status, its log, and the serial number from before
-  log=$(mktemp)
-  before=$(serial)
-  certbot "$@" --config-dir "$folder" >"$log" 2>&1
-  status=$?
+  log=$(mktemp) || return 1
+  while :; do
+    before=$(serial)
+    certbot "$@" --config-dir "$folder" >"$log" 2>&1
+    status=$?
+    # certbot has a lock of its own and does not wait for it (certbot/_internal/lock.py).
+    busy || return 0
+    if [ "$(date +%s)" -ge "$deadline" ]; then
+      say "another certbot has been at work for more than $patience s: nothing is ordered beside it [another-order]"
+      return 75
+    fi
+    sleep 2
+    ! replaced "$seen" || return 0
+  done
 }
 
-order() {
+order() {  # [RELEASE]
+  seen=${1:-$(release)}
+  alone order || return $?
+  ! replaced "$seen" || return 0
   limits && preflight || return $?
   set -- certonly -n --agree-tos --key-type rsa --rsa-key-size "$key_size" --manual \
     --preferred-challenges http --manual-auth-hook "$auth_hook" --manual-cleanup-hook "$cleanup_hook" \
@@ -168,42 +254,44 @@ order() {
   for name in $names; do set -- "$@" -d "$name"; done
   if [ -n "$email" ]; then set -- "$@" -m "$email"; else set -- "$@" --register-unsafely-without-email; fi
   if [ -n "$rehearsal" ]; then
-    run "$@" --dry-run --server "$rehearsal"
-    if [ $status != 0 ]; then
+    run "$@" --dry-run --server "$rehearsal" || return $?
+    if busy; then return 0; fi
+    if [ "$status" != 0 ]; then
       tail -n 12 "$log" >&2
       say "the rehearsal at $rehearsal failed, so nothing was ordered [rehearsal-failed]"
-      rm -f "$log"
       return 1
     fi
     rm -f "$log"
   fi
-  run "$@" --force-renewal --server "$server" --pre-hook "sh $0 begun"
-  ended "$status" "$before" "$log"
-  status=$?
-  rm -f "$log"
-  return $status
+  run "$@" --force-renewal --server "$server" --pre-hook "sh $0 begun" || return $?
+  busy || ended "$status" "$before" "$log"
 }
 
-renew() {
+renew() {  # [SECONDS]
+  seen=$(release)
   [ "${1:-0}" = 0 ] || sleep "$(($(od -An -N2 -tu2 /dev/urandom) % $1))"
   [ -e "$cert" ] || { say "there is no certificate to renew: reconcile apply orders it"; return 1; }
+  alone renew || return $?
+  ! replaced "$seen" || return 0
   force=
   ari && force=--force-renewal
   limits && preflight || return $?
-  run renew -n -q --cert-name "$router" --no-random-sleep-on-renew $force --pre-hook "sh $0 begun"
-  if [ "$status" = 0 ] && [ "$(serial)" = "$before" ] && [ "$(newest_entry)" != begun ]; then
-    rm -f "$log"  # it was not due: certbot runs --pre-hook only where it orders
-    return 0
-  fi
+  run renew -n -q --cert-name "$router" --no-random-sleep-on-renew $force --pre-hook "sh $0 begun" || return $?
+  # certbot runs --pre-hook only where it orders: without its note it was not due.
+  if busy || { [ "$status" = 0 ] && [ "$(serial)" = "$before" ] && ! noted "begun $run .*"; }; then return 0; fi
   ended "$status" "$before" "$log"
-  status=$?
-  rm -f "$log"
-  return $status
 }
 
+begun() {  # by certbot: of the run that has started it, or of whoever has done so by hand
+  was=$(serial)
+  note begun "${RECONCILE_RUN:-by-hand-$(date +%s)-$PPID}" "${was:-none}"
+}
+
+log=
+trap '[ -z "$log" ] || rm -f "$log"' EXIT
 case ${1:-} in
-preflight | order | limits) "$1" ;;
+preflight | limits | begun) "$1" ;;
+order) order "${2:-}" ;;
 renew) renew "${2:-0}" ;;
-begun) note begun ;;
-*) say "usage: $0 preflight | order | renew [SECONDS] | limits"; exit 64 ;;
+*) say "usage: $0 preflight | order [RELEASE] | renew [SECONDS] | limits"; exit 64 ;;
 esac

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -189,7 +190,7 @@ class Lineage(Resource):
             yield self.certbot.set_aside("certbot cannot work with it; it is kept")
         if self._orders(seen):
             yield Step(
-                f"sh {quote(self.script)} order",
+                f"sh {quote(self.script)} order {_release(seen)}",
                 "proves that the CA would find a challenge everywhere, then orders",
                 minutes=15,
             )
@@ -207,6 +208,12 @@ class Lineage(Resource):
 
     def requires(self) -> Iterable[str]:
         return ("package:certbot",)
+
+
+def _release(seen: State) -> str:
+    """The release that an order is to replace: where another is there by then, nothing is ordered."""
+    release = str(seen.get("release"))
+    return release if re.fullmatch("[0-9a-f]{16}", release) else "none"
 
 
 def _absent(own: Seen) -> bool:
