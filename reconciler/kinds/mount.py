@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from reconciler.kinds.paths import NEW, parents, type_of, unseen
+from reconciler.kinds.paths import NEW, into_place, parents, type_of, unseen
 from reconciler.model import (
     CannotSee,
     Change,
@@ -208,7 +208,7 @@ class Mount(Resource):
 
     @staticmethod
     def _place() -> Iterable[Step]:
-        yield Step(f"mv -T {TABLE} {FSTAB}", "puts it in place in one step")
+        yield Step(into_place(TABLE, FSTAB), "puts it in place in one step")
         yield Step("systemctl daemon-reload", "lets systemd read it")
 
     def rescue(self, change: Change) -> Iterable[Step]:

@@ -37,6 +37,17 @@ def ownership(entry: FileEntry) -> dict[str, Any]:
     return {"mode": entry.mode, "owner": entry.owner, "group": entry.group}
 
 
+def into_place(new: str, path: str, run: str = "") -> str:
+    """The command that renames `new` to `path`, each before the other as a power cut has to find them:
+    the content is on the disk before the name is, and the name when the command ends. Without it, a file
+    system may keep the name and lose the content (rename(2) promises neither; fsync(2), "Notes").
+
+    `run` goes before what changes something, such as `runuser -u NAME -- `.
+    """
+    folder = path.rpartition("/")[0] or "/"
+    return f"sync {quote(new)} && {run}mv -T {quote(new)} {quote(path)} && sync {quote(folder)}"
+
+
 def move_aside(path: str, change: Change) -> Iterable[Step]:
     """Frees the way where a file, a pipe or a socket lies at the path; it is kept."""
     if change.seen is not None and "type" in change.deltas:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from reconciler.kinds.paths import ABSOLUTE, LINE, parents, type_of, unseen
+from reconciler.kinds.paths import ABSOLUTE, LINE, NEW, parents, type_of, unseen
 from reconciler.model import (
     SECRET_SAME,
     CannotSee,
@@ -34,7 +34,8 @@ from reconciler.questions.properties import (
     line_digest,
 )
 
-SED = "sed -i --follow-symlinks"
+COPY = f'"$f{NEW}"'
+"""The copy that is edited, as a shell word; `f` is the file itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,23 +111,35 @@ class Property(Resource):
         return "remove" if self.absent else "change" if there else "create"
 
     def steps(self, change: Change) -> Iterable[Step]:
-        path = quote(self.path)
         pattern = key_pattern(self.key)
         if self.absent:
-            script = quote(pattern + "d")
-            yield Step(
-                f"{SED} -e {quote(JOIN)} -e {script} {path}",
-                "removes the key and nothing else",
-            )
+            edit = f"sed -i -e {quote(JOIN)} -e {quote(pattern + 'd')} {COPY}"
+            yield Step(self._edited(edit), "removes the key and nothing else")
         elif change.seen is None or not change.seen["times"]:
-            end = f"if [ -s {path} ]; then {SED} -e '$a\\' {path}; fi && " if change.seen else ""
-            append, line = f"tee -a {path} >/dev/null", f"{self._line()}\n"
-            if self.secret:
-                yield Step(f"{end}{append}", "appends the key", stdin=line)
-            else:
-                yield Step(f"{end}printf '%s\\n' {quote(self._line())} | {append}", "appends the key")
+            yield self._append(exists=change.seen is not None)
         else:
             yield self._replace(pattern)
+
+    def _edited(self, edit: str) -> str:
+        """The command that makes a copy, edits it, and lets it take the file's place.
+
+        The path may be a link: then the file that it leads to is replaced, and the link stays.
+        """
+        return (
+            f'f=$(readlink -f {quote(self.path)}) && cp -p --remove-destination "$f" {COPY} && {edit}'
+            f' && sync {COPY} && mv -T {COPY} "$f" && sync "$(dirname "$f")"'
+        )
+
+    def _append(self, exists: bool) -> Step:
+        line, path = f"{self._line()}\n", quote(self.path)
+        append = "tee -a" if self.secret else f"printf '%s\\n' {quote(self._line())} | tee -a"
+        if exists:
+            end = f"if [ -s {COPY} ]; then sed -i -e '$a\\' {COPY}; fi"
+            command = self._edited(f"{end} && {append} {COPY} >/dev/null")
+        else:
+            folder = quote(self.path.rpartition("/")[0] or "/")
+            command = f"{append} {path} >/dev/null && sync {path} {folder}"
+        return Step(command, "appends the key", stdin=line if self.secret else None)
 
     def _replace(self, pattern: str) -> Step:
         text = self._line().replace("\\", r"\\").replace("&", r"\&").replace("/", r"\/")
@@ -134,8 +147,8 @@ class Property(Resource):
         script = f"{pattern}{{x;s/$/k/;/kk/{{x;d}};x;s/.*/{text}/}}"
         why = "replaces the line of the key and nothing else"
         if self.secret:
-            return Step(f"{SED} -f - {quote(self.path)}", why, stdin=f"{JOIN}\n{script}\n")
-        return Step(f"{SED} -e {quote(JOIN)} -e {quote(script)} {quote(self.path)}", why)
+            return Step(self._edited(f"sed -i -f - {COPY}"), why, stdin=f"{JOIN}\n{script}\n")
+        return Step(self._edited(f"sed -i -e {quote(JOIN)} -e {quote(script)} {COPY}"), why)
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.path}",)

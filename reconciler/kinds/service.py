@@ -176,7 +176,7 @@ class Service(Resource):
                 f"waits until it listens on port {port}",
             )
         if self.loads:
-            yield Step(f"mv {record}.new {record}", "records what it has loaded")
+            yield Step(f"sync {record}.new && mv {record}.new {record}", "records what it has loaded")
 
     def provides(self) -> Iterable[str]:
         return (f"service:{self.unit}",)

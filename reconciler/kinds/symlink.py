@@ -55,9 +55,10 @@ class Symlink(Resource):
             yield Step(f"rm -f -- {quote(self.path)}", "declared absent; its target stays")
             return
         yield from move_aside(self.path, change)
-        new = quote(self.path + NEW)
+        new, folder = quote(self.path + NEW), self.path.rpartition("/")[0] or "/"
         yield Step(
-            f"ln -s -f -n -- {quote(self.target)} {new} && mv -T {new} {quote(self.path)}",
+            f"ln -s -f -n -- {quote(self.target)} {new} && mv -T {new} {quote(self.path)}"
+            f" && sync {quote(folder)}",
             "creates the link and moves it into place atomically",
         )
 

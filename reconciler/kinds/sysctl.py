@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from reconciler.kinds.paths import NEW, chown_steps, ownership, parents, type_of, unseen
+from reconciler.kinds.paths import NEW, chown_steps, into_place, ownership, parents, type_of, unseen
 from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, option, quote
 from reconciler.questions.files import StatQuestion, TextQuestion
 from reconciler.questions.system import CommandQuestion
@@ -116,7 +116,10 @@ class Sysctl(Resource):
                 f"sysctl -p {new} || {{ rm -f {new}; false; }}",
                 "makes it live, before the file counts: the kernel may refuse it",
             )
-            yield Step(f"mv -T {new} {path}", "puts it in place in one step, for the next boot")
+            yield Step(
+                into_place(self._file() + NEW, self._file()),
+                "puts it in place in one step, for the next boot",
+            )
         else:
             yield from chown_steps(self._file(), change)
             if "live" in change.deltas:

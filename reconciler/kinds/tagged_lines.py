@@ -13,7 +13,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from reconciler.kinds.paths import ABSOLUTE, LINE, NAME, chown_steps, ownership, parents, type_of, unseen
+from reconciler.kinds.paths import (
+    ABSOLUTE,
+    LINE,
+    NAME,
+    NEW,
+    chown_steps,
+    into_place,
+    ownership,
+    parents,
+    type_of,
+    unseen,
+)
 from reconciler.model import (
     CannotSee,
     Change,
@@ -108,11 +119,15 @@ class TaggedLines(Resource):
         path, run = quote(self.path), f"runuser -u {quote(self.user)} --"
         mark = f" {self.tag} {name}"
         escaped = "".join(f"\\{c}" if c in r".[]*^$/" + "\\" else c for c in mark)
-        remove = f"{run} sed -i -e {quote(f'/{escaped}$/d')} -e '$a\\' {path}"
+        # In a copy, which takes the file's place in one rename: nobody is shut out by half a file.
+        new = self.path + NEW
+        copy = f"{run} cp -p --remove-destination {path} {quote(new)}"
+        remove = f"{copy} && {run} sed -i -e {quote(f'/{escaped}$/d')} -e '$a\\' {quote(new)}"
+        place = into_place(new, self.path, f"{run} ")
         if line is None:
-            return Step(remove, "ours, and no longer declared")
-        append = f"printf '%s\\n' {quote(f'{line}{mark}')} | {run} tee -a {path} >/dev/null"
-        return Step(append if created else f"{remove} && {append}", f"the line for {name}")
+            return Step(f"{remove} && {place}", "ours, and no longer declared")
+        append = f"printf '%s\\n' {quote(f'{line}{mark}')} | {run} tee -a {quote(new)} >/dev/null"
+        return Step(f"{copy if created else remove} && {append} && {place}", f"the line for {name}")
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.path}",)

@@ -12,6 +12,7 @@ from typing import Any
 from reconciler.kinds.paths import (
     NEW,
     chown_steps,
+    into_place,
     move_aside,
     ownership,
     parents,
@@ -165,7 +166,7 @@ class WrittenFile(Resource):
                 f"{{ {check.replace('{}', new)}; }} || {{ rm -f {new}; false; }}",
                 "checks the new content before it is used",
             )
-        yield Step(f"mv -T {new} {path}", "moves it into place atomically")
+        yield Step(into_place(self.where() + NEW, self.where()), "moves it into place atomically")
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.where()}",)

@@ -15,8 +15,8 @@ umask 077
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LC_ALL=C
 
-point() {  # LINK TARGET: in one rename, so that the link is never missing
-  ln -s -f -n -- "$2" "$store/$1.new" && mv -T "$store/$1.new" "$store/$1"
+point() {  # LINK TARGET: in one rename, so that the link is never missing; on the disk when it returns
+  ln -s -f -n -- "$2" "$store/$1.new" && mv -T "$store/$1.new" "$store/$1" && sync "$store"
 }
 
 stage() {
@@ -30,7 +30,9 @@ stage() {
       install -m $mode -o root -g "$group" /dev/stdin "$new/$name.pem" && test -s "$new/$name.pem" || return 1
   done
   release=releases/$(date -u +%Y%m%d-%H%M%S)-$1
-  sync "$new"/*.pem && mv -T "$new" "$store/$release" && point staged "$release" || return 1
+  # No link leads to a release before all of it is on the disk.
+  sync "$new"/*.pem "$new" && mv -T "$new" "$store/$release" && sync "$store/releases" &&
+    point staged "$release" || return 1
   # The primary delivers the next one again; a key that nobody needs is not left behind.
   [ -z "${3:-}" ] || runuser -u "$3" -- rm -rf -- "$2"
 }
