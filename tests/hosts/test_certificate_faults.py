@@ -224,18 +224,50 @@ def test_a_ca_at_its_limit_is_told_and_counted(node: Node) -> None:
     assert more == ["begun", "failed"]
 
 
-def test_another_certbot_at_work_is_told(node: Node) -> None:
-    primary = node.fleet.hosts[0]
-    hold = "import fcntl, time; f = open('/etc/letsencrypt/.certbot.lock', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); open('/run/held', 'w'); time.sleep(60)"
+def test_another_certbot_at_work_is_waited_for_and_is_no_failure(node: Node) -> None:
+    primary, before, orders = node.fleet.hosts[0], node.one(), node.orders()
+    hold = "import fcntl, time; f = open('/etc/letsencrypt/.certbot.lock', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); open('/run/held', 'w'); time.sleep(14)"
     primary.write("/root/hold.py", hold)
     primary.run("rm -f /run/held; setsid -f timeout 60 python3 /root/hold.py </dev/null >/dev/null 2>&1")
     until(lambda: primary.run("test -e /run/held", check=False).returncode == 0, "certbot's lock is held")
-    try:
-        why, more = ordering(node)
-    finally:
-        primary.run("kill $(pgrep -f /root/hold.py)", check=False)
-    assert "Another instance of Certbot is already running" in why
-    assert more == []
+    primary.run(f"sed s/^patience=300/patience=3/ {SCRIPT.split()[1]} >/root/impatient.sh")
+    told = primary.run("sh /root/impatient.sh order", check=False)
+    assert (told.returncode, node.orders()) == (75, orders)
+    assert "another certbot has been at work for more than 3 s: nothing is ordered beside it" in told.stderr
+    node.apply(0, "--replace", "certificate")
+    assert node.one() != before
+    assert node.orders() == [*orders, "begun", "issued"]
+
+
+def test_cron_and_apply_at_one_moment_give_one_order_and_no_failure(node: Node) -> None:
+    primary, conf = node.fleet.hosts[0], f"/etc/letsencrypt/renewal/{ROUTER}.conf"
+    release, lines = node.one(), len(node.ledger())
+    identity = "sed -n '/^-----B/,/^-----E/{/^-----/d;p}' " + f"{LIVE}/fullchain.pem | base64 -d | sha256sum"
+    assert primary.run(identity).stdout[:16] == release
+    primary.run(f"sed -i '1i renew_before_expiry = 3650 days' {conf}")
+    for first, second, delay in (("renew", "order", 0), ("renew", "order", 1.5), ("order", "renew", 1.5)):
+        seen = primary.run(identity).stdout[:16]
+        commands = {"renew": f"{SCRIPT} renew", "order": f"{SCRIPT} order {seen}"}
+        primary.run(f"{commands[first]} & sleep {delay}; {commands[second]} || exit 1; wait $! || exit 2")
+        begun, issued = (line.split() for line in node.ledger()[lines:])
+        assert (begun[1], issued[1], begun[2]) == ("begun", "issued", issued[2])
+        serial = primary.run(f"openssl x509 -noout -serial -in {LIVE}/cert.pem").stdout
+        assert serial == f"serial={issued[3]}\n"
+        lines += 2
+    primary.run(f"sed -i '/renew_before_expiry/d' {conf}")
+    node.apply(0)
+    assert node.one() != release
+
+
+def test_an_order_whose_script_is_killed_is_waited_for_and_noted_as_its_own(node: Node) -> None:
+    primary, release, lines = node.fleet.hosts[0], node.one(), len(node.ledger())
+    primary.run(f"setsid -f {SCRIPT} order </dev/null >/dev/null 2>&1")
+    until(lambda: len(node.ledger()) > lines, "an order has begun")
+    run = node.ledger()[lines].split()[2]
+    primary.run(f"kill -9 {run.rpartition('-')[2]}")
+    node.apply(0, "--replace", "certificate")
+    assert node.one() != release
+    assert [line.split()[1:3] for line in node.ledger()[lines:]] == [["begun", run], ["issued", run]]
 
 
 def test_a_renewal_by_cron_that_fails_says_so_and_leaves_the_old_one(node: Node) -> None:

@@ -88,8 +88,11 @@ class Node(AdminMachine):
 
     def orders(self) -> list[str]:
         """What the ledger on the primary says: begun, issued, failed."""
-        text = self.fleet.hosts[0].run("cat /var/lib/reconciler/orders", check=False).stdout
-        return [line.split()[1] for line in text.splitlines()]
+        return [line.split()[1] for line in self.ledger()]
+
+    def ledger(self) -> list[str]:
+        """The lines of the ledger on the primary; none before the first order."""
+        return self.fleet.hosts[0].run("cat /var/lib/reconciler/orders", check=False).stdout.splitlines()
 
     def renew(self) -> None:
         """Cron's command on the primary, on the day that it is due."""
