@@ -13,7 +13,7 @@ import subprocess
 import sys
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from lab import Fleet, LabHost
 from lab.commands import LabError
 from reconciler.fleet import probe
 from reconciler.kinds import KINDS
-from reconciler.model import CannotSee, Ref, Resource, Seen
+from reconciler.model import CannotSee, Question, Ref, Resource, Seen
 from reconciler.plan.planner import plan
 
 FOLDER = Path(__file__).parent.parent / "tests" / "cases" / "kinds"
@@ -110,13 +110,18 @@ def read(kind: str, case: Mapping[str, Any]) -> Any:
     """The state that is made of the `output`, which is by class of question."""
     one = resource(kind, case["declared"])
     questions = one.ask()
-    groups = list(dict.fromkeys(type(each).__name__ for each in questions.values()))
+    groups = _classes(questions.values())
     assert set(groups) == set(case["output"]), f"{case['case']}: it asks {', '.join(groups)}"
     sections = [b"%d\n%b" % (number, _bytes(case["output"][name])) for number, name in enumerate(groups)]
     fence = f"\n{BOUNDARY} ".encode()
     answers = probe.parse(fence.join([b"", *sections, b"end\n"]), questions.values(), BOUNDARY)
     now = case.get("now", NOW)
     return _state(one.read({label: answers[each] for label, each in questions.items()}, now))
+
+
+def _classes(questions: Iterable[Question]) -> list[str]:
+    """The classes of questions in the order in which a host answers them."""
+    return [type(group[0]).__name__ for group in probe.groups(questions)]
 
 
 def _state(seen: Seen) -> Any:
@@ -171,8 +176,8 @@ class Recorder:
         script = probe.compose(questions, BOUNDARY).encode()
         done = subprocess.run(host.enter(command), input=script, capture_output=True, timeout=60, check=True)
         sections = re.split(rf"\n{BOUNDARY} \w+\n".encode(), done.stdout)
-        classes = dict.fromkeys(type(each).__name__ for each in questions)
-        return {name: _readable(each) for name, each in zip(classes, sections[1:-1], strict=True)}
+        named = zip(_classes(questions), sections[1:-1], strict=True)
+        return {name: _readable(each) for name, each in named}
 
     def _host(self) -> LabHost:
         if self._fleet is None:

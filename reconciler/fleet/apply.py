@@ -155,7 +155,7 @@ class _Rounds:
             self.attempted.add(action.ref)
             fleet.listen(f"{action.ref}: {action.verb}")
         try:
-            reply = host.run(script.script(actions, questions, boundary), seconds)
+            reply = host.run(script.script(actions, questions, boundary, fleet.seconds), seconds)
         except HostError as error:
             fleet.lose(name, error.reason)
             results = script.outcomes(actions, error.output, boundary, False, error.reason)

@@ -6,7 +6,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from reconciler.clock import Clock, utc_now
 from reconciler.fleet import probe
@@ -112,7 +112,7 @@ class Fleet:
         boundary = secrets.token_hex(16)
         questions = self.questions(host.name)
         try:
-            reply = host.run(probe.compose(questions, boundary), self.seconds)
+            reply = host.run(probe.compose(questions, boundary, self.seconds), self.seconds)
         except HostError as error:
             self.lose(host.name, error.reason)
         else:
@@ -143,7 +143,9 @@ class Fleet:
             self.sight.warnings[host] = reply.sudo or "the account is not root there"
 
     def _read(self, host: str, reply: Reply, questions: list[Question], boundary: str) -> dict[Ref, Seen]:
-        answers = probe.parse(reply.output, questions, boundary)
+        answers = dict(probe.parse(reply.output, questions, boundary))
+        if probe.was_cut(reply.output, boundary):
+            answers |= self._ask_each(host, [each for each in answers if answers[each] is probe.CUT])
         now = self._clock()
         states: dict[Ref, Seen] = {}
         for resource in (self.resources[ref] for ref in self._by_host[host]):
@@ -156,3 +158,12 @@ class Fleet:
                 seen = CannotSee(f"{seen.reason} ({reply.sudo})")
             states[resource.ref] = seen
         return states
+
+    def _ask_each(self, host: str, questions: list[Question]) -> Mapping[Question, Any]:
+        """Asks again what one question that hangs has hidden."""
+        boundary, seconds = secrets.token_hex(16), max(1.0, self.seconds / 2 - 1)
+        try:
+            reply = self.hosts[host].run(probe.compose_each(questions, boundary, seconds), self.seconds)
+        except HostError as error:
+            return dict.fromkeys(questions, CannotSee(error.reason))
+        return probe.parse_each(reply.output, questions, boundary, seconds)

@@ -22,16 +22,19 @@ SHOWN = 2000
 """Characters of a failed step's output that are shown: the last of it."""
 
 
-def script(actions: Sequence[Action], questions: Iterable[Question], boundary: str) -> str:
+def script(
+    actions: Sequence[Action], questions: Iterable[Question], boundary: str, seconds: float = 30
+) -> str:
     """Shell that carries out the actions in order, up to the first step that fails, whose
-    action is then rescued; and that then answers the questions. `boundary` is a random word."""
+    action is then rescued; and that then answers the questions within `seconds`. `boundary` is a
+    random word."""
     lines = [PROLOGUE, _BEGIN]
     for number, action in enumerate(actions):
         for index, step in enumerate(action.steps):
             lines.append(_framed(step, f"{number} {index}", boundary, "$ok = 1", f"ok=0 bad={number}"))
         for index, step in enumerate(action.rescue, len(action.steps)):
             lines.append(_framed(step, f"{number} {index}", boundary, f'"$bad" = {number}', ":"))
-    return "\n".join([*lines, compose(questions, boundary)])
+    return "\n".join([*lines, compose(questions, boundary, seconds)])
 
 
 def _framed(step: Step, label: str, boundary: str, when: str, failed: str) -> str:

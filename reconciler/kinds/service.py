@@ -8,7 +8,19 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler.kinds.paths import ABSOLUTE, LINE, NAME, unseen
-from reconciler.model import Change, Question, Resource, Seen, State, Step, Value, View, option, quote
+from reconciler.model import (
+    CannotSee,
+    Change,
+    Question,
+    Resource,
+    Seen,
+    State,
+    Step,
+    Value,
+    View,
+    option,
+    quote,
+)
 from reconciler.questions.files import TextQuestion, TreeQuestion, tree_digest
 from reconciler.questions.system import CommandQuestion, ListeningQuestion, UnitQuestion
 
@@ -82,11 +94,13 @@ class Service(Resource):
         return questions
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        unit: Mapping[str, str] | CannotSee = answers["unit"]
+        if isinstance(unit, CannotSee):
+            return unit
+        if unit.get("LoadState") == "not-found":
+            return None  # neither is the program that would check its configuration
         if hidden := unseen(*answers.values()):
             return hidden
-        unit: Mapping[str, str] = answers["unit"]
-        if unit.get("LoadState") == "not-found":
-            return None
         running = unit.get("ActiveState") in ("active", "reloading")
         state: dict[str, Value] = {
             "enabled": unit.get("UnitFileState", "").startswith(("enabled", "alias", "static", "generated")),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+from reconciler.messages import Message
 from reconciler.model import CannotSee, quote
 from reconciler.questions.files import NO_ANSWER
 
@@ -30,12 +32,15 @@ class InstalledQuestion:
         names = _words([q.package for q in questions])
         form = "'${Package} ${db:Status-Status} ${Version}\\n'"
         return f"""if command -v dpkg-query >/dev/null; then
-dpkg-query -W -f {form} -- {names} 2>/dev/null; echo done
+dpkg-query -W -f {form} -- {names} 2>/dev/null; [ $? -gt 1 ] && echo failed || echo done
 fi"""
 
     @classmethod
     def parse(cls, output: bytes, questions: list[InstalledQuestion]) -> list[str | None | CannotSee]:
         lines = _text(output).splitlines()
+        if lines[-1:] == ["failed"]:
+            # 1 is for a package that it does not know (dpkg-query(1), EXIT STATUS).
+            return [CannotSee("`dpkg-query` fails; try it there") for _ in questions]
         if lines[-1:] != ["done"]:
             return [CannotSee("dpkg-query is missing: this host is not Debian") for _ in questions]
         rows = [line.split(" ") for line in lines[:-1]]
@@ -148,24 +153,33 @@ class CommandResult:
     output: str
 
 
+TIMED_OUT = 124
+"""How timeout(1) ends where the time was up. A shell ends with 126 where a command cannot be
+executed, 127 where there is none, and with more than 128 where a signal ended it (POSIX, 2.8.2)."""
+
+SIGNALLED = 128
+"""How a shell ends is more than this where a signal ended the command."""
+
+
 @dataclass(frozen=True)
 class CommandQuestion:
-    """Runs a command that changes nothing; all of them run side by side.
+    """Runs a command that changes nothing; all of them run side by side, for `limit` seconds.
 
-    `seconds` bounds it; the answer is `CommandResult`, with status 124 where that was not enough.
+    The answer is a `CommandResult`. Of a command that did not end in time, that could not be run
+    or that a signal ended, it is `CannotSee`: such a status tells nothing about the host. Where it
+    is an answer that a program is not there, the command looks for it with `command -v`.
     """
 
+    limit: ClassVar[int] = 20
+
     command: str
-    seconds: int = 20
 
     @classmethod
     def script(cls, questions: list[CommandQuestion]) -> str:
         lines = []
         for number, q in enumerate(questions):
-            run = f"timeout {q.seconds} sh -c {quote(q.command)}"
             lines.append(
-                "{ "
-                f'o=$({run} 2>&1 </dev/null; echo "=$?"); s=${{o##*=}}; o=${{o%=*}}\n'
+                f"{{ o=$(eval {quote(q.command)} 2>&1 </dev/null); s=$?\n"
                 f'printf \'{number} %d %.3000s\\0\' "$s" "$o"; }} &'
             )
         return "\n".join([*lines, "wait"])
@@ -177,4 +191,23 @@ class CommandQuestion:
             number, status, text = (record.split(" ", 2) + ["", ""])[:3]
             if number.isdigit() and status.isdigit():
                 said[int(number)] = CommandResult(int(status), text.strip())
-        return [said.get(number, NO_ANSWER) for number in range(len(questions))]
+        return [_judged(q.command, said.get(number)) for number, q in enumerate(questions)]
+
+
+SHOWN = 100
+"""Characters of a command that a reason shows."""
+
+
+def _judged(command: str, result: CommandResult | None) -> CommandResult | CannotSee:
+    """The result, unless its status says that the command could not be run to its end."""
+    line = command.strip().partition("\n")[0]
+    name = f"`{line if len(line) <= SHOWN else line[:SHOWN] + ' …'}`"
+    if result is None or result.status == TIMED_OUT:
+        return CannotSee(f"{name} did not end in time {Message.TOO_LONG}")
+    said = f": {result.output.splitlines()[-1]}" if result.output else ""
+    if result.status in (126, 127):
+        why = "it is not executable" if result.status == 126 else "a program is missing"
+        return CannotSee(f"{name} could not be run, {why}{said}")
+    if SIGNALLED < result.status <= SIGNALLED + 64:
+        return CannotSee(f"{name} was ended by signal {result.status - SIGNALLED}{said}")
+    return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from reconciler.model import CannotSee, quote
 from reconciler.questions.files import NO_ANSWER
@@ -10,9 +11,6 @@ from reconciler.questions.files import NO_ANSWER
 PEM_LIMIT = 64 * 1024
 NOTHING = "nothing listens"
 """The reason where a port does not even take a connection."""
-
-SECONDS = 10
-"""How long a handshake with the host itself may take."""
 
 COMPLAINT = (
     "/^verify /||!/[Ee]rror|errno|refused/{next} !first{first=$0} "
@@ -42,7 +40,8 @@ class CertificatesQuestion:
         )
         lines = [
             f'set -- {quote(q.path)}; if [ ! -e "$1" ]; then {away}; '
-            f'elif [ -r "$1" ]; then head -c {PEM_LIMIT} "$1" | sed -n \'{marks}\'; else echo hidden; fi; '
+            f'elif [ ! -r "$1" ]; then echo hidden; elif c=$(head -c {PEM_LIMIT} "$1") '
+            f"&& printf '%s\\n' \"$c\" | sed -n '{marks}'; then :; else echo failed; fi; "
             "printf '\\0'"
             for q in questions
         ]
@@ -58,6 +57,8 @@ class CertificatesQuestion:
             text = record.strip()
             if text == "hidden":
                 answers.append(CannotSee("the account may not read the certificate"))
+            elif text.endswith("failed"):
+                answers.append(CannotSee("the certificate could not be read (`head`, `sed`)"))
             else:
                 answers.append(None if text == "none" else text)
         return answers
@@ -78,8 +79,11 @@ class HandshakeQuestion:
 
     A service whose key does not belong to its certificate presents the certificate all the
     same; only a handshake that was completed proves the pair. `protocol` is `tls` or
-    `postgresql`. All handshakes run side by side.
+    `postgresql`. All handshakes run side by side, for `limit` seconds; one that has not ended then
+    tells nothing: it is `CannotSee`.
     """
+
+    limit: ClassVar[int] = 10
 
     port: int
     protocol: str
@@ -87,13 +91,13 @@ class HandshakeQuestion:
 
     @classmethod
     def script(cls, questions: list[HandshakeQuestion]) -> str:
-        lines = []
+        lines = ['for c in openssl awk; do command -v $c >/dev/null || { printf "m %s\\0" $c; exit; }; done']
         for number, q in enumerate(questions):
             sni = f"-servername {quote(q.name)}" if q.name else "-noservername"
             start = " -starttls postgres" if q.protocol == "postgresql" else ""
             where = f"-connect 127.0.0.1:{q.port}{start} {sni} -showcerts"
             # What is shown is compared, not trusted: reading the CAs would cost most of the time.
-            client = f"timeout {SECONDS} openssl s_client -no-CAfile -no-CApath {where}"
+            client = f"openssl s_client -no-CAfile -no-CApath {where}"
             lines.append(
                 "{ "
                 f"o=$({client} 2>&1 </dev/null); s=$?\n"
@@ -106,22 +110,33 @@ class HandshakeQuestion:
 
     @classmethod
     def parse(cls, output: bytes, questions: list[HandshakeQuestion]) -> list[HandshakeResult | CannotSee]:
-        found: dict[int, HandshakeResult] = {}
+        found: dict[int, HandshakeResult | CannotSee] = {}
         for record in output.decode("utf-8", "backslashreplace").split("\0")[:-1]:
             number, status, text = (record.split(" ", 2) + ["", ""])[:3]
+            if number == "m":
+                missing = CannotSee(f"{status} is missing, no handshake can be made; install it there")
+                return [missing for _ in questions]
             if number.isdigit() and status.isdigit():
-                found[int(number)] = (
-                    HandshakeResult(text) if status == "0" else HandshakeResult("", _reason(status, text))
-                )
-        return [found.get(number, NO_ANSWER) for number in range(len(questions))]
+                found[int(number)] = _result(int(status), text)
+        return [
+            found.get(
+                number, CannotSee(f"`openssl s_client` to port {q.port} did not end within {q.limit} s")
+            )
+            for number, q in enumerate(questions)
+        ]
 
 
-def _reason(status: str, said: str) -> str:
+def _result(status: int, text: str) -> HandshakeResult | CannotSee:
+    if status == 0:
+        return HandshakeResult(text)
+    # What a shell says of a command that could not be run or was ended (POSIX, 2.8.2).
+    if status >= 124:
+        return CannotSee(f"`openssl s_client` could not be run, or was ended (status {status})")
+    return HandshakeResult("", _reason(text))
+
+
+def _reason(said: str) -> str:
     """OpenSSL's words in ours (ssl/ssl_err.c has the texts it may print)."""
-    if status == "124":
-        return f"no answer within {SECONDS} s"
-    if status == "127":
-        return "openssl is missing"
     words = {
         "refused": NOTHING,
         "errno=111": NOTHING,

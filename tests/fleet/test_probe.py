@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,6 +21,7 @@ from reconciler.fleet.reply import Reply
 from reconciler.kinds import KINDS
 from reconciler.model import CannotSee, Ref, Resource, Seen
 from reconciler.output import text
+from reconciler.questions.system import InstalledQuestion
 from tests.support.scripted import Ask, Scripted, Thing
 from tools import cases
 
@@ -65,7 +67,7 @@ def test_a_question_cannot_eat_the_rest_of_the_script() -> None:
 def test_many_questions_are_few_commands_and_every_answer_finds_its_question(number: int) -> None:
     questions = [Echo(f"w{each}") for each in range(number)]
     script = probe.compose(questions, BOUNDARY)
-    assert script.count(f"{BOUNDARY} ") == -(-number // probe.MERGED) + 1
+    assert script.count(f"printf '\\n{BOUNDARY} ") == -(-number // probe.MERGED) + 2  # and `cut`, `end`
     answers = probe.parse(asked(*questions), questions, BOUNDARY)
     assert {question: question.word for question in questions} == answers
 
@@ -87,6 +89,84 @@ def test_another_boundary_is_no_answer() -> None:
     assert probe.parse(reply, [Echo("x")], BOUNDARY) == {
         Echo("x"): CannotSee("the host's reply was cut short")
     }
+
+
+@dataclass(frozen=True)
+class Sleep:
+    """Asks a real shell to sleep first, and then for a NUL byte and more than a pipe holds."""
+
+    seconds: int
+
+    @classmethod
+    def script(cls, questions: list[Sleep]) -> str:
+        big = "head -c 100000 /dev/zero"
+        return "\n".join(f"sleep {q.seconds}; {big}; echo {q.seconds}" for q in questions)
+
+    @classmethod
+    def parse(cls, output: bytes, questions: list[Sleep]) -> list[Any]:
+        return [int(each) for each in output.replace(b"\0", b"").split()]
+
+
+class Beside(Echo):
+    """Is asked beside the others."""
+
+    limit = 2
+
+    @classmethod
+    def script(cls, questions: list[Echo]) -> str:
+        return (
+            "\n".join(f"{{ sleep 1; head -c 100000 /dev/zero; echo {q.word}; }} &" for q in questions)
+            + "\nwait"
+        )
+
+    @classmethod
+    def parse(cls, output: bytes, questions: list[Echo]) -> list[Any]:
+        return output.decode().replace("\0", "").split()
+
+
+class Shell:
+    """A host that is this machine."""
+
+    name = "a"
+
+    def run(self, script: str, seconds: float) -> Reply:
+        done = subprocess.run(
+            ["sh", "-s"], input=script.encode(), capture_output=True, check=True, timeout=seconds
+        )
+        return Reply(done.stdout, root=True)
+
+    def lock(self, who: str) -> None:
+        """Nobody else is here."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking(Thing):
+    question: Any = None
+
+    def ask(self) -> Mapping[str, Any]:
+        return {"value": self.question}
+
+    def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        value = answers["value"]
+        return value if isinstance(value, CannotSee) else {"value": str(value)}
+
+
+def test_what_hangs_hides_nothing_but_itself_and_the_limits_nest() -> None:
+    asked = [Echo("one"), Sleep(0), Sleep(1009), Echo("two"), Beside("three"), InstalledQuestion("no-such")]
+    things = [Asking(host="a", label=f"/{number}", question=each) for number, each in enumerate(asked)]
+    began = time.monotonic()
+    with Fleet("e", things, [Shell()], seconds=6) as fleet:
+        seen = fleet.look().seen
+    assert time.monotonic() - began < 6.5
+    assert fleet.sight.unreachable == {}
+    hidden = CannotSee("the host gave no answer within 2 s when asked for: sleep 1009 [too-long]")
+    values = ["one", "0", hidden, "two", "three", "None"]
+    assert [seen[each.ref] for each in things] == [
+        value if isinstance(value, CannotSee) else {"value": value} for value in values
+    ]
 
 
 def looked(resources: list[Resource], say: Any) -> Fleet:

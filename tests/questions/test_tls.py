@@ -18,5 +18,10 @@ def test_handshakes_that_fail_are_explained_in_words() -> None:
     wrong, silent, hung = HandshakeQuestion.parse(said, asked)
     assert "its key does not belong to its certificate" in wrong.reason
     assert isinstance(silent, CannotSee)
-    assert hung.reason == "no answer within 10 s"
+    assert (hung, silent) == (
+        CannotSee("`openssl s_client` could not be run, or was ended (status 124)"),
+        CannotSee("`openssl s_client` to port 5432 did not end within 10 s"),
+    )
+    missing = CannotSee("awk is missing, no handshake can be made; install it there")
+    assert HandshakeQuestion.parse(b"m awk\0", asked) == [missing] * 3
     assert replace(wrong, reason="") == HandshakeResult("")

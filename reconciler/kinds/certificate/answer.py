@@ -12,6 +12,8 @@ from reconciler.model import Change, Question, Ref, Resource, Seen, State, Step,
 from reconciler.questions.system import CommandQuestion, CommandResult
 
 NOTHING = "nothing answers"
+NO_CURL = 3
+"""How the question ends where curl is not installed yet (of curl's own statuses it means a bad URL)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,8 @@ class Answer(Resource):
         return f"curl -sS --max-time 10 -H {quote(f'Host: {name}')} {quote(f'http://127.0.0.1{self.path}')}"
 
     def ask(self) -> Mapping[str, Question]:
-        return {name: CommandQuestion(self._fetch(name)) for name in self.names}
+        absent = f" || {{ s=$?; command -v curl >/dev/null || s={NO_CURL}; exit $s; }}"
+        return {name: CommandQuestion(self._fetch(name) + absent) for name in self.names}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         if hidden := unseen(*answers.values()):
@@ -52,7 +55,7 @@ class Answer(Resource):
     def _verdict(self, result: CommandResult) -> str:
         if result.status == 0:
             return "answers" if result.output == self.text else "something else answers"
-        return "curl is not installed" if result.status == 127 else NOTHING
+        return "curl is not installed" if result.status == NO_CURL else NOTHING
 
     def want(self, look: View) -> State | None:
         own = look.own()

@@ -7,6 +7,7 @@ read, `proven` to the last one that all services were seen to serve.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -73,22 +74,21 @@ class Arrival(Resource):
                 {k: answers[f"staged {k}"] for k in ("fullchain", "public")}, self.trust, now
             ),
         }
-        for state in states.values():
+        usable: dict[str, Value] = {}
+        for name, state in states.items():
             if isinstance(state, CannotSee):
                 return state
-        usable = {name: _if_good(state, self.trust) for name, state in states.items()}
-        return usable if _succeeded(answers["staged parts"]) else {**usable, "staged": NOTHING_USABLE}
+            usable[name] = str(state["release"]) if pair.is_good(state, self.trust) else NOTHING_USABLE
+        whole = _are_whole(answers["staged parts"])
+        if isinstance(whole, CannotSee):
+            return whole
+        return usable if whole else {**usable, "staged": NOTHING_USABLE}
 
     def want(self, look: View) -> State | None:
         return {}
 
     def steps(self, change: Change) -> Iterable[Step]:
         return ()
-
-
-def _if_good(state: Mapping[str, Value] | CannotSee, trust: Trust) -> str:
-    good = not isinstance(state, CannotSee) and pair.is_good(state, trust)
-    return str(state["release"]) if good and not isinstance(state, CannotSee) else NOTHING_USABLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,15 +193,12 @@ class Release(Resource):
         state["key file"] = f"{owned['owner']}:{owned['group']} {owned['mode']}" + (
             " and an ACL" if named else ""
         )
-        state["parts"] = (
-            "whole" if _succeeded(answers["parts"]) else "cert.pem and chain.pem are not fullchain.pem"
-        )
-        for user in self.users:
-            result: CommandResult | CannotSee = answers[f"readable by {user}"]
-            # runuser(1) says so where it is not started by root.
-            if isinstance(result, CommandResult) and "may not be used by non-root" in result.output:
-                return CannotSee("only root can try whether a service could read the key")
-            state[f"readable by {user}"] = _succeeded(result)
+        whole = _are_whole(answers["parts"])
+        readable = {user: _is_readable(answers[f"readable by {user}"]) for user in self.users}
+        if hidden := unseen(acl, whole, *readable.values()):
+            return hidden
+        state["parts"] = "whole" if whole else "cert.pem and chain.pem are not fullchain.pem"
+        state |= {f"readable by {user}": result is True for user, result in readable.items()}
         return state
 
     def want(self, look: View) -> State | None:
@@ -242,8 +239,29 @@ class Release(Resource):
         return (self.lineage,)
 
 
-def _succeeded(result: Any) -> bool:
-    return isinstance(result, CommandResult) and result.status == 0
+def _are_whole(result: CommandResult | CannotSee) -> bool | CannotSee:
+    """The answer to `PARTS`. cmp(1) ends with 1 where files differ and 2 where one cannot be read; what
+    cat cannot read it does not get."""
+    if isinstance(result, CannotSee):
+        return result
+    complaint = next((line for line in result.output.splitlines() if ": " in line), "")
+    if result.status == 0 or not complaint or _SAYS_DIFFERENT.search(result.output):
+        return result.status == 0
+    return CannotSee(f"the parts of the staged certificate could not be compared: {complaint}")
+
+
+_SAYS_DIFFERENT = re.compile(r"No such file|Not a directory|: EOF")
+
+
+def _is_readable(result: CommandResult | CannotSee) -> bool | CannotSee:
+    """The answer to `pair.readable_by`. test(1) prints nothing; runuser(1) says what it cannot do."""
+    if isinstance(result, CannotSee):
+        return result
+    if "may not be used by non-root" in result.output:
+        return CannotSee("only root can try whether a service could read the key")
+    if result.status != 0 and result.output and "does not exist" not in result.output:
+        return CannotSee(f"whether a service could read the key could not be tried: {result.output}")
+    return result.status == 0
 
 
 @dataclass(frozen=True, kw_only=True)

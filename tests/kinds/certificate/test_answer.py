@@ -24,7 +24,7 @@ def test_port_80_is_loaded_again_only_where_something_else_answers() -> None:
     assert made(good, other) == 1
     assert made(refused, refused) == 1
     assert made(refused, refused, {"type": "link"}) == 0
-    assert answer.read({"a": refused, "b": CommandResult(127, "")}, NOW) == {
+    assert answer.read({"a": refused, "b": CommandResult(3, "")}, NOW) == {
         "as a": NOTHING,
         "as b": "curl is not installed",
     }
