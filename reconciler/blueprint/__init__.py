@@ -34,9 +34,9 @@ def resources(environment: Environment) -> list[Resource]:
 def rows(environment: Environment) -> list[Row]:
     """The rows of the procedure that this environment has."""
     found: list[Row] = [node.packages, node.node_properties, node.sync_account, node.mesh]
-    found += [node.challenge_directory, node.hooks, node.notice, effective.clock]
+    found += [node.challenge_directory, node.hooks, node.notice, effective.clock, effective.sync_account]
     if environment.services.apache:
-        found += [node.port_80, services.apache]
+        found += [node.port_80, services.apache, effective.apache]
     if environment.services.postgresql:
         found.append(services.postgresql)
     if environment.services.tomcat:
@@ -46,7 +46,9 @@ def rows(environment: Environment) -> list[Row]:
         if environment.services.apache:
             found += [node.challenge_answer, services.port_443]
         if environment.services.postgresql:
-            found.append(services.postgresql_certificate)
+            found += [services.postgresql_certificate, effective.postgresql]
+        if environment.services.tomcat:
+            found.append(effective.tomcat)
         if environment.services.portal:
             found.append(services.portal)
     return found

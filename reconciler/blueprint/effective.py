@@ -6,7 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.environment.settings import Environment, Host
+from reconciler.kinds.effective.apache import ApacheSites, Site
 from reconciler.kinds.effective.clock import SystemClock
+from reconciler.kinds.effective.login import AccountAccess
+from reconciler.kinds.effective.postgresql import PostgresqlSettings
+from reconciler.kinds.effective.tomcat import TomcatConnector
+from reconciler.kinds.effective.writable import WritableFolder
 from reconciler.model import Ref, Resource
 
 
@@ -18,3 +23,45 @@ def clock(env: Environment, host: Host) -> Iterable[Resource]:
 def right_clock(host: Host) -> Ref:
     """What must be so before anything on the host judges a certificate by its date."""
     return Ref(host.name, SystemClock.kind, SystemClock.clock)
+
+
+def apache(env: Environment, host: Host) -> Iterable[Resource]:
+    """S6 and S10: it is our vhosts that answer, for other hosts too."""
+    sites = [Site(80, "/etc/apache2/sites-enabled/cn-port80.conf")]
+    if env.certificate.manage:
+        sites.append(Site(443, "/etc/apache2/sites-enabled/cn-ssl.conf", env.paths.certificate))
+    yield ApacheSites(host=host.name, names=(env.router, host.name), sites=tuple(sites))
+
+
+def postgresql(env: Environment, host: Host) -> Iterable[Resource]:
+    """S11: nothing overrides PostgreSQL's certificate and key, and it listens for other hosts."""
+    links = env.services.postgresql_certificate == "links"
+    folder = env.paths.certificate
+    yield PostgresqlSettings(
+        host=host.name,
+        unit=f"postgresql@{env.services.postgresql}-main",
+        version=str(env.services.postgresql),
+        certificate="server.crt" if links else f"{folder}/fullchain.pem",
+        key="server.key" if links else f"{folder}/privkey.pem",
+    )
+
+
+def tomcat(env: Environment, host: Host) -> Iterable[Resource]:
+    """S12: Tomcat's connector for TLS is there, and names the certificate."""
+    if env.services.tomcat_tls:
+        yield TomcatConnector(
+            host=host.name,
+            unit=f"tomcat{env.services.tomcat}",
+            path=f"/etc/tomcat{env.services.tomcat}/server.xml",
+            port=env.services.tomcat_tls.port,
+            certificate=env.paths.certificate,
+        )
+
+
+def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
+    """S3 to S5: the sync account can log in and write challenges, and its key leads no further."""
+    account = env.sync.account
+    yield WritableFolder(host=host.name, path=env.paths.challenge, account=account)
+    peers = tuple(other.name for other in env.hosts if other.name != host.name)
+    if peers:
+        yield AccountAccess(host=host.name, account=account, home=env.sync.folder, peers=peers)

@@ -13,6 +13,7 @@ from reconciler.kinds.apache import ApacheModule, ApacheSite
 from reconciler.kinds.certificate.answer import Answer
 from reconciler.kinds.certificate.release import Current
 from reconciler.kinds.directory import Directory
+from reconciler.kinds.effective.login import AccountAccess
 from reconciler.kinds.file import File
 from reconciler.kinds.keypair import HostKey, Keypair
 from reconciler.kinds.package import Package
@@ -110,6 +111,7 @@ def mesh(env: Environment, host: Host) -> Iterable[Resource]:
                 Ref(peer, AuthorizedKeys.kind, f"{ssh}/authorized_keys"),
                 Ref(peer, File.kind, f"{env.sync.folder}/bin/rsync-wrapper.sh"),
                 Ref(peer, Account.kind, account),
+                Ref(peer, AccountAccess.kind, account),
             ),
         )
 

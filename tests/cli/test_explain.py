@@ -91,7 +91,7 @@ def test_every_spelling_of_a_ref(words: list[str], capsys: pytest.CaptureFixture
     document = json.loads(explained(capsys, 0, *words, "--json"))
     hold(document, "explain")
     assert (document["host"], document["name"], document["action"]["verb"]) == (HOST, VHOST, "change")
-    assert [each["kind"] for each in document["waited_for_by"]] == ["apache_site", "service"]
+    assert [each["kind"] for each in document["waited_for_by"]] == ["apache_config", "apache_site", "service"]
 
 
 def test_a_ref_that_is_none_or_several(capsys: pytest.CaptureFixture) -> None:
