@@ -45,8 +45,7 @@ class Ref:
 class CannotSee:
     """In place of a state or an answer: the account may not look, or lacks the means.
 
-    Not being able to see a thing is not the same as its absence: nothing is planned for
-    it, and the verdict about its host is incomplete.
+    That is not its absence: nothing is planned for it, and the verdict about its host is incomplete.
     """
 
     reason: str
@@ -308,8 +307,7 @@ class Resource:
     declarable: ClassVar[bool] = True
     """Whether the YAML may declare it, or only the blueprint."""
     renews: ClassVar[bool] = False
-    """Whether it is a part of bringing an issued certificate to the services: what a policy
-    calls `renewal`."""
+    """Whether it helps to bring an issued certificate to the services: what a policy calls `renewal`."""
     reversible: ClassVar[bool] = True
     """Whether declaring what was declared before undoes it; a proof cannot be undone."""
     observed_on_peers: ClassVar[bool] = False
@@ -375,6 +373,10 @@ class Resource:
     def refers(self) -> Iterable[Ref]:
         """Resources, of other hosts too, whose seen state is a part of what is wanted."""
         return ()
+
+    def held_by(self, other: Ref, action: Action) -> bool:
+        """Whether this action on it waits as long as one on `other`, which comes before it, is open."""
+        return True
 
     def replacement(self, seen: State) -> Resource:
         """The same, but wanting another than what was seen, although that is as declared."""

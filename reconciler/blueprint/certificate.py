@@ -15,6 +15,9 @@ from reconciler.kinds.certificate.release import INCOMING, STORE, TOOL, Arrival,
 from reconciler.kinds.certificate.serving import Serving, TlsService
 from reconciler.kinds.cron import Cron
 from reconciler.kinds.directory import Directory
+from reconciler.kinds.effective.apache import ApacheSites
+from reconciler.kinds.effective.postgresql import PostgresqlSettings
+from reconciler.kinds.effective.tomcat import TomcatConnector
 from reconciler.kinds.file import File
 from reconciler.kinds.package import Package
 from reconciler.kinds.service import Service
@@ -216,13 +219,15 @@ def _on_this_host(env: Environment, host: Host) -> Iterable[Ref]:
     yield Ref(host.name, Current.kind, Current.path)
     services = env.services
     units = (
-        ("apache2", services.apache),
-        (f"postgresql@{services.postgresql}-main", services.postgresql),
-        (f"tomcat{services.tomcat}", services.tomcat),
+        ("apache2", services.apache, ApacheSites.kind),
+        (f"postgresql@{services.postgresql}-main", services.postgresql, PostgresqlSettings.kind),
+        (f"tomcat{services.tomcat}", services.tomcat, TomcatConnector.kind),
     )
-    for unit, used in units:
+    for unit, used, judged in units:
         if used:
             yield Ref(host.name, Service.kind, unit)
+            # A reload with a configuration that is void would serve another certificate, or end the service.
+            yield Ref(host.name, judged, unit)
 
 
 def endpoints(env: Environment, host: Host) -> Iterable[TlsService]:

@@ -11,6 +11,8 @@ from reconciler.kinds.apache import ApacheModule, ApacheSite
 from reconciler.kinds.certificate.pair import GROUP
 from reconciler.kinds.certificate.pinned import Pinned
 from reconciler.kinds.certificate.release import STORE, Current
+from reconciler.kinds.effective.apache import ApacheSites
+from reconciler.kinds.effective.postgresql import PostgresqlSettings
 from reconciler.kinds.file import File
 from reconciler.kinds.package import Package
 from reconciler.kinds.property import Property
@@ -34,6 +36,7 @@ def apache(env: Environment, host: Host) -> Iterable[Resource]:
         ports=(80, 443) if env.certificate.manage else (80,),
         check="apache2ctl -t",
         loads=("/etc/apache2",),
+        judged=Ref(host.name, ApacheSites.kind, "apache2"),
         needs=(Ref(host.name, "package", "apache2"),),
     )
 
@@ -76,6 +79,7 @@ def postgresql(env: Environment, host: Host) -> Iterable[Resource]:
         check=f"runuser -u postgres -- /usr/lib/postgresql/{version}/bin/postgres -C ssl"
         f" -D {folder} >/dev/null",
         loads=(folder,),
+        judged=Ref(host.name, PostgresqlSettings.kind, unit),
         group=GROUP,
         needs=(Ref(host.name, "account", "postgres"),),
     )

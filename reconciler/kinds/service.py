@@ -9,9 +9,11 @@ from typing import Any, ClassVar
 
 from reconciler.kinds.paths import ABSOLUTE, LINE, NAME, unseen
 from reconciler.model import (
+    Action,
     CannotSee,
     Change,
     Question,
+    Ref,
     Resource,
     Seen,
     State,
@@ -69,6 +71,11 @@ class Service(Resource):
     group: str | None = option(
         "A group that the running process must be in; a restart gives it.", default=None, schema=NAME
     )
+
+    judged: Ref | None = None
+    """What judges its configuration. As long as that is refused a service that runs keeps what it has
+    loaded: a reload would load what undoes the rest, or end it (as an Apache ends that cannot bind what a
+    new `Listen` says). One that is down is started all the same."""
 
     def _record(self) -> str:
         return f"{RECORDS}/{self.unit}"
@@ -191,6 +198,12 @@ class Service(Resource):
             )
         if self.loads:
             yield Step(f"sync {record}.new && mv {record}.new {record}", "records what it has loaded")
+
+    def refers(self) -> Iterable[Ref]:
+        return (self.judged,) if self.judged else ()
+
+    def held_by(self, other: Ref, action: Action) -> bool:
+        return other != self.judged or "running" not in {delta.field for delta in action.deltas}
 
     def provides(self) -> Iterable[str]:
         return (f"service:{self.unit}",)

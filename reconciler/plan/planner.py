@@ -175,6 +175,8 @@ def _waits(
         found: set[Ref] = set()
         refers = set(everyone[ref].refers()) - set(everyone[ref].needs)
         for other in before[ref]:
+            if ref in progress.actions and not everyone[ref].held_by(other, progress.actions[ref]):
+                continue
             unseen = other in progress.unknown or other.host in progress.unreachable
             if other in progress.actions or (unseen and other not in refers):
                 found.add(other)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from reconciler.blueprint import resources
 from reconciler.environment.settings import Certificate, Environment, Host
 from reconciler.model import Plan, Ref
@@ -39,3 +41,21 @@ def test_the_clock_of_another_host_keeps_nobody_from_ordering() -> None:
     actions = {each.ref: each for each in planned(environment(), h1=RIGHT, h2=WRONG).actions}
     assert {ref for ref in actions if ref.kind == "clock"} == {Ref("h2", "clock", "system")}
     assert not {ref for ref in actions[Ref("h1", "certificate", "r")].after if ref.kind == "clock"}
+
+
+VOID = {"answers r on 443": "no: /etc/apache2/sites-enabled/000-aaa.conf:2 (x) answers"}
+
+
+@pytest.mark.parametrize(("running", "held"), [(True, True), (False, False)])
+def test_a_service_that_runs_does_not_load_a_configuration_that_is_void_and_one_that_is_down_is_started(
+    running: bool, held: bool
+) -> None:
+    env = environment()
+    service, judged = Ref("h1", "service", "apache2"), Ref("h1", "apache_config", "apache2")
+    some = [each for each in resources(env) if each.ref in (service, judged)]
+    ports = {"port 80": running, "port 443": running}
+    loaded = {"loaded": "older than on disk", "configuration": "valid"}
+    seen = {service: {"enabled": True, "running": running, **ports, **loaded}, judged: VOID}
+    actions = {each.ref: each for each in plan("e", some, seen, {}).actions}
+    assert str(actions[judged].blocked).startswith("take the name out of the vhost")
+    assert (judged in actions[service].after) is held
