@@ -51,8 +51,7 @@ class SystemClock(Judged):
 
 
 def _length(seconds: int) -> str:
-    """In the largest unit of which there are two: a clock that is off stays the same fault while it runs."""
-    for name, size in UNITS:
-        if seconds >= 2 * size:
-            return f"{seconds // size} {name}"
-    return f"{seconds} seconds"
+    """To the nearest of a large unit: looks differ by seconds, and a clock that is off by a day, an hour or
+    five minutes shall be the same fault in each."""
+    name, size = next(each for each in UNITS if seconds >= 1.5 * each[1])
+    return f"about {round(seconds / size)} {name}"
