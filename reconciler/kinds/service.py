@@ -29,6 +29,9 @@ from reconciler.questions.system import CommandQuestion, ListeningQuestion, Unit
 RECORDS = "/var/lib/reconciler/loaded"
 CURRENT = "as on disk"
 
+LISTENERS = """ss -Hltnp | awk '{split($6, p, "\\""); print p[2] " on " $4}' | sort -u | paste -sd,"""
+"""Prints who listens where, in one line."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Service(Resource):
@@ -193,7 +196,8 @@ class Service(Resource):
         yield Step(f"systemctl {how} {unit}", "loads it")
         for port in self.ports:
             yield Step(
-                f"timeout 30 sh -c 'until ss -Hltn sport = :{port} | grep -q .; do sleep 0.2; done'",
+                f"timeout 30 sh -c 'until ss -Hltn sport = :{port} | grep -q .; do sleep 0.2; done'"
+                f' || {{ echo "nothing listens on port {port} after 30 s, only: $({LISTENERS})"; exit 1; }}',
                 f"waits until it listens on port {port}",
             )
         if self.loads:

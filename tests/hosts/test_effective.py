@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import pytest
 
 from lab import Fleet
+from reconciler.kinds.certificate.release import TOOL
+from reconciler.kinds.service import LISTENERS
 from tests.support.fleet import _fleet
 from tests.support.running import changed_since
-from tests.support.serving import LIVE, Node
+from tests.support.serving import LIVE, ROUTER, Node
 
 pytestmark = pytest.mark.fleet
 
@@ -205,3 +207,31 @@ def test_a_portal_that_is_not_there_is_told_by_the_plan(node: Node) -> None:
     finally:
         replica.run(f"mv /srv/portal {portal}")
     node.settled()
+
+
+def test_a_proof_that_fails_says_what_decides_which_certificate_is_served(node: Node) -> None:
+    replica = node.fleet.hosts[1]
+    snakeoil = "SSLCertificateFile /etc/ssl/certs/ssl-cert-snakeoil.pem"
+    key = "SSLCertificateKeyFile /etc/ssl/private/ssl-cert-snakeoil.key"
+    vhost = f"<VirtualHost *:443>\nServerName {ROUTER}\nSSLEngine on\n{snakeoil}\n{key}\n</VirtualHost>"
+    replica.run(
+        f"echo '{vhost}' >/etc/apache2/sites-enabled/000-aaa.conf && systemctl reload apache2 && sleep 1"
+    )
+    apache = replica.run(f"sh {TOOL} prove 1 443 tls {ROUTER}", check=False).stderr
+    replica.run("rm /etc/apache2/sites-enabled/000-aaa.conf; systemctl reload apache2")
+    first, second = "/etc/apache2/sites-enabled/000-aaa.conf:1", "/etc/apache2/sites-enabled/cn-ssl.conf:2"
+    assert f"the vhosts of this port are, in this order, {first} {second}," in apache
+    for name, path in (("cert", "certs/ssl-cert-snakeoil.pem"), ("key", "private/ssl-cert-snakeoil.key")):
+        replica.run(f"{PSQL} \"ALTER SYSTEM SET ssl_{name}_file = '/etc/ssl/{path}'\"")
+    replica.run("systemctl reload postgresql@15-main && sleep 1")
+    postgresql = replica.run(f"sh {TOOL} prove 1 5432 postgresql ''", check=False).stderr
+    replica.run(f"{PSQL} 'ALTER SYSTEM RESET ALL'; systemctl reload postgresql@15-main")
+    assert f"its ssl_cert_file is /etc/ssl/certs/ssl-cert-snakeoil.pem ({AUTO}:3)," in postgresql
+    node.wait(node.start("apply", "--yes"))
+    node.settled()
+
+
+def test_who_listens_where_is_told_in_one_line(node: Node) -> None:
+    told = node.fleet.hosts[1].run(LISTENERS).stdout
+    assert "apache2 on *:443,apache2 on *:80,java on *:8080" in told
+    assert told.count("\n") == 1

@@ -66,6 +66,22 @@ handshake() {  # PORT PROTOCOL NAME: prints what s_client says; 0 if the handsha
   timeout 10 openssl s_client "$@" </dev/null 2>&1
 }
 
+cause() {  # PORT PROTOCOL: what decides which certificate is served there, in one line
+  if [ "$2" = postgresql ]; then
+    setting="SELECT setting || ' (' || coalesce(sourcefile || ':' || sourceline, source) || ')'"
+    set -- "$1" "$(cd / && timeout 10 runuser -u postgres -- psql -XAt -p "$1" \
+      -c "$setting FROM pg_settings WHERE name = 'ssl_cert_file'" 2>/dev/null)"
+    [ -z "$2" ] || echo ", its ssl_cert_file is $2"
+  elif ss -Hltnp "sport = :$1" | grep -q '"apache2"'; then
+    # Apache lists the vhosts of a port in the order in which they answer (vhost.c, dump_vhost_config).
+    hosts=$(timeout 20 apache2ctl -t -D DUMP_VHOSTS 2>/dev/null |
+      sed -nE "s/^([^ ]*:$1|.* port $1 namevhost) .*\\((\\/.*)\\)\$/\\2/p" | paste -sd' ')
+    [ -z "$hosts" ] || echo ", the vhosts of this port are, in this order, $hosts"
+  else
+    echo ", it is of $(ss -Hltnp "sport = :$1" | sed -nE 's/.*users:\(\("([^"]*)".*/\1/p' | sort -u | paste -sd' ')"
+  fi
+}
+
 prove() {
   seconds=$1 port=$2 protocol=$3
   shift 3
@@ -79,7 +95,9 @@ prove() {
       seen=$(printf '%s\n' "$output" | openssl x509 -outform DER 2>/dev/null | sha256sum)
       [ $status != 0 ] || [ "$seen" != "$want" ] || break
       if [ "$(date +%s)" -ge $end ]; then
-        if [ $status = 0 ]; then why='it still serves another certificate'
+        if [ $status = 0 ]; then
+          other=$(printf '%s\n' "$output" | openssl x509 -noout -subject -serial 2>/dev/null | paste -sd' ')
+          why="it still serves another certificate: $other$(cause "$port" "$protocol"),"
         else why="no handshake: $(printf '%s\n' "$output" | awk "$complaint")"; fi
         printf 'port %s, %s: %s after %s s [not-served]\n' "$port" "${name:-without a name}" "$why" "$seconds" >&2
         return 1
