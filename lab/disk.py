@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import struct
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,12 +75,21 @@ class Disk:
 
     def unmount(self) -> None:
         """Unmount it, and whatever was mounted into it from outside."""
-        for place in [*reversed(mounts_below(self.root)), *mounts_below(self.folder / "disk")]:
+        for place in reversed(mounts_below(self.root)):
             if attempt("umount", place).returncode != 0:
                 command("umount", "--lazy", place)
+        for place in mounts_below(self.folder / "disk"):
+            command("umount", "--lazy", place)
+        # The kernel lets go of it with the last process that ends. Before that, the next mount would
+        # find it again as it is, shut down.
+        deadline = time.monotonic() + 60
+        while self.is_losing() and command("losetup", "--associated", str(self._file)).strip():
+            if time.monotonic() > deadline:
+                raise LabError(f"{self._file} is still in use 60 s after it was unmounted")
+            time.sleep(0.1)
 
     def make_losing(self) -> None:
-        """Give what is unmounted a file system of its own, with every change in it; a `wipe` ends that.
+        """Give what is unmounted a file system of its own, with every change in it.
 
         LabError where this machine has no ext4 or no loop devices.
         """
@@ -98,6 +108,19 @@ class Disk:
             command("umount", str(place))
         new.rename(self._file)
         _delete(upper)
+
+    def make_keeping(self) -> None:
+        """The opposite: what is unmounted is a folder of this machine again."""
+        if not self.is_losing():
+            return
+        place = self._changes
+        command("mount", "-o", "loop", str(self._file), str(place))
+        try:
+            _delete(self.folder / "upper")
+            command("cp", "-a", str(place / "upper"), str(self.folder))
+        finally:
+            command("umount", str(place))
+        self._file.unlink()
 
     def lose(self) -> None:
         """Write nothing any more: what was not synced is gone once it is mounted again."""

@@ -126,7 +126,7 @@ class LabHost:
         self._disk.unmount()
 
     def make_losing(self) -> None:
-        """Restart it with a disk that loses, in a `cut`, what was not synced; until its `reset`.
+        """Restart it with a disk that loses, in a `cut`, what was not synced.
 
         Syncing costs time there, so it is not what a host usually has.
         """
@@ -137,6 +137,13 @@ class LabHost:
         self._container.stop(8)
         self._disk.unmount()
         self._disk.make_losing()
+        self.boot()
+
+    def make_keeping(self) -> None:
+        """Restart it with the usual disk again, as a `reset` does, with all that is on it."""
+        self._container.stop(8)
+        self._disk.unmount()
+        self._disk.make_keeping()
         self.boot()
 
     def boot(self) -> None:

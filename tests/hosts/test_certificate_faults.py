@@ -19,6 +19,9 @@ CERTIFICATE = f"change cn-lab-1 certificate {ROUTER}"
 HOSTS = [f"cn-lab-{number}.test.dataone.org" for number in (1, 2, 3)]
 NAMES = (ROUTER, *HOSTS)
 
+EMPTY = "find -L /etc/letsencrypt/live /etc/letsencrypt/renewal /etc/letsencrypt/accounts /var/lib/reconciler /etc/apache2 /home/rsync_user /etc/cron.d /etc/sudoers.d -type f -size 0 ! -name '.*' ! -name '*.lock'"
+"""Prints the files in use that have no content; placeholders and locks have none on purpose."""
+
 
 @pytest.fixture
 def node(watched: Node) -> Node:
@@ -268,6 +271,35 @@ def test_an_order_whose_script_is_killed_is_waited_for_and_noted_as_its_own(node
     node.apply(0, "--replace", "certificate")
     assert node.one() != release
     assert [line.split()[1:3] for line in node.ledger()[lines:]] == [["begun", run], ["issued", run]]
+
+
+def test_a_power_cut_that_loses_what_was_not_synced_is_survived(node: Node) -> None:
+    primary, release, lines = node.fleet.hosts[0], node.one(), len(node.ledger())
+    primary.make_losing()
+    try:
+        # In the middle of an order: the CA may have issued, so the ledger has to know that it was asked.
+        running = node.starts(f"certificate {ROUTER}", "--replace", "certificate")
+        until(lambda: len(node.ledger()) > lines, "an order has begun")
+        primary.cut()
+        assert running.end().code != 0
+        primary.boot()
+        assert [line.split()[1] for line in node.ledger()[lines:]] == ["begun"]
+        assert primary.run(EMPTY).stdout == ""
+        # In the middle of a rollout: a link that leads to the new release, and not to all of it, is the worst.
+        running = node.starts(f"release {ROUTER}: change", "--replace", "certificate")
+        primary.cut()
+        running.end()
+        primary.boot()
+        assert [line.split()[1] for line in node.ledger()[lines:]] == ["begun", "begun", "issued"]
+        assert primary.run(EMPTY).stdout == ""
+        assert primary.run(f"openssl x509 -noout -serial -in {LIVE}/cert.pem").stdout == (
+            f"serial={node.ledger()[-1].split()[3]}\n"
+        )
+        node.apply(0)
+        assert node.one() != release
+        node.settled()
+    finally:
+        primary.make_keeping()
 
 
 def test_a_renewal_by_cron_that_fails_says_so_and_leaves_the_old_one(node: Node) -> None:

@@ -42,7 +42,11 @@ class CertbotLineage:
         return {
             "live": StatQuestion(self.live),
             **{f"link {name}": StatQuestion(f"{self.live}/{name}.pem") for name in NAMES},
-            "versions": CommandQuestion(f"ls {quote(self.archive)}"),
+            # The newest are enough: certbot keeps every version, and an answer has 3000 characters.
+            "versions": CommandQuestion(
+                f"listed=$(ls {quote(self.archive)}) || exit 2; printf '%s\\n' \"$listed\""
+                " | sed -n '/^privkey[0-9]*[.]pem$/p' | sort -V | tail -n 5"
+            ),
         }
 
     def relink(self) -> Step:
@@ -113,7 +117,7 @@ class CertbotLineage:
 
 
 def versions(answers: Mapping[str, Any]) -> list[int] | CannotSee:
-    """The numbers of the versions that certbot keeps; none where its folder is not there.
+    """The numbers of the newest versions that certbot keeps; none where its folder is not there.
 
     `ls` exits with 2 for a folder that is not there and for one that it may not read.
     """

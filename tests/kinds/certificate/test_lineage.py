@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from reconciler import x509
+from reconciler.kinds.certificate.certbot import CertbotLineage, versions
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.model import CannotSee, Plan
 from reconciler.questions.files import FileEntry
-from reconciler.questions.system import CommandResult
+from reconciler.questions.system import CommandQuestion, CommandResult
 from tests.kinds.certificate.pairs import (
     ID,
     LINEAGE,
@@ -248,3 +251,16 @@ def test_a_former_primary_sets_its_lineage_aside() -> None:
     assert planned(resource, resource.read({"conf": None}, NOW)).actions == ()
     (action,) = planned(resource, resource.read({"conf": b"x"}, NOW)).actions
     assert (action.verb, "former-" in action.steps[0].command) == ("remove", True)
+
+
+def test_of_a_lineage_of_many_years_the_newest_version_is_seen(tmp_path: Path) -> None:
+    kept = tmp_path / "archive" / NAMES[0]
+    kept.mkdir(parents=True)
+    for number in range(1, 300):
+        for name in ("cert", "chain", "fullchain", "privkey"):
+            (kept / f"{name}{number}.pem").touch()
+    question = CertbotLineage(str(tmp_path), NAMES[0]).questions()["versions"]
+    assert isinstance(question, CommandQuestion)
+    shown = subprocess.run(["sh", "-c", question.command], capture_output=True, text=True, check=True).stdout
+    assert len(shown) < 3000
+    assert versions({"versions": CommandResult(0, shown)}) == [295, 296, 297, 298, 299]
