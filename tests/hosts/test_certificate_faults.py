@@ -140,6 +140,24 @@ def test_a_lineage_whose_renewal_was_changed_by_hand_is_set_right_without_an_ord
     assert node.orders() == orders
 
 
+def test_what_certbots_next_renewal_would_fail_at_is_set_right_without_an_order(node: Node) -> None:
+    primary, orders, conf = node.fleet.hosts[0], node.orders(), f"/etc/letsencrypt/renewal/{ROUTER}.conf"
+    primary.run(": >$(ls /etc/letsencrypt/accounts/*/dir/*/regr.json | head -n 1)")
+    assert "regr.json is missing or incomplete" in node.run(0, "plan").out
+    assert begun_actions(node.apply(0)) == [CERTIFICATE]
+    primary.run(f"rm -r /etc/letsencrypt/accounts; printf 'half a li' >>{conf}")
+    told = node.run(0, "plan").out
+    assert "is neither `[section]` nor `key = value`" in told
+    assert "/etc/letsencrypt/accounts/acme:14000/dir is missing" in told
+    assert begun_actions(node.apply(0)) == [CERTIFICATE]
+    assert node.orders() == orders
+    before = node.one()
+    node.renew()
+    assert node.orders() == [*orders, "begun", "issued"]
+    node.apply(0)
+    assert node.one() != before
+
+
 # -- the order ---------------------------------------------------------------------------------
 
 

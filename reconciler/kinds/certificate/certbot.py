@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from reconciler.kinds.certificate.pair import NAMES
+from reconciler.kinds.paths import NEW, into_place
 from reconciler.model import CannotSee, Question, Step, quote
 from reconciler.questions.files import FileEntry, StatQuestion
 from reconciler.questions.system import CommandQuestion, CommandResult
+
+GOOD = (
+    'good() { for f in regr meta private_key; do [ "$(tail -c 1 "$1/$f.json" 2>/dev/null)" = "}" ]'
+    " || return 1; done; }"
+)
+"""Shell: whether a folder has the three files of an account, each to its end (what a power cut or a full
+disk leaves is empty or cut off); `f` is the one that is not so."""
 
 Renewal = Iterable[tuple[str, str]]
 """Keys and values of certbot's renewal file."""
@@ -49,6 +58,74 @@ class CertbotLineage:
             ),
         }
 
+    def account_question(self, server: str) -> CommandQuestion:
+        """Whether the account with which the lineage is renewed is there; `account` reads the answer.
+
+        certbot fails where the account that the renewal file names is missing, or one of its three files
+        cannot be read; where it names none, it takes the only one (its main.py, _determine_account, and
+        account.py, which looks below the server of ACME v1 too).
+        """
+        accounts = quote(f"{self.folder}/accounts")
+        ours, earlier = quote(self._accounts(server)), quote(self._accounts(server, "v01"))
+        return CommandQuestion(
+            f"cd {ours} 2>/dev/null || cd {earlier} 2>/dev/null"
+            f" || {{ [ -x {accounts} ] || [ ! -e {accounts} ] || exit 77;"
+            f" echo {ours} is missing; exit 1; }}; {GOOD};"
+            f" id=$(sed -n 's/^account *= *\\([0-9a-f]*\\)$/\\1/p' {quote(self.conf)} | tail -n 1);"
+            ' if [ "$id" ]; then good "$id" || { echo "$PWD/$id/$f.json is missing or incomplete"; exit 1; };'
+            ' else n=0; for each in */; do ! good "${each%/}" || n=$((n + 1)); done;'
+            f" [ $n = 1 ] || {{ echo {quote(self.conf)} names none, and $PWD has $n; exit 1; }}; fi"
+        )
+
+    def _accounts(self, server: str, version: str = "v02") -> str:
+        return f"{self.folder}/accounts/{server.partition('://')[2].replace('-v02.', f'-{version}.')}"
+
+    def mend_account(self, server: str, contact: str | None) -> Iterable[Step]:
+        """Lets the lineage be renewed with an account that is there, a new one if there is none."""
+        mail = f"-m {quote(contact)}" if contact else "--register-unsafely-without-email"
+        find = (
+            f"{GOOD}; d=; for each in {quote(self._accounts(server))}/*/; do"
+            ' ! good "${each%/}" || d=${each%/}; done'
+        )
+        yield Step(
+            f'{find}; [ "$d" ] || certbot register -n --agree-tos {mail}'
+            f" --config-dir {quote(self.folder)} --server {quote(server)}",
+            "registers another account at the CA, unless a whole one is there",
+            minutes=5,
+        )
+        new = quote(self.conf + NEW)
+        yield Step(
+            f'{find}; [ "$d" ] && cp -p --remove-destination {quote(self.conf)} {new}'
+            f" && sed -i -e '/^account *=/d' -e \"/^[[]renewalparams[]]/a account = ${{d##*/}}\" {new}"
+            f" && {into_place(self.conf + NEW, self.conf)}",
+            "lets the next renewal use it",
+        )
+
+    def rewrite(self, renewal: Renewal) -> Iterable[Step]:
+        """Writes the renewal file anew; what was there is kept beside it, where certbot does not read it."""
+        conf, new = quote(self.conf), quote(self.conf + NEW)
+        yield Step(f"cp -p {conf} {conf}.$(date -u +%Y%m%d-%H%M%S)", "keeps the one that is there")
+        yield Step(
+            f"install -m 0644 /dev/stdin {new} && {into_place(self.conf + NEW, self.conf)}",
+            "tells certbot how to renew it; nothing is ordered",
+            stdin=self._conf_text(renewal),
+        )
+
+    def conf_fault(self, conf: bytes) -> str | None:
+        """Why certbot would pass over the lineage when it renews; None where it would not.
+
+        Its storage.py (RenewableCert) and renewal.py (_reconstitute) say what it demands of the file.
+        """
+        try:
+            sections = parse_conf(conf)
+        except ValueError as error:
+            return str(error)
+        wanted = {name: f"{self.live}/{name}.pem" for name in NAMES} | {"archive_dir": self.archive}
+        for name, path in wanted.items():
+            if (found := sections[""].get(name, "" if name in NAMES else path)) != path:
+                return f"{name} is {found or 'not there'}; it has to be {path}"
+        return None if "renewalparams" in sections else "the section [renewalparams] is not there"
+
     def relink(self) -> Step:
         """The highest number wins, as in certbot's next run (its storage.py, ensure_deployed)."""
         live, archive = quote(self.live), quote(self.archive)
@@ -66,7 +143,12 @@ class CertbotLineage:
             f"-e {quote(f'/^{key} = /d')} -e {quote(f'/^[[]renewalparams[]]/a {key} = {value}')}"
             for key, value in renewal
         )
-        return Step(f"sed -i {edits} {quote(self.conf)}", "sets how certbot renews it")
+        new = quote(self.conf + NEW)
+        return Step(
+            f"cp -p --remove-destination {quote(self.conf)} {new} && sed -i {edits} {new}"
+            f" && {into_place(self.conf + NEW, self.conf)}",
+            "sets how certbot renews it",
+        )
 
     def register(self, server: str, contact: str | None) -> Step:
         """Registers this host at the CA, unless it has an account there."""
@@ -114,6 +196,43 @@ class CertbotLineage:
             f" {{ mkdir -p $d/${{p%%/*}} && mv {folder}/$p $d/$p; }} || exit 1; done",
             why,
         )
+
+
+def parse_conf(conf: bytes) -> dict[str, dict[str, str]]:
+    """The keys and values of a renewal file by section; those above the first section are in "".
+
+    The part of ConfigObj's format that certbot writes. ValueError says what is wrong, and in which line.
+    """
+    try:
+        text = conf.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8") from None
+    sections: dict[str, dict[str, str]] = {"": {}}
+    current = sections[""]
+    for number, line in enumerate(text.split("\n"), 1):
+        bare = line.strip()
+        if not bare or bare.startswith("#"):
+            continue
+        if header := re.fullmatch(r"\[+\s*([^\[\]]+?)\s*\]+\s*(#.*)?", bare):
+            if header[1] in sections:
+                raise ValueError(f"line {number}: the section [{header[1]}] is there twice")
+            current = sections[header[1]] = {}
+        elif pair := re.fullmatch(r"([^=\x00]+?)\s*=\s*(.*)", bare):
+            if pair[1] in current:
+                raise ValueError(f"line {number}: {pair[1]} is there twice")
+            current[pair[1]] = pair[2]
+        else:
+            raise ValueError(f"line {number} is neither `[section]` nor `key = value`")
+    return sections
+
+
+def account(answers: Mapping[str, Any]) -> str | None:
+    """Whether the account is "there", or what is wrong with it, from the answer to `account_question`;
+    None where that could not be seen."""
+    found: CommandResult | CannotSee = answers["account"]
+    if isinstance(found, CannotSee) or found.status not in (0, 1):
+        return None
+    return "there" if found.status == 0 else found.output
 
 
 def versions(answers: Mapping[str, Any]) -> list[int] | CannotSee:

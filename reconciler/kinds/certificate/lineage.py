@@ -77,6 +77,7 @@ class Lineage(Resource):
             **pair.questions(self.certbot.live),
             **{f"spare {name}": each for name, each in pair.questions(self.spare).items()},
             **self.certbot.questions(),
+            "account": self.certbot.account_question(self.server),
             "limits": CommandQuestion(f"sh {quote(self.script)} limits"),
             "ari": TextQuestion("/var/lib/reconciler/ari"),
         }
@@ -110,6 +111,9 @@ class Lineage(Resource):
         if "names" in found:
             state["fresh"] = self._fresh(x509.chain(answers["fullchain"]), answers["ari"], now)
         state["links"] = certbot.links(answers, versions)
+        state["renewal file"] = self.certbot.conf_fault(answers["conf"]) or "whole"
+        if (account := certbot.account(answers)) is not None:
+            state["account"] = account
         return state | self._remembered(answers["conf"])
 
     def _spare(self, answers: Mapping[str, Any], now: datetime) -> str | CannotSee:
@@ -127,8 +131,11 @@ class Lineage(Resource):
         return x509.left(chain[0], now) >= self.overdue and not _ari_is_over(ari, chain[0], now)
 
     def _remembered(self, conf: bytes) -> dict[str, Value]:
-        lines = conf.decode("utf-8", "backslashreplace").splitlines()
-        values = dict(line.split(" = ", 1) for line in lines if " = " in line)
+        try:
+            values = certbot.parse_conf(conf).get("renewalparams", {})
+        except ValueError:
+            # It is written anew, with these.
+            return {f"renewal: {key}": value for key, value in self.renewal}
         return {f"renewal: {key}": values.get(key) for key, _ in self.renewal}
 
     def want(self, look: View) -> State | None:
@@ -138,7 +145,9 @@ class Lineage(Resource):
         if _absent(own) and isinstance(own, Mapping) and own["release"] != "none":
             return {"lineage": "present"}
         renewal = {f"renewal: {key}": value for key, value in self.renewal}
-        whole: dict[str, Value] = {"fresh": True, "links": "newest", **renewal}
+        whole: dict[str, Value] = {"fresh": True, "links": "newest", "renewal file": "whole", **renewal}
+        if isinstance(own, Mapping) and "account" in own:
+            whole["account"] = "there"
         # Other resources refer to the release; until the order it is not known which it will be.
         another = {"release": NEW} if self._orders(own) or _stale_links(own) else {}
         return {"lineage": "present", **pair.wanted(self.trust), **whole, **another}
@@ -188,6 +197,9 @@ class Lineage(Resource):
             return
         if "remains" in seen or (_unusable(seen) and not _stale_links(seen)):
             yield self.certbot.set_aside("certbot cannot work with it; it is kept")
+        elif "renewal file" in seen and "renewal file" in change.deltas:
+            # Before an order too: certbot would call the next one ROUTER-0001.
+            yield from self.certbot.rewrite(self.renewal)
         if self._orders(seen):
             yield Step(
                 f"sh {quote(self.script)} order {_release(seen)}",
@@ -200,8 +212,11 @@ class Lineage(Resource):
         else:
             if "links" in change.deltas:
                 yield self.certbot.relink()
-            if any(name.startswith("renewal: ") for name in change.deltas):
+            differs = any(name.startswith("renewal: ") for name in change.deltas)
+            if differs and "renewal file" not in change.deltas:
                 yield self.certbot.set_renewal(self.renewal)
+            if "account" in change.deltas:
+                yield from self.certbot.mend_account(self.server, self.contact)
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.certbot.live}",)

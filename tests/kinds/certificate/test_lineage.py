@@ -32,6 +32,13 @@ from tests.kinds.certificate.pairs import (
 )
 from tests.support.forged import pem, rsa_key
 
+LIVE = f"/etc/letsencrypt/live/{NAMES[0]}"
+CONF = (
+    f"archive_dir = /etc/letsencrypt/archive/{NAMES[0]}\n"
+    + "".join(f"{name} = {LIVE}/{name}.pem\n" for name in ("cert", "privkey", "chain", "fullchain"))
+    + "[renewalparams]\n# Options\naccount = 00ff\nserver = https://ca/dir\n"
+).encode()
+
 
 def lineage(**more: Any) -> Lineage:
     return Lineage(
@@ -54,7 +61,8 @@ def answers(text: str | None, said: CommandResult | None = None, **more: Any) ->
         for name in ("cert", "chain", "fullchain", "privkey")
     }
     return {
-        "conf": b"server = https://ca/dir\n",
+        "conf": CONF,
+        "account": CommandResult(0, ""),
         "fullchain": text,
         "public": said or public(text or WHOLE),
         "spare fullchain": None,
@@ -215,8 +223,8 @@ def test_links_to_an_older_version_and_a_changed_renewal_need_no_order() -> None
     (action,) = looked(answers(WHOLE, **{"link privkey": link})).actions
     assert "privkey.pem leads to ../../archive/x/privkey1.pem; the newest version is 2" in str(action.deltas)
     assert "order" not in commands(looked(answers(WHOLE, **{"link privkey": link})))
-    changed = looked(answers(WHOLE, conf=b"server = https://other/dir\n"))
-    assert commands(changed).startswith("sed -i ")
+    changed = looked(answers(WHOLE, conf=CONF.replace(b"//ca/", b"//other/")))
+    assert "sed -i -e '/^server = /d'" in commands(changed)
 
 
 def test_the_cas_own_window_counts_for_this_certificate_only() -> None:
@@ -264,3 +272,37 @@ def test_of_a_lineage_of_many_years_the_newest_version_is_seen(tmp_path: Path) -
     shown = subprocess.run(["sh", "-c", question.command], capture_output=True, text=True, check=True).stdout
     assert len(shown) < 3000
     assert versions({"versions": CommandResult(0, shown)}) == [295, 296, 297, 298, 299]
+
+
+@pytest.mark.parametrize(
+    ("conf", "why"),
+    [
+        (b"", "cert is not there"),
+        (bytes(200), "line 1 is neither"),
+        (CONF + b"half a li", "line 10 is neither `[section]` nor `key = value`"),
+        (CONF + b"account = 00ff\n", "line 10: account is there twice"),
+        (CONF.replace(b"[renewalparams]\n", b""), "the section [renewalparams] is not there"),
+        (CONF.replace(b"/privkey.pem", b"/other.pem"), f"privkey is {LIVE}/other.pem"),
+        (CONF + b"\xff", "it is not UTF-8"),
+    ],
+    ids=["empty", "NULs", "cut off", "a key twice", "no section", "another path", "bytes"],
+)
+@pytest.mark.parametrize("text", [WHOLE, fullchain(days=(-90, -1))], ids=["good", "to be ordered"])
+def test_a_renewal_file_that_certbot_passes_over_is_written_anew_before_an_order(
+    conf: bytes, why: str, text: str
+) -> None:
+    (action,) = looked(answers(text, conf=conf)).actions
+    (seen,) = [delta.seen for delta in action.deltas if delta.field == "renewal file"]
+    assert str(seen).startswith(why)
+    kept, written, *order = [step.command for step in action.steps]
+    assert (kept[:3], "install -m 0644 /dev/stdin" in written) == ("cp ", True)
+    assert bool(order) == (text != WHOLE)
+
+
+def test_an_account_that_is_gone_is_registered_again_without_an_order() -> None:
+    gone = "/etc/letsencrypt/accounts/ca/dir/00ff/regr.json is missing or incomplete"
+    (action,) = looked(answers(WHOLE, account=CommandResult(1, gone))).actions
+    assert [(delta.field, delta.seen) for delta in action.deltas] == [("account", gone)]
+    register, use = [step.command for step in action.steps]
+    assert ("certbot register" in register, "account = ${d##*/}" in use) == (True, True)
+    assert looked(answers(WHOLE, account=CommandResult(77, ""))).actions == ()
