@@ -20,6 +20,9 @@ GOOD = (
 """Shell: whether a folder has the three files of an account, each to its end (what a power cut or a full
 disk leaves is empty or cut off); `f` is the one that is not so."""
 
+FORMER = "/var/lib/reconciler/former-$(date -u +%Y%m%d-%H%M%S)"
+"""Where what certbot cannot work with is kept, as a shell word."""
+
 Renewal = Iterable[tuple[str, str]]
 """Keys and values of certbot's renewal file."""
 
@@ -79,6 +82,16 @@ class CertbotLineage:
 
     def _accounts(self, server: str, version: str = "v02") -> str:
         return f"{self.folder}/accounts/{server.partition('://')[2].replace('-v02.', f'-{version}.')}"
+
+    def set_accounts_aside(self, server: str) -> Step:
+        """Moves accounts with a file that certbot cannot read to a folder of ours: it ends with an error
+        at the first of them, also where it needs another (account.py, find_all)."""
+        return Step(
+            f"umask 077; {GOOD}; d={FORMER}; for each in {quote(self._accounts(server))}/*/; do"
+            ' [ ! -d "$each" ] || good "${each%/}" || { mkdir -p $d/accounts && mv "${each%/}" $d/accounts/; }'
+            " || exit 1; done",
+            "certbot cannot work with an account that is not whole; it is kept",
+        )
 
     def mend_account(self, server: str, contact: str | None) -> Iterable[Step]:
         """Lets the lineage be renewed with an account that is there, a new one if there is none."""
@@ -189,9 +202,8 @@ class CertbotLineage:
         """Moves all that certbot has of the lineage to a folder of ours with the date in its name."""
         name, folder = quote(self.router), quote(self.folder)
         parts = f"renewal/{name}.conf live/{name} archive/{name}"
-        kept = "/var/lib/reconciler/former-$(date -u +%Y%m%d-%H%M%S)"
         return Step(
-            f"umask 077; d={kept}; mkdir -p $d && for p in {parts}; do"
+            f"umask 077; d={FORMER}; mkdir -p $d && for p in {parts}; do"
             f" [ ! -e {folder}/$p ] && [ ! -L {folder}/$p ] ||"
             f" {{ mkdir -p $d/${{p%%/*}} && mv {folder}/$p $d/$p; }} || exit 1; done",
             why,
@@ -201,7 +213,8 @@ class CertbotLineage:
 def parse_conf(conf: bytes) -> dict[str, dict[str, str]]:
     """The keys and values of a renewal file by section; those above the first section are in "".
 
-    The part of ConfigObj's format that certbot writes. ValueError says what is wrong, and in which line.
+    The part of ConfigObj's format that certbot writes. Raises ValueError, which
+    says what is wrong, and in which line.
     """
     try:
         text = conf.decode("utf-8")

@@ -200,6 +200,8 @@ class Lineage(Resource):
         elif "renewal file" in seen and "renewal file" in change.deltas:
             # Before an order too: certbot would call the next one ROUTER-0001.
             yield from self.certbot.rewrite(self.renewal)
+        if "account" in seen and "account" in change.deltas:
+            yield self.certbot.set_accounts_aside(self.server)
         if self._orders(seen):
             yield Step(
                 f"sh {quote(self.script)} order {_release(seen)}",

@@ -303,6 +303,14 @@ def test_an_account_that_is_gone_is_registered_again_without_an_order() -> None:
     gone = "/etc/letsencrypt/accounts/ca/dir/00ff/regr.json is missing or incomplete"
     (action,) = looked(answers(WHOLE, account=CommandResult(1, gone))).actions
     assert [(delta.field, delta.seen) for delta in action.deltas] == [("account", gone)]
-    register, use = [step.command for step in action.steps]
-    assert ("certbot register" in register, "account = ${d##*/}" in use) == (True, True)
+    aside, register, use = [step.command for step in action.steps]
+    assert ("former-" in aside, "certbot register" in register, "account = ${d##*/}" in use) == (
+        True,
+        True,
+        True,
+    )
     assert looked(answers(WHOLE, account=CommandResult(77, ""))).actions == ()
+    # An order takes an account of its own, once none is in its way.
+    (ordering,) = looked(answers(fullchain(days=(-90, -1)), account=CommandResult(1, gone))).actions
+    aside, order = [step.command for step in ordering.steps]
+    assert ("former-" in aside, "certificate.sh order" in order) == (True, True)
