@@ -88,8 +88,8 @@ class CertbotLineage:
         at the first of them, also where it needs another (account.py, find_all)."""
         return Step(
             f"umask 077; {GOOD}; d={FORMER}; for each in {quote(self._accounts(server))}/*/; do"
-            ' [ ! -d "$each" ] || good "${each%/}" || { mkdir -p $d/accounts && mv "${each%/}" $d/accounts/; }'
-            " || exit 1; done",
+            ' [ ! -d "$each" ] || good "${each%/}" ||'
+            ' { mkdir -p $d/accounts && mv "${each%/}" $d/accounts/; } || exit 1; done',
             "certbot cannot work with an account that is not whole; it is kept",
         )
 
