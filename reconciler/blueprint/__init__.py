@@ -34,7 +34,8 @@ def resources(environment: Environment) -> list[Resource]:
 def rows(environment: Environment) -> list[Row]:
     """The rows of the procedure that this environment has."""
     found: list[Row] = [node.packages, node.node_properties, node.sync_account, node.mesh]
-    found += [node.challenge_directory, node.hooks, node.notice, effective.clock, effective.sync_account]
+    found += [node.challenge_directory, node.hooks, node.notice, effective.clock]
+    found += [effective.commands, effective.sync_account]
     if environment.services.apache:
         found += [node.port_80, services.apache, effective.apache]
     if environment.services.postgresql:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.blueprint import renewal, templates
-from reconciler.blueprint.effective import right_clock
+from reconciler.blueprint.effective import all_commands, right_clock
 from reconciler.blueprint.node import PROBE, parents
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.certificate.answer import Answer
@@ -72,7 +72,7 @@ def issued(env: Environment, host: Host) -> Iterable[Resource]:
         yield Package(host=host.name, package="bind9-dnsutils")
     needs = [Ref(host.name, File.kind, script), Ref(host.name, Package.kind, "certbot")]
     if host.primary:
-        needs += [Ref(host.name, Package.kind, "bind9-dnsutils"), right_clock(host)]
+        needs += [Ref(host.name, Package.kind, "bind9-dnsutils"), right_clock(host), all_commands(host)]
         needs += [Ref(host.name, File.kind, _hook(env, name)) for name in ("auth", "cleanup")]
         needs += _ready(env)
     else:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from reconciler.blueprint import tools
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.effective.apache import ApacheSites, Site
 from reconciler.kinds.effective.clock import SystemClock
+from reconciler.kinds.effective.commands import NeededCommands
 from reconciler.kinds.effective.login import AccountAccess
 from reconciler.kinds.effective.postgresql import PostgresqlSettings
 from reconciler.kinds.effective.tomcat import TomcatConnector
@@ -23,6 +25,17 @@ def clock(env: Environment, host: Host) -> Iterable[Resource]:
 def right_clock(host: Host) -> Ref:
     """What must be so before anything on the host judges a certificate by its date."""
     return Ref(host.name, SystemClock.kind, SystemClock.clock)
+
+
+def commands(env: Environment, host: Host) -> Iterable[Resource]:
+    """S1: what scripts and steps call on the host is there."""
+    more = tools.ON_THE_PRIMARY if host.primary and env.certificate.manage else {}
+    yield NeededCommands(host=host.name, packages=(*tools.EVERYWHERE.items(), *more.items()))
+
+
+def all_commands(host: Host) -> Ref:
+    """What must be so before anything on the host costs an order."""
+    return Ref(host.name, NeededCommands.kind, NeededCommands.commands)
 
 
 def apache(env: Environment, host: Host) -> Iterable[Resource]:

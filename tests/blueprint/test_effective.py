@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from reconciler.blueprint import resources
+from reconciler.blueprint import resources, tools
 from reconciler.environment.settings import Certificate, Environment, Host
+from reconciler.fleet.host import NEEDED
 from reconciler.model import Plan, Ref
 from reconciler.plan.planner import plan
+from tests import ROOT
 
 HOSTS = (Host(name="h1", primary=True), Host(name="h2"))
 CLOCK = Ref("h1", "clock", "system")
@@ -59,3 +62,28 @@ def test_a_service_that_runs_does_not_load_a_configuration_that_is_void_and_one_
     actions = {each.ref: each for each in plan("e", some, seen, {}).actions}
     assert str(actions[judged].blocked).startswith("take the name out of the vhost")
     assert (judged in actions[service].after) is held
+
+
+def test_a_missing_command_is_named_before_the_order_unless_its_package_is_about_to_come() -> None:
+    env = environment()
+    commands, order = Ref("h1", "commands", "needed"), Ref("h1", "certificate", "r")
+    everyone = resources(env)
+    (one,) = [each for each in everyone if each.ref == commands]
+    there = dict.fromkeys(one.wanted(), True)  # type: ignore[attr-defined]
+    seen: dict[Ref, Any] = dict.fromkeys((each.ref for each in everyone), None)
+    seen |= {each.ref: {} for each in everyone if each.kind in ("answer", "arrival", "delivery", "serving")}
+    seen |= {CLOCK: RIGHT, Ref("h2", "clock", "system"): RIGHT, Ref("h2", "commands", "needed"): there}
+    seen |= {order: {"lineage": "absent", "release": "none"}}
+    # The packages are yet to be installed: openssl comes with its own, flock's nobody declares.
+    seen[commands] = {**there, "openssl": "missing", "dig": "missing", "flock": "missing"}
+    actions = {each.ref: each for each in plan("e", everyone, seen, {}).actions}
+    assert [delta.field for delta in actions[commands].deltas] == ["flock"]
+    assert actions[commands].blocked == "flock is missing: `apt-get install --reinstall util-linux`"
+    assert commands in actions[order].after
+
+
+def test_the_docs_have_the_one_list_of_what_hosts_need() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"(?m)^\| `([a-z-]+)` \| `([a-z0-9-]+)` \|", text))
+    assert listed == {**tools.EVERYWHERE, **tools.ON_THE_PRIMARY}
+    assert f"`{NEEDED}`" in text

@@ -114,6 +114,13 @@ STRANGERS = [
         ("no: /var/www (", "user:rsync_user:---"),
     ),
     Stranger(
+        "a program is gone although its package is installed",
+        "mv /usr/bin/setfacl /usr/bin/setfacl.away",
+        "mv /usr/bin/setfacl.away /usr/bin/setfacl",
+        "commands needed",
+        ("missing", "setfacl is missing: `apt-get install --reinstall acl`"),
+    ),
+    Stranger(
         "a clock that is off",
         # Nothing can give a container a time of its own; what the host's date says is what is asked.
         'printf \'#!/bin/sh\nexec /bin/date -d "+100 days" "$@"\n\' >/usr/local/bin/date; chmod +x /usr/local/bin/date',
