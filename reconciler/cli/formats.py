@@ -63,7 +63,7 @@ def print_plan(plan: Plan, options: Options, formats: Formats, workplace: Workpl
     else:
         from reconciler.output import text
 
-        files.print_lines(text.plan_lines(plan, style(options, workplace)))
+        files.print_lines(text.plan_lines(plan, style(options, workplace), options.narrowing))
 
 
 def write_plan(

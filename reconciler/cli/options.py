@@ -28,6 +28,15 @@ class Options:
         return {name: sorted(values or ()) for name, values in given.items()}
 
     @property
+    def narrowing(self) -> str:
+        """The flags that narrow what is looked at, as they were typed; "" where all of it is."""
+        hosts, kinds = (
+            " ".join(f"--{name} {value}" for value in values or ())
+            for name, values in (("host", self.host), ("only", self.only))
+        )
+        return f"{hosts} {kinds}".strip()
+
+    @property
     def narrowed(self) -> bool:
         """Whether only a part of the environment is looked at."""
         return bool(self.host or self.only)

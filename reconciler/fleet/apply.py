@@ -15,7 +15,7 @@ from reconciler.fleet import script
 from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.reply import HostError
 from reconciler.messages import Message
-from reconciler.model import Action, Outcome, Plan, Ref, Report, matches
+from reconciler.model import Action, CannotSee, Outcome, Plan, Ref, Report, matches
 
 
 class Record(Protocol):
@@ -84,7 +84,8 @@ class _Rounds:
         for ref, outcome in self.outcomes.items():
             if outcome.result != "done":
                 continue
-            if ref in open_now or ref in plan.unknown or ref.host in plan.unreachable:
+            hidden = isinstance(self.fleet.sight.seen.get(ref), CannotSee)
+            if ref in open_now or hidden or ref.host in plan.unreachable:
                 fields = self._unsettled_fields(open_now[ref]) if ref in open_now else ()
                 if ref in open_now and not fields:
                     continue

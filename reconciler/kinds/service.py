@@ -86,9 +86,11 @@ class Service(Resource):
     def _in_group(self) -> str:
         """Looks at the process, not at the account: it keeps the groups it was started with."""
         return (
-            f'g=$(getent group {quote(self.group or "")} | cut -d: -f3); [ "$g" ] || exit 1;'
-            f' p=$(systemctl show -p MainPID --value {quote(self.unit)}); [ "$p" -gt 0 ] || exit 1;'
-            " sed -n -e 's/^Groups:/ /p' -e 's/^Gid:/ /p' /proc/$p/status | tr '\\t' ' ' | grep -qw \"$g\""
+            f"g=$(getent group {quote(self.group or '')}); s=$?; [ $s -le 2 ] || exit $s;"
+            ' g=${g#*:*:}; g=${g%%:*}; [ "$g" ] || exit 1;'
+            f" p=$(systemctl show -p MainPID --value {quote(self.unit)}) || exit 3;"
+            ' [ "$p" -gt 0 ] || exit 1; s=$(cat "/proc/$p/status") || exit 3;'
+            " printf %s \"$s\" | tr '\\t' ' ' | grep -E '^(Groups|Gid):' | grep -qw \"$g\""
         )
 
     def ask(self) -> Mapping[str, Question]:
@@ -121,7 +123,12 @@ class Service(Resource):
             said = answers["check"]
             state["configuration"] = "valid" if said.status == 0 else f"refused: {said.output}"
         if self.group:
-            state[self._group()] = answers["group"].status == 0
+            found = answers["group"]
+            if found.status > 1:
+                return CannotSee(
+                    f"the groups of {self.unit} could not be read: {found.output or found.status}"
+                )
+            state[self._group()] = found.status == 0
         if self.loads:
             recorded = (answers["record"] or b"").decode("ascii", "replace").strip()
             state["loaded"] = self._loaded(running, recorded, answers["tree"])

@@ -41,13 +41,20 @@ class Style:
         return f"\x1b[2m{text}\x1b[0m" if self._colour else text
 
 
-def plan_lines(plan: Plan, style: Style) -> Iterable[str]:
-    """The plan as Terraform's users know it: what, from what, to what, why, by which command."""
+def plan_lines(plan: Plan, style: Style, scope: str = "") -> Iterable[str]:
+    """The plan as Terraform's users know it: what, from what, to what, why, by which command.
+    `scope` are the flags that have narrowed it."""
     for action in plan.actions:
         yield from action_lines(action, style)
         yield ""
     yield from incomplete_lines(plan)
+    if scope and not plan.actions:
+        part = f"what was looked at ({printable(scope)})"
+        yield f"Nothing to do in {part}; the rest of {plan.environment} was not."
+        return
     yield summary(plan)
+    if scope:
+        yield f"Only a part of {plan.environment} was looked at ({printable(scope)})."
 
 
 def action_lines(action: Action, style: Style) -> Iterable[str]:

@@ -39,6 +39,8 @@ class _Progress:
     unreachable: Mapping[str, str]
     actions: dict[Ref, Action] = field(default_factory=dict)
     unknown: dict[Ref, str] = field(default_factory=dict)
+    undetermined: set[Ref] = field(default_factory=set)
+    """Of `unknown`: those that were seen, and whose desired state depends on what was not looked at."""
     provided: dict[Ref, tuple[str, ...]] = field(default_factory=dict)
     wants: dict[Ref, State | None] = field(default_factory=dict)
 
@@ -47,6 +49,8 @@ class _Progress:
 class _PlannedView:
     ref: Ref
     progress: _Progress
+    missing: list[Ref] = field(default_factory=list)
+    """What was asked for and was not looked at, as under `--host`."""
 
     def own(self) -> Seen:
         return self.progress.seen.get(self.ref, NOT_LOOKED)
@@ -61,6 +65,8 @@ class _PlannedView:
         if action and (action.verb == "create" or {"type", name} & {d.field for d in action.deltas}):
             return known_after_apply(ref, name)
         seen = self.progress.seen.get(ref, NOT_LOOKED)
+        if seen is NOT_LOOKED:
+            self.missing.append(ref)
         if isinstance(seen, CannotSee):
             return seen
         value = (seen or {}).get(name)
@@ -122,10 +128,15 @@ def _judge(resource: Resource, before: set[Ref], progress: _Progress) -> None:
     expected = seen
     if seen is not None and (pending := _pending(resource, before, progress)):
         expected = resource.with_pending(seen, pending)
-    want = resource.want(_PlannedView(resource.ref, progress))
+    view = _PlannedView(resource.ref, progress)
+    want = resource.want(view)
     progress.wants[resource.ref] = want
     deltas = diff(expected, want)
     if not deltas:
+        if view.missing:
+            missing = ", ".join(map(str, dict.fromkeys(view.missing)))
+            progress.unknown[resource.ref] = f"what is desired depends on what was not looked at: {missing}"
+            progress.undetermined.add(resource.ref)
         return
     progress.provided[resource.ref] = tuple(resource.provides())
     progress.actions[resource.ref] = _action(resource, deltas, seen, expected, want)
@@ -177,7 +188,8 @@ def _waits(
         for other in before[ref]:
             if ref in progress.actions and not everyone[ref].held_by(other, progress.actions[ref]):
                 continue
-            unseen = other in progress.unknown or other.host in progress.unreachable
+            unknown = other in progress.unknown and other not in progress.undetermined
+            unseen = unknown or other.host in progress.unreachable
             if other in progress.actions or (unseen and other not in refers):
                 found.add(other)
             elif not unseen:

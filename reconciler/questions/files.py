@@ -14,6 +14,8 @@ from reconciler.model import CannotSee, quote
 SUM_LIMIT = 16 * 1024 * 1024
 TEXT_LIMIT = 64 * 1024
 NO_ANSWER = CannotSee("the host did not answer this question")
+# find(1) ends with 1 also where a path is not there; with more, it has not looked at all.
+FOUND = "[ $? -le 1 ] || exit"
 
 
 def _arguments(paths: list[str]) -> str:
@@ -46,14 +48,15 @@ class StatQuestion:
     def script(cls, questions: list[StatQuestion]) -> str:
         return f"""{_arguments([q.path for q in questions])}
 find "$@" -maxdepth 0 -printf '%p\\0%y\\0%m\\0%u\\0%g\\0%s\\0%l\\0' 2>/dev/null
+{FOUND}
 printf '\\0'
 # What find did not name: hidden if the nearest folder above that exists may not be searched.
-for p do
-  [ -e "$p" ] || [ -L "$p" ] && continue
+n=0; for p do
+  if [ -e "$p" ] || [ -L "$p" ]; then n=$((n+1)); continue; fi
   d=$p; while d=${{d%/*}}; [ "$d" ] && [ ! -e "$d" ]; do :; done
   [ -d "${{d:-/}}" ] && [ ! -x "${{d:-/}}" ] && printf '%s\\0' "$p"
 done
-printf '\\0'"""
+printf '\\0%d' $n"""
 
     @classmethod
     def parse(cls, output: bytes, questions: list[StatQuestion]) -> list[FileEntry | None | CannotSee]:
@@ -66,8 +69,11 @@ printf '\\0'"""
                 found[path] = FileEntry(kind, mode.zfill(4), owner, group, int(size), target)
             while path := next(words):
                 hidden.add(path)
+            there = int(next(words) or 0)
         except (StopIteration, RuntimeError, ValueError):
             return [NO_ANSWER for _ in questions]
+        if len(found) < there:
+            return [CannotSee("`find` does not name every path that is there") for _ in questions]
         return [
             CannotSee("the account may not look into the folder that holds it")
             if q.path in hidden
@@ -87,6 +93,7 @@ class SumQuestion:
     def script(cls, questions: list[SumQuestion]) -> str:
         return f"""{_arguments([q.path for q in questions])}
 find "$@" -maxdepth 0 -type f -size -{SUM_LIMIT + 1}c -exec sha256sum -z {{}} + 2>/dev/null
+{FOUND}
 printf '\\0'"""
 
     @classmethod
@@ -112,6 +119,7 @@ class TextQuestion:
         test = f'find "$@" -maxdepth 0 -type f -readable -size -{TEXT_LIMIT + 1}c'
         return f"""{_arguments([q.path for q in questions])}
 {test} -printf '%p\\0%s\\0' 2>/dev/null
+{FOUND}
 printf '\\0'
 {test} -exec cat {{}} + 2>/dev/null"""
 

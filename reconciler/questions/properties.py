@@ -86,16 +86,19 @@ class PropertyQuestion:
         for path in dict.fromkeys(q.path for q in questions if not q.secret_line):
             keys = [q.key for q in questions if q.path == path and not q.secret_line]
             prints = ";".join(f"{key_pattern(key)}{{s/$/\\x00/p;d}}" for key in keys)
-            parts.append(_guarded(path, f"sed -n -e {quote(JOIN)} -e {quote(prints)} {quote(path)}"))
+            run = f"sed -n -e {quote(JOIN)} -e {quote(prints)} {quote(path)}"
+            parts.append(_guarded(path, f"{run} || echo hidden"))
         for q in questions:
             if q.secret_line:
                 found = f"{key_pattern(q.key)}p"
-                run = f"sed -n -e {quote(JOIN)} -e {quote(found)} {quote(q.path)} | sed '$a\\'"
+                first = f"sed -n -e {quote(JOIN)} -e {quote(found)} {quote(q.path)}"
+                run = f"{first} | sed '$a\\'"
                 parts.append(
                     _guarded(
                         q.path,
-                        f"o=$({run} | wc -l); [ $o = 0 ] || {{ "
-                        f"[ \"$({run} | sha256sum)\" = '{q.secret_line}  -' ] && echo same || echo other; }}",
+                        f"if {first} >/dev/null; then o=$({run} | wc -l); [ $o = 0 ] || {{ "
+                        f"[ \"$({run} | sha256sum)\" = '{q.secret_line}  -' ] && echo same"
+                        " || echo other; }; else echo hidden; fi",
                     )
                 )
         return "\n".join(parts)
@@ -115,7 +118,7 @@ class PropertyQuestion:
             lines = [line for line in section.removesuffix("\0").split("\0\n") if line]
             values[path] = (
                 CannotSee("the account may not read it")
-                if lines == ["hidden\n"]
+                if section.endswith("hidden\n")
                 else [_parsed(line) for line in lines]
             )
         hidden = dict(zip(secrets, sections[len(paths) :], strict=True))

@@ -130,3 +130,16 @@ def test_nothing_is_planned_for_what_is_unknown_or_out_of_reach(case: dict[str, 
 def test_a_resource_nobody_looked_at_is_unknown() -> None:
     thing = Thing(host="a", label="/x")
     assert plan("e", [thing], {}, {}).unknown == {thing.ref: "it was not looked at"}
+
+
+def test_nothing_is_settled_whose_desired_state_hangs_on_what_was_not_looked_at() -> None:
+    away = Ref("b", "thing", "/y")
+    copy = Thing(host="a", label="/x", copy_of=away)
+    later = Thing(host="a", label="/z", value="new", needs=(copy.ref,))
+    made = plan("e", [copy, later], {copy.ref: {"value": "old"}, later.ref: {"value": "old"}}, {})
+    assert made.unknown == {copy.ref: "what is desired depends on what was not looked at: b thing /y"}
+    assert not made.complete
+    # It was seen all the same, so what comes after it waits for nothing.
+    assert [(action.ref, action.after) for action in made.actions] == [(later.ref, ())]
+    # A host that cannot be reached is told of already.
+    assert plan("e", [copy], {copy.ref: {"value": "old"}}, {"b": "away"}).unknown == {}

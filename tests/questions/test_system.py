@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from reconciler.model import CannotSee
+from reconciler.questions.files import StatQuestion, SumQuestion, TextQuestion
+from reconciler.questions.properties import PropertyQuestion
 from reconciler.questions.system import CommandQuestion, CommandResult, InstalledQuestion
 
 
@@ -51,9 +54,28 @@ def test_what_could_not_be_run_to_its_end_is_no_fact_and_hides_nothing_else(
     assert isinstance(hidden, CannotSee)
     assert hidden.reason.startswith(reason)
     assert seen == CommandResult(0, "seen")
-    assert subprocess.run(["pgrep", "-x", "-f", "sleep 1007"], capture_output=True).stdout == b""
+    if command.startswith("sleep"):
+        assert subprocess.run(["pgrep", "-x", "-f", command], capture_output=True).stdout == b""
 
 
 def test_a_package_database_that_cannot_be_read_holds_no_fact() -> None:
     (answer,) = InstalledQuestion.parse(b"failed\n", [InstalledQuestion("apache2")])
     assert answer == CannotSee("`dpkg-query` fails; try it there")
+
+
+def test_a_broken_find_or_sed_shows_nothing(tmp_path: Path) -> None:
+    for name in ("find", "sed"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 139\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "p").write_text("key=value\n")
+    path = str(tmp_path / "p")
+    for question in (
+        StatQuestion(path),
+        SumQuestion(path),
+        TextQuestion(path),
+        PropertyQuestion(path, "key"),
+    ):
+        script = f"PATH={tmp_path}:$PATH\n{type(question).script([question])}"
+        done = subprocess.run(["sh", "-s"], input=script.encode(), capture_output=True)
+        (answer,) = type(question).parse(done.stdout, [question])
+        assert isinstance(answer, CannotSee), question
