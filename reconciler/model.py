@@ -310,6 +310,9 @@ class Resource:
     """Whether it helps to bring an issued certificate to the services: what a policy calls `renewal`."""
     reversible: ClassVar[bool] = True
     """Whether declaring what was declared before undoes it; a proof cannot be undone."""
+    follows: ClassVar[bool] = False
+    """Whether its desired state is made of that of the resources it refers to: where one was not
+    looked at (as under `--host`), it is not known whether it is as desired."""
     observed_on_peers: ClassVar[bool] = False
     """Whether what its steps bring about is seen on the hosts that it refers to."""
 

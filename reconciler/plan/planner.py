@@ -133,8 +133,8 @@ def _judge(resource: Resource, before: set[Ref], progress: _Progress) -> None:
     progress.wants[resource.ref] = want
     deltas = diff(expected, want)
     if not deltas:
-        refers = set(resource.refers())
-        if missing := ", ".join(str(ref) for ref in dict.fromkeys(view.missing) if ref in refers):
+        if view.missing and resource.follows:
+            missing = ", ".join(map(str, dict.fromkeys(view.missing)))
             progress.unknown[resource.ref] = f"what is desired depends on what was not looked at: {missing}"
             progress.undetermined.add(resource.ref)
         return

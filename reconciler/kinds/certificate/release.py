@@ -103,6 +103,7 @@ class Delivery(Resource):
     title: ClassVar[str] = "peer"
     declarable: ClassVar[bool] = False
     renews: ClassVar[bool] = True
+    follows: ClassVar[bool] = True
     observed_on_peers: ClassVar[bool] = True
 
     peer: str
@@ -157,6 +158,7 @@ class Release(Resource):
     title: ClassVar[str] = "router"
     declarable: ClassVar[bool] = False
     renews: ClassVar[bool] = True
+    follows: ClassVar[bool] = True
 
     router: str
     lineage: Ref

@@ -55,6 +55,7 @@ class Serving(Resource):
     title: ClassVar[str] = "router"
     declarable: ClassVar[bool] = False
     renews: ClassVar[bool] = True
+    follows: ClassVar[bool] = True
 
     router: str
     lineage: Ref
