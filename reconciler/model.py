@@ -311,8 +311,7 @@ class Resource:
     reversible: ClassVar[bool] = True
     """Whether declaring what was declared before undoes it; a proof cannot be undone."""
     follows: ClassVar[bool] = False
-    """Whether its desired state is made of that of the resources it refers to: where one was not
-    looked at (as under `--host`), it is not known whether it is as desired."""
+    """Whether its desired state cannot be known where one that it refers to was not looked at."""
     observed_on_peers: ClassVar[bool] = False
     """Whether what its steps bring about is seen on the hosts that it refers to."""
 
@@ -393,9 +392,7 @@ class Resource:
 def diff(seen: State | None, want: State | None) -> tuple[Delta, ...]:
     """What of the wanted fields is not as seen. Fields nobody asked for are not compared."""
     if want is None:
-        if seen is None:
-            return ()
-        return tuple(Delta(name, value, None) for name, value in seen.items() if name != "text")
+        return tuple(Delta(name, value, None) for name, value in (seen or {}).items() if name != "text")
     if seen is None:
         return tuple(Delta(name, None, value) for name, value in want.items() if value is not None)
     return tuple(
