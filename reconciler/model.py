@@ -9,12 +9,13 @@ what is wanted are compared by one generic function (`diff`), and the *deltas* b
 from __future__ import annotations
 
 import dataclasses
-import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
+
+from reconciler.unknowns import is_unknown
 
 Value = str | int | bool | None
 State = Mapping[str, Value]
@@ -22,11 +23,6 @@ State = Mapping[str, Value]
 SECRET_SAME = "(secret) as desired"
 SECRET_OTHER = "(secret) differs"
 """What a state, a plan and a diff say in place of a secret value, which was compared on the host."""
-
-UNKNOWN_PREFIX = "(known after apply"
-"""How a value that only apply can know begins, in a plan, a diff and a command."""
-
-_UNKNOWN = re.compile(r"\(known after apply: [^()]*\)")
 
 
 @dataclass(frozen=True, order=True)
@@ -49,6 +45,16 @@ class CannotSee:
     """
 
     reason: str
+
+
+@dataclass(frozen=True)
+class InTransit(CannotSee):
+    """In place of a state: it is on its way, as a service that is starting, and cannot be judged yet.
+
+    `seconds` is how long that may still take; whoever looks looks again until then.
+    """
+
+    seconds: float = 0
 
 
 Seen = State | None | CannotSee
@@ -109,9 +115,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Action:
-    """What settles the deltas of one resource. `after` names the actions it waits for;
-    `blocked` says why it cannot be carried out in this run, whatever else happens; `rescue`
-    is carried out, all of it, where one of the steps has failed."""
+    """What settles the deltas of one resource. `after` names the actions it waits for, and
+    `follows` those that go first if they can (see `Resource.follows`); `blocked` says why it
+    cannot be carried out in this run, whatever else happens; `rescue` is carried out, all of it,
+    where one of the steps has failed."""
 
     ref: Ref
     verb: str
@@ -119,6 +126,7 @@ class Action:
     steps: tuple[Step, ...]
     rescue: tuple[Step, ...] = ()
     after: tuple[Ref, ...] = ()
+    follows: tuple[Ref, ...] = field(default=(), compare=False)
     blocked: str | None = None
     seen_digest: str = ""
     place: Place | None = field(default=None, compare=False)
@@ -151,6 +159,8 @@ class Plan:
     unknown: Mapping[Ref, str] = field(default_factory=dict)
     hosts: tuple[str, ...] = ()
     resources: int = 0
+    in_transit: frozenset[Ref] = field(default=frozenset(), compare=False)
+    """Those of `unknown` that are on their way, and can be judged soon."""
     wants: Mapping[Ref, State | None] = field(default_factory=dict, compare=False)
     """What is wanted, of each resource that could be judged, also where it is so."""
 
@@ -162,11 +172,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an action: done, unsettled, failed, skipped or lost."""
+    """What became of an action: done, unsettled, failed, skipped or lost. `put_back` says of a
+    failed one that its rescue has succeeded."""
 
     ref: Ref
     result: str
     detail: str = ""
+    put_back: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -179,26 +191,6 @@ class Report:
     """Resources that are neither as before nor as desired, or whose state is not known."""
     needless: int = 0
     """How many approved actions were settled by the time their turn came."""
-
-
-def known_after_apply(ref: Ref, name: str = "") -> str:
-    """The text that stands for a value which only `ref`'s action can bring about."""
-    what = f"{name} of {ref}" if name else str(ref)
-    return f"{UNKNOWN_PREFIX}: {what.translate({40: 91, 41: 93})})"
-
-
-def is_unknown(value: Value) -> bool:
-    """Whether a value, or a part of it, is not known yet."""
-    return isinstance(value, str) and UNKNOWN_PREFIX in value
-
-
-def matches(template: Value, value: Value) -> bool:
-    """Whether `value` is `template` with what was unknown filled in (or left as it is)."""
-    if not is_unknown(template) or not isinstance(template, str) or not isinstance(value, str):
-        return template == value
-    parts = _UNKNOWN.split(template)
-    pattern = r"'?.+?'?".join(re.escape(part.strip("'")) for part in parts)
-    return re.fullmatch(rf"'?{pattern}'?", value, re.DOTALL) is not None
 
 
 def quote(value: str | int) -> str:
@@ -297,8 +289,9 @@ def option(
 class Resource:
     """One thing that should be so on one host. A kind is a subclass with four methods.
 
-    `needs` are further resources that must be settled first; `place` is the line of the
-    YAML that asks for it. Both are set by whoever declares the resource.
+    `needs` are further resources that must be settled first, on any host; `follows` are those
+    that go first if they can: what is lost, refused or failed among them holds nothing up. `place`
+    is the line of the YAML that asks for it. All are set by whoever declares the resource.
     """
 
     kind: ClassVar[str]
@@ -310,13 +303,14 @@ class Resource:
     """Whether it helps to bring an issued certificate to the services: what a policy calls `renewal`."""
     reversible: ClassVar[bool] = True
     """Whether declaring what was declared before undoes it; a proof cannot be undone."""
-    follows: ClassVar[bool] = False
+    depends: ClassVar[bool] = False
     """Whether its desired state cannot be known where one that it refers to was not looked at."""
     observed_on_peers: ClassVar[bool] = False
     """Whether what its steps bring about is seen on the hosts that it refers to."""
 
     host: str
     needs: tuple[Ref, ...] = ()
+    follows: tuple[Ref, ...] = ()
     place: Place | None = field(default=None, compare=False)
     absent: bool = option("Remove it instead.", default=False)
 
@@ -340,8 +334,9 @@ class Resource:
         """What will be seen once what it watches has changed; `pending` names that."""
         return seen
 
-    def want(self, look: View) -> State | None:
-        """The fields that should be so; `None` where the thing should be absent."""
+    def want(self, look: View) -> State | None | CannotSee:
+        """The fields that should be so; `None` where the thing should be absent, `CannotSee` where it
+        cannot be known, so that it is never called as desired."""
         raise NotImplementedError
 
     def steps(self, change: Change) -> Iterable[Step]:
@@ -355,6 +350,22 @@ class Resource:
     def verb(self, change: Change) -> str:
         """One of `VERBS`."""
         return "create" if change.creates else "remove" if change.removes else "change"
+
+    def needed(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref]:
+        """Those of `needs`, and others, that must be settled first, as things are."""
+        return self.needs
+
+    def is_local(self, change: Change) -> bool:
+        """Whether a change concerns its own host alone, and so waits for nothing of another."""
+        return False
+
+    def insists(self, change: Change) -> bool:
+        """Whether a change waits for all that it `follows`, also for what is lost or refused."""
+        return False
+
+    def tolerates(self) -> int:
+        """How many of its own kind among those it `follows` may fail, and be put back, before it waits."""
+        return 0
 
     def refuses(self, change: Change) -> str | None:
         """Why this change is not made, and what the administrator can do instead."""
@@ -387,14 +398,3 @@ class Resource:
     def watches(self) -> Iterable[str]:
         """Paths (with all below them) whose change this resource has to follow."""
         return ()
-
-
-def diff(seen: State | None, want: State | None) -> tuple[Delta, ...]:
-    """What of the wanted fields is not as seen. Fields nobody asked for are not compared."""
-    if want is None:
-        return tuple(Delta(name, value, None) for name, value in (seen or {}).items() if name != "text")
-    if seen is None:
-        return tuple(Delta(name, None, value) for name, value in want.items() if value is not None)
-    return tuple(
-        Delta(name, seen.get(name), value) for name, value in want.items() if seen.get(name) != value
-    )

@@ -38,6 +38,7 @@ LAYERS = (
     "x509",
     "messages",
     "model",
+    "unknowns",
     "clock",
 )
 """The packages, top to bottom: each imports only what stands below it."""
@@ -45,7 +46,7 @@ PURE = (
     "approval.binding", "approval.policy", "blueprint", "discovery", "document", "environment.conforms", "environment.rules", "environment.schema",
     "environment.settings", "environment.yaml_writer", "fleet.probe", "fleet.reply", "fleet.script", "journal.entries", "journal.chain", "journal.undo",
     "kinds", "messages", "model", "monitor.findings", "monitor.notices", "output", "plan", "questions",
-    "tls.endpoint", "tls.status", "tls.verify", "x509",
+    "tls.endpoint", "tls.status", "tls.verify", "unknowns", "x509",
 )  # fmt: skip
 """Packages and modules without I/O and without a clock."""
 IMPURE = {"os", "pathlib", "subprocess", "socket", "time", "random", "secrets", "logging", "sys", "shutil"}

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from reconciler.model import Action, Plan, Ref, matches
+from reconciler.model import Action, Plan, Ref
+from reconciler.unknowns import matches
 
 
 class Stale(Exception):
@@ -28,16 +29,21 @@ def disallowed(approved: Plan, plan: Plan, finished: Collection[Ref]) -> list[st
     Left out are actions that will not run: those that are refused, on what was already attempted, and
     on what could not be seen when the plan was made; that needs a plan of its own.
     """
+    return [f"{ref}: {reason}" for ref, reason in disallowed_refs(approved, plan, finished).items()]
+
+
+def disallowed_refs(approved: Plan, plan: Plan, finished: Collection[Ref]) -> dict[Ref, str]:
+    """The actions of `plan` that `approved` does not allow, and why not; see `disallowed`."""
     allowed = {action.ref: action for action in approved.actions}
-    return [
-        f"{action.ref}: {reason}"
+    return {
+        action.ref: reason
         for action in plan.actions
         if not action.blocked
         and action.ref not in finished
         and action.ref not in approved.unknown
         and action.ref.host not in approved.unreachable
         and (reason := _why_disallowed(allowed.get(action.ref), action))
-    ]
+    }
 
 
 def _why_disallowed(approved: Action | None, action: Action) -> str | None:

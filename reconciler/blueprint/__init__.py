@@ -44,6 +44,7 @@ def rows(environment: Environment) -> list[Row]:
         found.append(services.tomcat)
     if environment.certificate.manage:
         found += [certificate.issued, certificate.renewed, certificate.distributed, certificate.served]
+        found.append(certificate.proven_outside)
         if environment.services.apache:
             found += [node.challenge_answer, services.port_443]
         if environment.services.postgresql:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from reconciler.blueprint import renewal, templates
 from reconciler.blueprint.effective import all_commands, right_clock
-from reconciler.blueprint.node import PROBE, parents
+from reconciler.blueprint.node import PROBE_URL, parents, probe_text
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.certificate.answer import Answer
 from reconciler.kinds.certificate.lineage import Lineage
+from reconciler.kinds.certificate.outside import Outside, Reachable
 from reconciler.kinds.certificate.pair import GROUP, Trust
 from reconciler.kinds.certificate.release import INCOMING, STORE, TOOL, Arrival, Current, Delivery, Release
 from reconciler.kinds.certificate.serving import Serving, TlsService
@@ -107,7 +109,7 @@ def _ready(env: Environment) -> Iterable[Ref]:
         yield Ref(host.name, "directory", env.paths.challenge)
         yield Ref(host.name, "acl", env.paths.challenge)
         if env.services.apache:
-            yield Ref(host.name, Answer.kind, f"/.well-known/acme-challenge/{PROBE}")
+            yield Ref(host.name, Answer.kind, PROBE_URL)
         for other in env.hosts:
             if other.name != host.name:
                 yield Ref(other.name, "ssh_access", f"{env.sync.account}@{host.name}")
@@ -190,8 +192,8 @@ def _users(env: Environment) -> tuple[str, ...]:
 
 
 def served(env: Environment, host: Host) -> Iterable[Resource]:
-    """S15, S16: no host switches before all have it; then one host after another, the primary last.
-    If a service does not prove it, that host gets the old one back and the rollout stops."""
+    """S15, S16: no host switches before all have it that can; then one host after another, the
+    primary last. If a service does not prove it, that host gets the old one back."""
     yield Serving(
         host=host.name,
         router=env.router,
@@ -201,13 +203,45 @@ def served(env: Environment, host: Host) -> Iterable[Resource]:
         settle=env.certificate.settle,
         deadline=env.certificate.deadline,
         keep=env.certificate.keep,
-        needs=(*_switched_earlier(env, host), *_on_this_host(env, host)),
+        max_failed=env.certificate.max_failed,
+        patience=env.certificate.wait_for_hosts,
+        overdue=env.certificate.overdue / 100,
+        needs=tuple(_on_this_host(env, host)),
+        follows=tuple(_elsewhere(env, host)),
     )
 
 
-def _switched_earlier(env: Environment, host: Host) -> Iterable[Ref]:
+def proven_outside(env: Environment, host: Host) -> Iterable[Resource]:
+    """S15, S16: what a host's clients get is looked at from the next host."""
+    number = env.hosts.index(host)
+    other = env.hosts[(number + 1) % len(env.hosts)].name
+    mine = tuple(endpoints(env, host))
+    serving, answer = Ref(host.name, Serving.kind, env.router), None
+    services = tuple(Ref(host.name, Service.kind, unit) for unit in env.services.units)
+    outside = Outside(
+        host=other, peer=host.name, router=env.router, endpoints=mine, needs=(serving, *services)
+    )
+    if env.services.apache:
+        outside = replace(outside, web=(PROBE_URL, probe_text(env, host)))
+        answer = Ref(host.name, Answer.kind, PROBE_URL)
+    yield outside
+    yield Reachable(
+        host=host.name,
+        seen_from=other,
+        outside=outside.ref,
+        serving=serving,
+        answer=answer,
+        endpoints=mine,
+        names=(env.router, host.name),
+        needs=(serving, *([answer] if answer else [])),
+    )
+
+
+def _elsewhere(env: Environment, host: Host) -> Iterable[Ref]:
+    """The other hosts have it staged, and those before this one in the rollout have switched."""
     for each in env.hosts:
-        yield Ref(each.name, Release.kind, env.router)
+        if each.name != host.name:
+            yield Ref(each.name, Release.kind, env.router)
     size = env.certificate.max_unavailable
     replicas = list(env.replicas)
     count = len(replicas) if host.primary else replicas.index(host) // size * size
@@ -216,6 +250,7 @@ def _switched_earlier(env: Environment, host: Host) -> Iterable[Ref]:
 
 
 def _on_this_host(env: Environment, host: Host) -> Iterable[Ref]:
+    yield Ref(host.name, Release.kind, env.router)
     yield Ref(host.name, Current.kind, Current.path)
     services = env.services
     units = (
@@ -235,11 +270,12 @@ def endpoints(env: Environment, host: Host) -> Iterable[TlsService]:
     services = env.services
     names = (env.router, host.name, None)
     if services.apache:
-        yield TlsService("apache", 443, "tls", "apache2ctl -t", "systemctl reload apache2", names)
+        yield TlsService("apache", 443, "tls", "apache2ctl -t", "systemctl reload apache2", "apache2", names)
     if services.postgresql:
-        reload = f"systemctl reload postgresql@{services.postgresql}-main"
-        yield TlsService("postgresql", 5432, "postgresql", None, reload, (None,))
+        unit = f"postgresql@{services.postgresql}-main"
+        yield TlsService("postgresql", 5432, "postgresql", None, f"systemctl reload {unit}", unit, (None,))
     if services.tomcat and services.tomcat_tls:
         tls = services.tomcat_tls
-        reload = tls.reload or f"systemctl restart tomcat{services.tomcat}"
-        yield TlsService("tomcat", tls.port, "tls", None, reload, names)
+        unit = f"tomcat{services.tomcat}"
+        reload = tls.reload or f"systemctl restart {unit}"
+        yield TlsService("tomcat", tls.port, "tls", None, reload, unit, names)

@@ -18,6 +18,7 @@ from reconciler.kinds.file import File
 from reconciler.kinds.keypair import HostKey, Keypair
 from reconciler.kinds.package import Package
 from reconciler.kinds.property import Property
+from reconciler.kinds.service import Service
 from reconciler.kinds.ssh_access import SshAccess
 from reconciler.kinds.sudoers import Sudoers
 from reconciler.kinds.tagged_lines import AuthorizedKeys, KnownHosts
@@ -152,20 +153,28 @@ def port_80(env: Environment, host: Host) -> Iterable[Resource]:
 
 
 PROBE = "reconcile-probe"
+PROBE_URL = f"/.well-known/acme-challenge/{PROBE}"
+"""The path at which port 80 of every host is asked for the probe."""
+
+
+def probe_text(env: Environment, host: Host) -> str:
+    """What a host's probe says, so that it is known which host has answered."""
+    return f"{env.name} {host.name}"
 
 
 def challenge_answer(env: Environment, host: Host) -> Iterable[Resource]:
     """S6: port 80 answers with the files of the challenge directory, under every name."""
-    text = f"{env.name} {host.name}"
+    text = probe_text(env, host)
     path = f"{env.paths.challenge}/{PROBE}"
     yield Package(host=host.name, package="curl")
     yield File(host=host.name, path=path, content=f"{text}\n", mode="0644")
     yield Answer(
         host=host.name,
-        path=f"/.well-known/acme-challenge/{PROBE}",
+        path=PROBE_URL,
         text=text,
         names=(env.router, host.name),
         established=Ref(host.name, Current.kind, Current.path),
+        owner=Ref(host.name, Service.kind, "apache2"),
         needs=(
             Ref(host.name, "package", "apache2"),
             Ref(host.name, "package", "curl"),

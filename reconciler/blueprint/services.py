@@ -122,6 +122,7 @@ def tomcat(env: Environment, host: Host) -> Iterable[Resource]:
         ports=ports,
         group=GROUP,
         on_change="restart",
+        starts_within=env.certificate.deadline,
         needs=(Ref(host.name, "account", "tomcat"), current(env, host)),
     )
 

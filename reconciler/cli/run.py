@@ -90,6 +90,7 @@ class Run:
     ) -> Code:
         self._lock()
         self.fleet.look()
+        self.fleet.settle()
         changed = binding.changes_since(approved, self._without(waiting))
         if changed:
             raise CommandError(Code.STALE, *_stale(changed), "nothing was done; make a new plan")

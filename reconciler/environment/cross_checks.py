@@ -11,8 +11,8 @@ from reconciler.environment.rules import CLASSES
 from reconciler.environment.settings import Certificate, Paths
 from reconciler.environment.yaml_reader import Path, Placed, Problem
 from reconciler.kinds import KINDS
-from reconciler.model import UNKNOWN_PREFIX
 from reconciler.plan.order import is_below
+from reconciler.unknowns import UNKNOWN_PREFIX
 
 
 def cross_check(placed: Placed) -> list[Problem]:

@@ -155,6 +155,17 @@ class Certificate:
         schema=ABSOLUTE,
     )
     max_unavailable: int = option("How many hosts switch at the same time.", default=1, schema=COUNT)
+    max_failed: int = option(
+        "How many hosts may fail to switch, and be put back, before a rollout stops.",
+        default=1,
+        schema={"minimum": 0, "maximum": 1000},
+    )
+    wait_for_hosts: int = option(
+        "Hours after a certificate begins for which no host switches to it while another is lost or"
+        " cannot be mended; never once the one in use is `overdue`.",
+        default=0,
+        schema={"minimum": 0, "maximum": 720},
+    )
     settle: int = option(
         "Seconds after the reloads of a host until it is proven again.",
         default=0,
@@ -228,6 +239,16 @@ class Services:
     portal: bool = option(
         "Whether Tomcat runs the portal, which signs its tokens with the key.", default=False
     )
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The systemd units of those that are used."""
+        used = {
+            "apache2": self.apache,
+            f"postgresql@{self.postgresql}-main": self.postgresql,
+            f"tomcat{self.tomcat}": self.tomcat,
+        }
+        return tuple(unit for unit, version in used.items() if version)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,12 +10,15 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
-from reconciler.approval.binding import Stale, disallowed
+from reconciler.approval.binding import Stale, disallowed_refs
 from reconciler.fleet import script
 from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.reply import HostError
 from reconciler.messages import Message
-from reconciler.model import Action, CannotSee, Outcome, Plan, Ref, Report, matches
+from reconciler.model import Action, CannotSee, Outcome, Plan, Ref, Report
+from reconciler.plan.order import edges
+from reconciler.plan.prospects import waits_for
+from reconciler.unknowns import matches
 
 
 class Record(Protocol):
@@ -63,26 +66,57 @@ class _Rounds:
         self.record = record
         self.waiting = waiting
         self.minute = minute
-        self.before = dict(fleet.sight.seen)
+        self.seen_first = dict(fleet.sight.seen)
+        self.settled_first = set(fleet.resources) - {action.ref for action in fleet.plan().actions}
+        self.before = edges(fleet.resources.values(), fleet.sight.seen)
+        self.news: set[Ref] = set()
+        self.ours: dict[Ref, str] = {}
         self.outcomes: dict[Ref, Outcome] = {}
         self.attempted: set[Ref] = set()
+        self.planned = {action.ref for action in approved.actions}
 
     def run(self) -> Report:
         while True:
             plan = self.fleet.plan()
             self._check_done(plan)
-            if refused := disallowed(self.approved, plan, self.waiting | self.outcomes.keys()):
-                raise Stale(refused, self._report(plan) if self.attempted else None)
-            batches = self._ready(plan)
-            if not batches:
+            refused = disallowed_refs(self.approved, plan, self.waiting | self.outcomes.keys())
+            self.ours = {ref: reason for ref, reason in refused.items() if self._follows_from_ours(ref)}
+            if theirs := [f"{ref}: {reason}" for ref, reason in refused.items() if ref not in self.ours]:
+                raise Stale(theirs, self._report(plan) if self.attempted else None)
+            if batches := self._ready(plan):
+                self._round(batches)
+            elif not self.fleet.look_again() and not self._look_elsewhere():
                 return self._report(plan)
-            self._round(batches)
+
+    def _follows_from_ours(self, ref: Ref) -> bool:
+        """Whether something comes after what this run has done, directly or by way of others, so that
+        its being otherwise is no sign of somebody else."""
+        open_refs, known = {ref}, {ref}
+        while open_refs:
+            if open_refs & self.attempted:
+                return True
+            open_refs = {each for other in open_refs for each in self.before.get(other, ())} - known
+            known |= open_refs
+        return False
+
+    def _look_elsewhere(self) -> bool:
+        """Looks at the hosts that see what was done on others, so that the last word is theirs too;
+        False where that has been done."""
+        due = {
+            ref.host
+            for ref, before in self.before.items()
+            if any(other in self.news and other.host != ref.host for other in before)
+        }
+        self.news.clear()
+        due -= set(self.fleet.sight.unreachable)
+        self.fleet.look(sorted(due))
+        return bool(due)
 
     def _check_done(self, plan: Plan) -> None:
         """The last look has the last word on what was done."""
         open_now = {action.ref: action for action in plan.actions}
         for ref, outcome in self.outcomes.items():
-            if outcome.result != "done":
+            if outcome.result != "done" or ref in plan.in_transit:
                 continue
             hidden = isinstance(self.fleet.sight.seen.get(ref), CannotSee)
             if ref in open_now or hidden or ref.host in plan.unreachable:
@@ -110,16 +144,16 @@ class _Rounds:
     def _ready(self, plan: Plan) -> dict[str, list[Action]]:
         """Per host, what can be done now in one script, in order."""
         batches: dict[str, list[Action]] = defaultdict(list)
-        planned = {action.ref for action in self.approved.actions}
+        waits = waits_for(plan, self._given_up(plan))
         closed: set[str] = set()
         chosen: set[Ref] = set()
         for action in plan.actions:
             host = action.ref.host
-            if action.ref not in planned or action.ref in self.outcomes or host in closed:
+            if action.ref not in self.planned or action.ref in self.outcomes or host in closed:
                 continue
-            if action.blocked or action.has_unknowns:
+            if action.blocked or action.has_unknowns or action.ref in self.ours or self._stopped_by(action):
                 continue
-            if any(ref not in chosen or ref.host != host for ref in action.after):
+            if any(ref not in chosen or ref.host != host for ref in waits[action.ref]):
                 continue
             if action.minutes > 1:
                 closed.add(host)
@@ -128,6 +162,21 @@ class _Rounds:
             batches[host].append(action)
             chosen.add(action.ref)
         return {host: actions for host, actions in batches.items() if actions}
+
+    def _given_up(self, plan: Plan) -> set[Ref]:
+        """Actions that will not be carried out any more, or never were to be, in this run."""
+        refs = {action.ref for action in plan.actions}
+        return {ref for ref in refs if ref in self.outcomes or ref in self.waiting or ref not in self.planned}
+
+    def _stopped_by(self, action: Action) -> Ref | None:
+        """What stops a rollout: one before it was lost or left as it should not be, or more of them
+        failed, and were put back, than may."""
+        before = [self.outcomes[ref] for ref in action.follows if ref in self.outcomes]
+        bad = [each for each in before if each.ref.kind == action.ref.kind and each.result != "done"]
+        worse = [each.ref for each in bad if not each.put_back]
+        if len(bad) > self.fleet.resources[action.ref].tolerates():
+            worse += [each.ref for each in bad]
+        return next(iter(worse), None)
 
     def _round(self, batches: Mapping[str, list[Action]]) -> None:
         fleet, known = self.fleet, set(self.outcomes)
@@ -154,6 +203,7 @@ class _Rounds:
         seconds = fleet.seconds + self.minute * minutes
         for action in actions:
             self.attempted.add(action.ref)
+            self.news.add(action.ref)
             fleet.listen(f"{action.ref}: {action.verb}")
         try:
             reply = host.run(script.script(actions, questions, boundary, fleet.seconds), seconds)
@@ -184,15 +234,19 @@ class _Rounds:
             if lost and action.ref not in self.outcomes:
                 reason = plan.unreachable[action.ref.host]
                 self.outcomes[action.ref] = Outcome(action.ref, "lost", reason)
-        needless = len({action.ref for action in self.approved.actions} - self.outcomes.keys())
+        needless = len(self.planned - self.outcomes.keys())
         return Report(tuple(self.outcomes.values()), plan, self._partial(plan), needless)
 
     def _why_skipped(self, action: Action, plan: Plan) -> str:
         if action.blocked:
             return action.blocked
-        if action.ref not in {each.ref for each in self.approved.actions}:
+        if action.ref in self.ours:
+            return f"it has come up during this run ({self.ours[action.ref]}); make a new plan"
+        if action.ref not in self.planned:
             return "it could not be observed when the plan was made; make a new plan"
-        for ref in action.after:
+        if stopped := self._stopped_by(action):
+            return f"the rollout has stopped at {stopped}, which is {self.outcomes[stopped].result}"
+        for ref in waits_for(plan)[action.ref]:
             if ref.host in plan.unreachable:
                 return f"it waits for {ref}, and that host cannot be reached"
             if ref in plan.unknown:
@@ -201,13 +255,10 @@ class _Rounds:
         return "what it needs is not known"
 
     def _partial(self, plan: Plan) -> tuple[Ref, ...]:
+        """What is neither as before nor as desired; also what was as desired, and is not since a
+        change on its host or on one it comes after."""
         off = {action.ref for action in plan.actions if self._unsettled_fields(action)}
-        return tuple(
-            sorted(
-                ref
-                for ref in self.attempted
-                if ref.host in plan.unreachable
-                or ref in plan.unknown
-                or (ref in off and self.fleet.sight.seen.get(ref) != self.before.get(ref))
-            )
-        )
+        changed = {ref for ref in off if self.fleet.sight.seen.get(ref) != self.seen_first.get(ref)}
+        lost = {ref for ref in self.attempted if ref.host in plan.unreachable or ref in plan.unknown}
+        spoilt = {ref for ref in changed & self.settled_first if self._follows_from_ours(ref)}
+        return tuple(sorted(lost | (changed & self.attempted) | spoilt))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from reconciler.clock import Clock, utc_now
 from reconciler.fleet import probe
 from reconciler.fleet.reply import HostError, Reply
 from reconciler.messages import Message
-from reconciler.model import CannotSee, Observation, Plan, Question, Ref, Resource, Seen
+from reconciler.model import CannotSee, InTransit, Observation, Plan, Question, Ref, Resource, Seen
 from reconciler.plan.planner import plan as make_plan
 
 
@@ -30,6 +31,9 @@ class HostConnection(Protocol):
     def close(self) -> None:
         """Ends the connection, and with it the lock."""
 
+
+PAUSE = 1.0
+"""Seconds between two looks at what is on its way."""
 
 Listen = Callable[[str], None]
 """Is given one line of progress at a time, from several threads."""
@@ -55,6 +59,7 @@ class Fleet:
         seconds: float = 30,
         clock: Clock = utc_now,
         listen: Listen = lambda line: None,
+        wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self.environment = environment
         self.resources = {resource.ref: resource for resource in resources}
@@ -62,6 +67,8 @@ class Fleet:
         self.sight = Observation()
         self.seconds = seconds
         self._clock = clock
+        self._wait = wait
+        self._waited: dict[Ref, float] = {}
         self.listen = listen
         self.pool = ThreadPoolExecutor(max_workers=max(1, min(parallel, len(hosts) or 1)))
         self._by_host: dict[str, list[Ref]] = defaultdict(list)
@@ -82,6 +89,28 @@ class Fleet:
         wanted = [self.hosts[name] for name in (self.hosts if names is None else names)]
         list(self.pool.map(self.look_at, wanted))
         return self.sight
+
+    def settle(self) -> None:
+        """Looks again at what is on its way, until it has arrived or its time is over."""
+        while self.look_again():
+            pass
+
+    def look_again(self) -> bool:
+        """Looks once more, after a moment, at the hosts where something is on its way; False where
+        nothing is, or all has been waited for as long as it may take."""
+        due = {ref: seen for ref, seen in self.sight.seen.items() if isinstance(seen, InTransit)}
+        due = {ref: seen for ref, seen in due.items() if ref.host not in self.sight.unreachable}
+        for ref, seen in due.items():
+            if ref not in self._waited:
+                self.listen(f"{ref}: {seen.reason}")
+        left = {ref for ref, seen in due.items() if self._waited.setdefault(ref, seen.seconds) > 0}
+        if not left:
+            return False
+        self._wait(PAUSE)
+        for ref in left:
+            self._waited[ref] -= PAUSE
+        self.look(sorted({ref.host for ref in left}))
+        return True
 
     def plan(self) -> Plan:
         """The plan from what was last seen. Raises `Cycle`."""
@@ -154,7 +183,7 @@ class Fleet:
                 seen = resource.read(mine, now)
             except NONSENSE as error:
                 seen = CannotSee(f"the host's answer cannot be interpreted: {error}")
-            if isinstance(seen, CannotSee) and not reply.root and reply.sudo:
+            if type(seen) is CannotSee and not reply.root and reply.sudo:
                 seen = CannotSee(f"{seen.reason} ({reply.sudo})")
             states[resource.ref] = seen
         return states

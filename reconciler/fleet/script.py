@@ -100,8 +100,10 @@ def _outcome(action: Action, frames: _Frames, ended: bool, why: str) -> Outcome:
         if status == "begin":
             return Outcome(action.ref, "lost", f"{why or 'no answer'}, during: {step.command}")
         if status != "0":
-            rescued = _rescued(action, frames[len(action.steps) :])
-            return Outcome(action.ref, "failed", _failure(step, int(status), said) + rescued)
+            rescue = frames[len(action.steps) :]
+            put_back = bool(rescue) and all(frame and frame[0] == "0" for frame in rescue)
+            detail = _failure(step, int(status), said) + _rescued(action, rescue)
+            return Outcome(action.ref, "failed", detail, put_back)
     return Outcome(action.ref, "done")
 
 

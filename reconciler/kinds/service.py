@@ -12,6 +12,7 @@ from reconciler.model import (
     Action,
     CannotSee,
     Change,
+    InTransit,
     Question,
     Ref,
     Resource,
@@ -28,6 +29,22 @@ from reconciler.questions.system import CommandQuestion, ListeningQuestion, Unit
 
 RECORDS = "/var/lib/reconciler/loaded"
 CURRENT = "as on disk"
+STARTS_WITHIN = 30
+"""Seconds within which a service listens after a start, unless its resource says otherwise."""
+
+
+def starting(unit: Mapping[str, str], within: int) -> float:
+    """How many more seconds a unit (an answer of `UnitQuestion`) may take to listen: none where it was
+    started longer ago than `within`, is stopped, or is started by systemd again and again."""
+    age, restarts = unit.get("Age", ""), unit.get("NRestarts", "0")
+    if (
+        unit.get("ActiveState") in ("inactive", "failed")
+        or not age.isdecimal()
+        or restarts not in ("0", "1", "[not set]")
+    ):
+        return 0
+    return max(0, within - int(age))
+
 
 LISTENERS = """ss -Hltnp | awk '{split($6, p, "\\""); print p[2] " on " $4}' | sort -u | paste -sd,"""
 """Prints who listens where, in one line."""
@@ -71,6 +88,11 @@ class Service(Resource):
         schema={"enum": ["reload", "restart"]},
     )
 
+    starts_within: int = option(
+        "Seconds within which it listens after a start or a reload.",
+        default=STARTS_WITHIN,
+        schema={"minimum": 1, "maximum": 600},
+    )
     group: str | None = option(
         "A group that the running process must be in; a restart gives it.", default=None, schema=NAME
     )
@@ -114,6 +136,10 @@ class Service(Resource):
         if hidden := unseen(*answers.values()):
             return hidden
         running = unit.get("ActiveState") in ("active", "reloading")
+        closed = [port for port in self.ports if port not in answers["ports"]]
+        unready = unit.get("ActiveState") in ("activating", "deactivating") or (running and closed)
+        if self.running and unready and (left := starting(unit, self.starts_within)):
+            return InTransit(f"it is starting{', and does not listen yet' if running else ''}", left)
         state: dict[str, Value] = {
             "enabled": unit.get("UnitFileState", "").startswith(("enabled", "alias", "static", "generated")),
             "running": running,
@@ -203,9 +229,12 @@ class Service(Resource):
         yield Step(f"systemctl {how} {unit}", "loads it")
         for port in self.ports:
             yield Step(
-                f"timeout 30 sh -c 'until ss -Hltn sport = :{port} | grep -q .; do sleep 0.2; done'"
-                f' || {{ echo "nothing listens on port {port} after 30 s, only: $({LISTENERS})"; exit 1; }}',
+                f"timeout {self.starts_within} sh -c"
+                f" 'until ss -Hltn sport = :{port} | grep -q .; do sleep 0.2; done'"
+                f' || {{ echo "nothing listens on port {port} after {self.starts_within} s, only:'
+                f' $({LISTENERS})"; exit 1; }}',
                 f"waits until it listens on port {port}",
+                minutes=1 + self.starts_within // 60,
             )
         if self.loads:
             yield Step(f"sync {record}.new && mv {record}.new {record}", "records what it has loaded")

@@ -52,7 +52,7 @@ class TaggedLines(Resource):
     """What the two kinds share. `lines` gives each entry's line without its tag."""
 
     title: ClassVar[str] = "path"
-    follows: ClassVar[bool] = True
+    depends: ClassVar[bool] = True
 
     path: str = option("The file.", schema=ABSOLUTE)
     user: str = option("Who owns the file.", default="root", schema=NAME)

@@ -6,8 +6,9 @@ import heapq
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
+from types import MappingProxyType
 
-from reconciler.model import Ref, Resource
+from reconciler.model import Ref, Resource, Seen
 
 
 class Cycle(Exception):
@@ -18,8 +19,10 @@ class Cycle(Exception):
         super().__init__("these wait for each other: " + " → ".join(map(str, members)))
 
 
-def edges(resources: Iterable[Resource]) -> dict[Ref, set[Ref]]:
-    """For each resource, those that must be settled before it.
+def edges(
+    resources: Iterable[Resource], seen: Mapping[Ref, Seen] = MappingProxyType({})
+) -> dict[Ref, set[Ref]]:
+    """For each resource, those that must be settled before it, as things were seen.
 
     What is declared absent is removed after all that needs it is gone, so its edges turn
     round. What a resource requires but nobody declares is taken to be there.
@@ -31,7 +34,7 @@ def edges(resources: Iterable[Resource]) -> dict[Ref, set[Ref]]:
             providers[ref.host, token].append(ref)
     before: dict[Ref, set[Ref]] = {ref: set() for ref in everyone}
     for ref, resource in everyone.items():
-        needed = {*resource.needs, *resource.refers()}
+        needed = {*resource.needed(seen), *resource.follows, *resource.refers()}
         for token in resource.requires():
             needed |= set(providers.get((ref.host, token), ()))
         for other in needed | _watched(ref, resource, providers):

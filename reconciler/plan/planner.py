@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,16 +17,16 @@ from reconciler.model import (
     CannotSee,
     Change,
     Delta,
+    InTransit,
     Plan,
     Ref,
     Resource,
     Seen,
     State,
     Value,
-    diff,
-    known_after_apply,
 )
 from reconciler.plan.order import edges, is_below, ordered
+from reconciler.unknowns import known_after_apply
 
 NOT_LOOKED = CannotSee("it was not looked at")
 
@@ -43,6 +43,8 @@ class _Progress:
     """Of `unknown`: those that were seen, and whose desired state depends on what was not looked at."""
     provided: dict[Ref, tuple[str, ...]] = field(default_factory=dict)
     wants: dict[Ref, State | None] = field(default_factory=dict)
+    local: set[Ref] = field(default_factory=set)
+    insisting: set[Ref] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -88,14 +90,14 @@ def plan(
     `unreachable` (host to reason) get no action. Raises `Cycle`.
     """
     everyone = {resource.ref: resource for resource in resources}
-    before = edges(everyone.values())
+    before = edges(everyone.values(), seen)
     progress = _judge_all(everyone, before, seen, unreachable)
-    after = _waits(everyone, before, progress)
     return Plan(
         environment=environment,
-        actions=tuple(replace(action, after=after[ref]) for ref, action in progress.actions.items()),
+        actions=tuple(_with_waits(everyone, before, progress)),
         unreachable=dict(unreachable),
         unknown=progress.unknown,
+        in_transit=frozenset(ref for ref in progress.unknown if isinstance(seen.get(ref), InTransit)),
         hosts=tuple(sorted({ref.host for ref in everyone})),
         resources=len(everyone),
         wants=progress.wants,
@@ -130,16 +132,25 @@ def _judge(resource: Resource, before: set[Ref], progress: _Progress) -> None:
         expected = resource.with_pending(seen, pending)
     view = _PlannedView(resource.ref, progress)
     want = resource.want(view)
+    if isinstance(want, CannotSee):
+        progress.unknown[resource.ref] = want.reason
+        progress.undetermined.add(resource.ref)
+        return
     progress.wants[resource.ref] = want
     deltas = diff(expected, want)
     if not deltas:
-        if view.missing and resource.follows:
+        if view.missing and resource.depends:
             missing = ", ".join(map(str, dict.fromkeys(view.missing)))
             progress.unknown[resource.ref] = f"what is desired depends on what was not looked at: {missing}"
             progress.undetermined.add(resource.ref)
         return
+    change = Change({delta.field: delta for delta in deltas}, expected, want)
     progress.provided[resource.ref] = tuple(resource.provides())
-    progress.actions[resource.ref] = _action(resource, deltas, seen, expected, want)
+    progress.actions[resource.ref] = _action(resource, change, seen)
+    if resource.is_local(change):
+        progress.local.add(resource.ref)
+    elif resource.insists(change):
+        progress.insisting.add(resource.ref)
 
 
 def _pending(resource: Resource, before: set[Ref], progress: _Progress) -> tuple[str, ...]:
@@ -147,24 +158,18 @@ def _pending(resource: Resource, before: set[Ref], progress: _Progress) -> tuple
     return tuple(
         f"{ref.kind} {ref.name}"
         for ref in sorted(before)
+        if ref.host == resource.host
         for token in progress.provided.get(ref, ())
         if any(is_below(token.removeprefix("path:"), root) for root in roots)
     )
 
 
-def _action(
-    resource: Resource,
-    deltas: tuple[Delta, ...],
-    seen: State | None,
-    expected: State | None,
-    want: State | None,
-) -> Action:
-    change = Change({delta.field: delta for delta in deltas}, expected, want)
+def _action(resource: Resource, change: Change, seen: State | None) -> Action:
     refused = resource.refuses(change)
     return Action(
         ref=resource.ref,
         verb=resource.verb(change),
-        deltas=tuple(replace(d, text=resource.diff_text(d, expected)) for d in deltas),
+        deltas=tuple(replace(d, text=resource.diff_text(d, change.seen)) for d in change.deltas.values()),
         steps=() if refused else tuple(resource.steps(change)),
         rescue=() if refused else tuple(resource.rescue(change)),
         blocked=refused,
@@ -173,29 +178,59 @@ def _action(
     )
 
 
-def _waits(
+def _with_waits(
     everyone: Mapping[Ref, Resource], before: Mapping[Ref, set[Ref]], progress: _Progress
-) -> dict[Ref, tuple[Ref, ...]]:
-    """For each action, the nearest others it waits for: actions, or what cannot be judged.
+) -> Iterable[Action]:
+    """Each action with the nearest others it waits for: actions, or what cannot be judged.
 
-    What a resource only refers to holds it up while an action on it is pending, but not
-    because its host cannot be reached: one lost host must not block the others.
+    Through what is settled one waits on the same host only: an action there may unsettle it again.
+    So the repair of a host waits for another host only where the resource itself names it.
     """
     nearest: dict[Ref, frozenset[Ref]] = {}
     for ref in ordered(before):
-        found: set[Ref] = set()
-        refers = set(everyone[ref].refers()) - set(everyone[ref].needs)
-        for other in before[ref]:
-            if ref in progress.actions and not everyone[ref].held_by(other, progress.actions[ref]):
+        resource = everyone[ref]
+        needed = set(resource.needed(progress.seen))
+        refers, follows = (set(each) - needed for each in (resource.refers(), resource.follows))
+        action = progress.actions.get(ref)
+        here: set[Ref] = set()
+        elsewhere: set[Ref] = set()
+        for other in before[ref] - (set() if ref in progress.insisting else follows):
+            if action and not resource.held_by(other, action):
                 continue
-            unknown = other in progress.unknown and other not in progress.undetermined
-            unseen = unknown or other.host in progress.unreachable
-            if other in progress.actions or (unseen and other not in refers):
-                found.add(other)
-            elif not unseen:
-                found |= nearest[other]
-        nearest[ref] = frozenset(found)
-    return {ref: tuple(sorted(nearest[ref])) for ref in progress.actions}
+            if other in progress.actions or _holds_up(other, refers, progress):
+                (here if other.host == ref.host else elsewhere).add(other)
+            elif other.host == ref.host and not _unseen(other, progress):
+                here |= nearest[other]
+        nearest[ref] = frozenset(here)
+        if action:
+            local = ref in progress.local
+            yield replace(
+                action,
+                after=tuple(sorted(here if local else here | elsewhere)),
+                follows=() if local else tuple(sorted(follows & everyone.keys())),
+            )
+
+
+def _unseen(ref: Ref, progress: _Progress) -> bool:
+    unknown = ref in progress.unknown and ref not in progress.undetermined
+    return unknown or ref.host in progress.unreachable
+
+
+def _holds_up(ref: Ref, refers: Collection[Ref], progress: _Progress) -> bool:
+    """What a resource only refers to holds it up while an action on it is pending, but not because
+    it cannot be seen: one lost host must not block the others."""
+    return ref not in refers and _unseen(ref, progress)
+
+
+def diff(seen: State | None, want: State | None) -> tuple[Delta, ...]:
+    """What of the wanted fields is not as seen. Fields nobody asked for are not compared."""
+    if want is None:
+        return tuple(Delta(name, value, None) for name, value in (seen or {}).items() if name != "text")
+    if seen is None:
+        return tuple(Delta(name, None, value) for name, value in want.items() if value is not None)
+    return tuple(
+        Delta(name, seen.get(name), value) for name, value in want.items() if seen.get(name) != value
+    )
 
 
 def digest(value: Any) -> str:

@@ -104,7 +104,8 @@ echo done; else echo hidden; fi"""
 
 @dataclass(frozen=True)
 class UnitQuestion:
-    """A systemd unit: the properties systemctl shows of it, by name."""
+    """A systemd unit: the properties systemctl shows of it, by name; and `Age`, the whole seconds
+    since its state changed last (systemd.unit(5); org.freedesktop.systemd1(5), "Properties")."""
 
     unit: str
 
@@ -112,18 +113,27 @@ class UnitQuestion:
     def script(cls, questions: list[UnitQuestion]) -> str:
         names = _words([q.unit for q in questions])
         shown = "Id,LoadState,ActiveState,SubState,UnitFileState,InvocationID"
-        return f"systemctl show -p {shown} -- {names} 2>/dev/null; echo; echo done"
+        shown += ",StateChangeTimestampMonotonic,NRestarts"
+        return (
+            f"systemctl show -p {shown} -- {names} 2>/dev/null; echo\n"
+            'read -r up _ </proc/uptime && echo "done ${up%.*}"'
+        )
 
     @classmethod
     def parse(cls, output: bytes, questions: list[UnitQuestion]) -> list[dict[str, str] | CannotSee]:
         names = list(dict.fromkeys(q.unit for q in questions))
-        blocks = [block for block in _text(output).split("\n\n") if block.strip() not in ("", "done")]
-        if len(blocks) != len(names):
+        *blocks, last = [block for block in _text(output).split("\n\n") if block.strip()] or [""]
+        done, _, uptime = last.strip().partition(" ")
+        if len(blocks) != len(names) or done != "done":
             return [CannotSee("systemd does not answer on this host") for _ in questions]
         shown = {
             name: dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
             for name, block in zip(names, blocks, strict=True)
         }
+        for unit in shown.values():
+            since = unit.pop("StateChangeTimestampMonotonic", "")
+            known = since.isdecimal() and uptime.isdecimal()
+            unit["Age"] = str(int(uptime) - int(since) // 1_000_000) if known else ""
         return [shown[q.unit] for q in questions]
 
 

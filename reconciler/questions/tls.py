@@ -75,7 +75,7 @@ class HandshakeResult:
 
 @dataclass(frozen=True)
 class HandshakeQuestion:
-    """A TLS handshake of the host with itself, for one name (None: without SNI).
+    """A TLS handshake with the host itself or with `host`, for one name (None: without SNI).
 
     A service whose key does not belong to its certificate presents the certificate all the
     same; only a handshake that was completed proves the pair. `protocol` is `tls` or
@@ -88,6 +88,7 @@ class HandshakeQuestion:
     port: int
     protocol: str
     name: str | None
+    host: str = "127.0.0.1"
 
     @classmethod
     def script(cls, questions: list[HandshakeQuestion]) -> str:
@@ -95,7 +96,7 @@ class HandshakeQuestion:
         for number, q in enumerate(questions):
             sni = f"-servername {quote(q.name)}" if q.name else "-noservername"
             start = " -starttls postgres" if q.protocol == "postgresql" else ""
-            where = f"-connect 127.0.0.1:{q.port}{start} {sni} -showcerts"
+            where = f"-connect {quote(q.host)}:{q.port}{start} {sni} -showcerts"
             # What is shown is compared, not trusted: reading the CAs would cost most of the time.
             client = f"openssl s_client -no-CAfile -no-CApath {where}"
             lines.append(
@@ -142,6 +143,7 @@ def _reason(said: str) -> str:
         "errno=111": NOTHING,
         "signature": "the handshake fails: its key does not belong to its certificate",
         "unexpected eof": "it closes the connection during the handshake",
+        "bio_lookup": "the name has no address there",
         "reset by peer": "it closes the connection during the handshake",
     }
     for word, meaning in words.items():

@@ -18,6 +18,7 @@ def test_as_many_hosts_switch_at_a_time_as_may_and_the_primary_last(size: int, w
         name="e", router="r", hosts=hosts, certificate=Certificate(max_unavailable=size, trusted=b"")
     )
     switches = {r.host: r for r in resources(env) if isinstance(r, Serving)}
-    found = [sum(ref.kind == "serving" for ref in switches[host.name].needs) for host in hosts]
+    found = [sum(ref.kind == "serving" for ref in switches[host.name].follows) for host in hosts]
     assert found == waits
-    assert all(sum(ref.kind == "release" for ref in each.needs) == 5 for each in switches.values())
+    assert all(sum(ref.kind == "release" for ref in each.follows) == 4 for each in switches.values())
+    assert all({ref.host for ref in each.needs} == {each.host} for each in switches.values())

@@ -43,7 +43,7 @@ class Thing(Resource):
 
     kind: ClassVar[str] = "thing"
     title: ClassVar[str] = "label"
-    follows: ClassVar[bool] = True
+    depends: ClassVar[bool] = True
 
     label: str
     value: str = "new"

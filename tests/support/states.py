@@ -79,6 +79,8 @@ def serving(seen: dict[Ref, Any], host: str, release: str, left: float | None = 
     state = seen[Ref(host, "serving", ROUTER)]
     state |= dict.fromkeys(("current", "proven", "apache on 443", "postgresql on 5432"), release)
     state |= {"tomcat on 8443": release, f"end of {release}": end.isoformat(timespec="minutes")}
+    (outside,) = (ref for ref in seen if ref.kind == "outside" and ref.name == host)
+    seen[outside] = {label: release for label in state if " on " in label} | {"port 80": "answers"}
     state |= {f"begin of {release}": (end - timedelta(days=90)).isoformat(), f"names of {release}": names}
 
 

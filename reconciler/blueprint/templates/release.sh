@@ -37,12 +37,21 @@ stage() {
   [ -z "${3:-}" ] || runuser -u "$3" -- rm -rf -- "$2"
 }
 
+loadable() {  # FOLDER: whether services can load the pair in it
+  key=$(openssl pkey -pubout -in "$1/privkey.pem" 2>/dev/null) && [ "$key" ] &&
+    [ "$key" = "$(openssl x509 -noout -pubkey -in "$1/fullchain.pem" 2>/dev/null)" ] &&
+    [ "$(stat -c '%U:%G %a' -- "$1/privkey.pem")" = "root:$group 640" ]
+}
+
 use() {
-  if ! target=$(readlink "$store/$1") || [ ! -e "$store/$target/fullchain.pem" ]; then
-    echo "there is no $1 release on this host" >&2
+  if ! target=$(readlink "$store/$1") || ! loadable "$store/$target"; then
+    echo "there is no $1 release on this host that services can load" >&2
     return 1
   fi
-  point current "$target"
+  point current "$target" || return 1
+  # The same certificate, staged once more, is as proven as the copy that went bad was.
+  proven=$(readlink "$store/proven") || return 0
+  [ "${proven##*-}" != "${target##*-}" ] || [ "$proven" = "$target" ] || point proven "$target"
 }
 
 proven() {

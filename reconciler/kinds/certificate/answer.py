@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+from reconciler.kinds.certificate.release import LOADABLE, is_established
 from reconciler.kinds.paths import unseen
-from reconciler.model import Change, Question, Ref, Resource, Seen, State, Step, View, quote
-from reconciler.questions.system import CommandQuestion, CommandResult
+from reconciler.kinds.service import STARTS_WITHIN, starting
+from reconciler.model import Change, InTransit, Question, Ref, Resource, Seen, State, Step, Value, View, quote
+from reconciler.questions.system import CommandQuestion, CommandResult, UnitQuestion
 
 NOTHING = "nothing answers"
 NO_CURL = 3
 """How the question ends where curl is not installed yet (of curl's own statuses it means a bad URL)."""
+ANSWERS = "answers"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +25,9 @@ class Answer(Resource):
 
     The host is asked over HTTP, because files do not prove it: another vhost may take the path.
     If something else answers, Apache reloads its configuration. Declared by the blueprint, so that
-    the first certificate can be ordered before everything that needs one; once `established`
-    exists, a service that is down is reported by its own resource, not by this one.
+    the first certificate can be ordered before everything that needs one. Once a pair is in use
+    (`established`), all that Apache loads, and Apache itself (`owner`), is settled first: a reload of
+    half a configuration would close port 443. A service that is down is then reported by `owner`.
     """
 
     kind: ClassVar[str] = "answer"
@@ -37,32 +41,32 @@ class Answer(Resource):
     names: tuple[str, ...]
     established: Ref
     """The link to the certificate in use."""
+    owner: Ref
+    """The service that loads the configuration."""
     unit: str = "apache2"
     check: str = "apache2ctl -t"
 
-    def _fetch(self, name: str) -> str:
-        return f"curl -sS --max-time 10 -H {quote(f'Host: {name}')} {quote(f'http://127.0.0.1{self.path}')}"
-
     def ask(self) -> Mapping[str, Question]:
-        absent = f" || {{ s=$?; command -v curl >/dev/null || s={NO_CURL}; exit $s; }}"
-        return {name: CommandQuestion(self._fetch(name) + absent) for name in self.names}
+        unit = {"unit": UnitQuestion(self.unit)}
+        return {**unit, **{name: question("127.0.0.1", name, self.path) for name in self.names}}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         if hidden := unseen(*answers.values()):
             return hidden
-        return {f"as {name}": self._verdict(answers[name]) for name in self.names}
-
-    def _verdict(self, result: CommandResult) -> str:
-        if result.status == 0:
-            return "answers" if result.output == self.text else "something else answers"
-        return "curl is not installed" if result.status == NO_CURL else NOTHING
+        state: dict[str, Value] = {f"as {name}": verdict(answers[name], self.text) for name in self.names}
+        if set(state.values()) != {ANSWERS} and (left := starting(answers["unit"], STARTS_WITHIN)):
+            return InTransit(f"{self.unit} was started or reloaded a moment ago", left)
+        return state
 
     def want(self, look: View) -> State | None:
         own = look.own()
         silent = isinstance(own, Mapping) and set(own.values()) == {NOTHING}
-        if silent and look.value(self.established, "type") == "link":
+        if silent and look.value(self.established, "leads to") == LOADABLE:
             return {}
-        return {f"as {name}": "answers" for name in self.names}
+        return {f"as {name}": ANSWERS for name in self.names}
+
+    def needed(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref]:
+        return (*self.needs, self.owner) if is_established(seen.get(self.established)) else self.needs
 
     def verb(self, change: Change) -> str:
         return "reload"
@@ -71,9 +75,27 @@ class Answer(Resource):
         yield Step(self.check, "checks the configuration first")
         yield Step(f"systemctl reload-or-restart {quote(self.unit)}", "loads the configuration")
         for name in self.names:
-            fetch = f'[ "$({self._fetch(name)} 2>/dev/null)" = {quote(self.text)} ]'
+            got = f'[ "$({fetch("127.0.0.1", name, self.path)} 2>/dev/null)" = {quote(self.text)} ]'
             give_up = f"{{ echo {quote(f'as {name}, something else answers, or nothing')}; exit 1; }}"
             yield Step(
-                f"n=0; until {fetch}; do n=$((n+1)); [ $n -lt 50 ] || {give_up}; sleep 0.2; done",
+                f"n=0; until {got}; do n=$((n+1)); [ $n -lt 50 ] || {give_up}; sleep 0.2; done",
                 f"waits until it answers as {name}",
             )
+
+
+def fetch(host: str, name: str, path: str) -> str:
+    """The command that asks port 80 of a host, under a name, for a path."""
+    return f"curl -sS --max-time 10 -H {quote(f'Host: {name}')} {quote(f'http://{host}{path}')}"
+
+
+def question(host: str, name: str, path: str) -> CommandQuestion:
+    """The question that asks by `fetch`."""
+    absent = f" || {{ s=$?; command -v curl >/dev/null || s={NO_CURL}; exit $s; }}"
+    return CommandQuestion(fetch(host, name, path) + absent)
+
+
+def verdict(result: CommandResult, text: str) -> str:
+    """What the answer to `question` says, in a few words; `text` is the line that is wanted."""
+    if result.status == 0:
+        return ANSWERS if result.output == text else "something else answers"
+    return "curl is not installed" if result.status == NO_CURL else NOTHING

@@ -156,6 +156,10 @@ class Lineage(Resource):
         creates = _absent(change.seen) and self._orders(change.seen)
         return "create" if creates else super().verb(change)
 
+    def is_local(self, change: Change) -> bool:
+        # Only an order needs the other hosts, for the CA may ask any of them.
+        return change.removes or not self._orders(change.seen)
+
     def refuses(self, change: Change) -> str | None:
         seen = change.seen or {}
         if change.removes:

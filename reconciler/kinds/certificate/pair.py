@@ -77,6 +77,24 @@ def facts(answers: Mapping[str, Any], trust: Trust, now: datetime) -> dict[str, 
     }
 
 
+def unloadable(answers: Mapping[str, Any]) -> str | None | CannotSee:
+    """Why no service can load the pair, from the answers to `questions`; None where it can.
+
+    Who issued it, for which names and until when does not matter: services load it all the same.
+    """
+    text = answers["fullchain"]
+    if isinstance(text, CannotSee):
+        return text
+    if text is None:
+        return "there is no fullchain.pem"
+    try:
+        chain = x509.chain(text)
+    except x509.Unreadable as error:
+        return f"fullchain.pem is unreadable: {error}"
+    pair = _pair(answers["public"], x509.public_key_pem(chain[0]))
+    return None if pair == "matches" else pair
+
+
 def _pair(result: CommandResult | CannotSee, public: str) -> str | CannotSee:
     """Whether the key belongs to the certificate. That there is no usable key must be proven
     by what openssl says of the file: a certificate would be ordered in its place."""

@@ -45,6 +45,12 @@ PARTS = f"cat {STORE}/staged/cert.pem {STORE}/staged/chain.pem | cmp - {STORE}/s
 
 NOTHING_USABLE = "nothing usable"
 
+LOADABLE = "a pair that services can load"
+
+KEY_FILE = f"root:{GROUP} 0640"
+"""The one ownership that Apache, PostgreSQL and Tomcat all accept: PostgreSQL wants root's key to be
+0640 or less (PostgreSQL's documentation, "Secure TCP/IP Connections with SSL")."""
+
 
 def tool(*words: str | int) -> str:
     """The command line that calls `TOOL` with these words, quoted."""
@@ -103,7 +109,7 @@ class Delivery(Resource):
     title: ClassVar[str] = "peer"
     declarable: ClassVar[bool] = False
     renews: ClassVar[bool] = True
-    follows: ClassVar[bool] = True
+    depends: ClassVar[bool] = True
     observed_on_peers: ClassVar[bool] = True
 
     peer: str
@@ -158,7 +164,7 @@ class Release(Resource):
     title: ClassVar[str] = "router"
     declarable: ClassVar[bool] = False
     renews: ClassVar[bool] = True
-    follows: ClassVar[bool] = True
+    depends: ClassVar[bool] = True
 
     router: str
     lineage: Ref
@@ -188,13 +194,10 @@ class Release(Resource):
         entry: FileEntry | None | CannotSee = answers["key"]
         if entry is None or isinstance(entry, CannotSee):
             return {**state, "key file": "none"} if entry is None else entry
-        owned = ownership(entry)
         # With an ACL the group's bits of the mode are its mask (acl(5)), which does not show who may read.
         acl = answers["acl"]
         named = isinstance(acl, dict) and any(not entry.endswith(":") for entry in acl)
-        state["key file"] = f"{owned['owner']}:{owned['group']} {owned['mode']}" + (
-            " and an ACL" if named else ""
-        )
+        state["key file"] = _mode(entry) + (" and an ACL" if named else "")
         whole = _are_whole(answers["parts"])
         readable = {user: _is_readable(answers[f"readable by {user}"]) for user in self.users}
         if hidden := unseen(acl, whole, *readable.values()):
@@ -211,9 +214,7 @@ class Release(Resource):
         return {
             "release": release,
             **pair.wanted(self.trust),
-            # The one ownership that Apache, PostgreSQL and Tomcat all accept: PostgreSQL wants root's
-            # key to be 0640 or less (PostgreSQL's documentation, "Secure TCP/IP Connections with SSL").
-            "key file": f"root:{GROUP} 0640",
+            "key file": KEY_FILE,
             "parts": "whole",
             **{f"readable by {user}": True for user in self.users},
         }
@@ -239,6 +240,11 @@ class Release(Resource):
 
     def refers(self) -> Iterable[Ref]:
         return (self.lineage,)
+
+
+def _mode(entry: FileEntry | None) -> str:
+    owned = ownership(entry) if entry else None
+    return f"{owned['owner']}:{owned['group']} {owned['mode']}" if owned else "none"
 
 
 def _are_whole(result: CommandResult | CannotSee) -> bool | CannotSee:
@@ -268,9 +274,10 @@ def _is_readable(result: CommandResult | CannotSee) -> bool | CannotSee:
 
 @dataclass(frozen=True, kw_only=True)
 class Current(Resource):
-    """The link that services read exists and leads to a release.
+    """The link that services read leads to a pair that they can load.
 
-    Which release that is, `serving` decides and proves.
+    Which release that is, `serving` decides and proves. Where the one in use cannot be loaded, as
+    after a power cut, the link is led to one that can, for else no service could start to prove it.
     """
 
     kind: ClassVar[str] = "current"
@@ -281,16 +288,22 @@ class Current(Resource):
     path: str = f"{STORE}/current"
 
     def ask(self) -> Mapping[str, Question]:
-        return {"link": StatQuestion(self.path), "target": StatQuestion(f"{self.path}/fullchain.pem")}
+        key = StatQuestion(f"{self.path}/privkey.pem")
+        return {"link": StatQuestion(self.path), **pair.questions(self.path), "key": key}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
-        link, target = answers["link"], answers["target"]
-        if link is None or (hidden := unseen(link, target)):
+        link, key = answers["link"], answers["key"]
+        if link is None or (hidden := unseen(link, key)):
             return link if link is None else hidden
-        return {"type": type_of(link), "leads to a release": target is not None}
+        why_not = pair.unloadable(answers)
+        if isinstance(why_not, CannotSee):
+            return why_not
+        if why_not is None and (mode := _mode(key)) != KEY_FILE:
+            why_not = f"privkey.pem is {mode}"
+        return {"type": type_of(link), "leads to": why_not or LOADABLE}
 
     def want(self, look: View) -> State | None:
-        return {"type": "link", "leads to a release": True}
+        return {"type": "link", "leads to": LOADABLE}
 
     def steps(self, change: Change) -> Iterable[Step]:
         yield from move_aside(self.path, change)
@@ -302,5 +315,10 @@ class Current(Resource):
     def provides(self) -> Iterable[str]:
         return (f"path:{self.path}",)
 
-    def requires(self) -> Iterable[str]:
-        return (f"path:{STORE}/staged",)
+    def needed(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref]:
+        return () if is_established(seen.get(self.ref)) else self.needs
+
+
+def is_established(seen: Seen) -> bool:
+    """Whether a host has a pair in use that services can load, by what was seen of its `current`."""
+    return isinstance(seen, Mapping) and seen.get("leads to") == LOADABLE

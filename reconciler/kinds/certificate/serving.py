@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
 from reconciler import x509
 from reconciler.kinds.certificate.pair import Trust
 from reconciler.kinds.certificate.release import STORE, tool
 from reconciler.kinds.paths import unseen
-from reconciler.model import CannotSee, Change, Question, Ref, Resource, Seen, State, Step, Value, View
+from reconciler.kinds.service import starting
+from reconciler.model import (
+    CannotSee,
+    Change,
+    InTransit,
+    Question,
+    Ref,
+    Resource,
+    Seen,
+    State,
+    Step,
+    Value,
+    View,
+)
 from reconciler.questions.files import FileEntry, StatQuestion
+from reconciler.questions.system import UnitQuestion
 from reconciler.questions.tls import NOTHING, CertificatesQuestion, HandshakeQuestion, HandshakeResult
 
 LINKS = ("staged", "current", "proven")
 OLDER = ", an older copy"
+PATIENT = "waits for every host"
 
 
 @dataclass(frozen=True)
@@ -24,7 +39,8 @@ class TlsService:
     """A service that presents the certificate on a port of its host.
 
     `protocol` is `tls`, or `postgresql` where TLS starts within its own protocol; `check` and
-    `reload` are shell commands; `names` are those that clients send (SNI), None for sending none.
+    `reload` are shell commands, `unit` is systemd's name of the service; `names` are those that
+    clients send (SNI), None for sending none.
     """
 
     service: str
@@ -32,6 +48,7 @@ class TlsService:
     protocol: Literal["tls", "postgresql"]
     check: str | None
     reload: str
+    unit: str
     names: tuple[str | None, ...]
 
     @property
@@ -49,13 +66,18 @@ class Serving(Resource):
     reload and the proof. If one fails, the last proven release is restored and proven. `settle` and
     `deadline` are seconds: how long to wait before the second proof, and for a service to serve what
     it has loaded. `keep` is the number of releases that stay on the host.
+
+    The rollout goes on without hosts that are lost or cannot be mended, but for the first `patience`
+    hours of a certificate it waits for them, unless the one in use is about to expire (less than
+    `overdue`, a fraction of its lifetime, is left). Of the hosts that have switched, at most
+    `max_failed` may have failed and been put back before it stops.
     """
 
     kind: ClassVar[str] = "serving"
     title: ClassVar[str] = "router"
     declarable: ClassVar[bool] = False
     renews: ClassVar[bool] = True
-    follows: ClassVar[bool] = True
+    depends: ClassVar[bool] = True
 
     router: str
     lineage: Ref
@@ -64,11 +86,15 @@ class Serving(Resource):
     settle: int = 0
     deadline: int = 60
     keep: int = 5
+    max_failed: int = 1
+    patience: int = 0
+    overdue: float = 0.25
 
     def ask(self) -> Mapping[str, Question]:
         return {
             **{name: CertificatesQuestion(f"{STORE}/{name}/fullchain.pem") for name in LINKS},
             **{f"link {name}": StatQuestion(f"{STORE}/{name}") for name in LINKS},
+            **{f"unit {each.unit}": UnitQuestion(each.unit) for each in self.endpoints},
             **{
                 f"{each.label} {name}": HandshakeQuestion(each.port, each.protocol, name)
                 for each in self.endpoints
@@ -89,7 +115,20 @@ class Serving(Resource):
             state[each.label] = _served(results)
             for result in results.values():
                 state |= _contents(result)
+            left = starting(answers[f"unit {each.unit}"], self.deadline)
+            if left and state[each.label] != found["current"] and found["current"] != "none":
+                return InTransit(f"{each.unit} was started or reloaded a moment ago", left)
+        if self._is_patient(answers["staged"], answers["current"], now):
+            state[PATIENT] = True
         return state
+
+    def _is_patient(self, staged: str | None, current: str | None, now: datetime) -> bool:
+        try:
+            new, old = x509.chain(staged or "")[0], x509.chain(current or "")[0]
+        except x509.Unreadable:
+            return False
+        young = now < x509.window(new)[0] + timedelta(hours=self.patience)
+        return young and x509.left(old, now) > self.overdue
 
     def with_pending(self, seen: State, pending: tuple[str, ...]) -> State:
         known = seen["current"] != "none" and not str(seen["current"]).endswith(OLDER)
@@ -109,6 +148,16 @@ class Serving(Resource):
             # A service that is down is reported by its own resource; it loads this one when it starts.
             served = {label: value for label, value in served.items() if own[label] != NOTHING}
         return {"current": release, **served, "proven": release}
+
+    def is_local(self, change: Change) -> bool:
+        # What is in use already is loaded once more: that is a repair of this host, and no switch.
+        return "current" not in change.deltas
+
+    def insists(self, change: Change) -> bool:
+        return change.seen is not None and change.seen.get(PATIENT) is True
+
+    def tolerates(self) -> int:
+        return self.max_failed
 
     def verb(self, change: Change) -> str:
         return "reload" if change.seen and change.seen["proven"] != "none" else "change"
@@ -194,9 +243,14 @@ def _contents(result: HandshakeResult) -> dict[str, Value]:
     }
 
 
+def presented(result: HandshakeResult) -> str:
+    """The release that was presented in a handshake, or why there was none."""
+    return result.reason or _identity(result.certificates)
+
+
 def _served(results: Mapping[str | None, HandshakeResult]) -> str:
     """The release that is served under all names, or which name gets which."""
-    found = {name: result.reason or _identity(result.certificates) for name, result in results.items()}
+    found = {name: presented(result) for name, result in results.items()}
     if len(set(found.values())) == 1:
         return next(iter(found.values()))
     return "; ".join(f"{name or 'without a name'}: {value}" for name, value in found.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 from reconciler.document import UNSET, Meta, Part, UnsetType
@@ -74,8 +74,8 @@ class UnknownPart(ResourcePart, frozen=True, kw_only=True):
     reason: str
 
 
-def action_part(action: Action) -> ActionPart:
-    """An action as it stands in a plan's document."""
+def action_part(action: Action, waits: Iterable[Ref]) -> ActionPart:
+    """An action as it stands in a plan's document; `waits` are all that it waits for."""
     return ActionPart(
         host=action.ref.host,
         kind=action.ref.kind,
@@ -84,7 +84,7 @@ def action_part(action: Action) -> ActionPart:
         deltas=[_delta_part(delta) for delta in action.deltas],
         steps=[_step_part(step) for step in action.steps],
         rescue=[_step_part(step) for step in action.rescue],
-        after=[str(ref) for ref in action.after],
+        after=[str(ref) for ref in waits],
         blocked=action.blocked,
         seen_digest=action.seen_digest,
         place=str(action.place) if action.place else None,

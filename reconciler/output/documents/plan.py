@@ -33,6 +33,7 @@ from reconciler.output.documents.parts import (
     unreachable_parts,
 )
 from reconciler.plan.planner import digest
+from reconciler.plan.prospects import waits_for
 
 Digest = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
 
@@ -127,6 +128,7 @@ def plan_document(
     `commit` is what was checked out where the file lies, `id` and `dirty`; `scope` has `host`,
     `only`, `replace` and `rollback`, as on the command line.
     """
+    waits = waits_for(plan)
     document = PlanDocument(
         digest="",
         made=made.isoformat(timespec="seconds"),
@@ -136,7 +138,7 @@ def plan_document(
         commit=None if commit is None else CommitPart(**commit),
         host_digests={},
         environment=plan.environment,
-        actions=[action_part(action) for action in plan.actions],
+        actions=[action_part(action, waits[action.ref]) for action in plan.actions],
         unreachable=unreachable_parts(plan.unreachable),
         unknown=unknown_parts(plan.unknown),
         hosts=list(plan.hosts),

@@ -20,8 +20,8 @@ from tests.kinds.certificate.pairs import (
     planned,
 )
 
-APACHE = TlsService("apache", 443, "tls", "apache2ctl -t", "systemctl reload apache2", (NAMES[0], None))
-POSTGRESQL = TlsService("postgresql", 5432, "postgresql", None, "systemctl reload postgresql", (None,))
+APACHE = TlsService("apache", 443, "tls", "apache2ctl -t", "systemctl reload apache2", "apache2", (NAMES[0], None))
+POSTGRESQL = TlsService("postgresql", 5432, "postgresql", None, "systemctl reload pg", "pg", (None,))
 
 
 def serving(**more: Any) -> Serving:
@@ -36,6 +36,7 @@ def shown(text: str = WHOLE, **more: Any) -> dict[str, Any]:
         for name in ("staged", "current", "proven")
     }
     every = {"staged": WHOLE, "current": WHOLE, "proven": WHOLE, **links}
+    every |= {"unit apache2": {"Age": "3600"}, "unit pg": {"Age": "3600"}}
     ports = {f"apache on 443 {NAMES[0]}": HandshakeResult(text), "apache on 443 None": HandshakeResult(text)}
     return {**every, **ports, "postgresql on 5432 None": HandshakeResult(text), **more}
 
