@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 from reconciler.kinds.effective.judged import Judged
 from reconciler.kinds.package import Package
-from reconciler.model import CannotSee, Question, Ref, Seen, State, Value, View, is_unknown
+from reconciler.model import CannotSee, Question, Ref, Seen, State, Value, View
 from reconciler.questions.commands import CommandsQuestion
+from reconciler.unknowns import is_unknown
 
 
 @dataclass(frozen=True, kw_only=True)
