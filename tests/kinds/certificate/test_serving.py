@@ -20,7 +20,9 @@ from tests.kinds.certificate.pairs import (
     planned,
 )
 
-APACHE = TlsService("apache", 443, "tls", "apache2ctl -t", "systemctl reload apache2", "apache2", (NAMES[0], None))
+APACHE = TlsService(
+    "apache", 443, "tls", "apache2ctl -t", "systemctl reload apache2", "apache2", (NAMES[0], None)
+)
 POSTGRESQL = TlsService("postgresql", 5432, "postgresql", None, "systemctl reload pg", "pg", (None,))
 
 
