@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from reconciler.blueprint import tools
 from reconciler.environment.settings import Environment, Host
+from reconciler.kinds.certificate.release import Current
 from reconciler.kinds.effective.apache import ApacheSites, Site
 from reconciler.kinds.effective.clock import SystemClock
 from reconciler.kinds.effective.commands import NeededCommands
@@ -38,11 +39,16 @@ def all_commands(host: Host) -> Ref:
     return Ref(host.name, NeededCommands.kind, NeededCommands.commands)
 
 
+def _folders(env: Environment) -> tuple[str, ...]:
+    """Where the certificate in use can be read: `paths.certificate` is our link, or leads to it."""
+    return tuple(dict.fromkeys((env.paths.certificate, Current.path)))
+
+
 def apache(env: Environment, host: Host) -> Iterable[Resource]:
     """S6 and S10: it is our vhosts that answer, for other hosts too."""
     sites = [Site(80, "/etc/apache2/sites-enabled/cn-port80.conf")]
     if env.certificate.manage:
-        sites.append(Site(443, "/etc/apache2/sites-enabled/cn-ssl.conf", env.paths.certificate))
+        sites.append(Site(443, "/etc/apache2/sites-enabled/cn-ssl.conf", _folders(env)))
     yield ApacheSites(host=host.name, names=(env.router, host.name), sites=tuple(sites))
 
 
@@ -67,7 +73,7 @@ def tomcat(env: Environment, host: Host) -> Iterable[Resource]:
             unit=f"tomcat{env.services.tomcat}",
             path=f"/etc/tomcat{env.services.tomcat}/server.xml",
             port=env.services.tomcat_tls.port,
-            certificate=env.paths.certificate,
+            certificates=_folders(env),
         )
 
 

@@ -17,17 +17,20 @@ LOOPBACK = ("127.", "[::1]", "::1", "localhost")
 
 @dataclass(frozen=True)
 class Site:
-    """A port, the file whose vhost answers there, and the folder of the certificate that it names."""
+    """A port and the file of the vhost for it. With `certificates`, the folders that hold the declared
+    certificate, it is that vhost that answers, or another that names the same certificate."""
 
     port: int
     file: str
-    certificate: str | None = None
+    certificates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApacheSites(Judged):
     """Apache's configuration on disk, as Apache itself reads it: it listens on each port for other hosts
-    too, and for every name it is the declared vhost that answers, with the declared certificate."""
+    too, and for every name it is the declared vhost that answers, or one with the declared certificate.
+
+    Which vhost answers on port 80 does not matter as long as it answers challenges: `answer` proves that."""
 
     kind: ClassVar[str] = "apache_config"
     title: ClassVar[str] = "unit"
@@ -49,17 +52,18 @@ class ApacheSites(Judged):
         state: dict[str, Value] = {}
         for site in self.sites:
             state[f"listens on {site.port}"] = _listens(config.listens, site.port)
-            for name in self.names:
-                state[f"answers {name} on {site.port}"] = _answers(config, site, name)
-            if site.certificate:
+            if site.certificates:
+                for name in self.names:
+                    state[f"answers {name} on {site.port}"] = _answers(config, site, name)
                 state[f"certificate on {site.port}"] = _certificate(config, site)
         return state
 
     def wanted(self) -> Mapping[str, Value]:
+        secure = [site for site in self.sites if site.certificates]
         return {
             **{f"listens on {site.port}": True for site in self.sites},
-            **{f"answers {name} on {site.port}": True for site in self.sites for name in self.names},
-            **{f"certificate on {site.port}": True for site in self.sites if site.certificate},
+            **{f"answers {name} on {site.port}": True for site in secure for name in self.names},
+            **{f"certificate on {site.port}": True for site in secure},
         }
 
     def advice(self, field: str, seen: str) -> str:
@@ -104,7 +108,7 @@ def _answers(config: ApacheConfig, site: Site, name: str) -> Value:
         return f"no: there is no vhost for port {site.port}"
     for group in candidates:
         first = next((each for each in group if _has(each, name)), group[0])
-        if first.file != site.file:
+        if first.file != site.file and _foreign(config, first, site) != "":
             only = f", on {first.address}" if first.address != "*" else ""
             return f"no: {first.file}:{first.line} ({first.names[0]}) answers{only}"
     return True
@@ -115,13 +119,23 @@ def _has(each: VirtualHost, name: str) -> bool:
 
 
 def _certificate(config: ApacheConfig, site: Site) -> Value:
-    begin = {each.line for each in config.vhosts if each.file == site.file and each.port == site.port}
+    own = [each for each in config.vhosts if each.file == site.file and each.port == site.port]
+    foreign = next((found for each in own if (found := _foreign(config, each, site))), None)
+    return f"no: {foreign}" if foreign else True
+
+
+def _foreign(config: ApacheConfig, vhost: VirtualHost, site: Site) -> str | None:
+    """Where a vhost names a certificate or a key that is not the declared one; "" where all are, None
+    where it names none itself."""
+    named: str | None = None
     inside = False
     for file, line, directive, value in config.files:
-        if file != site.file:
+        if file != vhost.file:
             continue
         if directive in ("<virtualhost", "</virtualhost"):
-            inside = line in begin
-        elif inside and not value.startswith(f"{site.certificate}/"):
-            return f"no: {file}:{line} names {value}"
-    return True
+            inside = line == vhost.line
+        elif inside:
+            named = ""
+            if not value.startswith(tuple(f"{folder}/" for folder in site.certificates)):
+                return f"{file}:{line} names {value}"
+    return named

@@ -25,7 +25,8 @@ class TomcatConnector(Judged):
     unit: str
     path: str
     port: int
-    certificate: str
+    certificates: tuple[str, ...]
+    """The folders that hold the declared certificate."""
 
     def ask(self) -> Mapping[str, Question]:
         return {"connectors": ConnectorsQuestion(self.path)}
@@ -51,9 +52,10 @@ class TomcatConnector(Judged):
     def _certificate(self, one: Connector) -> Value:
         if not one.files:
             return f"no: {self.path}:{one.line} names none"
+        folders = tuple(f"{folder}/" for folder in self.certificates)
         # How a keystore comes from the certificate is not known here; what is served is proven.
         for line, name, value in one.files:
-            if "keystore" not in name.lower() and not value.startswith(f"{self.certificate}/"):
+            if "keystore" not in name.lower() and not value.startswith(folders):
                 return f"no: {self.path}:{line} names {value}"
         return True
 
@@ -62,7 +64,7 @@ class TomcatConnector(Judged):
 
     def advice(self, field: str, seen: str) -> str:
         what = "a connector" if field == "connector" else "files"
-        below = f" for port {self.port}" if field == "connector" else f" below {self.certificate}"
+        below = f" for port {self.port}" if field == "connector" else f" below {self.certificates[0]}"
         return f"edit {self.path}, which is Tomcat's own: it needs {what}{below}; then restart {self.unit}"
 
     def watches(self) -> Iterable[str]:
