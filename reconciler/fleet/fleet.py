@@ -141,7 +141,7 @@ class Fleet:
         boundary = secrets.token_hex(16)
         questions = self.questions(host.name)
         try:
-            reply = host.run(probe.compose(questions, boundary, self.seconds), self.seconds)
+            reply = host.run(probe.compose(questions, boundary, self.seconds), self.seconds + probe.MARGIN)
         except HostError as error:
             self.lose(host.name, error.reason)
         else:
@@ -192,7 +192,9 @@ class Fleet:
         """Asks again what one question that hangs has hidden."""
         boundary, seconds = secrets.token_hex(16), max(1.0, self.seconds / 2 - 1)
         try:
-            reply = self.hosts[host].run(probe.compose_each(questions, boundary, seconds), self.seconds)
+            reply = self.hosts[host].run(
+                probe.compose_each(questions, boundary, seconds), self.seconds + probe.MARGIN
+            )
         except HostError as error:
             return dict.fromkeys(questions, CannotSee(error.reason))
         return probe.parse_each(reply.output, questions, boundary, seconds)

@@ -77,7 +77,16 @@ def _sqlite_errors(path: Path) -> Iterator[None]:
     except (sqlite3.Error, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         hint = "fix that, or set RECONCILE_STATE to a writable folder"
+        if "readonly" in reason and _rollback_journal(path).exists():
+            reason = "a process was ended while it wrote, and what it had not finished has to be undone first"
+            hint = "any command does that, run once by the account that owns the file"
         raise NoJournal(f"the journal {path} cannot be used: {reason}; {hint} {Message.NO_JOURNAL}") from None
+
+
+def _rollback_journal(path: Path) -> Path:
+    """What SQLite undoes a transaction by that a kill or the power has cut off; the next process that
+    may write does so (sqlite.org/lockingv3.html, "Hot Journals")."""
+    return path.with_name(f"{path.name}-journal")
 
 
 class Journal:
@@ -98,7 +107,8 @@ class Journal:
                 self._data = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
                 self.path.chmod(0o600)
             else:
-                uri = f"{self.path.resolve().as_uri()}?mode=ro"
+                mode = "rw" if _rollback_journal(self.path).exists() else "ro"
+                uri = f"{self.path.resolve().as_uri()}?mode={mode}"
                 self._data = sqlite3.connect(uri, timeout=PATIENCE, isolation_level=None, uri=True)
             try:
                 # An entry is on the disk before what it announces is done (sqlite.org/pragma.html).

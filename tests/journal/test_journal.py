@@ -204,3 +204,25 @@ def test_what_waits_to_be_sent_stays_until_it_is(tmp_path: Path) -> None:
         assert abs(datetime.fromisoformat(made).timestamp() - time.time()) < 60
         journal.tried(1, sent=True)
         assert journal.outbox() == []
+
+
+WRITES = """
+import os, sqlite3, sys
+data = sqlite3.connect(sys.argv[1], isolation_level=None)
+data.execute("PRAGMA cache_size = 1")
+data.execute("BEGIN IMMEDIATE")
+for number in range(100):
+    data.execute("INSERT INTO texts VALUES (?, ?)", (str(number), b"x" * 5000))
+data.execute("UPDATE entries SET body = '{}'")
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_kill_in_the_middle_of_a_commit_leaves_what_was_there(tmp_path: Path) -> None:
+    with filled(tmp_path) as journal:
+        whole = journal.entries()
+    subprocess.run([sys.executable, "-c", WRITES, str(journal.path)], check=False)
+    assert (tmp_path / "journal.sqlite-journal").exists()
+    with Journal(tmp_path, write=False) as journal:
+        assert journal.entries() == whole
+        assert journal.verify() == []
