@@ -76,7 +76,6 @@ def issued(env: Environment, host: Host) -> Iterable[Resource]:
     if host.primary:
         needs += [Ref(host.name, Package.kind, "bind9-dnsutils"), right_clock(host), all_commands(host)]
         needs += [Ref(host.name, File.kind, _hook(env, name)) for name in ("auth", "cleanup")]
-        needs += _ready(env)
     else:
         # What this host serves from certbot's folder, it must serve from ours first.
         needs = [Ref(host.name, Serving.kind, env.router)]
@@ -99,6 +98,7 @@ def issued(env: Environment, host: Host) -> Iterable[Resource]:
         contact=env.certificate.email,
         overdue=env.certificate.overdue / 100,
         needs=tuple(needs),
+        for_order=tuple(_ready(env)) if host.primary else (),
         absent=not host.primary,
     )
 

@@ -18,6 +18,7 @@ from reconciler.model import (
     Change,
     Delta,
     Question,
+    Ref,
     Resource,
     Seen,
     State,
@@ -60,6 +61,8 @@ class Lineage(Resource):
     """The folder with the release in use, which becomes the lineage of a new primary."""
     contact: str | None = None
     overdue: float = 0.25
+    for_order: tuple[Ref, ...] = ()
+    """What must be settled before an order, on every host, for the CA may ask any of them."""
     replaces: str | None = None
     """A release to replace although nothing is wrong with it (`apply --replace`)."""
 
@@ -156,9 +159,10 @@ class Lineage(Resource):
         creates = _absent(change.seen) and self._orders(change.seen)
         return "create" if creates else super().verb(change)
 
-    def is_local(self, change: Change) -> bool:
-        # Only an order needs the other hosts, for the CA may ask any of them.
-        return change.removes or not self._orders(change.seen)
+    def needed(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref]:
+        own = seen.get(self.ref)
+        orders = not isinstance(own, Mapping) or self._orders(own)
+        return (*self.needs, *self.for_order) if orders else self.needs
 
     def refuses(self, change: Change) -> str | None:
         seen = change.seen or {}
