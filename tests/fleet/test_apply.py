@@ -286,6 +286,91 @@ def test_what_is_wanted_otherwise_meanwhile_is_no_fault_of_what_was_done() -> No
     assert report.partial == ()
 
 
+def switches(**more: object) -> list[Thing]:
+    """One host after another, the last after all others."""
+    refs = [ref(host, "/s") for host in "abcd"]
+    return [
+        thing("/s", host, follows=tuple(refs[:number]), undo=True, **more)
+        for number, host in enumerate("abcd")
+    ]
+
+
+def olds(**more: object) -> list[Scripted]:
+    return [Scripted(host, {"/s": "old"}, **more.get(host, {})) for host in "abcd"]  # type: ignore[call-overload]
+
+
+FAILS = {"fails": {"set /s 'new'"}}
+
+
+def test_a_host_that_failed_and_was_put_back_holds_up_nobody_as_often_as_may_be() -> None:
+    report, _ = applied(switches(tolerated=1), *olds(a=FAILS))
+    assert results(report) == {"a/s": "failed", "b/s": "done", "c/s": "done", "d/s": "done"}
+    assert report.partial == ()
+    report, _ = applied(switches(tolerated=1), *olds(a=FAILS, b=FAILS))
+    assert results(report) == {"a/s": "failed", "b/s": "failed", "c/s": "skipped", "d/s": "skipped"}
+    assert details(report)["c/s"] == "the rollout has stopped at a thing /s, which is failed"
+    report, _ = applied(switches(), *olds(a=FAILS))
+    assert results(report)["b/s"] == "skipped"
+
+
+def test_a_host_that_was_not_put_back_or_is_lost_in_its_switch_stops_the_others() -> None:
+    worse = {"fails": {"set /s 'new'", "set /s 'old'"}}
+    report, _ = applied(switches(tolerated=9), *olds(a=worse))
+    assert results(report) == {"a/s": "failed", "b/s": "skipped", "c/s": "skipped", "d/s": "skipped"}
+    report, _ = applied(switches(tolerated=9), *olds(a={"lost_after": 1}))
+    assert results(report) == {"a/s": "lost", "b/s": "skipped", "c/s": "skipped", "d/s": "skipped"}
+
+
+def test_a_host_that_is_lost_before_its_switch_is_left_behind() -> None:
+    report, _ = applied(switches(), *olds(a={"error": NoAnswer("a", "down")}))
+    assert results(report) == {"b/s": "done", "c/s": "done", "d/s": "done"}
+    assert report.left.unreachable == {"a": "down"}
+
+
+class Starting(Scripted):
+    """Whatever is set takes three looks to be so."""
+
+    left = 3
+
+    def _execute(self, script: str) -> bytes:
+        self.left -= "ask " in script and "starting" in self.things.values()
+        if self.left <= 0:
+            self.things = {label: "new" if v == "starting" else v for label, v in self.things.items()}
+        return super()._execute(script)
+
+    def _step(self, line: str, out: list[str], frame: str) -> bool:
+        return super()._step(line.replace("'new'", "'starting'"), out, frame)
+
+
+def test_what_is_on_its_way_is_waited_for_and_judged_then() -> None:
+    host, pauses = Starting("a", {"/1": "old"}), list[float]()
+    things = [thing("/1", starts=60), thing("/2", needs=(ref("a", "/1"),), slow=True)]
+    with Fleet("e", things, [host], wait=pauses.append) as fleet:
+        fleet.look()
+        report = apply.apply(fleet, fleet.plan())
+    assert results(report) == {"a/1": "done", "a/2": "done"}
+    assert pauses == [1.0] * len(pauses) != []
+
+
+def test_what_never_arrives_is_unsettled_when_its_time_is_over() -> None:
+    host, pauses = Starting("a", {"/1": "old"}), list[float]()
+    host.left = 999
+    with Fleet("e", [thing("/1", starts=5)], [host], wait=pauses.append) as fleet:
+        fleet.look()
+        report = apply.apply(fleet, fleet.plan())
+        assert not report.left.complete
+    assert pauses == [1.0] * 5
+
+
+def test_what_comes_up_because_of_this_run_is_left_for_the_next_plan() -> None:
+    host = Scripted("a", {"/1": "old", "/service": "new"}, watchers={"/1": ["/service"]})
+    with fleet_of([thing("/1", slow=True), thing("/service", needs=(ref("a", "/1"),))], host) as fleet:
+        report = apply.apply(fleet, fleet.plan())
+    assert results(report) == {"a/1": "done", "a/service": "skipped"}
+    assert "it has come up during this run" in details(report)["a/service"]
+    assert report.partial == (ref("a", "/service"),), "it was as desired before"
+
+
 def test_progress_is_told_as_it_happens() -> None:
     lines: list[str] = []
     host = Scripted("a", fails={"set /2 'new'"})

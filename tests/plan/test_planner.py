@@ -19,6 +19,7 @@ from reconciler.kinds import KINDS
 from reconciler.model import CannotSee, Plan, Ref, Resource, Seen
 from reconciler.plan.order import Cycle
 from reconciler.plan.planner import plan
+from reconciler.plan.prospects import waits_for
 from tests import CASES
 from tests.support.scripted import Thing
 
@@ -54,6 +55,7 @@ def _resource(item: dict[str, Any], host: str) -> Resource:
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in item.items() if k != kind.kind}
     options[title] = item[kind.kind]
     options["needs"] = tuple(ref(text) for text in item.get("needs", ()))
+    options["follows"] = tuple(ref(text) for text in item.get("follows", ()))
     if "copy_of" in item:
         options["copy_of"] = ref(item["copy_of"])
     if "keys_of" in item:
@@ -77,12 +79,14 @@ def unreachable(case: Mapping[str, Any]) -> dict[str, str]:
 
 def shown(made: Plan) -> dict[str, Any]:
     """A plan in the form in which cases are written: what is empty is left out."""
-    actions = []
+    actions, waits = [], waits_for(made)
     for action in made.actions:
         each: dict[str, Any] = {action.verb: str(action.ref)}
         each["deltas"] = {d.field: [d.seen, d.want] for d in action.deltas}
         if action.after:
             each["after"] = [str(other) for other in action.after]
+        if first := [str(other) for other in waits[action.ref] if other not in action.after]:
+            each["first"] = first
         if action.blocked:
             each["refused"] = action.blocked
         if action.has_unknowns:

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler.fleet.reply import Locked, NoAnswer, Reply
-from reconciler.model import CannotSee, Change, Question, Ref, Resource, Seen, State, Step, View
+from reconciler.model import CannotSee, Change, InTransit, Question, Ref, Resource, Seen, State, Step, View
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,17 @@ class Thing(Resource):
     folder: str | None = None
     watched: tuple[str, ...] = ()
     slow: bool = False
+    undo: bool = False
+    tolerated: int = 0
+    starts: float = 0
 
     def ask(self) -> Mapping[str, Question]:
         return {"value": Ask(self.label)}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         value = answers["value"]
+        if value == "starting":
+            return InTransit("it is starting", self.starts)
         return value if value is None or isinstance(value, CannotSee) else {"value": value}
 
     def want(self, look: View) -> State | None:
@@ -77,6 +82,13 @@ class Thing(Resource):
         want = "absent" if change.want is None else change.want["value"]
         yield Step(f"check {self.label}", "looks before it leaps", minutes=5 if self.slow else 1)
         yield Step(f"set {self.label} '{want}'", "settles it")
+
+    def rescue(self, change: Change) -> Iterable[Step]:
+        if self.undo and change.seen:
+            yield Step(f"set {self.label} '{change.seen['value']}'", "puts it back")
+
+    def tolerates(self) -> int:
+        return self.tolerated
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.label}",)
@@ -131,17 +143,19 @@ class Scripted:
 
     def _execute(self, script: str) -> bytes:
         out: list[str] = []
-        ok = True
+        ok, bad, here = True, "", True
         for line in script.splitlines():
-            if match := re.match(r"(?:if \[ \$ok = 1 \]; then )?printf '\\n(\w+ [\w ]+)\\n'", line):
-                if line.startswith("if") and not ok:
+            when = r"(?:if \[ (?P<when>\$ok = 1|\"\$bad\" = \d+) \]; then )?"
+            if match := re.match(when + r"printf '\\n(?P<said>\w+ [\w ]+)\\n'", line):
+                here = ok if match["when"] in (None, "$ok = 1") else match["when"].endswith(f"= {bad}")
+                if match["when"] and not here:
                     continue
-                out.append(f"\n{match[1]}\n")
-                frame = match[1].removesuffix(" begin")
+                out.append(f"\n{match['said']}\n")
+                frame = match["said"].removesuffix(" begin")
             elif line.startswith("ask "):
                 out.append(self.things.get(line[4:], "absent") + "\n")
-            elif line.startswith(("check ", "set ")) and ok:
-                ok = self._step(line, out, frame)
+            elif line.startswith(("check ", "set ")) and here and not self._step(line, out, frame):
+                ok, here, bad = False, False, bad or frame.split()[1]
         return "".join(out).encode()
 
     def _step(self, line: str, out: list[str], frame: str) -> bool:
