@@ -41,7 +41,9 @@ def observe(
     environment = open_environment(env, workplace)
     resources = select(environment, options, workplace)
     with connected(environment, resources, options, workplace) as fleet:
-        observation = fleet.look()
+        fleet.look()
+        fleet.settle()
+        observation = fleet.sight
     document = observation_document(
         environment.name, observation, file=environment.file, looked=workplace.clock()
     )

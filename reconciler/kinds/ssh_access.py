@@ -12,6 +12,11 @@ from reconciler.model import CannotSee, Change, Question, Resource, Seen, State,
 from reconciler.questions.system import CommandQuestion, CommandResult
 
 
+OVER_THERE = "{ s=$?; case $s in 126 | 127) command -v ssh runuser >/dev/null && s=1 ;; esac; exit $s; }"
+"""ssh ends with the status of the command over there (ssh(1)): that one cannot be run there is no
+reason to say that nothing was seen here."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SshAccess(Resource):
     """Proof that an account can run a harmless command on another host over ssh.
@@ -38,7 +43,7 @@ class SshAccess(Resource):
         )
 
     def ask(self) -> Mapping[str, Question]:
-        return {"said": CommandQuestion(self._command())}
+        return {"said": CommandQuestion(f"{self._command()} || {OVER_THERE}")}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         said: CommandResult | CannotSee = answers["said"]
