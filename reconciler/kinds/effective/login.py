@@ -12,7 +12,7 @@ from reconciler.kinds.effective.judged import Judged
 from reconciler.model import CannotSee, Question, Seen, Value
 from reconciler.questions.sshd import Access, AccessQuestion
 
-PRIVILEGED = ("sudo", "admin", "wheel", "adm", "root", "shadow", "disk", "docker", "lxd")
+PRIVILEGED = ("sudo", "admin", "wheel", "root", "shadow", "disk", "docker", "lxd")
 """Groups of Debian that are root, or as good as root, or read what only root shall read."""
 
 NOT_SUDO = ("(ALL : ALL) !ALL", "(ALL) !ALL")
