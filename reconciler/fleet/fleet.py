@@ -103,7 +103,9 @@ class Fleet:
         for ref, seen in due.items():
             if ref not in self._waited:
                 self.listen(f"{ref}: {seen.reason}")
-        left = {ref for ref, seen in due.items() if self._waited.setdefault(ref, seen.seconds) > 0}
+        # What has arrived meanwhile and is on its way again is waited for anew.
+        self._waited = {ref: self._waited.get(ref, seen.seconds) for ref, seen in due.items()}
+        left = {ref for ref, seconds in self._waited.items() if seconds > 0}
         if not left:
             return False
         self._wait(PAUSE)
