@@ -11,7 +11,6 @@ from reconciler.kinds.paths import ABSOLUTE, LINE, NAME
 from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, option, quote
 from reconciler.questions.system import CommandQuestion, CommandResult
 
-
 OVER_THERE = "{ s=$?; case $s in 126 | 127) command -v ssh runuser >/dev/null && s=1 ;; esac; exit $s; }"
 """ssh ends with the status of the command over there (ssh(1)): that one cannot be run there is no
 reason to say that nothing was seen here."""
