@@ -235,7 +235,8 @@ def test_a_run_may_be_narrowed_to_a_host_or_a_kind(admin: AdminMachine) -> None:
     plan = admin.folder / "narrow.json"
     admin.run(0, "plan", "--host", second, "--only", "property", "-o", plan)
     assert begun_actions(admin.run(0, "apply", plan)) == DRIFT[3:4]
-    assert begun_actions(admin.apply(0, "--host", first)) == sorted(of_first)
+    # What its peers have was not looked at, so whether their keys are right on it is not known.
+    assert begun_actions(admin.apply(3, "--host", first)) == sorted(of_first)
     assert admin.pending(2) == DRIFT[2:3]
 
 
