@@ -66,9 +66,9 @@ SHUT = {
     "no-sessions": (LoginFault(sshd="MaxSessions 0"), "it opened no session"),
     "yes": (LoginFault(sshd="ForceCommand yes"), "it answered more than 16 MB; check its login scripts"),
     "random": (LoginFault(sshd="ForceCommand head -c 50M /dev/urandom"), "it answered more than 16 MB"),
-    "echoes": (LoginFault(sshd="ForceCommand cat"), "no answer within 12 s"),
-    "sleeps": (LoginFault(bashrc="sleep 1001"), "no answer within 12 s; its login scripts hang"),
-    "eats": (LoginFault(bashrc="cat >/dev/null"), "no answer within 12 s; its login scripts hang"),
+    "echoes": (LoginFault(sshd="ForceCommand cat"), "no answer within 14 s"),
+    "sleeps": (LoginFault(bashrc="sleep 1001"), "no answer within 14 s; its login scripts hang"),
+    "eats": (LoginFault(bashrc="cat >/dev/null"), "no answer within 14 s; its login scripts hang"),
 }
 
 
