@@ -123,7 +123,8 @@ def run(arguments: list[str], workplace: Workplace | None = None) -> int:
     """
     code = _ended(arguments, workplace or Workplace())
     if code == Code.INTERRUPTED:
-        print("interrupted; a host finishes the step it is in, and starts no other", file=sys.stderr)
+        # In one write, for the threads of hosts that are lost by it write too.
+        sys.stderr.write("interrupted; a host finishes the step it is in, and starts no other\n")
     return code
 
 
