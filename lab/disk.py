@@ -82,10 +82,10 @@ class Disk:
             command("umount", "--lazy", place)
         # The kernel lets go of it with the last process that ends. Before that, the next mount would
         # find it again as it is, shut down.
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while self.is_losing() and command("losetup", "--associated", str(self._file)).strip():
             if time.monotonic() > deadline:
-                raise LabError(f"{self._file} is still in use 60 s after it was unmounted")
+                raise LabError(f"{self._file} is still in use 300 s after it was unmounted")
             time.sleep(0.1)
 
     def make_losing(self) -> None:
