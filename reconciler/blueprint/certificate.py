@@ -217,7 +217,7 @@ def proven_outside(env: Environment, host: Host) -> Iterable[Resource]:
     other = env.hosts[(number + 1) % len(env.hosts)].name
     mine = tuple(endpoints(env, host))
     serving, answer = Ref(host.name, Serving.kind, env.router), None
-    services = tuple(Ref(host.name, Service.kind, unit) for unit in env.services.units)
+    services = tuple(ref for ref in _on_this_host(env, host) if ref.kind == Service.kind)
     outside = Outside(
         host=other, peer=host.name, router=env.router, endpoints=mine, needs=(serving, *services)
     )

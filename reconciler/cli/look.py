@@ -63,7 +63,6 @@ def look(
 
 def look_with(fleet: Fleet, options: Options) -> None:
     """Looks at all hosts of a fleet, and takes --replace into account. Raises `CommandError`."""
-    fleet.look()
     fleet.settle()
     warn(fleet.sight)
     for kind in options.replace or ():

@@ -41,9 +41,7 @@ def observe(
     environment = open_environment(env, workplace)
     resources = select(environment, options, workplace)
     with connected(environment, resources, options, workplace) as fleet:
-        fleet.look()
-        fleet.settle()
-        observation = fleet.sight
+        observation = fleet.settle()
     document = observation_document(
         environment.name, observation, file=environment.file, looked=workplace.clock()
     )

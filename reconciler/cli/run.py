@@ -89,7 +89,6 @@ class Run:
         self, approved: Plan, run: RunRecord, waiting: Collection[Ref], ended: dict[str, Any]
     ) -> Code:
         self._lock()
-        self.fleet.look()
         self.fleet.settle()
         changed = binding.changes_since(approved, self._without(waiting))
         if changed:

@@ -56,9 +56,7 @@ def verify(
         raise CommandError(Code.USAGE, f"{environment.file}: {why}")
     resources = [r for r in select(environment, options, workplace) if r.kind in verification.KINDS]
     with connected(environment, resources, options, workplace) as fleet:
-        fleet.look()
-        fleet.settle()
-        observation = fleet.sight
+        observation = fleet.settle()
     release = verification.wanted(environment, observation)
     checks = run_checks(environment, options, observation, workplace)
     formats.write_checks(checks, outputs, environment, workplace)

@@ -240,16 +240,6 @@ class Services:
         "Whether Tomcat runs the portal, which signs its tokens with the key.", default=False
     )
 
-    @property
-    def units(self) -> tuple[str, ...]:
-        """The systemd units of those that are used."""
-        used = {
-            "apache2": self.apache,
-            f"postgresql@{self.postgresql}-main": self.postgresql,
-            f"tomcat{self.tomcat}": self.tomcat,
-        }
-        return tuple(unit for unit, version in used.items() if version)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:

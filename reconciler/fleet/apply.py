@@ -67,17 +67,18 @@ class _Rounds:
         self.waiting = waiting
         self.minute = minute
         self.seen_first = dict(fleet.sight.seen)
-        self.settled_first = set(fleet.resources) - {action.ref for action in fleet.plan().actions}
+        self.open_first: set[Ref] = set()
         self.before = edges(fleet.resources.values(), fleet.sight.seen)
         self.news: set[Ref] = set()
         self.ours: dict[Ref, str] = {}
         self.outcomes: dict[Ref, Outcome] = {}
         self.attempted: set[Ref] = set()
-        self.planned = {action.ref for action in approved.actions}
+        self.planned = {action.ref: action for action in approved.actions}
 
     def run(self) -> Report:
+        plan = self.fleet.plan()
+        self.open_first = {action.ref for action in plan.actions}
         while True:
-            plan = self.fleet.plan()
             self._check_done(plan)
             refused = disallowed_refs(self.approved, plan, self.waiting | self.outcomes.keys())
             self.ours = {ref: reason for ref, reason in refused.items() if self._follows_from_ours(ref)}
@@ -87,6 +88,7 @@ class _Rounds:
                 self._round(batches)
             elif not self.fleet.look_again() and not self._look_elsewhere():
                 return self._report(plan)
+            plan = self.fleet.plan()
 
     def _follows_from_ours(self, ref: Ref) -> bool:
         """Whether something comes after what this run has done, directly or by way of others, so that
@@ -133,7 +135,7 @@ class _Rounds:
     def _unsettled_fields(self, action: Action) -> tuple[str, ...]:
         """Which fields are not as they were approved. Where something else is wanted meanwhile
         (a renewal came in between), that is for the next plan and no fault of what was done."""
-        approved = {a.ref: a for a in self.approved.actions}.get(action.ref)
+        approved = self.planned.get(action.ref)
         wanted = {delta.field: delta.want for delta in approved.deltas} if approved else {}
         return tuple(
             delta.field
@@ -226,18 +228,20 @@ class _Rounds:
                 fleet.listen(f"{outcome.ref}: {outcome.result}: {outcome.detail}")
 
     def _report(self, plan: Plan) -> Report:
+        waits = waits_for(plan)
         for action in plan.actions:
             if action.ref not in self.outcomes and action.ref not in self.waiting:
-                self.outcomes[action.ref] = Outcome(action.ref, "skipped", self._why_skipped(action, plan))
+                why = self._why_skipped(action, waits[action.ref], plan)
+                self.outcomes[action.ref] = Outcome(action.ref, "skipped", why)
         for action in self.approved.actions:
             lost = action.ref.host in plan.unreachable
             if lost and action.ref not in self.outcomes:
                 reason = plan.unreachable[action.ref.host]
                 self.outcomes[action.ref] = Outcome(action.ref, "lost", reason)
-        needless = len(self.planned - self.outcomes.keys())
+        needless = len(self.planned.keys() - self.outcomes.keys())
         return Report(tuple(self.outcomes.values()), plan, self._partial(plan), needless)
 
-    def _why_skipped(self, action: Action, plan: Plan) -> str:
+    def _why_skipped(self, action: Action, waits: Iterable[Ref], plan: Plan) -> str:
         if action.blocked:
             return action.blocked
         if action.ref in self.ours:
@@ -246,7 +250,7 @@ class _Rounds:
             return "it could not be observed when the plan was made; make a new plan"
         if stopped := self._stopped_by(action):
             return f"the rollout has stopped at {stopped}, which is {self.outcomes[stopped].result}"
-        for ref in waits_for(plan)[action.ref]:
+        for ref in waits:
             if ref.host in plan.unreachable:
                 return f"it waits for {ref}, and that host cannot be reached"
             if ref in plan.unknown:
@@ -260,5 +264,5 @@ class _Rounds:
         off = {action.ref for action in plan.actions if self._unsettled_fields(action)}
         changed = {ref for ref in off if self.fleet.sight.seen.get(ref) != self.seen_first.get(ref)}
         lost = {ref for ref in self.attempted if ref.host in plan.unreachable or ref in plan.unknown}
-        spoilt = {ref for ref in changed & self.settled_first if self._follows_from_ours(ref)}
+        spoilt = {ref for ref in changed - self.open_first if self._follows_from_ours(ref)}
         return tuple(sorted(lost | (changed & self.attempted) | spoilt))

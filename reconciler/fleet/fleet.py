@@ -90,10 +90,12 @@ class Fleet:
         list(self.pool.map(self.look_at, wanted))
         return self.sight
 
-    def settle(self) -> None:
-        """Looks again at what is on its way, until it has arrived or its time is over."""
+    def settle(self) -> Observation:
+        """Looks at all hosts, and again at what is on its way, until it has arrived or its time is over."""
+        self.look()
         while self.look_again():
             pass
+        return self.sight
 
     def look_again(self) -> bool:
         """Looks once more, after a moment, at the hosts where something is on its way; False where

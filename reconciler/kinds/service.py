@@ -46,6 +46,12 @@ def starting(unit: Mapping[str, str], within: int) -> float:
     return max(0, within - int(age))
 
 
+def just_started(name: str, unit: Mapping[str, str], within: int) -> InTransit | None:
+    """In place of what a unit does not do yet: it was started or reloaded, and may still come to it."""
+    left = starting(unit, within)
+    return InTransit(f"{name} was started or reloaded a moment ago", left) if left else None
+
+
 LISTENERS = """ss -Hltnp | awk '{split($6, p, "\\""); print p[2] " on " $4}' | sort -u | paste -sd,"""
 """Prints who listens where, in one line."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.model import CannotSee
 from reconciler.questions.files import NO_ANSWER
@@ -105,9 +105,7 @@ def _vhosts(dump: str) -> list[VirtualHost]:
             found.append(VirtualHost(address, port, (words[3].lower(),), match[2], int(match[3])))
         elif words[:1] == ["alias"] or words[:2] == ["wild", "alias"]:
             last = found.pop()
-            found.append(
-                VirtualHost(last.address, last.port, (*last.names, words[-1].lower()), last.file, last.line)
-            )
+            found.append(replace(last, names=(*last.names, words[-1].lower())))
     return found
 
 

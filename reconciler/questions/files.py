@@ -7,7 +7,9 @@ with an empty record, so that a reply cut short is not taken for "not there".
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from reconciler.model import CannotSee, quote
 
@@ -16,6 +18,20 @@ TEXT_LIMIT = 64 * 1024
 NO_ANSWER = CannotSee("the host did not answer this question")
 # find(1) ends with 1 also where a path is not there; with more, it has not looked at all.
 FOUND = "[ $? -le 1 ] || exit"
+
+
+_Answer = TypeVar("_Answer")
+
+
+def each_record(
+    output: bytes, questions: Sequence[object], read: Callable[[str], _Answer | CannotSee]
+) -> list[_Answer | CannotSee]:
+    """What `read` makes of the record of each question. A record ends with a NUL byte; a reply that does
+    not have one for each is no answer to any."""
+    records = output.decode("utf-8", "backslashreplace").split("\0")
+    if len(records) != len(questions) + 1:
+        return [NO_ANSWER for _ in questions]
+    return [read(record.strip()) for record in records[:-1]]
 
 
 def _arguments(paths: list[str]) -> str:

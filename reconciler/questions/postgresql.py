@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.model import CannotSee, quote
-from reconciler.questions.files import NO_ANSWER
+from reconciler.questions.files import NO_ANSWER, each_record
 
 NAMES = ("ssl", "ssl_cert_file", "ssl_key_file", "listen_addresses")
 
@@ -67,13 +67,11 @@ printf '\\0'"""
     def parse(
         cls, output: bytes, questions: list[PostgresqlQuestion]
     ) -> list[dict[str, Setting] | None | CannotSee]:
-        records = output.decode("utf-8", "backslashreplace").split("\0")
-        if len(records) != len(questions) + 1:
-            return [NO_ANSWER for _ in questions]
-        return [_settings(record.strip().splitlines()) for record in records[:-1]]
+        return each_record(output, questions, _settings)
 
 
-def _settings(lines: list[str]) -> dict[str, Setting] | None | CannotSee:
+def _settings(text: str) -> dict[str, Setting] | None | CannotSee:
+    lines = text.splitlines()
     if lines == ["missing"]:
         return None
     if lines == ["hidden"]:

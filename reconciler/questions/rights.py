@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.model import CannotSee, quote
-from reconciler.questions.files import NO_ANSWER
+from reconciler.questions.files import NO_ANSWER, each_record
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,11 @@ printf '\\0'"""
 
     @classmethod
     def parse(cls, output: bytes, questions: list[WritableQuestion]) -> list[str | None | CannotSee]:
-        records = output.decode("utf-8", "backslashreplace").split("\0")
-        if len(records) != len(questions) + 1:
-            return [NO_ANSWER for _ in questions]
-        return [_denied(record.strip().splitlines()) for record in records[:-1]]
+        return each_record(output, questions, _denied)
 
 
-def _denied(lines: list[str]) -> str | None | CannotSee:
+def _denied(text: str) -> str | None | CannotSee:
+    lines = text.splitlines()
     if lines == ["missing"]:
         return None
     if lines == ["hidden"]:

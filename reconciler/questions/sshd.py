@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.model import CannotSee, quote
-from reconciler.questions.files import NO_ANSWER
+from reconciler.questions.files import NO_ANSWER, each_record
 
 KEYWORDS = (
     "AllowUsers|DenyUsers|AllowGroups|DenyGroups|PubkeyAuthentication|AuthorizedKeysFile|AuthenticationMethods"
@@ -89,10 +89,7 @@ printf '\\0'"""
 
     @classmethod
     def parse(cls, output: bytes, questions: list[AccessQuestion]) -> list[Access | None | CannotSee]:
-        records = output.decode("utf-8", "backslashreplace").split("\0")
-        if len(records) != len(questions) + 1:
-            return [NO_ANSWER for _ in questions]
-        return [_access(record.strip()) for record in records[:-1]]
+        return each_record(output, questions, _access)
 
 
 def _access(text: str) -> Access | None | CannotSee:

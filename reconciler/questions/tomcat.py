@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.model import CannotSee, quote
-from reconciler.questions.files import NO_ANSWER
+from reconciler.questions.files import NO_ANSWER, each_record
 
 ATTRIBUTES = (
     "port",
@@ -80,13 +80,11 @@ class ConnectorsQuestion:
     def parse(
         cls, output: bytes, questions: list[ConnectorsQuestion]
     ) -> list[tuple[Connector, ...] | None | CannotSee]:
-        records = output.decode("utf-8", "backslashreplace").split("\0")
-        if len(records) != len(questions) + 1:
-            return [NO_ANSWER for _ in questions]
-        return [_connectors(record.strip().splitlines()) for record in records[:-1]]
+        return each_record(output, questions, _connectors)
 
 
-def _connectors(lines: list[str]) -> tuple[Connector, ...] | None | CannotSee:
+def _connectors(text: str) -> tuple[Connector, ...] | None | CannotSee:
+    lines = text.splitlines()
     if lines == ["missing"]:
         return None
     if lines == ["hidden"]:
@@ -95,8 +93,8 @@ def _connectors(lines: list[str]) -> tuple[Connector, ...] | None | CannotSee:
         return NO_ANSWER
     found: list[Connector] = []
     inside = False
-    for text in lines[:-1]:
-        number, tag, rest = text.split(" ", 2)
+    for each in lines[:-1]:
+        number, tag, rest = each.split(" ", 2)
         line = int(number)
         match = re.match(r"([A-Za-z]+)\s*=\s*[\"'](.*)[\"']$", rest)
         if tag == "Connector" and not match:
@@ -111,7 +109,7 @@ def _connectors(lines: list[str]) -> tuple[Connector, ...] | None | CannotSee:
 
 def _with(one: Connector, line: int, name: str, value: str) -> Connector:
     if name == "port":
-        return Connector(one.line, value, one.address, one.files)
+        return replace(one, port=value)
     if name == "address":
-        return Connector(one.line, one.port, value, one.files)
-    return Connector(one.line, one.port, one.address, (*one.files, (line, name, value)))
+        return replace(one, address=value)
+    return replace(one, files=(*one.files, (line, name, value)))

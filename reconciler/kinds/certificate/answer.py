@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from reconciler.kinds.certificate.release import LOADABLE, is_established
 from reconciler.kinds.paths import unseen
-from reconciler.kinds.service import STARTS_WITHIN, starting
-from reconciler.model import Change, InTransit, Question, Ref, Resource, Seen, State, Step, Value, View, quote
+from reconciler.kinds.service import STARTS_WITHIN, just_started
+from reconciler.model import Change, Question, Ref, Resource, Seen, State, Step, Value, View, quote
 from reconciler.questions.system import CommandQuestion, CommandResult, UnitQuestion
 
 NOTHING = "nothing answers"
@@ -54,9 +54,8 @@ class Answer(Resource):
         if hidden := unseen(*answers.values()):
             return hidden
         state: dict[str, Value] = {f"as {name}": verdict(answers[name], self.text) for name in self.names}
-        if set(state.values()) != {ANSWERS} and (left := starting(answers["unit"], STARTS_WITHIN)):
-            return InTransit(f"{self.unit} was started or reloaded a moment ago", left)
-        return state
+        coming = just_started(self.unit, answers["unit"], STARTS_WITHIN)
+        return coming if coming and set(state.values()) != {ANSWERS} else state
 
     def want(self, look: View) -> State | None:
         own = look.own()

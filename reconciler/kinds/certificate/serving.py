@@ -11,11 +11,10 @@ from reconciler import x509
 from reconciler.kinds.certificate.pair import Trust
 from reconciler.kinds.certificate.release import STORE, tool
 from reconciler.kinds.paths import unseen
-from reconciler.kinds.service import starting
+from reconciler.kinds.service import just_started
 from reconciler.model import (
     CannotSee,
     Change,
-    InTransit,
     Question,
     Ref,
     Resource,
@@ -115,9 +114,9 @@ class Serving(Resource):
             state[each.label] = _served(results)
             for result in results.values():
                 state |= _contents(result)
-            left = starting(answers[f"unit {each.unit}"], self.deadline)
-            if left and state[each.label] != found["current"] and found["current"] != "none":
-                return InTransit(f"{each.unit} was started or reloaded a moment ago", left)
+            coming = just_started(each.unit, answers[f"unit {each.unit}"], self.deadline)
+            if coming and found["current"] not in ("none", state[each.label]):
+                return coming
         if self._is_patient(answers["staged"], answers["current"], now):
             state[PATIENT] = True
         return state

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from reconciler.kinds.effective.judged import Judged
+from reconciler.kinds.effective.judged import LOOPBACK, Judged
 from reconciler.model import CannotSee, Question, Seen, Value
 from reconciler.questions.apache import ApacheConfig, ApacheQuestion, Listening, VirtualHost
-
-LOOPBACK = ("127.", "[::1]", "::1", "localhost")
 
 
 @dataclass(frozen=True)

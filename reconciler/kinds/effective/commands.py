@@ -42,7 +42,7 @@ class NeededCommands(Judged):
         coming = {
             name
             for name, package in self.packages
-            if is_unknown(_value(look.value(Ref(self.host, Package.kind, package), "installed")))
+            if is_unknown(look.value(Ref(self.host, Package.kind, package), "installed"))
         }
         return {name: value for name, value in (super().want(look) or {}).items() if name not in coming}
 
@@ -52,7 +52,3 @@ class NeededCommands(Judged):
 
     def refers(self) -> Iterable[Ref]:
         return [Ref(self.host, Package.kind, package) for _, package in self.packages]
-
-
-def _value(value: Value | CannotSee) -> Value:
-    return None if isinstance(value, CannotSee) else value

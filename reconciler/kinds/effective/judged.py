@@ -8,6 +8,9 @@ from typing import ClassVar
 
 from reconciler.model import Change, Resource, State, Step, Value, View
 
+LOOPBACK = ("127.", "[::1]", "::1", "localhost")
+"""How an address begins on which only the host itself can reach a service."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Judged(Resource):

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from reconciler.kinds.effective.judged import Judged
+from reconciler.kinds.effective.judged import LOOPBACK, Judged
 from reconciler.model import CannotSee, Question, Seen, Value
 from reconciler.questions.postgresql import PostgresqlQuestion, Setting
-
-INSIDE = ("localhost", "127.", "::1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,26 +37,25 @@ class PostgresqlSettings(Judged):
             # That it is not installed, or cannot read its configuration, its service says.
             return {}
         default = Setting("", "")
-        wanted = {"ssl": "on", "ssl_cert_file": self.certificate, "ssl_key_file": self.key}
         state: dict[str, Value] = {}
-        for name, value in wanted.items():
+        for name, value in self._files().items():
             found = settings.get(name, default)
             same = (
                 found.value.lower() in ("on", "true", "yes", "1") if name == "ssl" else found.value == value
             )
             state[name] = value if same else _with_place(found)
         addresses = settings.get("listen_addresses", default)
-        outside = [each.strip() for each in addresses.value.split(",") if not each.strip().startswith(INSIDE)]
+        outside = [
+            each.strip() for each in addresses.value.split(",") if not each.strip().startswith(LOOPBACK)
+        ]
         state["listen_addresses"] = True if any(outside) else f"no: {_with_place(addresses)}"
         return state
 
+    def _files(self) -> dict[str, Value]:
+        return {"ssl": "on", "ssl_cert_file": self.certificate, "ssl_key_file": self.key}
+
     def wanted(self) -> Mapping[str, Value]:
-        return {
-            "ssl": "on",
-            "ssl_cert_file": self.certificate,
-            "ssl_key_file": self.key,
-            "listen_addresses": True,
-        }
+        return {**self._files(), "listen_addresses": True}
 
     def advice(self, field: str, seen: str) -> str:
         if "postgresql.auto.conf" in seen:

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from reconciler.kinds.effective.judged import Judged
+from reconciler.kinds.effective.judged import LOOPBACK, Judged
 from reconciler.model import CannotSee, Question, Seen, Value
 from reconciler.questions.tomcat import Connector, ConnectorsQuestion
-
-INSIDE = ("127.", "localhost", "::1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +40,7 @@ class TomcatConnector(Judged):
             others = [f"{each.port or 'no port'} ({self.path}:{each.line})" for each in connectors]
             return {"connector": f"no: {self.path} has only {', '.join(others) or 'none at all'}"}
         (one, *_) = mine
-        inside = one.address.startswith(INSIDE)
+        inside = one.address.startswith(LOOPBACK)
         place = f"{self.path}:{one.line}"
         return {
             "connector": f"no: only on {one.address} ({place})" if inside else True,
