@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -89,7 +90,7 @@ def mesh(env: Environment, host: Host) -> Iterable[Resource]:
         path=f"{ssh}/authorized_keys",
         user=account,
         tag=env.tag,
-        options=f'restrict,command="{env.sync.folder}/bin/rsync-wrapper.sh"',
+        options_of=tuple((peer.name, _may(env, peer)) for peer in env.hosts if peer.name != host.name),
         keys_of=tuple((peer, Ref(peer, Keypair.kind, env.sync.identity)) for peer in peers),
     )
     yield KnownHosts(
@@ -115,6 +116,20 @@ def mesh(env: Environment, host: Host) -> Iterable[Resource]:
                 Ref(peer, AccountAccess.kind, account),
             ),
         )
+
+
+def _may(env: Environment, peer: Host) -> str:
+    """What a host's key opens on the others: the primary's brings challenges and certificates, any other
+    only proves that it gets in; and, where it is known, from which addresses."""
+    address = peer.address or ""
+    sources = peer.sources or ((address,) if ADDRESS.match(address) else ())
+    role = "deliver" if peer.primary else "ping"
+    start = f'from="{",".join(sources)}",' if sources else ""
+    return f'{start}restrict,command="{env.sync.folder}/bin/rsync-wrapper.sh {role}"'
+
+
+ADDRESS = re.compile(r"[0-9.]+$|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$")
+"""An address, and no name: sshd compares names only where it looks them up (sshd_config(5), UseDNS)."""
 
 
 def _pinned(env: Environment, peer: str) -> str:

@@ -24,6 +24,19 @@ class Host:
         "Where ssh reaches it, if not by its name: a host name or an address.", default=None, schema=LINE
     )
     primary: bool = option("The one host on which certbot runs.", default=False)
+    sources: tuple[str, ...] = option(
+        "Addresses or networks from which alone its peers accept its sync key; by default `address`, where"
+        " that is an address, and any otherwise. `*` is any.",
+        default=(),
+        schema={
+            "items": {
+                "type": "string",
+                "pattern": r"^(\*|[0-9A-Fa-f.:]+(/[0-9]{1,3})?)$",
+                "x-want": "an address, a network such as 192.0.2.0/24, or `*`",
+            },
+            "uniqueItems": True,
+        },
+    )
     place: Place | None = field(default=None, compare=False)
 
 

@@ -16,6 +16,15 @@ OVER_THERE = "{ s=$?; case $s in 126 | 127) command -v ssh runuser >/dev/null &&
 reason to say that nothing was seen here."""
 
 
+def client(identity: str, port: int, seconds: int) -> str:
+    """The ssh of an account, which goes by nothing but what is said here: with `-F none` neither by that
+    account's own configuration, which could send it elsewhere, nor by the host's (ssh(1))."""
+    return (
+        f"ssh -F none -o BatchMode=yes -o ConnectTimeout={seconds} -o StrictHostKeyChecking=yes"
+        f" -o IdentitiesOnly=yes -p {port} -i {quote(identity)}"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class SshAccess(Resource):
     """Proof that an account can run a harmless command on another host over ssh.
@@ -36,9 +45,8 @@ class SshAccess(Resource):
 
     def _command(self) -> str:
         return (
-            f"runuser -u {quote(self.user)} -- ssh -o BatchMode=yes -o ConnectTimeout=5"
-            f" -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -p {self.port} -i {quote(self.identity)}"
-            f" {quote(self.destination)} {quote(self.command)}"
+            f"runuser -u {quote(self.user)} -- {client(self.identity, self.port, 5)}"
+            f" -- {quote(self.destination)} {quote(self.command)}"
         )
 
     def ask(self) -> Mapping[str, Question]:

@@ -159,11 +159,16 @@ class AuthorizedKeys(TaggedLines):
         default=(),
         schema={"type": "object", "additionalProperties": {"type": "string", **KEY}},
     )
+    options_of: tuple[tuple[str, str], ...] = ()
+    """Options of single keys in place of `options`: (name, options)."""
 
     def lines(self, look: View) -> Mapping[str, str | CannotSee]:
         keys = {**dict(self.keys), **dict(self._public_keys(look))}
-        lead = f"{self.options} " if self.options else ""
-        return {name: key if isinstance(key, CannotSee) else f"{lead}{key}" for name, key in keys.items()}
+        options = dict.fromkeys(keys, self.options) | dict(self.options_of)
+        return {
+            name: key if isinstance(key, CannotSee) else f"{options[name]} {key}".lstrip()
+            for name, key in keys.items()
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

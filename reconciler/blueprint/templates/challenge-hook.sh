@@ -27,9 +27,9 @@ on_this_host() {
 }
 
 on_peer() {  # PEER: the wrapper over there reads the validation from stdin
-  printf %s "${CERTBOT_VALIDATION:-}" | runuser -u "$account" -- ssh -o BatchMode=yes \
+  printf %s "${CERTBOT_VALIDATION:-}" | runuser -u "$account" -- ssh -F none -o BatchMode=yes \
     -o ConnectTimeout=10 -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -p "$port" \
-    -i "$identity" "$account@$1" "challenge $verb $token" >&2
+    -i "$identity" -- "$account@$1" "challenge $verb $token" >&2
 }
 
 failed=$(

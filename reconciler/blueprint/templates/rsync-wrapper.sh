@@ -3,20 +3,29 @@
 challenge=/var/www/.well-known/acme-challenge
 home=/home/rsync_user
 
-# The only thing that the sync account's key on another host may do here (command= in
-# authorized_keys): ping, put a challenge, remove it, deliver a certificate into ~/incoming.
-# Nothing here runs as root; root checks what arrives before it is used; actions.log has it all.
+# rsync-wrapper.sh ping      the key may prove that it gets in, and nothing else: a replica's
+# rsync-wrapper.sh deliver   it may also put and remove challenges, and deliver a certificate into
+#                            ~/incoming: the primary's
+#
+# The only thing that the sync account's key on another host may do here; which of the two is in
+# command= of authorized_keys, and what is asked for comes from over there. Nothing here runs as
+# root; root checks what arrives before it is used; actions.log has it all.
 set -u
 umask 022
 log=$home/actions.log
 request=${SSH_ORIGINAL_COMMAND:-}
 client=${SSH_CLIENT:-local}
 
+role=${1:-}
+
+# Whoever may log in can fill the log, so it starts anew at 1 MB, and the one before it is kept.
+[ "$(stat -c %s -- "$log" 2>/dev/null || echo 0)" -lt 1048576 ] || mv -f -- "$log" "$log.1"
 note() { printf '%s %s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${client%% *}" "$1" >>"$log"; }
 refuse() { note "refused: $1"; echo "refused: $1" >&2; exit 64; }
 
+[ "$request" != ping ] || { echo pong; exit 0; }
+[ "$role" = deliver ] || refuse 'this key may only ping'
 case $request in
-ping) echo pong; exit 0 ;;
 'rsync --server -tce.'*' --timeout=60 . incoming/')
   # What `rsync -tc --timeout=60` asks for over ssh (rsync's options.c, server_options): times,
   # checksums, and after -e. what the client can do. No links, no folders, only ~/incoming.
@@ -42,6 +51,8 @@ esac
 status=0
 case $verb in
 put)
+  [ "$(find "$challenge" -mindepth 1 -maxdepth 1 | head -n 256 | wc -l)" -lt 256 ] ||
+    refuse "there are 256 challenges in $challenge already; remove those that are left over"
   # Renamed into place, so that the CA never reads half of it.
   new=$challenge/.$token.new
   head -c 1024 >"$new" && mv -T "$new" "$challenge/$token" || status=1

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from reconciler.kinds.certificate import pair
 from reconciler.kinds.certificate.pair import GROUP, NAMES, Trust
 from reconciler.kinds.paths import move_aside, ownership, type_of, unseen
+from reconciler.kinds.ssh_access import client
 from reconciler.model import (
     CannotSee,
     Change,
@@ -135,10 +136,7 @@ class Delivery(Resource):
         return {"delivered": release}
 
     def steps(self, change: Change) -> Iterable[Step]:
-        ssh = (
-            f"runuser -u {quote(self.account)} -- ssh -o BatchMode=yes -o ConnectTimeout=10"
-            f" -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -p {self.port} -i {quote(self.identity)}"
-        )
+        ssh = f"runuser -u {quote(self.account)} -- {client(self.identity, self.port, 10)}"
         files = " ".join(f"{STORE}/staged/{name}.pem" for name in NAMES)
         yield Step(
             f"rsync -tc --timeout=60 --chmod=F600 -e {quote(ssh)} -- {files}"

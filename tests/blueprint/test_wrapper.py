@@ -1,0 +1,102 @@
+"""What the key of another host may do here: the script that sshd runs for it, run as sshd would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from reconciler.blueprint import resources, templates
+from reconciler.environment.settings import Environment, Host
+from reconciler.kinds.tagged_lines import AuthorizedKeys
+
+HOSTS = (
+    Host(name="a", primary=True, address="192.0.2.1"),
+    Host(name="b", address="2001:db8::2"),
+    Host(name="c", address="c.internal"),
+    Host(name="d", address="192.0.2.4", sources=("10.0.0.0/8", "2001:db8::4")),
+)
+
+
+class Wrapper:
+    """The script with a home and a challenge directory of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home, self.challenge = folder / "home", folder / "challenge"
+        self.home.mkdir()
+        self.challenge.mkdir()
+        self.log = self.home / "actions.log"
+        self.path = folder / "wrapper"
+        settings = {"challenge": str(self.challenge), "home": str(self.home)}
+        self.path.write_text(templates.script("rsync-wrapper.sh", "e", settings), encoding="utf-8")
+
+    def ask(self, role: str, request: str, stdin: str = "x") -> tuple[int, str]:
+        """The status and all output of a request by a key with this role."""
+        done = subprocess.run(
+            ["sh", self.path, *role.split()],
+            input=stdin,
+            env={**os.environ, "SSH_ORIGINAL_COMMAND": request, "SSH_CLIENT": "192.0.2.9 1 22"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, (done.stdout + done.stderr).strip()
+
+
+@pytest.fixture
+def wrapper(tmp_path: Path) -> Wrapper:
+    return Wrapper(tmp_path)
+
+
+@pytest.mark.parametrize("role", ["ping", "", "Deliver", "ping deliver"])
+def test_a_key_that_may_only_ping_does_nothing_else(wrapper: Wrapper, role: str) -> None:
+    assert wrapper.ask(role, "ping") == (0, "pong")
+    for request in ("challenge put a", "challenge remove a", "rsync --server -tce.LsfxCIvu --timeout=60 . x"):
+        assert wrapper.ask(role, request) == (64, "refused: this key may only ping")
+    assert list(wrapper.challenge.iterdir()) == []
+    assert [path.name for path in wrapper.home.iterdir()] == ["actions.log"]
+
+
+def test_the_primarys_key_puts_and_removes_challenges(wrapper: Wrapper) -> None:
+    assert wrapper.ask("deliver", "ping") == (0, "pong")
+    assert wrapper.ask("deliver", "challenge put a-B_9", "y" * 5000) == (0, "")
+    assert (wrapper.challenge / "a-B_9").read_text() == "y" * 1024
+    assert wrapper.ask("deliver", "challenge remove a-B_9") == (0, "")
+    assert list(wrapper.challenge.iterdir()) == []
+
+
+def test_what_is_asked_for_cannot_name_the_role(wrapper: Wrapper) -> None:
+    for request in ("deliver challenge put a", "challenge put a deliver", "deliver"):
+        assert wrapper.ask("ping", request)[0] == 64
+
+
+def test_there_are_only_so_many_challenges(wrapper: Wrapper) -> None:
+    for number in range(256):
+        (wrapper.challenge / f"left-{number}").touch()
+    status, said = wrapper.ask("deliver", "challenge put one-more")
+    assert (status, said.startswith("refused: there are 256 challenges in ")) == (64, True)
+    assert not (wrapper.challenge / "one-more").exists()
+    assert wrapper.ask("deliver", "challenge remove left-1") == (0, "")
+    assert wrapper.ask("deliver", "challenge put one-more") == (0, "")
+
+
+def test_the_log_is_bounded(wrapper: Wrapper) -> None:
+    wrapper.log.write_text("x" * (1 << 20))
+    wrapper.ask("ping", "challenge put a")
+    assert wrapper.log.read_text().endswith("192.0.2.9 refused: this key may only ping\n")
+    assert [path.name for path in sorted(wrapper.home.iterdir())] == ["actions.log", "actions.log.1"]
+
+
+def test_each_hosts_key_has_its_role_and_its_addresses() -> None:
+    made = resources(Environment(name="e", router="r", hosts=HOSTS))
+    there = {each.host: dict(each.options_of) for each in made if isinstance(each, AuthorizedKeys)}
+    assert set(there["a"]) == {"b", "c", "d"}
+    assert there["b"]["a"].startswith('from="192.0.2.1",restrict,command="')
+    assert there["b"]["a"].endswith(' deliver"')
+    assert there["c"]["b"].startswith('from="2001:db8::2",restrict,command="')
+    assert there["b"]["c"].startswith('restrict,command="'), "sshd compares addresses, not names"
+    assert there["b"]["d"].startswith('from="10.0.0.0/8,2001:db8::4",restrict,')
+    others = [text for at in there.values() for name, text in at.items() if name != "a"]
+    assert all(text.endswith(' ping"') for text in others)
