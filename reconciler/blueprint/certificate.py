@@ -27,6 +27,9 @@ from reconciler.kinds.symlink import Symlink
 from reconciler.model import Ref, Resource
 from reconciler.questions.tls import COMPLAINT
 
+LEDGER = "/var/lib/reconciler/orders"
+"""The ledger of orders, which certificate.sh keeps."""
+
 
 def trust(env: Environment) -> Trust:
     """What every certificate of the environment is checked against."""
@@ -59,6 +62,15 @@ def _renewal_script(env: Environment) -> str:
     return templates.script("certificate.sh", env.name, settings)
 
 
+def _limits(env: Environment) -> str:
+    settings: dict[str, str | int] = {
+        "ledger": LEDGER,
+        "orders_a_week": env.certificate.orders_a_week,
+        "failures_an_hour": env.certificate.failures_an_hour,
+    }
+    return f"{templates.functions('certificate.sh', ('say', 'limits'), settings)}\nlimits"
+
+
 def issued(env: Environment, host: Host) -> Iterable[Resource]:
     """S9: ordered on the primary once every host answers for every name; what counts is its files."""
     script = _script(env)
@@ -84,6 +96,7 @@ def issued(env: Environment, host: Host) -> Iterable[Resource]:
         router=env.router,
         folder=env.paths.letsencrypt,
         script=script,
+        limits=_limits(env),
         server=env.certificate.server,
         trust=trust(env),
         renewal=(

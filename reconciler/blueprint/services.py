@@ -35,6 +35,7 @@ def apache(env: Environment, host: Host) -> Iterable[Resource]:
         enabled=True,
         ports=(80, 443) if env.certificate.manage else (80,),
         check="apache2ctl -t",
+        known_check=True,
         loads=("/etc/apache2",),
         judged=Ref(host.name, ApacheSites.kind, "apache2"),
         needs=(Ref(host.name, "package", "apache2"),),
@@ -78,6 +79,7 @@ def postgresql(env: Environment, host: Host) -> Iterable[Resource]:
         ports=(5432,),
         check=f"runuser -u postgres -- /usr/lib/postgresql/{version}/bin/postgres -C ssl"
         f" -D {folder} >/dev/null",
+        known_check=True,
         loads=(folder,),
         judged=Ref(host.name, PostgresqlSettings.kind, unit),
         group=GROUP,

@@ -24,11 +24,13 @@ from reconciler.model import (
     option,
     quote,
 )
+from reconciler.questions.approved import NOT_APPROVED, ApprovedCommandQuestion, approve
 from reconciler.questions.files import TextQuestion, TreeQuestion, tree_digest
-from reconciler.questions.system import CommandQuestion, ListeningQuestion, UnitQuestion
+from reconciler.questions.system import CommandQuestion, CommandResult, ListeningQuestion, UnitQuestion
 
 RECORDS = "/var/lib/reconciler/loaded"
 CURRENT = "as on disk"
+NEW_HERE = "not approved on this host yet"
 STARTS_WITHIN = 30
 """Seconds within which a service listens after a start, unless its resource says otherwise."""
 
@@ -81,7 +83,10 @@ class Service(Resource):
         schema={"items": {"type": "integer", "minimum": 1, "maximum": 65535}, "uniqueItems": True},
     )
     check: str | None = option(
-        "The command that checks its configuration, and changes nothing.", default=None, schema=LINE
+        "The command that checks its configuration, and changes nothing. A look runs it only once an apply"
+        " has.",
+        default=None,
+        schema=LINE,
     )
     loads: tuple[str, ...] = option(
         "Files and folders that it loads; a change of any is loaded by a reload.",
@@ -108,6 +113,9 @@ class Service(Resource):
     loaded: a reload would load what undoes the rest, or end it (as an Apache ends that cannot bind what a
     new `Listen` says). One that is down is started all the same."""
 
+    known_check: bool = False
+    """Whether `check` is a command of this program's own, which needs no approval to be run by a look."""
+
     def _record(self) -> str:
         return f"{RECORDS}/{self.unit}"
 
@@ -125,8 +133,9 @@ class Service(Resource):
         questions: dict[str, Question] = {"unit": UnitQuestion(self.unit)}
         if self.ports:
             questions["ports"] = ListeningQuestion()
-        if self.check:
-            questions["check"] = CommandQuestion(self.check)
+        if self.check and not self.absent:
+            kind = CommandQuestion if self.known_check else ApprovedCommandQuestion
+            questions["check"] = kind(self.check)
         if self.group:
             questions["group"] = CommandQuestion(self._in_group())
         if self.loads:
@@ -151,9 +160,8 @@ class Service(Resource):
             "running": running,
         }
         state |= {f"port {port}": port in answers["ports"] for port in self.ports}
-        if self.check:
-            said = answers["check"]
-            state["configuration"] = "valid" if said.status == 0 else f"refused: {said.output}"
+        if self.check and not self.absent:
+            state |= self._checked(answers["check"])
         if self.group:
             found = answers["group"]
             if found.status > 1:
@@ -165,6 +173,15 @@ class Service(Resource):
             recorded = (answers["record"] or b"").decode("ascii", "replace").strip()
             state["loaded"] = self._loaded(running, recorded, answers["tree"])
         return state
+
+    def _checked(self, said: CommandResult) -> State:
+        if said.status == NOT_APPROVED:
+            return {"check": NEW_HERE}
+        approved = {} if self.known_check else {"check": self._approved()}
+        return {**approved, "configuration": "valid" if said.status == 0 else f"refused: {said.output}"}
+
+    def _approved(self) -> str:
+        return f"approved: {self.check}"
 
     @staticmethod
     def _loaded(running: bool, recorded: str, on_disk: str) -> str:
@@ -184,7 +201,10 @@ class Service(Resource):
             want["running"] = self.running
         if self.running:
             want |= {f"port {port}": True for port in self.ports}
-            if self.check:
+            if self.check and not self.known_check:
+                want["check"] = self._approved()
+            own = look.own()
+            if self.check and not (own and not isinstance(own, CannotSee) and own.get("check") == NEW_HERE):
                 want["configuration"] = "valid"
             if self.group:
                 want[self._group()] = True
@@ -215,12 +235,14 @@ class Service(Resource):
             yield Step(f"systemctl disable --now {unit}", "declared absent: stopped, not started at boot")
             yield Step(f"rm -f -- {quote(self._record())}", "forgets what it had loaded")
             return
+        if "check" in change.deltas and self.check:
+            yield from approve(self.check)
         enabled, running = change.deltas.get("enabled"), change.deltas.get("running")
         if enabled:
             yield Step(f"systemctl {'enable' if enabled.want else 'disable'} {unit}", "at boot")
         if running and not running.want:
             yield Step(f"systemctl stop {unit}", "it is declared stopped")
-        elif set(change.deltas) - {"enabled"}:
+        elif set(change.deltas) - {"enabled", "check"}:
             yield from self._load("start" if running else self._how(change))
 
     def _load(self, how: str) -> Iterable[Step]:

@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from reconciler.kinds.paths import ABSOLUTE, LINE, NAME
+from reconciler.kinds.paths import ABSOLUTE, NAME
 from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, option, quote
 from reconciler.questions.system import CommandQuestion, CommandResult
 
 OVER_THERE = "{ s=$?; case $s in 126 | 127) command -v ssh runuser >/dev/null && s=1 ;; esac; exit $s; }"
 """ssh ends with the status of the command over there (ssh(1)): that one cannot be run there is no
 reason to say that nothing was seen here."""
+
+DESTINATION = {
+    "pattern": r"^[A-Za-z_][A-Za-z0-9_.-]*@[A-Za-z0-9:][A-Za-z0-9:._-]*$",
+    "x-want": "ACCOUNT@HOST",
+}
 
 
 def client(identity: str, port: int, seconds: int) -> str:
@@ -37,11 +42,13 @@ class SshAccess(Resource):
     title: ClassVar[str] = "destination"
     reversible: ClassVar[bool] = False
 
-    destination: str = option("ACCOUNT@HOST.", schema=LINE)
+    destination: str = option("ACCOUNT@HOST.", schema=DESTINATION)
     user: str = option("Who connects.", default="root", schema=NAME)
     identity: str = option("The private key to use.", default="/root/.ssh/id_ed25519", schema=ABSOLUTE)
     port: int = option("The port of sshd there.", default=22, schema={"minimum": 1, "maximum": 65535})
-    command: str = option("What to run there.", default="true", schema=LINE)
+
+    command: str = "true"
+    """What is run there: not the YAML's to say, for every look runs it."""
 
     def _command(self) -> str:
         return (

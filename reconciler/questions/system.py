@@ -186,13 +186,15 @@ class CommandQuestion:
 
     @classmethod
     def script(cls, questions: list[CommandQuestion]) -> str:
-        lines = []
-        for number, q in enumerate(questions):
-            lines.append(
-                f"{{ o=$(eval {quote(q.command)} 2>&1 </dev/null); s=$?\n"
-                f'printf \'{number} %d %.3000s\\0\' "$s" "$o"; }} &'
-            )
+        lines = [
+            f'{{ {q.run()}\nprintf \'{number} %d %.3000s\\0\' "$s" "$o"; }} &'
+            for number, q in enumerate(questions)
+        ]
         return "\n".join([*lines, "wait"])
+
+    def run(self) -> str:
+        """Shell that sets `o` to what the command says, and `s` to how it ends."""
+        return f"o=$(eval {quote(self.command)} 2>&1 </dev/null); s=$?"
 
     @classmethod
     def parse(cls, output: bytes, questions: list[CommandQuestion]) -> list[CommandResult | CannotSee]:

@@ -305,6 +305,33 @@ def test_what_a_look_costs_does_not_grow_with_the_resources(admin: AdminMachine)
     assert many_settled <= few_settled + 15
 
 
+# -- a look runs nothing that was not approved --------------------------------------------------
+
+
+def test_a_look_runs_a_command_of_the_yaml_only_once_an_apply_has(admin: AdminMachine) -> None:
+    host = admin.fleet.hosts[0]
+    admin.declare(on(host, "service: cron, check: echo ran >>/srv/ran"))
+    assert admin.pending(2) == ["change cn-lab-1 service cron"]
+    shown = admin.run(0, "plan").out
+    assert 'check: "not approved on this host yet" → "approved: echo ran >>/srv/ran"' in shown
+    admin.run(2, "drift")
+    admin.run(0, "observe")
+    assert host.run("ls /srv").stdout == ""
+    admin.apply(0)
+    assert set(host.run("cat /srv/ran").stdout.split()) == {"ran"}
+    admin.settled()
+
+    # A command that is another by one character has to be approved by itself.
+    admin.declare(on(host, "service: cron, check: echo run >>/srv/ran"))
+    assert admin.pending(2) == ["change cn-lab-1 service cron"]
+    assert "run" not in host.run("cat /srv/ran").stdout
+    # One that refuses the configuration is approved all the same, and says so.
+    admin.declare(on(host, "service: cron, check: echo wrong; exit 1"))
+    admin.apply(5)
+    assert 'configuration: "refused: wrong" → "valid"' in admin.run(0, "plan").out
+    host.run("rm /var/lib/reconciler/approved-commands")
+
+
 # -- secrets -----------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from reconciler.model import quote
 
@@ -41,6 +41,21 @@ def script(name: str, environment: str, settings: Mapping[str, str | int]) -> st
         raise ValueError(f"{name} has the settings {assigned}, not {list(settings)}")
     lines = "".join(f"{key}={quote(value)}\n" for key, value in settings.items())
     return f"{shebang}\n{_head(environment)}{lines}\n{body}"
+
+
+def functions(name: str, names: Iterable[str], settings: Mapping[str, str | int]) -> str:
+    """Some functions of the shell script `name`, below these settings, quoted.
+
+    Raises `ValueError` where it has none of such a name, and `FileNotFoundError` where there is no such
+    template.
+    """
+    found = dict(
+        re.findall(r"^([a-z_]+)\(\) (\{ .*? \}$|\{.*?^\}$)", _template(name), re.MULTILINE | re.DOTALL)
+    )
+    if lacks := set(names) - set(found):
+        raise ValueError(f"{name} has no function {', '.join(sorted(lacks))}")
+    lines = [f"{key}={quote(value)}" for key, value in settings.items()]
+    return "\n".join([*lines, *(f"{each}() {found[each]}" for each in names)])
 
 
 def text(name: str, environment: str, values: Mapping[str, str | None]) -> str:

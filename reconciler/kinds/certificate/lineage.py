@@ -53,6 +53,9 @@ class Lineage(Resource):
     folder: str
     """certbot's configuration folder."""
     script: str
+    limits: str = ""
+    """Shell that ends with 75, and says why, if the CA would refuse another order. It is no file on the
+    host, for the YAML says where those are, and every look runs it."""
     server: str
     trust: Trust
     renewal: tuple[tuple[str, str], ...] = ()
@@ -81,7 +84,7 @@ class Lineage(Resource):
             **{f"spare {name}": each for name, each in pair.questions(self.spare).items()},
             **self.certbot.questions(),
             "account": self.certbot.account_question(self.server),
-            "limits": CommandQuestion(f"sh {quote(self.script)} limits"),
+            **({"limits": CommandQuestion(self.limits)} if self.limits else {}),
             "ari": TextQuestion("/var/lib/reconciler/ari"),
         }
 
@@ -91,7 +94,7 @@ class Lineage(Resource):
         if self.absent:
             return {"lineage": "present"} if answers["conf"] is not None else None
         state: dict[str, Value] = {}
-        limits: CommandResult | CannotSee = answers["limits"]
+        limits: CommandResult | CannotSee | None = answers.get("limits")
         if isinstance(limits, CommandResult) and limits.status == 75:
             state["limit"] = limits.output
         found, live = pair.facts(answers, self.trust, now), answers["live"]
