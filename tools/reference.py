@@ -99,6 +99,9 @@ def man_page() -> str:
         "RECONCILE_STATE",
         _roff("The folder of the journal; by default ~/.local/state/reconcile."),
         ".TP",
+        "RECONCILE_FILES",
+        _roff("Further folders, with colons between, below which files that a YAML file names may lie."),
+        ".TP",
         "NO_COLOR",
         "No colours.",
     ]

@@ -14,6 +14,7 @@ from string import Template
 from typing import Any
 
 from reconciler.environment.cross_checks import cross_check
+from reconciler.environment.local_files import SIZE, UnusableFile, read
 from reconciler.environment.rules import Acknowledged, Notices, Policy
 from reconciler.environment.schema import local_files
 from reconciler.environment.schema_errors import check
@@ -32,9 +33,6 @@ from reconciler.kinds import KINDS
 from reconciler.kinds.tagged_lines import TaggedLines
 from reconciler.model import Place, Ref, Resource
 from reconciler.plan.order import Cycle, edges, ordered
-
-SIZE = 4 * 1024 * 1024
-"""Bytes an environment file, or a file it names, may have."""
 
 
 class InvalidEnvironment(Exception):
@@ -159,7 +157,8 @@ class _Builder:
             file = ssl.get_default_verify_paths().cafile
             trusted = FilePath(file).read_bytes() if file and FilePath(file).exists() else b""
         else:
-            trusted = self._text(("certificate", "roots"), certificate.roots).encode()
+            # Roots are public, and nothing of them is printed: they may lie anywhere.
+            trusted = self._text(("certificate", "roots"), certificate.roots, anywhere=True).encode()
         return dataclasses.replace(certificate, trusted=trusted)
 
     def _services(self) -> Services:
@@ -243,13 +242,13 @@ class _Builder:
                 item["secret"] = True
         return template
 
-    def _text(self, path: Path, name: str) -> str:
+    def _text(self, path: Path, name: str, *, anywhere: bool = False) -> str:
         file = self._local(name)
         try:
-            raw = FilePath(file).read_bytes()
+            raw = read(FilePath(file), None if anywhere else self._folder)
             return raw.decode("utf-8")
-        except OSError as error:
-            reason = f"{file} cannot be read: {error.strerror}"
+        except UnusableFile as error:
+            reason = str(error)
         except UnicodeDecodeError as error:
             line = raw[: error.start].count(b"\n") + 1
             reason = f"{file}, line {line}: not UTF-8"
