@@ -27,9 +27,18 @@ def scripts(node: Any) -> Iterator[str]:
     elif isinstance(node, dict):
         for key, value in node.items():
             if key in ("run", "script", "after_script"):
-                yield from "\n".join([value] if isinstance(value, str) else value).splitlines()
+                yield from "\n".join(_flat(value)).splitlines()
             else:
                 yield from scripts(value)
+
+
+def _flat(value: Any) -> Iterator[str]:
+    """The texts of a list, and of the lists in it: an anchor stands for several lines."""
+    if isinstance(value, str):
+        yield value
+    else:
+        for each in value:
+            yield from _flat(each)
 
 
 def ours(path: Path) -> list[list[str]]:
@@ -68,3 +77,87 @@ def test_there_is_one_for_each_server() -> None:
         text = path.read_text(encoding="utf-8")
         assert "apply plan.json" in text, "what was approved is what is applied"
         assert "--yes" not in text
+
+
+# -- what each job may do ----------------------------------------------------------------------
+
+FROM_HERE = {
+    "github": "head.repo.full_name == github.repository",
+    "gitlab": "SOURCE_PROJECT_ID == $CI_PROJECT_ID",
+}
+
+
+def jobs(path: Path) -> dict[str, dict[str, Any]]:
+    """The jobs of an example by name."""
+    whole = yaml.safe_load(path.read_text(encoding="utf-8"))
+    found = whole.get("jobs", whole)
+    return {
+        name: job
+        for name, job in found.items()
+        if isinstance(job, dict) and ("steps" in job or "script" in job)
+    }
+
+
+def runs_for_requests(job: dict[str, Any]) -> bool:
+    """Whether a job runs for merge requests, whose author can change it."""
+    return bool(re.search("pull_request|merge_request_event", f"{job.get('if')} {job.get('rules')}"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_a_fork_gets_no_secret_and_no_runner_of_ours(path: Path) -> None:
+    for name, job in jobs(path).items():
+        conditions = f"{job.get('if')} {job.get('rules')}"
+        if runs_for_requests(job) and FROM_HERE[path.stem] not in conditions:
+            assert name == "validate"
+            text = yaml.safe_dump(job)
+            assert not re.search(r"secrets|KEY|TOKEN|environment:|self-hosted|tags:", text), text
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_a_request_can_only_look_and_what_changes_hosts_is_tied_to_main(path: Path) -> None:
+    found = jobs(path)
+    assert [name for name, job in found.items() if runs_for_requests(job)] == ["validate", "comment"]
+    for name, job in found.items():
+        text = yaml.safe_dump(job)
+        if name == "comment":
+            assert "LOOK_KEY" in text
+            assert not re.search(
+                r"\$MAIN_KEY|RECONCILE_KEY|environment: (plan|production)|reconcile-main", text
+            )
+        elif name != "validate":
+            assert re.search(r"\b(MAIN_KEY|RECONCILE_KEY)\b", text)
+            assert "reconcile-main" in text
+            assert "environment" in job or path.stem == "gitlab", (
+                "GitLab ties a protected variable to the branch"
+            )
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_a_key_ends_with_the_step_that_needs_it_and_is_in_no_file(path: Path) -> None:
+    for name, job in jobs(path).items():
+        steps = [step for step in job.get("steps", [job]) if "KEY" in yaml.safe_dump(step)]
+        assert bool(steps) == (name != "validate")
+        for step in steps:
+            lines = list(scripts(step))
+            added = next(number for number, line in enumerate(lines) if "ssh-add" in line)
+            assert "trap 'ssh-agent -k" in lines[added - 1]
+            assert " -t " in lines[added], "a runner that is stopped in the middle forgets it too"
+            assert lines[added + 1].startswith("unset KEY"), (
+                "what runs then does not find it in its environment"
+            )
+            assert not [line for line in lines if "$KEY" in line and "ssh-add" not in line]
+
+
+def test_actions_are_pinned_by_commit_and_leave_no_credentials() -> None:
+    text = (ROOT / "docs" / "ci" / "github.yaml").read_text(encoding="utf-8")
+    used = re.findall(r"uses: (.*)", text)
+    assert used
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}  # v[0-9.]+", each) for each in used), used
+    assert text.count("persist-credentials: false") == text.count("actions/checkout@")
+
+
+def test_the_page_tells_of_every_job() -> None:
+    page = (ROOT / "docs" / "ci" / "index.md").read_text(encoding="utf-8")
+    rows = " ".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `"))
+    for path in EXAMPLES:
+        assert set(jobs(path)) == set(re.findall("`(.*?)`", rows))
