@@ -70,6 +70,8 @@ class _Rounds:
         self.open_first: set[Ref] = set()
         self.before = edges(fleet.resources.values(), fleet.sight.seen)
         self.news: set[Ref] = set()
+        # Hosts that were looked at since the last round began: no other is acted on.
+        self.up_to_date = set(fleet.hosts)
         self.ours: dict[Ref, str] = {}
         self.outcomes: dict[Ref, Outcome] = {}
         self.attempted: set[Ref] = set()
@@ -85,7 +87,10 @@ class _Rounds:
             if theirs := [f"{ref}: {reason}" for ref, reason in refused.items() if ref not in self.ours]:
                 raise Stale(theirs, self._report(plan) if self.attempted else None)
             if batches := self._ready(plan):
-                self._round(batches)
+                if out_of_date := set(batches) - self.up_to_date:
+                    self._look(out_of_date)
+                else:
+                    self._round(batches)
             elif not self.fleet.look_again() and not self._look_elsewhere():
                 return self._report(plan)
             plan = self.fleet.plan()
@@ -111,7 +116,7 @@ class _Rounds:
         }
         self.news.clear()
         due -= set(self.fleet.sight.unreachable)
-        self.fleet.look(sorted(due))
+        self._look(due)
         return bool(due)
 
     def _check_done(self, plan: Plan) -> None:
@@ -187,15 +192,19 @@ class _Rounds:
         list(fleet.pool.map(self._act, batches, batches.values()))
         if self.record:
             self.record.record_outcomes(outcome for ref, outcome in self.outcomes.items() if ref not in known)
-        waiting = {action.ref.host for action in fleet.plan().actions if action.ref not in self.outcomes}
-        again = waiting - set(batches) | {
+        self.up_to_date = set(batches)
+        self._look(
             ref.host
             for actions in batches.values()
             for resource in (fleet.resources[action.ref] for action in actions)
             if resource.observed_on_peers
             for ref in resource.refers()
-        }
-        fleet.look(sorted(again - set(fleet.sight.unreachable)))
+        )
+
+    def _look(self, names: Iterable[str]) -> None:
+        hosts = set(names)
+        self.fleet.look(sorted(hosts - set(self.fleet.sight.unreachable)))
+        self.up_to_date |= hosts
 
     def _act(self, name: str, actions: list[Action]) -> None:
         fleet, host = self.fleet, self.fleet.hosts[name]

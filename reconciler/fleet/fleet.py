@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, Self
 
@@ -113,8 +113,19 @@ class Fleet:
         self._wait(PAUSE)
         for ref in left:
             self._waited[ref] -= PAUSE
-        self.look(sorted({ref.host for ref in left}))
+        by_host: dict[str, list[Ref]] = defaultdict(list)
+        for ref in left:
+            by_host[ref.host].append(ref)
+        list(self.pool.map(self._look_for_arrivals, by_host, by_host.values()))
         return True
+
+    def _look_for_arrivals(self, host: str, refs: list[Ref]) -> None:
+        """Asks for these resources alone, and for everything once one of them is on its way no more."""
+        self.look_at(self.hosts[host], refs)
+        if host not in self.sight.unreachable and any(
+            not isinstance(self.sight.seen[ref], InTransit) for ref in refs
+        ):
+            self.look_at(self.hosts[host])
 
     def plan(self) -> Plan:
         """The plan from what was last seen. Raises `Cycle`."""
@@ -136,27 +147,35 @@ class Fleet:
         for name in sorted(set(self.hosts) - set(self.sight.unreachable)):
             self.hosts[name].lock(who)
 
-    def questions(self, host: str) -> list[Question]:
-        """Everything to ask a host, in the order of its resources."""
-        return [q for ref in self._by_host[host] for q in self.resources[ref].ask().values()]
+    def questions(self, host: str, refs: Collection[Ref] = ()) -> list[Question]:
+        """What to ask a host about these resources (all of its own where none are named), in their order."""
+        return [q for ref in refs or self._by_host[host] for q in self.resources[ref].ask().values()]
 
-    def look_at(self, host: HostConnection) -> None:
-        """Looks at one host; a host that does not answer is remembered as unreachable."""
+    def look_at(self, host: HostConnection, refs: Collection[Ref] = ()) -> None:
+        """Looks at one host, or at these resources of it; a host that does not answer is remembered as
+        unreachable."""
         boundary = secrets.token_hex(16)
-        questions = self.questions(host.name)
+        questions = self.questions(host.name, refs)
         try:
             reply = host.run(probe.compose(questions, boundary, self.seconds), self.seconds + probe.MARGIN)
         except HostError as error:
             self.lose(host.name, error.reason)
         else:
-            self.take(host.name, reply, questions, boundary)
+            self.take(host.name, reply, questions, boundary, refs)
 
     def lose(self, host: str, reason: str) -> None:
         """Remembers that a host could not be looked at, and why."""
         self.sight.unreachable[host] = reason
 
-    def take(self, host: str, reply: Reply, questions: list[Question], boundary: str) -> None:
-        """Remembers what a reply says of a host's resources."""
+    def take(
+        self,
+        host: str,
+        reply: Reply,
+        questions: list[Question],
+        boundary: str,
+        refs: Collection[Ref] = (),
+    ) -> None:
+        """Remembers what a reply says of a host's resources, or of these alone."""
         if reply.timed_out:
             self.lose(host, f"a command hung there for {self.seconds:.0f} s and was ended {Message.TOO_LONG}")
             return
@@ -165,7 +184,8 @@ class Fleet:
             self.lose(host, f"its answer does not have the expected form {Message.NO_REPORT}: {said!r}")
             return
         try:
-            seen = self._read(host, reply, questions, boundary)
+            answers = self._answers(host, reply, questions, boundary)
+            seen = self._read(reply, answers, refs or self._by_host[host])
         except NONSENSE as error:
             # One host that talks nonsense must not keep us from the others.
             self.lose(host, f"its answer cannot be interpreted {Message.NO_REPORT}: {error}")
@@ -175,13 +195,18 @@ class Fleet:
         if not reply.root:
             self.sight.warnings[host] = reply.sudo or "the account is not root there"
 
-    def _read(self, host: str, reply: Reply, questions: list[Question], boundary: str) -> dict[Ref, Seen]:
+    def _answers(
+        self, host: str, reply: Reply, questions: list[Question], boundary: str
+    ) -> Mapping[Question, Any]:
         answers = dict(probe.parse(reply.output, questions, boundary))
         if probe.was_cut(reply.output, boundary):
             answers |= self._ask_each(host, [each for each in answers if answers[each] is probe.CUT])
+        return answers
+
+    def _read(self, reply: Reply, answers: Mapping[Question, Any], refs: Iterable[Ref]) -> dict[Ref, Seen]:
         now = self._clock()
         states: dict[Ref, Seen] = {}
-        for resource in (self.resources[ref] for ref in self._by_host[host]):
+        for resource in (self.resources[ref] for ref in refs):
             mine = {label: answers[question] for label, question in resource.ask().items()}
             try:
                 seen = resource.read(mine, now)
