@@ -327,6 +327,14 @@ def test_a_host_that_is_lost_before_its_switch_is_left_behind() -> None:
     assert report.left.unreachable == {"a": "down"}
 
 
+def test_a_rollout_costs_each_host_the_same_however_many_take_part() -> None:
+    hosts = olds()
+    with fleet_of(switches(), *hosts) as fleet:
+        apply.apply(fleet, fleet.plan())
+    looks = [sum("set /s" not in script for script in host.scripts) for host in hosts]
+    assert looks == [1, 3, 3, 3], "to plan, before its turn, and at the end for what others have changed"
+
+
 class Starting(Scripted):
     """Whatever is set takes three looks to be so."""
 
@@ -350,6 +358,18 @@ def test_what_is_on_its_way_is_waited_for_and_judged_then() -> None:
         report = apply.apply(fleet, fleet.plan())
     assert results(report) == {"a/1": "done", "a/2": "done"}
     assert pauses == [1.0] * len(pauses) != []
+
+
+def test_while_something_is_on_its_way_only_that_is_asked_for() -> None:
+    host = Starting("a", {"/1": "old", "/2": "new"})
+    with Fleet("e", [thing("/1", starts=60), thing("/2")], [host], wait=lambda seconds: None) as fleet:
+        fleet.look()
+        apply.apply(fleet, fleet.plan())
+        assert all(isinstance(seen, dict) for seen in fleet.sight.seen.values())
+    narrow = ["ask /2" not in script for script in host.scripts]
+    assert narrow[:2] == [False, False]
+    assert narrow[2:] == [True] * (len(narrow) - 3) + [False], "all of it again once that has arrived"
+    assert len(narrow) > 3
 
 
 def test_what_never_arrives_is_unsettled_when_its_time_is_over() -> None:
