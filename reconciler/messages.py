@@ -25,6 +25,15 @@ class Message(enum.Enum):
             " message gives to `ssh.known_hosts`"
         ),
     )
+    HOST_KEY_REVOKED = (
+        "host-key-revoked",
+        HOSTS,
+        "the host offers a key that known_hosts marks as @revoked",
+        (
+            "make the host new keys (`rm /etc/ssh/ssh_host_*key*; ssh-keygen -A`), restart its sshd, and pin"
+            " the new one; if it has new ones already, another machine is answering in its place"
+        ),
+    )
     HOST_KEY_CHANGED = (
         "host-key-changed",
         HOSTS,

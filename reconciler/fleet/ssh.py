@@ -17,6 +17,7 @@ import paramiko
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
 from reconciler.environment.settings import Ssh
+from reconciler.fleet import known_hosts
 from reconciler.fleet.reply import HostError, NoAnswer, Refused, Unresponsive
 from reconciler.fleet.shell import is_alive
 from reconciler.messages import Message
@@ -31,11 +32,35 @@ class _UnknownKey(paramiko.SSHException):
         super().__init__("host key unknown")
 
 
+class _RevokedKey(_UnknownKey):
+    """The key that was offered is marked as `@revoked`."""
+
+
+class _OnlyAuthority(_UnknownKey):
+    """No key is pinned, but an authority for host certificates is, which paramiko cannot ask for."""
+
+
+WEAK = re.compile("cbc|3des|arcfour|md5|sha1")
+"""What is not offered to hosts, of ciphers, MACs and key exchanges."""
+
+
+def _weak() -> dict[str, list[str]]:
+    kinds = ("ciphers", "macs", "kex")
+    # paramiko keeps the lists nowhere else.
+    every = {kind: getattr(paramiko.Transport, f"_preferred_{kind}") for kind in kinds}
+    return {kind: [name for name in names if WEAK.search(name)] for kind, names in every.items()}
+
+
 class _RefuseUnknownKeys(paramiko.MissingHostKeyPolicy):
     """Refuses a host key that is not pinned, and says which one was offered."""
 
+    def __init__(self, known: known_hosts.KnownHost) -> None:
+        self._known = known
+
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        raise _UnknownKey(key)
+        if f"{key.get_name()} {key.get_base64()}" in self._known.revoked:
+            raise _RevokedKey(key)
+        raise _OnlyAuthority(key) if self._known.authorities else _UnknownKey(key)
 
 
 class ConnectionFactory:
@@ -80,13 +105,15 @@ class ConnectionFactory:
         if isinstance(self._jump, paramiko.SSHClient):
             self._jump.close()
 
-    def _connect(self, name: str, address: str, port: int, user: str, jump: str | None) -> paramiko.SSHClient:
+    def _connect(
+        self, name: str, address: str, port: int, user: str, jump: str | None, first: str | None = None
+    ) -> paramiko.SSHClient:
+        """`first` is the pinned key that is expected, where several of its type are."""
         client = paramiko.SSHClient()
-        client.set_missing_host_key_policy(_RefuseUnknownKeys())
         seconds = self.ssh.timeout
         began = time.monotonic()
         try:
-            self._pin(client, name, address, port)
+            known = self._pin(client, name, address, port, first)
             client.connect(
                 name,
                 port,
@@ -95,6 +122,7 @@ class ConnectionFactory:
                 sock=self._socket(name, address, port, jump),
                 allow_agent=self.ssh.identity is None,
                 look_for_keys=False,
+                disabled_algorithms=_weak(),
                 timeout=seconds,
                 banner_timeout=seconds,
                 auth_timeout=seconds,
@@ -102,6 +130,13 @@ class ConnectionFactory:
         except HostError:
             client.close()
             raise
+        except paramiko.BadHostKeyException as error:
+            client.close()
+            offered = f"{error.key.get_name()} {error.key.get_base64()}"
+            if offered in known.pinned and first is None:
+                return self._connect(name, address, port, user, jump, offered)
+            reason = _RevokedKey(error.key) if offered in known.revoked else error
+            raise _host_error(self.ssh, name, f"{address}:{port}", user, reason, "", False) from None
         except Exception as error:  # noqa: BLE001 - paramiko lets many through; each becomes a reason
             said, late = _banner(client), time.monotonic() - began >= seconds
             client.close()
@@ -168,25 +203,28 @@ class ConnectionFactory:
     def _known(self) -> list[str]:
         return Path(self.ssh.known_hosts).read_bytes().decode("utf-8", "replace").splitlines()
 
-    def _keys_of(self, label: str) -> list[paramiko.PKey]:
-        """The keys that are pinned for a host. As with ssh, a line that is none pins nothing."""
-        found = []
-        for words in map(str.split, self._known):
-            with suppress(ValueError, paramiko.SSHException, InvalidHostKey):
-                if words and _names(words[0], label):
-                    entry = HostKeyEntry.from_line(" ".join(words))
-                    found += [entry.key] if entry and entry.key else []
-        return found
-
-    def _pin(self, client: paramiko.SSHClient, name: str, address: str, port: int) -> None:
+    def _pin(
+        self, client: paramiko.SSHClient, name: str, address: str, port: int, first: str | None
+    ) -> known_hosts.KnownHost:
         mine, theirs = _label(name, port), _label(address, port)
         try:
-            found = self._keys_of(mine) or self._keys_of(theirs)
+            by_name, by_address = (known_hosts.find(self._known, label) for label in (mine, theirs))
         except OSError as error:
             reason = f"the pinned host keys in {self.ssh.known_hosts} cannot be read ({error.strerror})"
             raise Refused(name, f"{reason}; see `ssh.known_hosts`") from None
-        for key in found:
-            client.get_host_keys().add(mine, key.get_name(), key)
+        revoked = by_name.revoked + by_address.revoked
+        pinned = [key for key in by_name.pinned or by_address.pinned if key not in revoked]
+        known = known_hosts.KnownHost(
+            tuple(pinned), revoked, () if pinned else by_name.authorities + by_address.authorities
+        )
+        # Of several keys of one type, paramiko keeps the one that was added last.
+        for line in [*pinned, *([first] if first else [])]:
+            with suppress(ValueError, paramiko.SSHException, InvalidHostKey):
+                entry = HostKeyEntry.from_line(f"{mine} {line}")
+                if entry and entry.key:
+                    client.get_host_keys().add(mine, entry.key.get_name(), entry.key)
+        client.set_missing_host_key_policy(_RefuseUnknownKeys(known))
+        return known
 
 
 def _detect_a_dead_peer(sock: socket.socket, seconds: int) -> None:
@@ -196,15 +234,6 @@ def _detect_a_dead_peer(sock: socket.socket, seconds: int) -> None:
     for name, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 5), ("TCP_USER_TIMEOUT", seconds * 1000)):
         if hasattr(socket, name):  # Linux has them all
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def _names(names: str, label: str) -> bool:
-    """Whether the first word of a line in known_hosts names this host, in clear or hashed
-    (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). Patterns with wildcards pin nothing here."""
-    return any(
-        label == each or (each.startswith("|1|") and paramiko.HostKeys.hash_host(label, each) == each)
-        for each in names.split(",")
-    )
 
 
 def _banner(client: paramiko.SSHClient) -> str:
@@ -241,18 +270,8 @@ def _host_error(
         case paramiko.SSHException() if late and re.search("banner|No existing session|timeout", words):
             hint = f"does its sshd hang? {Message.NO_ANSWER}"
             return Unresponsive(name, f"no SSH answer from {where} within {ssh.timeout} s; {hint}")
-        case _UnknownKey(key=key):
-            line = f"{_label(name, int(where.rpartition(':')[2]))} {key.get_name()} {key.get_base64()}"
-            reason = (
-                f"its host key is not pinned {Message.HOST_KEY_UNKNOWN}: {key.get_name()} {key.fingerprint}"
-                f" is offered. Compare it on the host's console, then add to {file} the line {line}"
-            )
-        case paramiko.BadHostKeyException(key=key, expected_key=pinned):
-            reason = (
-                f"its host key has changed {Message.HOST_KEY_CHANGED}: {key.fingerprint} is offered,"
-                f" {pinned.fingerprint} is pinned. If the host was rebuilt, replace its line in"
-                f" {file}; if not, another machine is answering at {where}"
-            )
+        case _UnknownKey() | paramiko.BadHostKeyException():
+            reason = _host_key_error(file, name, where, error)
         case paramiko.AuthenticationException():
             usual = "is the public key in its authorized_keys, may the account log in?"
             hint = f"it said: {said}" if said else usual
@@ -271,6 +290,38 @@ def _host_error(
         case _:
             return _no_answer(ssh, name, where, error)
     return Refused(name, reason)
+
+
+def _host_key_error(
+    file: str, name: str, where: str, error: _UnknownKey | paramiko.BadHostKeyException
+) -> str:
+    key = error.key
+    line = f"{_label(name, int(where.rpartition(':')[2]))} {key.get_name()} {key.get_base64()}"
+    match error:
+        case _RevokedKey():
+            return (
+                f"it offers a host key that {file} marks as @revoked {Message.HOST_KEY_REVOKED}:"
+                f" {key.get_name()} {key.fingerprint}. Whoever has that key can pose as the host; give it"
+                " another one"
+            )
+        case _OnlyAuthority():
+            return (
+                f"its host key is not pinned, only an authority for it (@cert-authority in {file})"
+                f" {Message.HOST_KEY_UNKNOWN}: certificates of hosts cannot be checked here. Compare"
+                f" {key.get_name()} {key.fingerprint} on the host's console, then add to {file} the line"
+                f" {line}"
+            )
+        case _UnknownKey():
+            return (
+                f"its host key is not pinned {Message.HOST_KEY_UNKNOWN}: {key.get_name()} {key.fingerprint}"
+                f" is offered. Compare it on the host's console, then add to {file} the line {line}"
+            )
+        case paramiko.BadHostKeyException(expected_key=pinned):
+            return (
+                f"its host key has changed {Message.HOST_KEY_CHANGED}: {key.fingerprint} is offered,"
+                f" {pinned.fingerprint} is pinned. If the host was rebuilt, replace its line in"
+                f" {file}; if not, another machine is answering at {where}"
+            )
 
 
 def _no_answer(ssh: Ssh, name: str, where: str, error: Exception) -> NoAnswer:

@@ -266,6 +266,48 @@ def test_a_pin_is_found_however_known_hosts_spells_the_host(
 
 
 @pytest.mark.fleet
+def test_a_revoked_key_and_an_authority_alone_are_refused_by_name(
+    fleet: Fleet, host: LabHost, relayed: Listener, tmp_path: Path
+) -> None:
+    ssh = settings(fleet, host, relayed.port, tmp_path)
+    known, name, key = Path(ssh.known_hosts), f"[{NAME}]:{relayed.port}", key_of(host)
+    other = " ".join(new_key(tmp_path / "other").with_suffix(".pub").read_text(encoding="ascii").split()[:2])
+    for text, words in (
+        (f"{name} {key}\n@revoked * {key}", "marks as @revoked [host-key-revoked]"),
+        (f"{name} {other}\n@revoked [*]:* {key}", "marks as @revoked [host-key-revoked]"),
+        (f"@cert-authority *,[*]:* {key}", "only an authority for it (@cert-authority in "),
+        (f"@cert-authority other {key}\nother {key}", "its host key is not pinned [host-key-unknown]"),
+    ):
+        known.write_text(f"{text}\n", encoding="ascii")
+        error, _ = refused(ssh)
+        assert (type(error), words in error.reason) == (Refused, True), error.reason
+    for text in (
+        f"[*.dataone.org]:* {key}",
+        f"{name} {key}\n{name} {other}",
+        f"{name} {other}\n{name} {key}",
+    ):
+        known.write_text(f"{text}\n@revoked other {key}\n", encoding="ascii")
+        with doors(ssh) as made:
+            made.connect(NAME, "127.0.0.1").close()
+
+
+@pytest.mark.fleet
+def test_a_host_that_speaks_only_weakly_is_not_spoken_to(
+    fleet: Fleet, host: LabHost, relayed: Listener, tmp_path: Path
+) -> None:
+    try:
+        for line in ("Ciphers aes128-cbc", "MACs hmac-sha1"):
+            conf = "/etc/ssh/sshd_config.d/weak.conf"
+            host.run(
+                f"echo {line} >{conf}; echo Ciphers aes128-ctr >>{conf}; systemctl reload ssh; sleep 0.3"
+            )
+            error, _ = refused(settings(fleet, host, relayed.port, tmp_path))
+            assert "gave no usable SSH answer (Incompatible ssh " in error.reason, error.reason
+    finally:
+        host.run("rm /etc/ssh/sshd_config.d/weak.conf; systemctl reload ssh")
+
+
+@pytest.mark.fleet
 def test_the_kind_of_key_that_is_pinned_is_the_one_that_is_asked_for(
     fleet: Fleet, host: LabHost, relayed: Listener, tmp_path: Path
 ) -> None:

@@ -1,0 +1,74 @@
+"""known_hosts as ssh reads it, judged by ssh-keygen's own search."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.fleet.known_hosts import find
+from tests.support.faults import new_key
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("keys")
+    made = [new_key(folder / str(number)).with_suffix(".pub") for number in range(3)]
+    return [" ".join(path.read_text(encoding="ascii").split()[:2]) for path in made]
+
+
+def by_ssh_keygen(path: Path, label: str) -> dict[str, list[int]]:
+    """The lines that name a host, by what they say of it, as `ssh-keygen -F` finds them."""
+    done = subprocess.run(
+        ["ssh-keygen", "-F", label, "-f", path], capture_output=True, text=True, check=False, timeout=20
+    )
+    found: dict[str, list[int]] = {"": [], "REVOKED": [], "CA": []}
+    for number, marker in re.findall(r"found: line (\d+) ?(\w*)", done.stdout):
+        found[marker].append(int(number))
+    return found
+
+
+NAMES = ("cn-1.example.org", "[cn-1.example.org]:2222", "10.0.0.1")
+PATTERNS = st.sampled_from(
+    [
+        *NAMES,
+        "*",
+        "*.example.org",
+        "!cn-1.example.org",
+        "!*.org",
+        "cn-?.example.org",
+        "[*]:2222",
+        "CN-1.example.ORG",
+    ]
+    + ["[cn-1.example.org]:22", "[*.example.org]:*", "cn-[12].example.org", "10.0.0.?", "!10.0.0.1", "other"]
+)
+FIELDS = st.lists(PATTERNS, min_size=1, max_size=3).map(",".join)
+MARKERS = st.sampled_from(["", "@revoked ", "@cert-authority ", "@unheard-of ", "# "])
+
+
+@given(lines=st.lists(st.tuples(MARKERS, FIELDS), min_size=3, max_size=3), label=st.sampled_from(NAMES))
+@settings(max_examples=60, deadline=None)
+def test_a_line_names_the_hosts_that_it_names_for_ssh(
+    keys: list[str], tmp_path_factory: pytest.TempPathFactory, lines: list[tuple[str, str]], label: str
+) -> None:
+    path = tmp_path_factory.mktemp("known") / "known_hosts"
+    text = [f"{marker}{names} {key}" for (marker, names), key in zip(lines, keys, strict=True)]
+    path.write_text("\n".join(text) + "\n", encoding="ascii")
+    known, right = find(text, label), by_ssh_keygen(path, label)
+    assert list(known.pinned) == [keys[number - 1] for number in right[""]]
+    assert list(known.revoked) == [keys[number - 1] for number in right["REVOKED"]]
+    assert list(known.authorities) == [keys[number - 1] for number in right["CA"]]
+
+
+def test_a_hashed_name_and_a_revoked_key(keys: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "known_hosts"
+    path.write_text(f"cn-1 {keys[0]}\n[cn-1]:2222 {keys[1]}\n", encoding="ascii")
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", path], check=True, capture_output=True, timeout=20)
+    lines = path.read_text(encoding="ascii").splitlines()
+    assert "cn-1" not in "".join(lines)
+    assert (find(lines, "cn-1").pinned, find(lines, "[cn-1]:2222").pinned) == ((keys[0],), (keys[1],))
+    assert find([*lines, f"@revoked * {keys[0]}"], "cn-1").pinned == ()
