@@ -139,7 +139,7 @@ def _ended(arguments: list[str], workplace: Workplace) -> int:
         sys.stderr.close()
         return Code.ERROR
     except CommandError as error:
-        from reconciler.output.text import printable
+        from reconciler.printable import printable
 
         for line in error.lines:  # a host may have said some of it
             print(printable(line), file=sys.stderr)

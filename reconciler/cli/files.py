@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.exit import Code, CommandError
+from reconciler.printable import json_text
 
 if TYPE_CHECKING:
     from reconciler.document import Document
@@ -25,7 +26,7 @@ def print_json(document: Document) -> None:
     """Prints a document to stdout."""
     from reconciler.document import as_json
 
-    print(json.dumps(as_json(document), indent=2, ensure_ascii=False))
+    print(json_text(json.dumps(as_json(document), indent=2, ensure_ascii=False)))
 
 
 def save(path: Path, document: Document) -> None:

@@ -15,6 +15,7 @@ from reconciler.cli.workplace import Workplace
 from reconciler.journal.journal import NAME, Journal, NoJournal, folder
 from reconciler.output import text
 from reconciler.output.documents.results import history_document
+from reconciler.printable import printable
 
 
 def history(
@@ -74,7 +75,7 @@ def _verify(journal: Journal, *, as_json: bool) -> Code:
     if as_json:
         files.print_json(history_document(str(journal.path), (), problems))
     elif problems:
-        files.print_lines(text.printable(each) for each in problems)
+        files.print_lines(printable(each) for each in problems)
         print(f"{journal.path}: {len(problems)} problems; it was changed after it was written.")
     else:
         number, newest = journal.head()

@@ -41,7 +41,7 @@ from reconciler.environment.settings import Environment, Host
 from reconciler.model import Ref, State
 from reconciler.output import differences
 from reconciler.output.documents.resources import import_document
-from reconciler.output.text import printable
+from reconciler.printable import printable
 
 
 def import_hosts(

@@ -44,7 +44,7 @@ class Options:
 
 def say(line: str) -> None:
     """Reports progress on stderr; control characters are escaped, for a host may have sent them."""
-    from reconciler.output.text import printable
+    from reconciler.printable import printable
 
     sys.stderr.write(f"{printable(line)}\n")
     sys.stderr.flush()

@@ -29,6 +29,7 @@ from reconciler.model import Plan, Ref, Report
 from reconciler.monitor import delivery, notices, tracker
 from reconciler.output import text
 from reconciler.output.documents.results import apply_document
+from reconciler.printable import printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +147,7 @@ def print_end(
 
 
 def _stale(lines: list[str]) -> list[str]:
-    return [f"the plan is stale {Message.STALE}:", *(f"  {text.printable(line)}" for line in lines)]
+    return [f"the plan is stale {Message.STALE}:", *(f"  {printable(line)}" for line in lines)]
 
 
 def _code(result: Report, waiting: Collection[Ref]) -> Code:

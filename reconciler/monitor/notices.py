@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from reconciler.document import Document, Meta, Part, as_json, read
 from reconciler.environment.settings import Environment
 from reconciler.monitor.findings import Alert, Finding
+from reconciler.printable import unmentioned
 
 MEANING = {
     "drifted": "is no longer as declared",
@@ -72,15 +73,20 @@ def _about(
     hosts = sorted({each.host.split(".", maxsplit=1)[0] for each in found})
     verdicts = sorted({each.verdict for each in found})
     over = "resolved: " if topic == "recovery" else ""
-    lines = [f"{each.subject} {MEANING[each.verdict]}: {each.detail}" for each in found]
+    lines = [unmentioned(f"{each.subject} {MEANING[each.verdict]}: {each.detail}") for each in found]
     return Notice(
         id="-".join([environment.name, topic, *sorted({each.id for each in found})][:8]),
         topic=topic,
         environment=environment.name,
         subject=f"{environment.name}: {over}{', '.join(verdicts)} on {', '.join(hosts)}",
         text="\n".join([*(["Resolved:"] if over else []), *lines, "", close]),
-        findings=tuple(FindingPart(**each.document()) for each in found),
+        findings=tuple(_part(each) for each in found),
     )
+
+
+def _part(found: Finding) -> FindingPart:
+    said = found.document()
+    return FindingPart(**{**said, "detail": unmentioned(said["detail"])})
 
 
 def approval(
@@ -90,9 +96,9 @@ def approval(
     digest = str(document["digest"]).removeprefix("sha256:")[:12]
     file = f"{environment.name}-{digest}.json"
     text = [
-        f"Changes to {environment.name} are waiting: {'; '.join(why)}.",
+        f"Changes to {environment.name} are waiting: {unmentioned('; '.join(why))}.",
         "",
-        *lines,
+        *map(unmentioned, lines),
         "",
         "The plan is attached. Made again, it has the same digest as long as nothing changes:",
         "",
@@ -117,7 +123,7 @@ def approval(
 def run(environment: Environment, number: int, lines: Iterable[str], code: int) -> Notice:
     """What a run has done that nobody watched: `code` is how it ended."""
     how = "was carried out" if code in (0, 2) else f"ended with {code}"
-    text = [*lines, "", f"    reconcile history {number}", ""]
+    text = [*map(unmentioned, lines), "", f"    reconcile history {number}", ""]
     subject = f"{environment.name}: run {number} {how}"
     return Notice(
         id=f"{environment.name}-run-{number}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from reconciler.model import Ref
-from reconciler.output.text import printable
+from reconciler.printable import printable
 
 Order = Mapping[Ref, Sequence[Ref]]
 """For each resource, those that must be settled before it, as `graph.reduced` makes it."""

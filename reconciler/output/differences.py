@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from reconciler.environment.settings import Environment
 from reconciler.model import Action, Delta, Plan
 from reconciler.output.explanation import procedure
-from reconciler.output.text import incomplete_lines, printable, value_text
+from reconciler.output.text import incomplete_lines, value_text
+from reconciler.printable import printable
 
 OWN = "resources of the file itself"
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from reconciler.blueprint import node, rows
 from reconciler.environment.settings import Environment
 from reconciler.model import Action, CannotSee, Observation, Ref, Resource, Seen, State, Value
-from reconciler.output.text import Style, action_lines, printable, value_text
+from reconciler.output.text import Style, action_lines, value_text
 from reconciler.plan import planner
 from reconciler.plan.order import edges
+from reconciler.printable import printable
 
 NEAREST = 5
 """How many refs an error names at most."""

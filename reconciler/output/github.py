@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.model import Place, Plan
-from reconciler.output.text import printable, summary
+from reconciler.output.text import summary
+from reconciler.printable import printable
 
 MOST = 8
 """Things that one annotation names."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from xml.etree import ElementTree as ET
 
 from reconciler.model import Plan
-from reconciler.output.text import Style, action_lines, printable, value_text
+from reconciler.output.text import Style, action_lines, value_text
+from reconciler.printable import printable
 from reconciler.tls.verify import INSIDE, Check
 
 Case = tuple[str, str, str, str, str]

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from reconciler.model import VERBS, Action, Delta, Plan, Step
-from reconciler.output.text import incomplete_lines, printable, summary, value_text
+from reconciler.output.text import incomplete_lines, summary, value_text
+from reconciler.printable import printable
 
 LIMIT = 50_000
 """Characters of a plan that are shown: GitHub refuses comments of more than 65536."""

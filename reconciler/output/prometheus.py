@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.model import Plan
-from reconciler.output.text import printable
+from reconciler.printable import printable
 from reconciler.tls.status import ServiceStatus, proven
 from reconciler.tls.verify import Check
 

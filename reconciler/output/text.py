@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model import VERBS, Action, CannotSee, Delta, Observation, Plan, Report, Step, Value
+from reconciler.printable import printable
 
 if TYPE_CHECKING:  # text is needed by every command, and these load much
     from reconciler.journal.journal import JournalEntry
@@ -19,11 +20,6 @@ if TYPE_CHECKING:  # text is needed by every command, and these load much
     from reconciler.tls.verify import Check
 
 COLOURS = {"+": "32", "~": "33", "-": "31", "!": "36"}
-
-
-def printable(text: str) -> str:
-    """The text with every control character escaped, so that it cannot move a cursor."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 class Style:

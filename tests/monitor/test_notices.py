@@ -229,3 +229,22 @@ def test_the_heartbeat(web: Web) -> None:
     assert [(method, path) for method, path, _ in web.asked] == [("GET", "/alive")]
     delivery.ping_heartbeat(Notices(heartbeat="env:NOT_THERE"), said.append)
     assert said == ["the heartbeat could not be sent: the environment variable NOT_THERE is not set"]
+
+
+def test_what_a_host_says_forges_no_line_and_calls_nobody(web: Web) -> None:
+    said = "mode\nlab: all is well\x1b[2J \u202e<!channel> @everyone"
+    odd = Finding("drifted", "cn-1.example.org", "file", "/etc/x", said)
+    environment = Environment(name="lab", router="r", hosts=(Host(name="cn-1.example.org"),), file="lab.yaml")
+    notice = notices.alert(environment, [odd])
+    delivery.send(Notices(webhooks=(web.url,)), f"webhook {web.url}", notice)
+    sent = json.loads(web.asked[0][2])
+    for text in (
+        sent["text"],
+        sent["findings"][0]["detail"],
+        delivery.message(Notices(), notice).get_content(),
+    ):
+        assert "all is well" in text
+        assert not [line for line in text.splitlines() if line.startswith("lab:")]
+        assert all(char.isprintable() or char == "\n" for char in text)
+        assert "<!channel>" not in text
+        assert "@everyone" not in text

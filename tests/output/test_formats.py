@@ -20,7 +20,7 @@ from reconciler.cli.app import app, run
 from reconciler.fleet.reply import NoAnswer
 from reconciler.model import Action, Delta, Place, Plan, Ref, Step
 from reconciler.output import github, junit, markdown, prometheus
-from reconciler.output.text import printable
+from reconciler.printable import printable
 from reconciler.tls import status
 from reconciler.tls.endpoint import Endpoint, NoHandshake
 from reconciler.tls.verify import Check

@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from reconciler.output.text import printable
+from reconciler.printable import printable
 
 
 def esc(text: object) -> str:
