@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST = 10
 """Certificates a chain may have; longer ones are no chains but accidents."""
+SMALLEST = 2048
+"""Bits of an RSA key that clients accept (CA/Browser Forum, Baseline Requirements, section 6.1.5)."""
 LIMIT = 100_000
 """Bytes of PEM, or of DER, that are looked at."""
 
@@ -203,6 +205,8 @@ def why_not_trusted(certificates: Chain, roots_pem: bytes, name: str, now: datet
         return f"it is valid only from {begin:%Y-%m-%d}"
     if not _carries(leaf, name):
         return f"it does not carry {name}"
+    if small := [kind for kind in map(key_type, certificates) if _is_small(kind)]:
+        return f"a key in the chain is {small[0]}, and clients accept no RSA key below {SMALLEST}"
     roots = _store(roots_pem)
     if roots is None:
         return "there is no root to check it against (certificate: roots)"
@@ -214,6 +218,11 @@ def why_not_trusted(certificates: Chain, roots_pem: bytes, name: str, now: datet
     except verification.VerificationError as error:
         return f"the chain sent does not lead to a known root{_detail(error, certificates[1:], now)}"
     return None
+
+
+def _is_small(kind: str) -> bool:
+    name, _, bits = kind.partition(" ")
+    return name == "RSA" and int(bits) < SMALLEST
 
 
 def _carries(leaf: x509.Certificate, name: str) -> bool:

@@ -101,6 +101,15 @@ def judged(*made: Made, roots: bytes = ROOTS, name: str = "cn.test.org", now: da
     return certificates.why_not_trusted(certificates.chain(pem(*made)), roots, name, now)
 
 
+def test_a_small_rsa_key_anywhere_in_the_chain_is_not_trusted() -> None:
+    small, enough = (rsa.generate_private_key(65537, bits) for bits in (1024, 2048))
+    weak = make("Weak CA", ROOT, authority=True, days=(-1000, 9000), key=small)
+    said = "a key in the chain is RSA 1024, and clients accept no RSA key below 2048"
+    assert judged(make("cn.test.org", MIDDLE, SANS, key=small), MIDDLE) == said
+    assert judged(make("cn.test.org", weak, SANS), weak) == said
+    assert judged(make("cn.test.org", MIDDLE, SANS, key=enough), MIDDLE) is None
+
+
 def damaged(before: bytes, after: bytes) -> bytes:
     """A leaf that ends in 2053, with one thing in it changed."""
     der = make("cn.test.org", MIDDLE, SANS, days=(-30, 10_000)).certificate.public_bytes(DER)

@@ -33,7 +33,7 @@ LEDGER = "/var/lib/reconciler/orders"
 
 def trust(env: Environment) -> Trust:
     """What every certificate of the environment is checked against."""
-    return Trust(env.names, env.certificate.trusted)
+    return Trust(env.names, env.certificate.trusted, env.certificate.key_size)
 
 
 def lineage(env: Environment) -> Ref:

@@ -131,7 +131,9 @@ class Certificate:
         schema={"pattern": r"^[0-9A-Fa-f.:]+$", "x-want": "the address of a name server"},
     )
     key_size: int = option(
-        "The size of the RSA key in bits.", default=2048, schema={"enum": [2048, 3072, 4096]}
+        "The bits of the RSA key; a certificate with a smaller one is replaced.",
+        default=2048,
+        schema={"enum": [2048, 3072, 4096]},
     )
     lifetime: int = option(
         "The lifetime of the CA's certificates in days.", default=90, schema={"minimum": 1, "maximum": 398}

@@ -21,6 +21,23 @@ def broken_links(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
         before, last = kept, number if isinstance(number, int) else last + 1
 
 
+def cut_off(rows: Iterable[tuple[Any, ...]], kept: str | None) -> Iterator[str]:
+    """What is missing at the end, in one line. `kept` is the text of the record of the end, which may lag
+    behind: how many entries there were, and the hash of the last of them."""
+    hashes = {row[0]: row[-1] for row in rows}
+    if kept is None:
+        if hashes:
+            yield "the record of its end, journal.head, is missing: entries may have been cut off"
+        return
+    number, _, digest = kept.strip().partition(" ")
+    if not number.isdecimal() or len(digest) != 64:
+        yield "the record of its end, journal.head, was changed"
+    elif int(number) not in hashes:
+        yield f"entries were cut off at its end: there were {number} (journal.head)"
+    elif hashes[int(number)] != digest:
+        yield f"entry {number} is another than the one that was written (journal.head)"
+
+
 def changed_texts(texts: Iterable[tuple[Any, Any]]) -> Iterator[str]:
     """Which environment files no longer have the SHA-256 that they are kept under."""
     for digest, text in texts:

@@ -19,11 +19,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from reconciler.clock import Clock, utc_now
-from reconciler.journal.chain import broken_links, canonical, chained, changed_texts, parsed
+from reconciler.journal.chain import broken_links, canonical, chained, changed_texts, cut_off, parsed
 from reconciler.messages import Message
 from reconciler.model import Ref
 
 NAME = "journal.sqlite"
+HEAD = "journal.head"
+"""Beside it: how many entries there are, and the hash of the last one. The chain alone cannot tell that
+entries were cut off at its end."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
   number INTEGER PRIMARY KEY, at TEXT NOT NULL, run INTEGER NOT NULL, environment TEXT NOT NULL,
@@ -153,6 +156,16 @@ class Journal:
         with self._transaction():
             for what, body in entries:
                 self._append(run, environment, what, body)
+        self._record_head()
+
+    def _record_head(self) -> None:
+        """Written once the entries are there, so that a kill in between leaves a record that lags behind."""
+        number, digest = self.head()
+        with _sqlite_errors(self.path):
+            new = self.folder / f".{HEAD}.{os.getpid()}"
+            new.write_text(f"{number} {digest}\n", encoding="ascii")
+            new.chmod(0o600)
+            new.replace(self.folder / HEAD)
 
     def _append(self, run: int, environment: str, what: str, body: Mapping[str, Any]) -> None:
         last = self._data.execute("SELECT number, hash FROM entries ORDER BY number DESC LIMIT 1").fetchone()
@@ -174,6 +187,7 @@ class Journal:
             digest = hashlib.sha256(text).hexdigest()
             self._data.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (digest, text))
             self._append(run, environment, "begin", {**body, "file_digest": digest})
+        self._record_head()
         with _sqlite_errors(self.path):
             self._alive = os.open(self._lock_of_run(run), os.O_CREAT | os.O_RDWR, 0o600)
             # flock(2): the kernel drops the lock with the last descriptor, also after kill -9.
@@ -329,4 +343,12 @@ class Journal:
             except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 return [f"the file is damaged: {error}"]
         problems = [f"the file is damaged: {text}" for text in found]
-        return problems + list(broken_links(rows)) + list(changed_texts(texts))
+        return problems + [*broken_links(rows), *cut_off(rows, self._kept_head()), *changed_texts(texts)]
+
+    def _kept_head(self) -> str | None:
+        try:
+            return (self.folder / HEAD).read_text(encoding="ascii", errors="replace")[:100]
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"

@@ -70,6 +70,39 @@ def test_whatever_is_changed_afterwards_is_found(tmp_path: Path, change: str) ->
         assert len(journal.verify()) >= 1
 
 
+def test_entries_that_were_cut_off_at_the_end_are_missed(tmp_path: Path) -> None:
+    head = tmp_path / "journal.head"
+    with filled(tmp_path):
+        pass
+    assert head.stat().st_mode & 0o777 == 0o600
+    kept = head.read_text()
+
+    def told() -> list[str]:
+        with Journal(tmp_path, write=False) as journal:
+            return journal.verify()
+
+    assert told() == []
+    with sqlite3.connect(tmp_path / "journal.sqlite") as data:
+        data.execute("DELETE FROM entries WHERE number > 2")
+    data.close()
+    assert told() == ["entries were cut off at its end: there were 4 (journal.head)"]
+    # Also where others were written in their place.
+    with Journal(tmp_path) as journal:
+        journal.append_all(1, "lab", [("outcome", {}), ("end", {})])
+    head.write_text(kept)
+    assert told() == ["entry 4 is another than the one that was written (journal.head)"]
+    head.write_text("nonsense\n")
+    assert told() == ["the record of its end, journal.head, was changed"]
+    head.unlink()
+    assert told() == ["the record of its end, journal.head, is missing: entries may have been cut off"]
+    # A record that lags behind, as a kill right after a write leaves it, is none that is wrong.
+    with filled(tmp_path / "other") as journal:
+        lag = (tmp_path / "other" / "journal.head").read_text()
+        journal.append(0, "lab", "onset", {})
+        (tmp_path / "other" / "journal.head").write_text(lag)
+        assert journal.verify() == []
+
+
 def test_any_byte_of_what_was_written_counts(tmp_path: Path) -> None:
     with filled(tmp_path):
         pass

@@ -31,11 +31,12 @@ _NOT_READ = re.compile(
 
 @dataclass(frozen=True)
 class Trust:
-    """What a certificate is checked against: its names, the router's first, and the roots (PEM)
-    to which its chain must lead."""
+    """What a certificate is checked against: its names, the router's first, the roots (PEM) to which its
+    chain must lead, and the bits that its RSA key has at least."""
 
     names: tuple[str, ...]
     roots: bytes
+    key_size: int = 2048
 
 
 def questions(folder: str) -> Mapping[str, Question]:
@@ -70,11 +71,17 @@ def facts(answers: Mapping[str, Any], trust: Trust, now: datetime) -> dict[str, 
     return {
         "release": x509.identity(chain),
         "names": " ".join(x509.names(leaf)),
-        "key": x509.key_type(leaf).split(" ", maxsplit=1)[0],
+        "key": _key(x509.key_type(leaf), trust.key_size),
         "pair": pair,
         "chain": why_not or "trusted",
         "expires": x509.window(leaf)[1].isoformat(timespec="minutes"),
     }
+
+
+def _key(kind: str, least: int) -> str:
+    """`RSA`, or another kind of key, or one that is too small."""
+    name, _, bits = kind.partition(" ")
+    return f"{kind}, smaller than {least}" if name == "RSA" and int(bits) < least else name
 
 
 def unloadable(answers: Mapping[str, Any]) -> str | None | CannotSee:

@@ -12,8 +12,12 @@ from reconciler.kinds.effective.judged import Judged
 from reconciler.model import CannotSee, Question, Seen, Value
 from reconciler.questions.sshd import Access, AccessQuestion
 
-PRIVILEGED = ("sudo", "admin", "wheel", "root", "shadow", "disk", "docker", "lxd")
-"""Groups of Debian that are root, or as good as root, or read what only root shall read."""
+PRIVILEGED = (
+    *("sudo", "admin", "wheel", "root", "shadow", "disk", "kmem", "staff", "ssl-cert"),
+    *("docker", "lxd", "incus-admin", "libvirt"),
+)
+"""Groups of Debian that are root, or as good as root, or read what only root shall read
+(wiki.debian.org/SystemGroups); `ssl-cert` reads the key, and `staff` writes to root's PATH."""
 
 NOT_SUDO = ("(ALL : ALL) !ALL", "(ALL) !ALL")
 """sudo's last line for an account that may do nothing, whatever stands before it: the last match wins."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,8 @@ def lineage(**more: Any) -> Lineage:
         folder="/etc/letsencrypt",
         script="/etc/letsencrypt/renewal/certificate.sh",
         server="https://ca/dir",
-        trust=TRUST,
-        renewal=(("server", "https://ca/dir"),),
         spare="/spare",
-        **more,
+        **{"trust": TRUST, "renewal": (("server", "https://ca/dir"),), **more},
     )
 
 
@@ -83,6 +82,15 @@ def looked(shown: dict[str, Any], **more: Any) -> Plan:
 
 def test_a_lineage_in_order_is_left_alone() -> None:
     assert looked(answers(WHOLE)).actions == ()
+
+
+def test_a_smaller_key_than_is_declared_is_replaced_and_a_larger_one_is_not() -> None:
+    for size, orders in ((2048, False), (3072, True)):
+        made = looked(answers(WHOLE), trust=replace(TRUST, key_size=size))
+        assert ("certificate.sh order" in commands(made)) == orders
+    (action,) = made.actions
+    (delta,) = (each for each in action.deltas if each.field == "key")
+    assert (delta.seen, delta.want) == ("RSA 2048, smaller than 3072", "RSA")
 
 
 @pytest.mark.parametrize(
