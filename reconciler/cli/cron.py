@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ from reconciler.cli.flags import Env, Json
 from reconciler.cli.selection import open_environment
 from reconciler.cli.workplace import Workplace
 from reconciler.journal.journal import folder
+from reconciler.kinds.cron import crontab_command
 from reconciler.model import quote
 from reconciler.output.documents.results import files_document
+from reconciler.printable import printable
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,10 @@ def cron(
     schedule = Schedule(minutes, jitter)
     environment = open_environment(env, workplace)
     file = str(Path(environment.file).resolve())
-    program = shutil.which("reconcile") or f"{sys.executable} -m reconciler"
-    command = f"{program} {'apply --auto' if auto else 'drift'} {quote(file)}"
-    state = f"RECONCILE_STATE={quote(str(folder()))}" if "RECONCILE_STATE" in os.environ else ""
+    found = shutil.which("reconcile")
+    program = [found] if found else [sys.executable, "-m", "reconciler"]
+    command = [*program, *(("apply", "--auto") if auto else ("drift",)), file]
+    state = f"RECONCILE_STATE={folder()}" if "RECONCILE_STATE" in os.environ else ""
     if systemd:
         made = _units(environment.name, command, state, schedule)
     else:
@@ -64,23 +68,36 @@ def cron(
     return Code.OK
 
 
-def _line(name: str, file: str, command: str, state: str, schedule: Schedule) -> str:
+def _line(name: str, file: str, words: list[str], state: str, schedule: Schedule) -> str:
+    command = " ".join(map(quote, words))
+    state = f"RECONCILE_STATE={quote(state.partition('=')[2])}" if state else ""
     lock = quote(str(folder() / f"cron-{name}.lock"))
     minutes, jitter = schedule.minutes, schedule.jitter
     often = f"*/{minutes} * * * *" if minutes < 60 else f"0 */{minutes // 60} * * *"
-    # A bare % would end the command: crontab(5).
-    wait = f"sleep $(( $(od -An -N2 -tu2 /dev/urandom) \\% {jitter} )); " if jitter else ""
-    about = f"cron mails what goes wrong; notices go where `notices:` of {file} says"
+    wait = f"sleep $(( $(od -An -N2 -tu2 /dev/urandom) % {jitter} )); " if jitter else ""
+    about = f"cron mails what goes wrong; notices go where `notices:` of {printable(file)} says"
     run = f"{state + ' ' if state else ''}flock -n {lock} {command} >/dev/null"
-    return f"# {name}: {about}\n{often} mkdir -p {quote(str(folder()))}; {wait}{run}\n"
+    whole = crontab_command(f"mkdir -p {quote(str(folder()))}; {wait}{run}")
+    return f"# {name}: {about}\n{often} {whole}\n"
 
 
-def _units(name: str, command: str, state: str, schedule: Schedule) -> dict[str, str]:
+def _word(text: str) -> str:
+    """A word of a unit file (systemd.service(5), "Command lines"; systemd.unit(5), "Specifiers")."""
+    text = text.replace("%", "%%")
+    if re.fullmatch(r"[A-Za-z0-9_./%=:@+-]+", text):
+        return text
+    for char, escaped in (("\\", "\\\\"), ('"', '\\"'), ("$", "$$")):
+        text = text.replace(char, escaped)
+    return f'"{text}"'
+
+
+def _units(name: str, words: list[str], state: str, schedule: Schedule) -> dict[str, str]:
+    command = " ".join(map(_word, words))
     # 2 and 3 are verdicts, not failures: notices report them.
     service = (
         f"[Unit]\nDescription=reconcile {name}\nWants=network-online.target\nAfter=network-online.target\n\n"
         "[Service]\nType=oneshot\n"
-        + (f"Environment={state}\n" if state else "")
+        + (f"Environment={_word(state).replace('$$', '$')}\n" if state else "")
         + f"ExecStart={command}\nSuccessExitStatus=2 3\n"
     )
     timer = (

@@ -41,7 +41,15 @@ def _of_type(wanted: Any, value: Any, _: Schema) -> bool:
 
 
 def _only_known(wanted: Any, value: Any, schema: Schema) -> bool:
-    return wanted is False and value.keys() <= schema["properties"].keys()
+    if wanted is False:
+        return bool(value.keys() <= schema["properties"].keys())
+    return "properties" not in schema and all(conforms(each, wanted) for each in value.values())
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether a text matches the pattern of a schema, whose `$` is the end of the text; in Python, it is also
+    before a newline at the end (re, "Regular Expression Syntax"; ECMA-262, without the flag m)."""
+    return bool(re.search(f"{pattern[:-1]}\\Z" if pattern.endswith("$") else pattern, text))
 
 
 def _unique(_: Any, value: Any, __: Schema) -> bool:
@@ -55,7 +63,8 @@ _RULES: Mapping[str, tuple[type, Callable[[Any, Any, Schema], Any]]] = {
     "then": (object, lambda wanted, value, _: conforms(value, wanted)),
     "allOf": (object, lambda wanted, value, _: all(conforms(value, each) for each in wanted)),
     "anyOf": (object, lambda wanted, value, _: any(conforms(value, each) for each in wanted)),
-    "pattern": (str, lambda wanted, value, _: re.search(wanted, value)),
+    "pattern": (str, lambda wanted, value, _: matches(wanted, value)),
+    "propertyNames": (dict, lambda wanted, value, _: all(conforms(each, wanted) for each in value)),
     "minLength": (str, lambda wanted, value, _: len(value) >= wanted),
     "maxLength": (str, lambda wanted, value, _: len(value) <= wanted),
     "minimum": (int, lambda wanted, value, _: value >= wanted),

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from reconciler.environment.conforms import conforms
+from reconciler.environment.conforms import conforms, matches
 from reconciler.environment.schema import environment_schema, kind_schema
 from reconciler.environment.yaml_reader import Number, Path, Placed, Problem
 from reconciler.kinds import DECLARABLE, KINDS
@@ -43,9 +43,14 @@ def check(placed: Placed) -> list[Problem]:
 def _errors(value: Any, schema: Mapping[str, Any]) -> Iterable[Any]:
     if conforms(value, schema):
         return ()
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to load
+    from jsonschema import Draft202012Validator, ValidationError, validators  # noqa: PLC0415 - slow to load
 
-    return Draft202012Validator(schema).iter_errors(value)
+    def pattern(_: Any, wanted: str, text: Any, __: Any) -> Iterable[Any]:
+        if isinstance(text, str) and not matches(wanted, text):
+            yield ValidationError(f"{text!r} does not match {wanted!r}")
+
+    validator = validators.extend(Draft202012Validator, {"pattern": pattern})  # type: ignore[no-untyped-call]
+    return validator(schema).iter_errors(value)  # type: ignore[no-any-return]
 
 
 def _kind(item: Any) -> tuple[str | None, str]:

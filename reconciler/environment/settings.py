@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from reconciler.environment.rules import HOST_NAME, Acknowledged, Notices, Policy
-from reconciler.kinds.paths import ABSOLUTE, LINE, NAME
+from reconciler.kinds.paths import ABSOLUTE, LINE, NAME, PLAIN
 from reconciler.model import Place, Resource, option
 
 VERSION = {"pattern": r"^[0-9]+(\.[0-9]+)?$", "x-want": 'a version in quotes, such as "15"'}
@@ -73,7 +73,7 @@ class Sync:
     """The account that carries challenges and certificates between the hosts."""
 
     account: str = option("Its name: `cn.rsyncuser`.", default="rsync_user", schema=NAME)
-    home: str | None = option("Its home directory; by default /home/ACCOUNT.", default=None, schema=ABSOLUTE)
+    home: str | None = option("Its home directory; by default /home/ACCOUNT.", default=None, schema=PLAIN)
 
     @property
     def folder(self) -> str:
@@ -88,7 +88,13 @@ class Sync:
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 LETS_ENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
-URL = {"pattern": r"^https://[^\s\x00-\x1f\x7f]+$", "x-want": "a URL that begins with https://"}
+_URL = r"https://[A-Za-z0-9._~:/?@!&()*+;=%\[\]-]+"
+URL = {"pattern": f"^{_URL}$", "x-want": "a URL that begins with https://"}
+"""Without what certbot's renewal file gives a meaning: quotes, commas, `#`, `$` (ConfigObj)."""
+MAIL = {
+    "pattern": r"^[A-Za-z0-9][^\s<>,;\"'`\x00-\x1f\x7f]*@[A-Za-z0-9][A-Za-z0-9.-]*$",
+    "x-want": "a mail address",
+}
 COUNT = {"minimum": 1, "maximum": 1000}
 
 
@@ -104,20 +110,20 @@ class Certificate:
         "Further names of the certificate.", default=(), schema={"items": {"type": "string", **HOST_NAME}}
     )
     administrators: str | None = option(
-        "Who is notified of a renewal: a mail address.", default=None, schema=LINE
+        "Who is notified of a renewal: a mail address.", default=None, schema=MAIL
     )
-    email: str | None = option("The contact address of the account at the CA.", default=None, schema=LINE)
+    email: str | None = option("The contact address of the account at the CA.", default=None, schema=MAIL)
     server: str = option("The CA's ACME directory.", default=LETS_ENCRYPT, schema=URL)
     rehearsal: str | None = option(
         "An ACME directory at which each order is rehearsed first, or `none`;"
         " Let's Encrypt's staging for Let's Encrypt.",
         default=None,
-        schema={"pattern": r"^(none|https://\S+)$", "x-want": "a URL that begins with https://, or none"},
+        schema={"pattern": f"^(none|{_URL})$", "x-want": "a URL that begins with https://, or none"},
     )
     ca_bundle: str | None = option(
         "On the primary: the CA file by which the ACME server itself is trusted, if not the system's.",
         default=None,
-        schema=ABSOLUTE,
+        schema=PLAIN,
     )
     roots: str | None = option(
         "The roots to which the chain must lead, as PEM: a file beside this one; those of the"
@@ -200,22 +206,22 @@ class Paths:
     """Where things lie on the hosts."""
 
     node_properties: str = option(
-        "The node's properties file.", default="/etc/dataone/node.properties", schema=ABSOLUTE
+        "The node's properties file.", default="/etc/dataone/node.properties", schema=PLAIN
     )
     challenge: str = option(
         "The directory served as /.well-known/acme-challenge.",
         default="/var/www/.well-known/acme-challenge",
-        schema=ABSOLUTE,
+        schema=PLAIN,
     )
     letsencrypt: str = option(
         "certbot's folder. What certbot keeps below its `live` is never served from there.",
         default="/etc/letsencrypt",
-        schema=ABSOLUTE,
+        schema=PLAIN,
     )
     certificate: str = option(
         "The directory from which services read the certificate: a link that reconcile manages.",
         default="/var/lib/reconciler/certificate/current",
-        schema=ABSOLUTE,
+        schema=PLAIN,
     )
 
 
@@ -237,7 +243,7 @@ class Services:
 
     apache: bool = option("Whether Apache serves the certificate on port 443.", default=True)
     client_ca: str | None = option(
-        "The CA bundle that Apache verifies client certificates with.", default=None, schema=ABSOLUTE
+        "The CA bundle that Apache verifies client certificates with.", default=None, schema=PLAIN
     )
     postgresql: str | None = option(
         "The major version of PostgreSQL; none if it is not used.", default=None, schema=VERSION

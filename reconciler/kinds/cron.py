@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,6 +11,11 @@ from reconciler.kinds.written import WrittenFile
 from reconciler.model import option
 
 _FIELD = r"[0-9A-Za-z*/,-]+"
+
+
+def crontab_command(command: str) -> str:
+    """A command as a crontab has it: a bare `%` would end it, and begin its input (crontab(5))."""
+    return re.sub(r"(?<!\\)%", r"\%", command)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +39,15 @@ class Cron(WrittenFile):
             "x-want": "five fields of crontab(5), or @daily and the like",
         },
     )
-    command: str = option("What to run, on one line.", default="true", needed=True, schema=LINE)
+    command: str = option(
+        "What to run, on one line; cron gets a `%` as a `%`.", default="true", needed=True, schema=LINE
+    )
     user: str = option("The account it runs as.", default="root", schema=NAME)
-    mailto: str | None = option("Who gets its output by mail.", default=None, schema=LINE)
+    mailto: str | None = option(
+        "Who gets its output by mail; nobody if empty.",
+        default=None,
+        schema={"pattern": r"^[^\s\"'\\\x00-\x1f\x7f]*$", "x-want": "mail addresses without blanks"},
+    )
 
     def where(self) -> str:
         return f"/etc/cron.d/{self.job}"
@@ -43,4 +55,4 @@ class Cron(WrittenFile):
     def body(self) -> str | None:
         mailto = f"MAILTO={self.mailto}\n" if self.mailto is not None else ""
         path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
-        return f"{path}{mailto}{self.schedule} {self.user} {self.command}\n"
+        return f"{path}{mailto}{self.schedule} {self.user} {crontab_command(self.command)}\n"

@@ -9,6 +9,11 @@ from reconciler.model import CannotSee, Change, Step, quote
 from reconciler.questions.files import FileEntry
 
 ABSOLUTE = {"pattern": r"^/[^\x00-\x1f\x7f]*$", "x-want": "an absolute path"}
+PLAIN = {
+    "pattern": r"^(/[A-Za-z0-9._+@-]+)+$",
+    "x-want": "an absolute path of letters, digits and `._+@-` only",
+}
+"""A path that cron, sshd, Apache, PostgreSQL and certbot read, each by rules of quoting of its own."""
 MODE = {"pattern": "^[0-7]{4}$", "x-want": 'four octal digits in quotes, such as "0644"'}
 NAME = {
     "pattern": r"^[A-Za-z_][A-Za-z0-9_.-]*$",

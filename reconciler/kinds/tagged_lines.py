@@ -46,6 +46,9 @@ KEY = {
     "x-want": "a public key without options and comment, such as `ssh-ed25519 AAAA…`",
 }
 
+ENTRY = {"pattern": r"^[A-Za-z0-9\[*?!][^\s#|\x00-\x1f\x7f]*$", "x-want": "a name without blanks and `#`"}
+"""What an entry is called: a part of its line."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TaggedLines(Resource):
@@ -157,7 +160,7 @@ class AuthorizedKeys(TaggedLines):
     keys: Mapping[str, str] = option(
         "Name to public key.",
         default=(),
-        schema={"type": "object", "additionalProperties": {"type": "string", **KEY}},
+        schema={"type": "object", "propertyNames": ENTRY, "additionalProperties": {"type": "string", **KEY}},
     )
     options_of: tuple[tuple[str, str], ...] = ()
     """Options of single keys in place of `options`: (name, options)."""
@@ -180,7 +183,7 @@ class KnownHosts(TaggedLines):
     keys: Mapping[str, str] = option(
         "Host name to its public host key.",
         default=(),
-        schema={"type": "object", "additionalProperties": {"type": "string", **KEY}},
+        schema={"type": "object", "propertyNames": ENTRY, "additionalProperties": {"type": "string", **KEY}},
     )
 
     def lines(self, look: View) -> Mapping[str, str | CannotSee]:

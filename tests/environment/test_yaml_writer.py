@@ -30,9 +30,9 @@ WHOLE = Environment(
     ssh=Ssh(user="ops", port=2222, identity="/k", known_hosts="/h", jump="j@x:22", sudo=False),
     sync=Sync(account="sync", home="/srv/sync"),
     certificate=Certificate(
-        names=("more.example.org",), email="it's: #1@x", jitter=0, schedule="5 1,13 * * *"
+        names=("more.example.org",), email="it.s-#1@x.org", jitter=0, schedule="5 1,13 * * *"
     ),
-    paths=Paths(challenge="/srv/a b"),
+    paths=Paths(challenge="/srv/a+b"),
     services=Services(postgresql="9.6", tomcat="10", tomcat_tls=TomcatTls(reload="curl -f 'x'"), portal=True),
 )
 
