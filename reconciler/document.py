@@ -57,13 +57,13 @@ def schema(kind: type[Document]) -> dict[str, Any]:
     return msgspec.json.schema(kind)
 
 
-def check_name(found: Any, name: str, expected: str) -> None:
-    """Whether parsed JSON says that it is a document of this name and of our version. `expected` is
+def check_name(found: Any, name: str, expected: str, version: int = 1) -> None:
+    """Whether parsed JSON says that it is a document of this name and version. `expected` is
     for people: "a plan saved by `reconcile plan -o`". Raises `NotADocument`."""
     if not isinstance(found, dict) or found.get("document") != name:
         raise NotADocument(f"expected {expected}, found {_named(found)}")
-    if found.get("version") != 1:
-        raise NotADocument(f"version: expected 1, found {_named(found.get('version'))}")
+    if found.get("version") != version:
+        raise NotADocument(f"version: expected {version}, found {_named(found.get('version'))}")
 
 
 def read(kind: type[_Document], found: Any) -> _Document:

@@ -39,10 +39,8 @@ class Ref:
 
 @dataclass(frozen=True)
 class CannotSee:
-    """In place of a state or an answer: the account may not look, or lacks the means.
-
-    That is not its absence: nothing is planned for it, and the verdict about its host is incomplete.
-    """
+    """In place of a state or an answer: the account may not look, or lacks the means. That is not its
+    absence: nothing is planned for it, and the verdict about its host is incomplete."""
 
     reason: str
 
@@ -50,9 +48,7 @@ class CannotSee:
 @dataclass(frozen=True)
 class InTransit(CannotSee):
     """In place of a state: it is on its way, as a service that is starting, and cannot be judged yet.
-
-    `seconds` is how long that may still take; whoever looks looks again until then.
-    """
+    `seconds` is how long that may still take; whoever looks looks again until then."""
 
     seconds: float = 0
 
@@ -96,9 +92,9 @@ class Delta:
 class Step:
     """A shell command that an administrator could run by hand, and why.
 
-    `stdin` is fed to the command and is never shown; `minutes` is how long it may take.
-    A step of more than one minute is a round of its own. Of a saved step only `bytes_fed`,
-    the size of its stdin, is known.
+    `stdin` is fed to the command and never shown; `public`: nothing in it is secret. `minutes` is how long it
+    may take; one of more is a round of its own. Of a saved step's stdin only `bytes_fed`, its size, and the
+    `commitment` to it are known.
     """
 
     command: str
@@ -106,6 +102,8 @@ class Step:
     stdin: str | None = None
     minutes: int = 1
     bytes_fed: int | None = None
+    public: bool = False
+    commitment: str | None = None
 
     @property
     def fed(self) -> int | None:
@@ -305,6 +303,8 @@ class Resource:
     """Whether declaring what was declared before undoes it; a proof cannot be undone."""
     depends: ClassVar[bool] = False
     """Whether its desired state cannot be known where one that it refers to was not looked at."""
+    unknowns: ClassVar[Mapping[str, str]] = {}
+    """Which of `unknowns.TYPES` its fields are that others refer to; by default words."""
     observed_on_peers: ClassVar[bool] = False
     """Whether what its steps bring about is seen on the hosts that it refers to."""
 

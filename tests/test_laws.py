@@ -251,8 +251,11 @@ def test_what_is_not_known_yet_says_of_what_and_is_filled_in() -> None:
     fleet, hosts = start(things, {"a": {}, "b": {}, "c": {}})
     with fleet:
         plan = fleet.plan()
-        assert plan.actions[1].deltas[0].want == "(known after apply: value of a thing /key)"
-        assert plan.actions[1].steps[1].command == "set /copy '(known after apply: value of a thing /key)'"
+        assert plan.actions[1].deltas[0].want == "(known after apply: value of a thing /key, a word)"
+        assert (
+            plan.actions[1].steps[1].command
+            == "set /copy '(known after apply: value of a thing /key, a word)'"
+        )
         apply.apply(fleet, plan)
         assert hosts["b"].things == {"/copy": "new"}
 

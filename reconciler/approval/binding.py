@@ -1,16 +1,19 @@
 """Whether what would be done is what was approved. Pure.
 
-An approved action is a ref, a verb, wanted fields and step templates. In any round an
-action may only run if the approved plan holds one with the same ref and verb whose wanted
-fields and steps are equal once what was unknown (known after apply) is filled in.
+An approved action is a ref, a verb, wanted fields and steps: commands, and what each is fed. In any
+round an action may only run if the approved plan holds one with the same ref and verb whose wanted
+fields and steps are equal, one to one and in order, once what was unknown (known after apply) is filled
+in by values of its type. What is left of an action, because something of it has been settled by then,
+is a part of its fields, and its steps are some of the approved ones, in their order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from reconciler.model import Action, Plan, Ref
+from reconciler.approval.commitment import is_kept
+from reconciler.model import Action, Plan, Ref, Step
 from reconciler.unknowns import matches
 
 
@@ -59,11 +62,40 @@ def _why_disallowed(approved: Action | None, action: Action) -> str | None:
         if delta.field not in wanted or not matches(wanted[delta.field], delta.want):
             planned = wanted.get(delta.field, "nothing")
             return f"{delta.field}: {planned!r} was planned, {delta.want!r} would be set now"
-    commands = [step.command for step in (*approved.steps, *approved.rescue)]
-    for step in (*action.steps, *action.rescue):
-        if not any(matches(command, step.command) for command in commands):
-            return f"this command was not in the plan: {step.command}"
+    part = less or len(action.deltas) < len(approved.deltas)
+    return _other_step(approved.steps, action.steps, part) or _other_step(
+        approved.rescue, action.rescue, part
+    )
+
+
+def _other_step(approved: Sequence[Step], steps: Sequence[Step], part: bool) -> str | None:
+    """Why these steps are not the approved ones or, where they may be a `part`, some of them in order."""
+    at = 0
+    for step in steps:
+        while part and at < len(approved) and not _is_same(approved[at], step):
+            at += 1
+        if at == len(approved):
+            return f"this command was not in the plan{' here' if part else ''}: {step.command}"
+        if not matches(approved[at].command, step.command):
+            return (
+                f"this command was planned: {approved[at].command}; this one would be run now: {step.command}"
+            )
+        if not _is_fed_same(approved[at], step):
+            return f"this command would be fed something else than was planned: {step.command}"
+        at += 1
+    if at < len(approved) and not part:
+        return f"this command was planned, and would not be run now: {approved[at].command}"
     return None
+
+
+def _is_same(approved: Step, step: Step) -> bool:
+    return matches(approved.command, step.command) and _is_fed_same(approved, step)
+
+
+def _is_fed_same(approved: Step, step: Step) -> bool:
+    if approved.commitment is not None and step.stdin is not None:
+        return is_kept(approved.commitment, step.stdin)
+    return approved.fed == step.fed and approved.stdin == step.stdin
 
 
 def changes_since(approved: Plan, plan: Plan) -> list[str]:
@@ -79,6 +111,9 @@ def changes_since(approved: Plan, plan: Plan) -> list[str]:
     for ref in old.keys() & new.keys():
         if old[ref].seen_digest != new[ref].seen_digest:
             lines.append(f"{ref}: it has changed on the host since the plan was made")
+        left = {delta.field for delta in new[ref].deltas}
+        for field in sorted({delta.field for delta in old[ref].deltas} - left):
+            lines.append(f"{ref}: {field} was planned, and would not be set now")
     for host in sorted(set(approved.unreachable) ^ set(plan.unreachable)):
         state = "cannot be looked at now" if host in plan.unreachable else "can be looked at again"
         lines.append(f"{host}: it {state}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from reconciler.environment.settings import Environment
     from reconciler.fleet.fleet import Fleet
     from reconciler.model import Observation, Plan, Resource
-    from reconciler.output.documents.plan import PlanDocument
+    from reconciler.output.documents.plan import Origin, PlanDocument
 
 REPLACEABLE = "certificate"
 
@@ -81,16 +83,37 @@ def plan_document(
     plan: Plan, environment: Environment, options: Options, workplace: Workplace
 ) -> PlanDocument:
     """A plan as a document, with the git commit of its file and until when it is valid."""
-    from reconciler.journal import commit as checkout
     from reconciler.output.documents.plan import plan_document as made
 
-    at, commit = workplace.clock(), checkout.commit(Path(environment.file))
+    at = workplace.clock()
     return made(
         plan,
-        file=environment.file,
-        file_digest=environment.digest,
-        commit=None if commit is None else {"id": commit.id, "dirty": commit.dirty},
+        origin(environment),
         made=at,
         expires=at + timedelta(hours=environment.policy.expires),
         scope=options.scope,
+        salt=secrets.token_hex(16),
     )
+
+
+def origin(environment: Environment) -> Origin:
+    """What a plan of an environment is made from: its file, the files that it names, and its policy, as
+    they are now."""
+    from reconciler.journal import commit as checkout
+    from reconciler.output.documents.plan import Origin, policy_part
+
+    commit = checkout.commit(Path(environment.file))
+    return Origin(
+        file=environment.file,
+        file_digest=environment.digest,
+        sources=environment.sources,
+        policy=policy_part(environment.policy, _signers(environment)),
+        commit=None if commit is None else {"id": commit.id, "dirty": commit.dirty},
+    )
+
+
+def _signers(environment: Environment) -> str | None:
+    file = environment.policy.allowed_signers
+    with suppress(OSError):
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else None
+    return None

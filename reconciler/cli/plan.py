@@ -69,11 +69,12 @@ def plan(
     formats.check(options, outputs)
     environment = open_environment(env, workplace)
     made = _plan(environment, seen, options, workplace)
-    document = plan_document(made, environment, options, workplace)
-    if output:
+    # What the document binds is slow to compute on purpose (`approval.commitment`).
+    document = plan_document(made, environment, options, workplace) if output or json else None
+    if output and document:
         files.save(output, document)
     formats.write_plan("plan", made, outputs, environment, workplace)
-    if json:
+    if document and json:
         files.print_json(document)
     else:
         formats.print_plan(made, options, outputs, workplace)

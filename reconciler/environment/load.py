@@ -113,6 +113,7 @@ class _Builder:
         self._placed = placed
         self._value: Mapping[str, Any] = placed.value
         self._folder = FilePath(placed.file).parent
+        self._sources: dict[str, str] = {}
 
     def environment(self, digest: str) -> Environment:
         value = self._value
@@ -136,7 +137,8 @@ class _Builder:
             file=self._placed.file,
             digest=digest,
         )
-        return dataclasses.replace(environment, resources=tuple(self._resources(environment)))
+        resources = tuple(self._resources(environment))
+        return dataclasses.replace(environment, resources=resources, sources=self._sources)
 
     def _hosts(self, key: str) -> list[Host]:
         return [
@@ -233,7 +235,8 @@ class _Builder:
             self._placed.problems.append(Problem(self._placed.place(path), message))
         template = None
         for key, (name, file) in files.items():
-            text = self._text(("resources", number, key), item.pop(key))
+            secret = file.secret or bool(item.get("secret"))
+            text = self._text(("resources", number, key), item.pop(key), public=not secret)
             if file.filled:
                 template = (name, text)
             else:
@@ -242,10 +245,13 @@ class _Builder:
                 item["secret"] = True
         return template
 
-    def _text(self, path: Path, name: str, *, anywhere: bool = False) -> str:
+    def _text(self, path: Path, name: str, *, anywhere: bool = False, public: bool = True) -> str:
+        """The text of a local file; a public one's SHA-256 is kept."""
         file = self._local(name)
         try:
             raw = read(FilePath(file), None if anywhere else self._folder)
+            if public:
+                self._sources[name] = hashlib.sha256(raw).hexdigest()
             return raw.decode("utf-8")
         except UnusableFile as error:
             reason = str(error)

@@ -6,6 +6,7 @@ field's description, type, default and schema are its documentation and its chec
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reconciler.environment.rules import HOST_NAME, Acknowledged, Notices, Policy
@@ -267,7 +268,8 @@ class Environment:
     """One environment: one to many hosts behind one router name, sharing a certificate.
 
     `resources` are the YAML's own further resources, one object per host they are for.
-    `file` is the path it was read from, `digest` the SHA-256 of that file's bytes.
+    `file` is the path it was read from, `digest` the SHA-256 of that file's bytes; `sources` has that
+    of each local file that it names and whose text is not secret, by the name it has there.
     """
 
     name: str
@@ -286,6 +288,7 @@ class Environment:
     resources: tuple[Resource, ...] = ()
     file: str = ""
     digest: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def primary(self) -> Host:

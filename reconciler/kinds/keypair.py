@@ -21,6 +21,7 @@ from reconciler.kinds.paths import (
 from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, option, quote
 from reconciler.questions.files import FileEntry, StatQuestion, TextQuestion
 from reconciler.questions.system import CommandQuestion, CommandResult
+from reconciler.unknowns import PUBLIC_KEY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,7 @@ class Keypair(Resource):
 
     kind: ClassVar[str] = "keypair"
     title: ClassVar[str] = "path"
+    unknowns: ClassVar[Mapping[str, str]] = {"public": PUBLIC_KEY}
 
     path: str = option("The private key; the public one lies beside it as .pub.", schema=ABSOLUTE)
     user: str = option("Who owns and makes it.", default="root", schema=NAME)
@@ -114,6 +116,7 @@ class HostKey(Resource):
     kind: ClassVar[str] = "host_key"
     title: ClassVar[str] = "path"
     declarable: ClassVar[bool] = False
+    unknowns: ClassVar[Mapping[str, str]] = {"public": PUBLIC_KEY}
 
     path: str = "/etc/ssh/ssh_host_ed25519_key.pub"
 

@@ -160,6 +160,7 @@ class WrittenFile(Resource):
             f"/dev/stdin {new}{keep}",
             "writes the new content beside the old file",
             stdin=self.body() or "",
+            public=not self.is_secret(),
         )
         if check := self.verify():
             yield Step(

@@ -93,21 +93,21 @@ def approval(
     environment: Environment, document: dict[str, Any], lines: Iterable[str], why: Sequence[str]
 ) -> Notice:
     """A plan waits for people; with the plan, and how to approve it."""
-    digest = str(document["digest"]).removeprefix("sha256:")[:12]
+    digest = str(document["changes"]).removeprefix("sha256:")[:12]
     file = f"{environment.name}-{digest}.json"
     text = [
         f"Changes to {environment.name} are waiting: {unmentioned('; '.join(why))}.",
         "",
         *map(unmentioned, lines),
         "",
-        "The plan is attached. Made again, it has the same digest as long as nothing changes:",
+        "The plan is attached. Made again, it has the same `changes` as long as nothing changes:",
         "",
         f"    reconcile plan {environment.file} -o {file}",
         f"    reconcile show {file}",
         f"    reconcile approve {file}",
         f"    reconcile apply {file}",
         "",
-        f"Its digest is {document['digest']}.",
+        f"Its `changes` are {document['changes']}.",
     ]
     subject = f"{environment.name}: {len(document['actions'])} changes are waiting for approval"
     return Notice(

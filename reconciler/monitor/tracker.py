@@ -82,8 +82,8 @@ def ask_for_approval(
     kept = journal.alerts(environment.name)
     before = kept.pop(APPROVAL, {}).get("digest")
     if document is not None:
-        kept[APPROVAL] = {"digest": document["digest"]}
-        if document["digest"] != before:
+        kept[APPROVAL] = {"digest": document["changes"]}
+        if document["changes"] != before:
             delivery.post(journal, environment, notices.approval(environment, document, lines, why))
     journal.keep_alerts(environment.name, kept)
 

@@ -26,7 +26,7 @@ from reconciler.model import (
     Value,
 )
 from reconciler.plan.order import edges, is_below, ordered
-from reconciler.unknowns import known_after_apply
+from reconciler.unknowns import WORD, known_after_apply
 
 NOT_LOOKED = CannotSee("it was not looked at")
 
@@ -35,6 +35,7 @@ NOT_LOOKED = CannotSee("it was not looked at")
 class _Progress:
     """What has been judged so far."""
 
+    everyone: Mapping[Ref, Resource]
     seen: Mapping[Ref, Seen]
     unreachable: Mapping[str, str]
     actions: dict[Ref, Action] = field(default_factory=dict)
@@ -65,7 +66,7 @@ class _PlannedView:
             return CannotSee(f"{ref.host} cannot be looked at")
         action = self.progress.actions.get(ref)
         if action and (action.verb == "create" or {"type", name} & {d.field for d in action.deltas}):
-            return known_after_apply(ref, name)
+            return self._unknown(ref, name)
         seen = self.progress.seen.get(ref, NOT_LOOKED)
         if seen is NOT_LOOKED:
             self.missing.append(ref)
@@ -75,7 +76,10 @@ class _PlannedView:
         if value is not None:
             return value
         # Unknown is a promise: the action makes it known.
-        return known_after_apply(ref, name) if action else CannotSee(f"{ref} has no {name}")
+        return self._unknown(ref, name) if action else CannotSee(f"{ref} has no {name}")
+
+    def _unknown(self, ref: Ref, name: str) -> str:
+        return known_after_apply(ref, name, self.progress.everyone[ref].unknowns.get(name, WORD))
 
 
 def plan(
@@ -110,7 +114,7 @@ def _judge_all(
     seen: Mapping[Ref, Seen],
     unreachable: Mapping[str, str],
 ) -> _Progress:
-    progress = _Progress(seen, unreachable)
+    progress = _Progress(everyone, seen, unreachable)
     for ref in ordered(before):
         if ref.host in unreachable:
             continue

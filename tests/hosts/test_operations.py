@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.approval import signatures
+from reconciler.output.documents.plan import digest_of
 from tests.approval.test_signatures import key
 from tests.monitor.test_notices import Mailbox, mailbox  # noqa: F401 - a fixture
 from tests.support.running import begun_actions
@@ -83,7 +84,7 @@ def test_from_a_renewal_to_the_history_of_it(
     assert re.fullmatch(r"lab: run \d+ was carried out", told["Subject"])
     assert waits["Subject"] == "lab: 1 changes are waiting for approval"
     (attached,) = waits.iter_attachments()
-    digest = json.loads(attached.get_content())["digest"]
+    changes = json.loads(attached.get_content())["changes"]
     body = waits.get_body()
     assert body is not None
     commands = re.findall(r"^    reconcile (\w+ .*)$", body.get_content(), re.MULTILINE)
@@ -91,7 +92,7 @@ def test_from_a_renewal_to_the_history_of_it(
     # The commands of the mail, as they stand there.
     saved = people / commands[1].split()[1]
     node.run(0, "plan", "-o", saved)
-    assert json.loads(saved.read_text())["digest"] == digest
+    assert json.loads(saved.read_text())["changes"] == changes
     assert (
         "approval is needed for 1 of its actions (0 of 1 approvers so far)" in node.run(8, "apply", saved).err
     )
@@ -131,19 +132,37 @@ def test_from_a_renewal_to_the_history_of_it(
     primary.run("userdel -r carol 2>/dev/null", check=False)
 
 
+def sealed(plan: Path, **fields: str) -> None:
+    """Changes fields of a saved plan, and gives it a digest that fits."""
+    document = {**json.loads(plan.read_text()), **fields}
+    plan.write_text(json.dumps({**document, "digest": digest_of(document)}))
+
+
 def test_a_plan_that_was_tampered_with_is_refused(settled: Node, plan: Path) -> None:
     settled.run(0, "approve", plan, "--key", plan.with_name("ada"))
     text = plan.read_text()
     plan.write_text(text.replace("carol", "mallory"))
     assert "it was changed after it was saved" in settled.run(8, "apply", plan).err
     # With a digest that fits again, the approval does not.
-    from reconciler.plan.planner import digest
-
-    document = json.loads(plan.read_text())
-    names = ("environment", "actions", "unreachable", "unknown", "hosts", "resources", "scope")
-    document["digest"] = f"sha256:{digest({name: document[name] for name in names})}"
-    plan.write_text(json.dumps(document))
+    sealed(plan)
     assert "the approval of ada@example.org is for another plan" in settled.run(8, "apply", plan).err
+
+
+def test_what_a_secret_file_holds_is_what_was_approved(settled: Node, people: Path) -> None:
+    """What would be written into a secret file is in no plan, and yet it is what was signed."""
+    host, source, saved = settled.fleet.hosts[0], people / "secret.cron", people / "secret.json"
+    source.write_text("# nothing\n")
+    resource = f"resources:\n  - file: /etc/cron.d/secret\n    source: {source}\n    secret: true\n"
+    settled.declare(policy() + resource + "    hosts: [primary]\n")
+    settled.run(0, "plan", "-o", saved)
+    settled.run(0, "approve", saved, "--key", people / "ada")
+    source.write_text("* * * * * root id >/root/evil\n")
+    said = settled.run(6, "apply", saved).err
+    assert "would be fed something else than was planned: install" in said
+    assert host.run("test -e /etc/cron.d/secret", check=False).returncode != 0
+    source.write_text("# nothing\n")
+    settled.run(0, "apply", saved)
+    assert host.run("cat /etc/cron.d/secret; rm /etc/cron.d/secret").stdout == "# nothing\n"
 
 
 def test_a_foreign_signature_counts_for_nothing(settled: Node, plan: Path) -> None:
@@ -159,9 +178,10 @@ def test_an_expired_approval_counts_for_nothing(settled: Node, plan: Path) -> No
 
 
 def test_an_expired_plan_is_stale(settled: Node, plan: Path) -> None:
-    document = json.loads(plan.read_text())
-    document["expires"] = "2026-01-01T00:00:00+00:00"
-    plan.write_text(json.dumps(document))
+    settled.run(0, "approve", plan, "--key", plan.with_name("ada"))
+    plan.write_text(plan.read_text().replace('"expires": "2026', '"expires": "2099'))
+    assert "it was changed after it was saved" in settled.run(8, "apply", plan).err
+    sealed(plan, expires="2026-01-01T00:00:00+00:00")
     assert "the plan expired at 2026-01-01" in settled.run(6, "apply", plan).err
     assert "the plan expired at 2026-01-01" in settled.run(6, "approve", plan).err
 

@@ -151,9 +151,9 @@ def test_what_is_pending_or_acknowledged_is_not_told(book: Journal, clock: Time)
     assert subjects(book) == []
 
 
-def test_a_plan_that_waits_is_told_once_for_each_digest(book: Journal, clock: Time) -> None:
+def test_a_plan_that_waits_is_told_once_as_long_as_it_is_the_same(book: Journal, clock: Time) -> None:
     def wait(digest: str | None) -> None:
-        document = {"digest": f"sha256:{digest}", "actions": [1]} if digest else None
+        document = {"changes": f"sha256:{digest}", "actions": [1]} if digest else None
         tracker.ask_for_approval(book, ONE, document, ["the plan"], ["why"])
 
     for digest in ("1", "1", "2", "2", None, "2"):

@@ -24,7 +24,7 @@ from reconciler.monitor.findings import Finding
 from tests.support.schemas import hold
 
 FINDING = Finding("drifted", "cn-1.example.org", "file", "/etc/x", "mode")
-PLAN = {"digest": "sha256:" + "a" * 64, "actions": [{"verb": "change"}], "environment": "lab"}
+PLAN = {"changes": "sha256:" + "a" * 64, "actions": [{"verb": "change"}], "environment": "lab"}
 
 
 class Mailbox:

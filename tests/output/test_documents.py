@@ -19,7 +19,6 @@ from reconciler.environment.load import load
 from reconciler.model import Observation
 from reconciler.output.documents import observation, plan
 from reconciler.plan import planner
-from reconciler.plan.planner import digest
 from reconciler.tls import status
 from tests import ROOT
 from tests.support.schemas import hold
@@ -33,7 +32,7 @@ EXAMPLE = str(ROOT / "examples" / "three-hosts.yaml")
 
 def signed(document: dict[str, Any]) -> dict[str, Any]:
     """With the right digest for whatever is in it."""
-    return {**document, "digest": f"sha256:{digest({name: document.get(name) for name in plan.BODY})}"}
+    return {**document, "digest": plan.digest_of(document)}
 
 
 def changed(document: dict[str, Any], path: list[Any], value: Any) -> dict[str, Any]:

@@ -122,6 +122,7 @@ class CertbotLineage:
             f"install -m 0644 /dev/stdin {new} && {into_place(self.conf + NEW, self.conf)}",
             "tells certbot how to renew it; nothing is ordered",
             stdin=self._conf_text(renewal),
+            public=True,
         )
 
     def conf_fault(self, conf: bytes) -> str | None:
@@ -191,6 +192,7 @@ class CertbotLineage:
             f"install -m 0644 /dev/stdin {quote(self.conf)}",
             "tells certbot how to renew it",
             stdin=self._conf_text(renewal),
+            public=True,
         )
 
     def _conf_text(self, renewal: Renewal) -> str:

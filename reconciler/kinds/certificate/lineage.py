@@ -29,6 +29,7 @@ from reconciler.model import (
 )
 from reconciler.questions.files import FileEntry, TextQuestion
 from reconciler.questions.system import CommandQuestion, CommandResult
+from reconciler.unknowns import RELEASE
 
 ORDERS = {"names", "key", "pair", "fresh"}
 """The fields that only a new certificate can settle."""
@@ -48,6 +49,7 @@ class Lineage(Resource):
     kind: ClassVar[str] = "certificate"
     title: ClassVar[str] = "router"
     declarable: ClassVar[bool] = False
+    unknowns: ClassVar[Mapping[str, str]] = {"release": RELEASE}
 
     router: str
     folder: str

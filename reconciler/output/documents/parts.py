@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
-from reconciler.document import UNSET, Meta, Part, UnsetType
+from reconciler.approval import commitment
+from reconciler.document import UNSET, Meta, Part, UnsetType, replace
 from reconciler.model import Action, Delta, Place, Ref, Step, Value
 
 
@@ -41,6 +42,17 @@ class StepPart(Part, frozen=True, kw_only=True):
     command: str
     why: str
     stdin_bytes: Annotated[int, Meta(description="How much is fed to it; never what.")] | UnsetType = UNSET
+    stdin_sum: (
+        Annotated[
+            str,
+            Meta(
+                pattern=commitment.PATTERN,
+                description="What binds the plan to what is fed to it: its SHA-256, or of a secret scrypt"
+                " with a random salt.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ActionPart(ResourcePart, frozen=True, kw_only=True):
@@ -74,16 +86,17 @@ class UnknownPart(ResourcePart, frozen=True, kw_only=True):
     reason: str
 
 
-def action_part(action: Action, waits: Iterable[Ref]) -> ActionPart:
-    """An action as it stands in a plan's document; `waits` are all that it waits for."""
+def action_part(action: Action, waits: Iterable[Ref], salt: str | None) -> ActionPart:
+    """An action as it stands in a plan's document; `waits` are all that it waits for, and `salt` is for
+    the commitments to what its steps are fed (`approval.commitment`); None: without them."""
     return ActionPart(
         host=action.ref.host,
         kind=action.ref.kind,
         name=action.ref.name,
         verb=action.verb,  # type: ignore[arg-type]  # one of model.VERBS
         deltas=[_delta_part(delta) for delta in action.deltas],
-        steps=[_step_part(step) for step in action.steps],
-        rescue=[_step_part(step) for step in action.rescue],
+        steps=[_step_part(step, salt) for step in action.steps],
+        rescue=[_step_part(step, salt) for step in action.rescue],
         after=[str(ref) for ref in waits],
         blocked=action.blocked,
         seen_digest=action.seen_digest,
@@ -96,8 +109,16 @@ def _delta_part(delta: Delta) -> DeltaPart:
     return DeltaPart(field=delta.field, seen=delta.seen, want=delta.want, diff=diff)
 
 
-def _step_part(step: Step) -> StepPart:
-    return StepPart(command=step.command, why=step.why, stdin_bytes=UNSET if step.fed is None else step.fed)
+def _step_part(step: Step, salt: str | None) -> StepPart:
+    part = StepPart(command=step.command, why=step.why)
+    if step.fed is not None:
+        part = replace(part, stdin_bytes=step.fed)
+    if step.commitment is not None:
+        return replace(part, stdin_sum=step.commitment)
+    if step.stdin is not None and salt is not None:
+        bound = commitment.commit(step.stdin, salt, public=step.public)
+        return replace(part, stdin_sum=bound)
+    return part
 
 
 def unreachable_parts(unreachable: Mapping[str, str]) -> list[UnreachablePart]:
@@ -130,7 +151,12 @@ def action_from(each: ActionPart) -> Action:
 
 
 def _step_from(each: StepPart) -> Step:
-    return Step(each.command, each.why, bytes_fed=None if each.stdin_bytes is UNSET else each.stdin_bytes)
+    return Step(
+        each.command,
+        each.why,
+        bytes_fed=None if each.stdin_bytes is UNSET else each.stdin_bytes,
+        commitment=None if each.stdin_sum is UNSET else each.stdin_sum,
+    )
 
 
 def _place_from(text: str | None) -> Place | None:

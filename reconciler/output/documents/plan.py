@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+from reconciler.approval.commitment import is_salted
 from reconciler.document import (
     UNSET,
     Document,
@@ -19,6 +21,7 @@ from reconciler.document import (
     read,
     replace,
 )
+from reconciler.environment.rules import Policy
 from reconciler.messages import Message
 from reconciler.model import Plan
 from reconciler.monitor.findings import Finding
@@ -49,6 +52,31 @@ class CommitPart(Part, frozen=True, kw_only=True):
     dirty: Annotated[bool, Meta(description="Whether the file differs from it.")]
 
 
+class PolicyPart(Part, frozen=True, kw_only=True):
+    """What the environment file said of approvals, and who could give them."""
+
+    approvers: int
+    expires: int
+    without_approval: list[str]
+    windows: list[str]
+    timezone: str
+    urgent: int
+    most_changes: int | None
+    most_removals: int | None
+    allowed_signers: Annotated[
+        str | None, Meta(description="The SHA-256 of the file with the allowed signers; null without one.")
+    ]
+
+
+def policy_part(policy: Policy, signers: str | None) -> PolicyPart:
+    """A policy as documents have it; `signers` is the SHA-256 of its file of allowed signers."""
+    values: dict[str, Any] = {each.name: getattr(policy, each.name) for each in fields(policy)}
+    plain: dict[str, Any] = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
+    }
+    return PolicyPart(**{**plain, "allowed_signers": signers})
+
+
 class ScopePart(Part, frozen=True, kw_only=True):
     """What a command was narrowed to by its flags."""
 
@@ -71,14 +99,27 @@ class PlanDocument(Document, frozen=True, kw_only=True):
     """What `reconcile plan --json`, `plan -o` and `drift --json` give. Holds no secret."""
 
     document: Literal["plan"] = "plan"
-    digest: Annotated[
+    version: Literal[2] = 2  # type: ignore[assignment]  # since 2 the digest covers the whole document
+    digest: Annotated[Digest, Meta(description="Over all the rest of this document: what is signed.")]
+    changes: Annotated[
         Digest,
-        Meta(description="Over what would be done and what was seen; not `made`, `file`, `file_digest`."),
+        Meta(
+            description="Over what would be done and what was seen: the same whoever makes the plan, and"
+            " whenever."
+        ),
     ]
     made: Annotated[str, Meta(description="When, in UTC (ISO 8601).")]
     expires: Annotated[str, Meta(description="Until when it may be applied, in UTC (ISO 8601).")]
     file: Annotated[str, Meta(description="The environment file it was made from.")]
     file_digest: Annotated[str, Meta(description="The SHA-256 of that file.")]
+    sources: Annotated[
+        dict[str, str],
+        Meta(
+            description="The SHA-256 of each local file that it names and whose text is not secret; what is"
+            " secret is bound by `stdin_sum`."
+        ),
+    ]
+    policy: PolicyPart
     commit: Annotated[
         CommitPart | None,
         Meta(
@@ -109,81 +150,108 @@ class PlanDocument(Document, frozen=True, kw_only=True):
 
 
 BODY = ("environment", "actions", "unreachable", "unknown", "hosts", "resources", "scope")
-"""The fields that the digest of a plan covers."""
+"""The fields that `changes` covers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a plan was made from. `commit` is what was checked out where the file lies, `id` and
+    `dirty`; see `PlanDocument` for the rest."""
+
+    file: str
+    file_digest: str
+    sources: Mapping[str, str]
+    policy: PolicyPart
+    commit: Mapping[str, Any] | None
 
 
 def plan_document(
     plan: Plan,
+    origin: Origin,
     *,
-    file: str,
-    file_digest: str,
-    commit: Mapping[str, Any] | None,
     made: datetime,
     expires: datetime,
     scope: Mapping[str, Sequence[str]],
+    salt: str,
 ) -> PlanDocument:
     """A plan as users, scripts and `apply PLAN` read it.
 
-    `digest` covers what would be done and what was seen, not when or where that was.
-    `commit` is what was checked out where the file lies, `id` and `dirty`; `scope` has `host`,
-    `only`, `replace` and `rollback`, as on the command line.
+    `scope` has `host`, `only`, `replace` and `rollback`, as on the command line; `salt` are 32
+    hexadecimal digits made at random, for the commitments to what is fed to commands.
     """
     waits = waits_for(plan)
     document = PlanDocument(
         digest="",
+        changes="",
         made=made.isoformat(timespec="seconds"),
         expires=expires.isoformat(timespec="seconds"),
-        file=file,
-        file_digest=file_digest,
-        commit=None if commit is None else CommitPart(**commit),
+        file=origin.file,
+        file_digest=origin.file_digest,
+        sources=dict(origin.sources),
+        policy=origin.policy,
+        commit=None if origin.commit is None else CommitPart(**origin.commit),
         host_digests={},
         environment=plan.environment,
-        actions=[action_part(action, waits[action.ref]) for action in plan.actions],
+        actions=[action_part(action, waits[action.ref], salt) for action in plan.actions],
         unreachable=unreachable_parts(plan.unreachable),
         unknown=unknown_parts(plan.unknown),
         hosts=list(plan.hosts),
         resources=plan.resources,
         scope=ScopePart(**{name: list(values) for name, values in scope.items()}),
     )
-    body = as_json(document)
-    return replace(
-        document,
-        digest=_digest_of(body),
-        host_digests={
-            host: f"sha256:{digest([each for each in body['actions'] if each['host'] == host])}"
-            for host in plan.hosts
-        },
+    body = _unsalted(as_json(document))
+    return _sealed(
+        replace(
+            document,
+            changes=f"sha256:{digest({name: body[name] for name in BODY})}",
+            host_digests={
+                host: f"sha256:{digest([each for each in body['actions'] if each['host'] == host])}"
+                for host in plan.hosts
+            },
+        )
     )
 
 
-def _digest_of(document: Mapping[str, Any]) -> str:
-    return f"sha256:{digest({name: document.get(name) for name in BODY})}"
+def _unsalted(body: dict[str, Any]) -> dict[str, Any]:
+    """A document without the commitments that are others in each plan."""
+    for action in body["actions"]:
+        for step in (*action["steps"], *action["rescue"]):
+            if is_salted(step.get("stdin_sum")):
+                del step["stdin_sum"]
+    return body
+
+
+def _sealed(document: PlanDocument) -> PlanDocument:
+    return replace(document, digest=digest_of(as_json(document)))
+
+
+def digest_of(document: Mapping[str, Any]) -> str:
+    """The digest of a plan in parsed JSON: over all but itself."""
+    return f"sha256:{digest({name: value for name, value in document.items() if name != 'digest'})}"
 
 
 def with_findings(
     document: PlanDocument, found: Sequence[Finding], since: Mapping[str, datetime]
 ) -> PlanDocument:
     """The plan of `drift`, with what is not as it should be, and since when by a finding's id."""
-    return replace(
-        document,
-        findings=[
-            CurrentFindingPart(
-                **each.document(),
-                acknowledged=each.acknowledged or None,
-                since=since[each.id].isoformat(timespec="seconds") if each.id in since else None,
-            )
-            for each in found
-        ],
-    )
+    parts = [
+        CurrentFindingPart(
+            **each.document(),
+            acknowledged=each.acknowledged or None,
+            since=since[each.id].isoformat(timespec="seconds") if each.id in since else None,
+        )
+        for each in found
+    ]
+    return _sealed(replace(document, findings=parts))
 
 
 def read_plan(found: Any) -> PlanDocument:
     """The plan in parsed JSON, its types checked. Raises `NotADocument`, and `Tampered` where its
     digest does not fit."""
-    check_name(found, "plan", "a plan saved by `reconcile plan -o`")
+    check_name(found, "plan", "a plan saved by `reconcile plan -o`", version=2)
     try:
-        fits = found.get("digest") == _digest_of(found)
-    except RecursionError:
+        fits = found.get("digest") == digest_of(found)
+    except (RecursionError, ValueError):
         fits = False
     if not fits:
         raise Tampered(f"its digest does not fit: it was changed after it was saved {Message.TAMPERED}")

@@ -73,7 +73,7 @@ def explain_document(environment: str, found: Explanation) -> ExplainDocument:
         unknown=found.hidden,
         seen=None if found.seen is None or isinstance(found.seen, CannotSee) else without_text(found.seen),
         want=None if found.want is None else without_text(found.want),
-        action=action_part(found.action, found.action.after) if found.action else None,
+        action=action_part(found.action, found.action.after, None) if found.action else None,
         waits_for=list(map(_neighbour_part, found.before)),
         waited_for_by=list(map(_neighbour_part, found.after)),
     )
