@@ -27,7 +27,7 @@ WHOLE = Environment(
     name="e",
     router=ROUTER,
     hosts=(Host(name=A, address="10.0.0.1", primary=True), Host(name=B)),
-    ssh=Ssh(user="ops", port=2222, identity="/k", known_hosts="/h", jump="j@x:22", sudo=False),
+    ssh=Ssh(user="ops", port=2222, identity="/k", known_hosts="/it's: #1 h", jump="j@x:22", sudo=False),
     sync=Sync(account="sync", home="/srv/sync"),
     certificate=Certificate(
         names=("more.example.org",), email="it.s-#1@x.org", jitter=0, schedule="5 1,13 * * *"
