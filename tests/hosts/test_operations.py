@@ -102,6 +102,8 @@ def test_from_a_renewal_to_the_history_of_it(
     assert f"{primary.name} account carol" in node.run(6, "apply", saved).err
     primary.run("userdel carol")
     node.run(0, "plan", "-o", saved)
+    assert "is for another plan" in node.run(8, "apply", saved).err
+    node.run(0, "approve", saved, "--key", people / "ada")
     node.run(0, "apply", saved)
     assert primary.run("id carol").returncode == 0
     # Something breaks: told once; fixed: told once.
