@@ -19,8 +19,9 @@ CERTIFICATE = f"change cn-lab-1 certificate {ROUTER}"
 HOSTS = [f"cn-lab-{number}.test.dataone.org" for number in (1, 2, 3)]
 NAMES = (ROUTER, *HOSTS)
 
-EMPTY = "find -L /etc/letsencrypt/live /etc/letsencrypt/renewal /etc/letsencrypt/accounts /var/lib/reconciler /etc/apache2 /home/rsync_user /etc/cron.d /etc/sudoers.d -type f -size 0 ! -path '*/former-*' ! -name '.*' ! -name '*.lock'"
-"""Prints the files in use that have no content; placeholders and locks have none on purpose."""
+EMPTY = "find -L /etc/letsencrypt/live /etc/letsencrypt/renewal /etc/letsencrypt/accounts /var/lib/reconciler /etc/apache2 /home/rsync_user /etc/cron.d /etc/sudoers.d -type f -size 0 ! -path '*/former-*' ! -path '*/certificate/next/*' ! -name '.*' ! -name '*.lock'"
+"""Prints the files in use that have no content; placeholders and locks have none on purpose,
+and what is being staged is not in use yet."""
 
 
 @pytest.fixture
