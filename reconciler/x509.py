@@ -205,7 +205,7 @@ def why_not_trusted(certificates: Chain, roots_pem: bytes, name: str, now: datet
         return f"it is valid only from {begin:%Y-%m-%d}"
     if not _carries(leaf, name):
         return f"it does not carry {name}"
-    if small := [kind for kind in map(key_type, certificates) if _is_small(kind)]:
+    if small := [kind for kind in map(key_type, certificates) if is_small(kind, SMALLEST)]:
         return f"a key in the chain is {small[0]}, and clients accept no RSA key below {SMALLEST}"
     roots = _store(roots_pem)
     if roots is None:
@@ -220,9 +220,10 @@ def why_not_trusted(certificates: Chain, roots_pem: bytes, name: str, now: datet
     return None
 
 
-def _is_small(kind: str) -> bool:
+def is_small(kind: str, least: int) -> bool:
+    """Whether a key, as `key_type` has it, is an RSA key of fewer than `least` bits."""
     name, _, bits = kind.partition(" ")
-    return name == "RSA" and int(bits) < SMALLEST
+    return name == "RSA" and int(bits) < least
 
 
 def _carries(leaf: x509.Certificate, name: str) -> bool:

@@ -63,11 +63,8 @@ def _renewal_script(env: Environment) -> str:
 
 
 def _limits(env: Environment) -> str:
-    settings: dict[str, str | int] = {
-        "ledger": LEDGER,
-        "orders_a_week": env.certificate.orders_a_week,
-        "failures_an_hour": env.certificate.failures_an_hour,
-    }
+    values = renewal.variables(env.certificate)
+    settings = {"ledger": LEDGER, **{name: values[name] for name in ("orders_a_week", "failures_an_hour")}}
     return f"{templates.functions('certificate.sh', ('say', 'limits'), settings)}\nlimits"
 
 

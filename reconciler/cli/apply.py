@@ -148,7 +148,9 @@ class _Apply:
         approvers = [each.approver for each in judged if not each.reason]
         if reasons := self._forbidden(saved.plan, approvers):
             raise self._refused(saved.plan, [*reasons, *(each.reason for each in judged if each.reason)])
-        return self._run("apply of a saved plan").carry_out(saved.plan, approvers)
+        return self._run("apply of a saved plan").carry_out(
+            saved.plan, approvers, digest=saved.document.digest
+        )
 
     def _automatic(self, shown: Plan) -> Code:
         """What cron runs: what needs nobody's approval is done, the rest waits and is reported."""

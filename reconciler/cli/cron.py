@@ -54,7 +54,7 @@ def cron(
     found = shutil.which("reconcile")
     program = [found] if found else [sys.executable, "-m", "reconciler"]
     command = [*program, *(("apply", "--auto") if auto else ("drift",)), file]
-    state = f"RECONCILE_STATE={folder()}" if "RECONCILE_STATE" in os.environ else ""
+    state = folder() if "RECONCILE_STATE" in os.environ else None
     if systemd:
         made = _units(environment.name, command, state, schedule)
     else:
@@ -68,36 +68,37 @@ def cron(
     return Code.OK
 
 
-def _line(name: str, file: str, words: list[str], state: str, schedule: Schedule) -> str:
+def _line(name: str, file: str, words: list[str], state: Path | None, schedule: Schedule) -> str:
     command = " ".join(map(quote, words))
-    state = f"RECONCILE_STATE={quote(state.partition('=')[2])}" if state else ""
+    setting = f"RECONCILE_STATE={quote(str(state))} " if state else ""
     lock = quote(str(folder() / f"cron-{name}.lock"))
     minutes, jitter = schedule.minutes, schedule.jitter
     often = f"*/{minutes} * * * *" if minutes < 60 else f"0 */{minutes // 60} * * *"
     wait = f"sleep $(( $(od -An -N2 -tu2 /dev/urandom) % {jitter} )); " if jitter else ""
     about = f"cron mails what goes wrong; notices go where `notices:` of {printable(file)} says"
-    run = f"{state + ' ' if state else ''}flock -n {lock} {command} >/dev/null"
+    run = f"{setting}flock -n {lock} {command} >/dev/null"
     whole = crontab_command(f"mkdir -p {quote(str(folder()))}; {wait}{run}")
     return f"# {name}: {about}\n{often} {whole}\n"
 
 
-def _word(text: str) -> str:
-    """A word of a unit file (systemd.service(5), "Command lines"; systemd.unit(5), "Specifiers")."""
+def _word(text: str, dollar: str = "$$") -> str:
+    """A word of a unit file (systemd.service(5), "Command lines"; systemd.unit(5), "Specifiers"); `dollar`
+    is how a `$` is written there: in a command it begins a variable."""
     text = text.replace("%", "%%")
     if re.fullmatch(r"[A-Za-z0-9_./%=:@+-]+", text):
         return text
-    for char, escaped in (("\\", "\\\\"), ('"', '\\"'), ("$", "$$")):
+    for char, escaped in (("\\", "\\\\"), ('"', '\\"'), ("$", dollar)):
         text = text.replace(char, escaped)
     return f'"{text}"'
 
 
-def _units(name: str, words: list[str], state: str, schedule: Schedule) -> dict[str, str]:
+def _units(name: str, words: list[str], state: Path | None, schedule: Schedule) -> dict[str, str]:
     command = " ".join(map(_word, words))
     # 2 and 3 are verdicts, not failures: notices report them.
     service = (
         f"[Unit]\nDescription=reconcile {name}\nWants=network-online.target\nAfter=network-online.target\n\n"
         "[Service]\nType=oneshot\n"
-        + (f"Environment={_word(state).replace('$$', '$')}\n" if state else "")
+        + (f"Environment={_word(f'RECONCILE_STATE={state}', dollar='$')}\n" if state else "")
         + f"ExecStart={command}\nSuccessExitStatus=2 3\n"
     )
     timer = (

@@ -14,7 +14,7 @@ from typing import Any
 from reconciler.approval import binding
 from reconciler.cli import files, formats
 from reconciler.cli.exit import Code, CommandError
-from reconciler.cli.look import plan_document
+from reconciler.cli.look import origin, plan_document
 from reconciler.cli.options import Options
 from reconciler.cli.workplace import Workplace
 from reconciler.document import as_json
@@ -44,14 +44,19 @@ class Run:
     workplace: Workplace
 
     def carry_out(
-        self, approved: Plan, approvers: Collection[str] = (), waiting: Collection[Ref] = ()
+        self,
+        approved: Plan,
+        approvers: Collection[str] = (),
+        waiting: Collection[Ref] = (),
+        digest: str | None = None,
     ) -> Code:
         """Locks the hosts, checks that the plan still holds, and applies it; `waiting` is left alone.
+        `digest` is a saved plan's, for the journal: a document made now would have another.
 
         Raises `CommandError`, and `NoJournal` where the run cannot be recorded.
         """
         name = self.environment.name
-        number = self.journal.begin(name, self._begun(approved, approvers), self._text())
+        number = self.journal.begin(name, self._begun(approved, approvers, digest), self._text())
         ended: dict[str, Any] = {}
         try:
             code = self._locked(approved, RunRecord(self.journal, number, name), waiting, ended)
@@ -66,15 +71,16 @@ class Run:
             delivery.post(self.journal, self.environment, notice)
         return code
 
-    def _begun(self, approved: Plan, approvers: Collection[str]) -> dict[str, Any]:
-        document = plan_document(approved, self.environment, self.options, self.workplace)
+    def _begun(self, approved: Plan, approvers: Collection[str], digest: str | None) -> dict[str, Any]:
+        if digest is None:
+            digest = plan_document(approved, self.environment, self.options, self.workplace).digest
         return {
             "command": self.command,
             "who": who(self.environment, self.workplace),
             "approvers": sorted(set(approvers)),
             "file": self.environment.file,
-            "commit": document.commit and as_json(document.commit),
-            "digest": document.digest,
+            "commit": origin(self.environment).commit,
+            "digest": digest,
             "actions": len(approved.actions),
         }
 

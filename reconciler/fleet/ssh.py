@@ -40,15 +40,13 @@ class _OnlyAuthority(_UnknownKey):
     """No key is pinned, but an authority for host certificates is, which paramiko cannot ask for."""
 
 
-WEAK = re.compile("cbc|3des|arcfour|md5|sha1")
-"""What is not offered to hosts, of ciphers, MACs and key exchanges."""
-
-
-def _weak() -> dict[str, list[str]]:
-    kinds = ("ciphers", "macs", "kex")
+_WEAK = re.compile("cbc|3des|arcfour|md5|sha1")
+WEAK = {
     # paramiko keeps the lists nowhere else.
-    every = {kind: getattr(paramiko.Transport, f"_preferred_{kind}") for kind in kinds}
-    return {kind: [name for name in names if WEAK.search(name)] for kind, names in every.items()}
+    kind: [name for name in getattr(paramiko.Transport, f"_preferred_{kind}") if _WEAK.search(name)]
+    for kind in ("ciphers", "macs", "kex")
+}
+"""What is not offered to hosts, of ciphers, MACs and key exchanges."""
 
 
 class _RefuseUnknownKeys(paramiko.MissingHostKeyPolicy):
@@ -122,7 +120,7 @@ class ConnectionFactory:
                 sock=self._socket(name, address, port, jump),
                 allow_agent=self.ssh.identity is None,
                 look_for_keys=False,
-                disabled_algorithms=_weak(),
+                disabled_algorithms=WEAK,
                 timeout=seconds,
                 banner_timeout=seconds,
                 auth_timeout=seconds,
@@ -206,17 +204,18 @@ class ConnectionFactory:
     def _pin(
         self, client: paramiko.SSHClient, name: str, address: str, port: int, first: str | None
     ) -> known_hosts.KnownHost:
-        mine, theirs = _label(name, port), _label(address, port)
+        mine = _label(name, port)
+        labels = dict.fromkeys((mine, _label(address, port)))  # one, where a host is reached by its name
         try:
-            by_name, by_address = (known_hosts.find(self._known, label) for label in (mine, theirs))
+            found = [known_hosts.find(self._known, label) for label in labels]
         except OSError as error:
             reason = f"the pinned host keys in {self.ssh.known_hosts} cannot be read ({error.strerror})"
             raise Refused(name, f"{reason}; see `ssh.known_hosts`") from None
-        revoked = by_name.revoked + by_address.revoked
-        pinned = [key for key in by_name.pinned or by_address.pinned if key not in revoked]
-        known = known_hosts.KnownHost(
-            tuple(pinned), revoked, () if pinned else by_name.authorities + by_address.authorities
-        )
+        revoked = tuple(key for each in found for key in each.revoked)
+        pins = next((each.pinned for each in found if each.pinned), ())
+        pinned = tuple(key for key in pins if key not in revoked)
+        authorities = () if pinned else tuple(key for each in found for key in each.authorities)
+        known = known_hosts.KnownHost(pinned, revoked, authorities)
         # Of several keys of one type, paramiko keeps the one that was added last.
         for line in [*pinned, *([first] if first else [])]:
             with suppress(ValueError, paramiko.SSHException, InvalidHostKey):

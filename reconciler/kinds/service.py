@@ -204,7 +204,8 @@ class Service(Resource):
             if self.check and not self.known_check:
                 want["check"] = self._approved()
             own = look.own()
-            if self.check and not (own and not isinstance(own, CannotSee) and own.get("check") == NEW_HERE):
+            new_here = isinstance(own, Mapping) and own.get("check") == NEW_HERE
+            if self.check and not new_here:
                 want["configuration"] = "valid"
             if self.group:
                 want[self._group()] = True

@@ -11,14 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.fleet.known_hosts import find
-from tests.support.faults import new_key
+from tests.support.faults import new_key, public_of
 
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("keys")
-    made = [new_key(folder / str(number)).with_suffix(".pub") for number in range(3)]
-    return [" ".join(path.read_text(encoding="ascii").split()[:2]) for path in made]
+    return [public_of(new_key(folder / str(number))) for number in range(3)]
 
 
 def by_ssh_keygen(path: Path, label: str) -> dict[str, list[int]]:

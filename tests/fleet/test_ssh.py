@@ -22,7 +22,7 @@ from reconciler.fleet.host import RemoteHost
 from reconciler.fleet.reply import HostError, Locked, NoAnswer, Refused, Unresponsive
 from reconciler.fleet.shell import Shell
 from reconciler.fleet.ssh import ConnectionFactory, jump_parts
-from tests.support.faults import new_key
+from tests.support.faults import new_key, public_of
 
 NAME = "host.test.dataone.org"
 END = "e" * 32
@@ -231,9 +231,8 @@ def test_a_no_is_not_asked_for_twice(
     if fault == "key":
         ssh = settings(fleet, host, relayed.port, tmp_path, identity=str(other))
     else:
-        public = " ".join(other.with_suffix(".pub").read_text(encoding="ascii").split()[:2])
         name = NAME if fault == "changed" else "another.test.dataone.org"
-        Path(ssh.known_hosts).write_text(f"[{name}]:{relayed.port} {public}\n", encoding="ascii")
+        Path(ssh.known_hosts).write_text(f"[{name}]:{relayed.port} {public_of(other)}\n", encoding="ascii")
     error, _ = refused(ssh)
     assert (type(error), relayed.calls) == (Refused, 1)
 
@@ -271,7 +270,7 @@ def test_a_revoked_key_and_an_authority_alone_are_refused_by_name(
 ) -> None:
     ssh = settings(fleet, host, relayed.port, tmp_path)
     known, name, key = Path(ssh.known_hosts), f"[{NAME}]:{relayed.port}", key_of(host)
-    other = " ".join(new_key(tmp_path / "other").with_suffix(".pub").read_text(encoding="ascii").split()[:2])
+    other = public_of(new_key(tmp_path / "other"))
     for text, words in (
         (f"{name} {key}\n@revoked * {key}", "marks as @revoked [host-key-revoked]"),
         (f"{name} {other}\n@revoked [*]:* {key}", "marks as @revoked [host-key-revoked]"),

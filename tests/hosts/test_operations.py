@@ -80,8 +80,8 @@ def test_from_a_renewal_to_the_history_of_it(
     assert node.one() != before
     assert primary.run("id carol", check=False).returncode != 0
     assert run.stdout == ""
-    told, waits = box.mails
-    assert re.fullmatch(r"lab: run \d+ was carried out", told["Subject"])
+    carried_out, waits = box.mails
+    assert re.fullmatch(r"lab: run \d+ was carried out", carried_out["Subject"])
     assert waits["Subject"] == "lab: 1 changes are waiting for approval"
     (attached,) = waits.iter_attachments()
     changes = json.loads(attached.get_content())["changes"]
@@ -123,7 +123,9 @@ def test_from_a_renewal_to_the_history_of_it(
     for said in ("apply --auto", "approved by ada@example.org: done", "refused: ", "resolved, drifted: "):
         assert said in lines, lines
     run_of = re.findall(r"run (\d+)  lab: apply of a saved plan", lines)[-1]
-    assert f"create {primary.name} account carol" in node.run_words(0, "history", run_of).out
+    told = node.run_words(0, "history", run_of).out
+    assert f"create {primary.name} account carol" in told
+    assert f"plan {json.loads(saved.read_text())['digest']}" in told, "the one that was approved"
     assert "unchanged" in node.run_words(0, "history", "--verify").out
     journal = node.state / "journal.sqlite"
     whole = journal.read_bytes()

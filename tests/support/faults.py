@@ -268,6 +268,11 @@ def new_key(path: Path, *, passphrase: str = "") -> Path:
     return path
 
 
+def public_of(key: Path) -> str:
+    """The public half of a key pair, as known_hosts has it: its type and the key."""
+    return " ".join(key.with_suffix(".pub").read_text(encoding="ascii").split()[:2])
+
+
 @contextmanager
 def agent(*keys: Path) -> Iterator[Mapping[str, str]]:
     """An ssh-agent that holds these keys: the variables that lead to it."""

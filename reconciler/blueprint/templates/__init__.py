@@ -39,8 +39,11 @@ def script(name: str, environment: str, settings: Mapping[str, str | int]) -> st
     assigned = re.findall("^([a-z_]+)=", examples, re.MULTILINE)
     if assigned != list(settings):
         raise ValueError(f"{name} has the settings {assigned}, not {list(settings)}")
-    lines = "".join(f"{key}={quote(value)}\n" for key, value in settings.items())
-    return f"{shebang}\n{_head(environment)}{lines}\n{body}"
+    return f"{shebang}\n{_head(environment)}{_assigned(settings)}\n{body}"
+
+
+def _assigned(settings: Mapping[str, str | int]) -> str:
+    return "".join(f"{key}={quote(value)}\n" for key, value in settings.items())
 
 
 def functions(name: str, names: Iterable[str], settings: Mapping[str, str | int]) -> str:
@@ -54,8 +57,7 @@ def functions(name: str, names: Iterable[str], settings: Mapping[str, str | int]
     )
     if lacks := set(names) - set(found):
         raise ValueError(f"{name} has no function {', '.join(sorted(lacks))}")
-    lines = [f"{key}={quote(value)}" for key, value in settings.items()]
-    return "\n".join([*lines, *(f"{each}() {found[each]}" for each in names)])
+    return _assigned(settings) + "\n".join(f"{each}() {found[each]}" for each in names)
 
 
 def text(name: str, environment: str, values: Mapping[str, str | None]) -> str:

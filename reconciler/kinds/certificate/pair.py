@@ -80,8 +80,7 @@ def facts(answers: Mapping[str, Any], trust: Trust, now: datetime) -> dict[str, 
 
 def _key(kind: str, least: int) -> str:
     """`RSA`, or another kind of key, or one that is too small."""
-    name, _, bits = kind.partition(" ")
-    return f"{kind}, smaller than {least}" if name == "RSA" and int(bits) < least else name
+    return f"{kind}, smaller than {least}" if x509.is_small(kind, least) else kind.partition(" ")[0]
 
 
 def unloadable(answers: Mapping[str, Any]) -> str | None | CannotSee:
