@@ -64,6 +64,8 @@ class Disk:
         if losing and not mounts_below(self._changes):
             self._changes.mkdir(mode=0o700, exist_ok=True)
             command("mount", "-o", LOSING, str(self._file), str(self._changes))
+            # A namespace of mounts that is made meanwhile has it too: it shall hear that it was unmounted.
+            command("mount", "--make-shared", str(self._changes))
         upper, work = self._changes / "upper", self._changes / "work"
         # A mount without syncing leaves a mark here, and the next one refuses to start.
         _delete(work)

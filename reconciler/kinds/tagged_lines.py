@@ -3,11 +3,12 @@ may hold others.
 
 A line of ours ends with the comment `reconciler ENVIRONMENT NAME`. Ours that are no longer
 declared are removed, so that a retired host's key does not stay; lines without the tag are
-never touched.
+not touched, except those that let a declared key in past the options it is declared with.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,6 +50,11 @@ KEY = {
 ENTRY = {"pattern": r"^[A-Za-z0-9\[*?!][^\s#|\x00-\x1f\x7f]*$", "x-want": "a name without blanks and `#`"}
 """What an entry is called: a part of its line."""
 
+OTHER = "other line of "
+"""Begins the field with the lines without our tag that have a key; the key, in base64, follows."""
+
+KEY_IN_LINE = re.compile(r"(?<!\S)(?:ssh|ecdsa|sk)-[a-z0-9@.-]+[ \t]+([A-Za-z0-9+/]+=*)")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TaggedLines(Resource):
@@ -82,9 +88,21 @@ class TaggedLines(Resource):
         state |= ownership(entry)
         for line in answers["text"].decode("utf-8", "backslashreplace").splitlines():
             body, ours, name = line.rpartition(f" {self.tag} ")
-            if ours and name and not line.startswith("#"):
-                state[f"line {name}"] = body
+            if line.lstrip().startswith("#"):
+                continue
+            if ours and name and " " not in name:
+                found = {f"line {name}": body}
+            else:
+                found = {f"{OTHER}{key}": line for key in self.keys_in(line)}
+            # One entry may have several lines, of which sshd takes any.
+            state |= {
+                field: f"{state[field]}\n{text}" if field in state else text for field, text in found.items()
+            }
         return state
+
+    def keys_in(self, line: str) -> Iterable[str]:
+        """The keys that a line without our tag lets in."""
+        return ()
 
     def want(self, look: View) -> State | None:
         seen = look.own()
@@ -94,8 +112,15 @@ class TaggedLines(Resource):
         wanted: dict[str, Value] = {}
         for name, line in self.lines(look).items():
             ours.pop(f"line {name}", None)
-            if not isinstance(line, CannotSee):
-                wanted[f"line {name}"] = line
+            if isinstance(line, CannotSee):
+                continue
+            wanted[f"line {name}"] = line
+            for field in (f"{OTHER}{key}" for key in self.keys_in(line)):
+                others = str(seen.get(field) or "") if isinstance(seen, Mapping) else ""
+                # A key that is declared without options has no line that lets it do more.
+                limited = not KEY_IN_LINE.match(line)
+                if limited and any(not f"{each} ".startswith(f"{line} ") for each in others.splitlines()):
+                    ours[field] = None
         if not wanted and seen is None:
             return None
         return {"type": "file", "mode": "0600", "owner": self.user} | wanted | ours
@@ -118,20 +143,31 @@ class TaggedLines(Resource):
         for field, delta in change.deltas.items():
             if field.startswith("line "):
                 yield self._settle(field[5:], delta.want, change.creates)
+        # Last: until then they may be what lets the key in.
+        for field in change.deltas:
+            if field.startswith(OTHER):
+                yield self._without(field.removeprefix(OTHER))
 
     def _settle(self, name: str, line: Value, created: bool) -> Step:
         path, run = quote(self.path), f"runuser -u {quote(self.user)} --"
         mark = f" {self.tag} {name}"
-        escaped = "".join(f"\\{c}" if c in r".[]*^$/" + "\\" else c for c in mark)
         # In a copy, which takes the file's place in one rename: nobody is shut out by half a file.
         new = self.path + NEW
         copy = f"{run} cp -p --remove-destination {path} {quote(new)}"
-        remove = f"{copy} && {run} sed -i -e {quote(f'/{escaped}$/d')} -e '$a\\' {quote(new)}"
+        remove = f"{copy} && {run} sed -i -e {quote(f'/{_literally(mark)}$/d')} -e '$a\\' {quote(new)}"
         place = into_place(new, self.path, f"{run} ")
         if line is None:
             return Step(f"{remove} && {place}", "ours, and no longer declared")
         append = f"printf '%s\\n' {quote(f'{line}{mark}')} | {run} tee -a {quote(new)} >/dev/null"
         return Step(f"{copy if created else remove} && {append} && {place}", f"the line for {name}")
+
+    def _without(self, key: str) -> Step:
+        path, run, new = quote(self.path), f"runuser -u {quote(self.user)} --", quote(self.path + NEW)
+        kept = f"-e {quote(f'/ {_literally(self.tag)} [^ ]*$/b')} -e {quote('/^[[:blank:]]*#/b')}"
+        delete = f"{run} sed -i {kept} -e {quote(f'/{_literally(key)}/d')} {new}"
+        place = into_place(self.path + NEW, self.path, f"{run} ")
+        copy = f"{run} cp -p --remove-destination {path} {new}"
+        return Step(f"{copy} && {delete} && {place}", "let in one of our keys past its options")
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.path}",)
@@ -146,6 +182,11 @@ class TaggedLines(Resource):
         for name, ref in self.keys_of:
             value = look.value(ref, "public")
             yield name, value if isinstance(value, CannotSee) else str(value)
+
+
+def _literally(text: str) -> str:
+    """A text as sed's pattern for just that text."""
+    return "".join(f"\\{c}" if c in r".[]*^$/" + "\\" else c for c in text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +213,9 @@ class AuthorizedKeys(TaggedLines):
             name: key if isinstance(key, CannotSee) else f"{options[name]} {key}".lstrip()
             for name, key in keys.items()
         }
+
+    def keys_in(self, line: str) -> Iterable[str]:
+        return KEY_IN_LINE.findall(line)
 
 
 @dataclass(frozen=True, kw_only=True)

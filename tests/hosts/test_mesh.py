@@ -70,6 +70,25 @@ def test_a_key_that_was_carried_away_opens_nothing_from_another_address(admin: A
         third.run("rm /srv/stolen")
 
 
+def test_another_line_does_not_let_a_key_of_ours_in_past_its_options(admin: AdminMachine) -> None:
+    primary, second, _ = admin.fleet.hosts
+    public, other = (host.run(f"cat {KEY}.pub").stdout.strip() for host in (primary, second))
+    theirs = f"# {public} too\n{other} too\n"  # not let in by us on its own host, so not ours to limit there
+    mine = f"{public}\n{public} by hand\nno-pty {public} reconciler renamed {primary.name}\n"
+    ours = second.run(f"cat {SYNC}/.ssh/authorized_keys").stdout
+    second.run(f"cat >{SYNC}/.ssh/authorized_keys", stdin=mine + theirs + ours)  # sshd takes the first
+    assert over(primary, second, "id -un") == (0, "rsync_user")
+    assert "change cn-lab-2 authorized_keys /home/rsync_user/.ssh/authorized_keys" in admin.pending(2)
+    admin.settle()
+    assert over(primary, second, "id -un")[0] == 64
+    left = second.run(f"cat {SYNC}/.ssh/authorized_keys").stdout
+    assert theirs in left
+    assert "by hand" not in left
+    assert "renamed" not in left
+    second.run(f"sed -i '/^#/d; /^ssh/d' {SYNC}/.ssh/authorized_keys")
+    assert admin.pending(0) == []
+
+
 def test_the_accounts_own_configuration_of_ssh_decides_nothing(admin: AdminMachine) -> None:
     primary, second, _ = admin.fleet.hosts
     mine = "Host *\n  ProxyCommand false\n"
