@@ -144,6 +144,16 @@ class Message(enum.Enum):
             " after it was signed"
         ),
     )
+    OWN_APPROVAL = (
+        "own-approval",
+        PLANS,
+        "an approval is of somebody who has changed the environment, or that cannot be excluded",
+        (
+            "have somebody else approve it. Authors are those of the last commits of the environment file and"
+            " of the files that it names: what is not committed has none. `policy: author_may_approve` lets"
+            " such approvals count"
+        ),
+    )
     TAMPERED = (
         "tampered",
         PLANS,

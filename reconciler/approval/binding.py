@@ -98,6 +98,12 @@ def _is_fed_same(approved: Step, step: Step) -> bool:
     return approved.fed == step.fed and approved.stdin == step.stdin
 
 
+def _displayed(action: Action) -> tuple[object, ...]:
+    """What a reader was told of an action beside what it does."""
+    deltas = {delta.field: (delta.seen, delta.text) for delta in action.deltas}
+    return deltas, [step.why for step in (*action.steps, *action.rescue)], action.blocked
+
+
 def changes_since(approved: Plan, plan: Plan) -> list[str]:
     """What differs between a saved plan and what would be done now, one line each; empty where
     nothing does.
@@ -111,6 +117,8 @@ def changes_since(approved: Plan, plan: Plan) -> list[str]:
     for ref in old.keys() & new.keys():
         if old[ref].seen_digest != new[ref].seen_digest:
             lines.append(f"{ref}: it has changed on the host since the plan was made")
+        elif _displayed(old[ref]) != _displayed(new[ref]) and not new[ref].blocked:
+            lines.append(f"{ref}: it is not what the plan shows")
         left = {delta.field for delta in new[ref].deltas}
         for field in sorted({delta.field for delta in old[ref].deltas} - left):
             lines.append(f"{ref}: {field} was planned, and would not be set now")

@@ -5,7 +5,7 @@ The rules are the environment's own (`rules.Policy`); each that is broken gives 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -51,19 +51,17 @@ def urgent(policy: Policy, plan: Plan, left: float | None) -> bool:
     return left is not None and renews and left * 100 < policy.urgent
 
 
-def forbids(
-    policy: Policy, plan: Plan, approvers: Collection[str], now: datetime, left: float | None
-) -> list[str]:
+def forbids(policy: Policy, plan: Plan, approvers: int, now: datetime, left: float | None) -> list[str]:
     """Why a plan may not be carried out now, one line for each reason; empty where it may.
 
-    `approvers` are the people whose approval of this plan is valid, `now` is an aware time,
-    and `left` is the fraction that `urgent` takes.
+    `approvers` is how many people have approved this plan, `now` is an aware time, and `left` is the
+    fraction that `urgent` takes.
     """
     reasons = []
     held = [action for action in plan.actions if not needs_none(policy, action)]
-    if held and len(set(approvers)) < policy.approvers:
+    if held and approvers < policy.approvers:
         reasons.append(
-            f"approval is needed for {len(held)} of its actions ({len(set(approvers))} of"
+            f"approval is needed for {len(held)} of its actions ({approvers} of"
             f" {policy.approvers} approvers so far) {Message.NEEDS_APPROVAL};"
             f" the first: {held[0].verb} {held[0].ref}"
         )

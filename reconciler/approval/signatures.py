@@ -7,14 +7,17 @@ the public half is at hand. PROTOCOL.sshsig of OpenSSH has the format.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from reconciler.approval.signed import SKEW
 from reconciler.messages import Message
 
 NAMESPACE = "reconcile-approval"
@@ -47,9 +50,11 @@ class Approval:
 @dataclass(frozen=True)
 class JudgedApproval:
     """An approval that counts: `approver` signed it and `reason` is empty. Or one that does not,
-    and why; `approver` is empty where nobody knows the key."""
+    and why; `approver` and `key`, the fingerprint of the key, are empty where nobody knows the key."""
 
-    approver: str
+    approval: Approval
+    approver: str = ""
+    key: str = ""
     reason: str = ""
 
 
@@ -122,38 +127,70 @@ def judge(
 
 
 def _judge(approval: Approval, document: Mapping[str, Any], allowed: Path, now: datetime) -> JudgedApproval:
-    says = approval.says
-    who = signer(approval, allowed)
-    if who is None:
-        return JudgedApproval(
-            "", f"it is signed by an unknown key, none of those in {allowed} {Message.UNKNOWN_SIGNER}"
-        )
-    for name, what in (("approves", "digest"), ("environment", "environment")):
+    signed = signer(approval, allowed)
+    if signed is None:
+        reason = f"it is signed by an unknown key, none of those in {allowed} {Message.UNKNOWN_SIGNER}"
+        return JudgedApproval(approval, reason=reason)
+    who, key = signed
+    return JudgedApproval(approval, who, key, _why_not(approval.says, who, document, now))
+
+
+def _why_not(says: Mapping[str, Any], who: str, document: Mapping[str, Any], now: datetime) -> str:
+    """Why what somebody has signed is no approval of a plan; "" where it is one."""
+    for name, what in (
+        ("approves", "digest"),
+        ("environment", "environment"),
+        ("file_digest", "file_digest"),
+    ):
         if says.get(name) != document[what]:
-            return JudgedApproval(who, f"the approval of {who} is for another plan ({says.get(name)})")
+            return f"the approval of {who} is for another plan ({says.get(name)})"
     try:
-        over = now >= datetime.fromisoformat(str(says.get("expires")))
+        approved, expires = (datetime.fromisoformat(str(says.get(name))) for name in ("approved", "expires"))
+        if approved > now + SKEW:
+            return f"the approval of {who} is of {says['approved']}, which is not yet"
+        if expires > datetime.fromisoformat(document["expires"]):
+            return f"the approval of {who} is to last longer than the plan"
+        over = now >= expires
     except (ValueError, TypeError):
-        return JudgedApproval(who, f"the approval of {who} has no valid expiry")
-    if over:
-        return JudgedApproval(who, f"the approval of {who} expired at {says['expires']}")
-    return JudgedApproval(who)
+        return f"the approval of {who} has no valid expiry"
+    return f"the approval of {who} expired at {says['expires']}" if over else ""
 
 
-def signer(approval: Approval, allowed: Path) -> str | None:
+def signer(approval: Approval, allowed: Path) -> tuple[str, str] | None:
     """The principal whose signature it is, by the file of allowed signers (ssh-keygen(1), ALLOWED
-    SIGNERS); None where no key in it made the signature. Raises `NoSignature`."""
-    with tempfile.NamedTemporaryFile("w", suffix=".sig") as file:
-        file.write(approval.signature)
-        file.flush()
-        found = _keygen("find-principals", "-s", file.name, "-f", str(allowed))
+    SIGNERS), and the fingerprint of the key; None where no key in it made the signature.
+
+    Raises `NoSignature`."""
+    with _signature(approval) as file:
+        found = _keygen("find-principals", "-s", file, "-f", str(allowed))
         if found.returncode != 0:
             return None
         for who in found.stdout.splitlines():
-            options = ("-f", str(allowed), "-I", who, "-n", NAMESPACE, "-s", file.name)
-            if _keygen("verify", *options, text=approval.statement).returncode == 0:
-                return who
+            if (key := _verified(approval, file, who, allowed)) is not None:
+                return who, key
     return None
+
+
+def signs_as(approval: Approval, who: str, allowed: Path) -> bool:
+    """Whether the file of allowed signers has the key under this name, too. Raises `NoSignature`."""
+    with _signature(approval) as file:
+        return _verified(approval, file, who, allowed) is not None
+
+
+def _verified(approval: Approval, file: str, who: str, allowed: Path) -> str | None:
+    options = ("-f", str(allowed), "-I", who, "-n", NAMESPACE, "-s", file)
+    ended = _keygen("verify", *options, text=approval.statement)
+    # `Good "NAMESPACE" signature for WHO with ED25519 key SHA256:…` (ssh-keygen.c, sig_verify)
+    key = re.search(r" key (SHA256:\S+)\s*$", ended.stdout)
+    return key[1] if ended.returncode == 0 and key else None
+
+
+@contextmanager
+def _signature(approval: Approval) -> Iterator[str]:
+    with tempfile.NamedTemporaryFile("w", suffix=".sig") as file:
+        file.write(approval.signature)
+        file.flush()
+        yield file.name
 
 
 def _keygen(*words: str, text: str = "") -> subprocess.CompletedProcess[str]:

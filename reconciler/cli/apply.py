@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from reconciler.approval import policy, signatures
-from reconciler.approval.signatures import JudgedApproval, NoSignature
-from reconciler.cli import files, formats
+from reconciler.approval import policy
+from reconciler.approval.authors import people
+from reconciler.cli import formats
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.flags import (
     Hosts,
@@ -29,26 +28,16 @@ from reconciler.cli.interrupted import report_interrupted
 from reconciler.cli.look import connected, look_with, plan_document
 from reconciler.cli.options import Options, say
 from reconciler.cli.run import Run, print_end, who
+from reconciler.cli.saved import SavedPlan, approvals, check, environment_of, is_plan, open_plan
 from reconciler.cli.selection import open_environment, select
 from reconciler.cli.workplace import Workplace
-from reconciler.document import NotADocument, as_json
+from reconciler.document import as_json
 from reconciler.environment.settings import Environment
 from reconciler.fleet.fleet import Fleet
 from reconciler.journal.journal import Journal, NoJournal
-from reconciler.messages import Message
 from reconciler.model import Plan
 from reconciler.monitor import tracker
 from reconciler.output import text as output_text
-from reconciler.output.documents.plan import PlanDocument, Tampered, plan_from, read_plan
-
-
-@dataclass(frozen=True)
-class SavedPlan:
-    """A saved plan, and its file."""
-
-    file: Path
-    document: PlanDocument
-    plan: Plan
 
 
 def apply(
@@ -58,6 +47,14 @@ def apply(
     auto: Annotated[
         bool, typer.Option("--auto", help="Do what the policy allows without approval; report the rest.")
     ] = False,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--env",
+            metavar="ENV",
+            help="The environment to apply PLAN by; by default environments/NAME.yaml of its name.",
+        ),
+    ] = None,
     host: Hosts = None,
     only: Only = None,
     replace: Replace = None,
@@ -72,17 +69,21 @@ def apply(
         host=host, only=only, replace=replace, json=json, parallel=parallel, timeout=timeout,
         no_color=no_color, verbose=verbose,
     )  # fmt: skip
-    return apply_with(env, options, context.obj, yes=yes, auto=auto)
+    return apply_with(env, options, context.obj, yes=yes, auto=auto, by=by)
 
 
-def apply_with(env: str, options: Options, workplace: Workplace, *, yes: bool, auto: bool) -> int:
+def apply_with(
+    env: str, options: Options, workplace: Workplace, *, yes: bool, auto: bool, by: str | None = None
+) -> int:
     """Applies an environment or a saved plan; see `apply`. Raises `CommandError`."""
-    saved: SavedPlan | None = None
-    if env.endswith(".json") or (Path(env).is_file() and _begins_like_json(Path(env))):
-        saved = _saved(Path(env))
-        env = saved.document.file
+    saved = open_plan(Path(env)) if is_plan(Path(env)) else None
+    if saved:
         options = replace(options, **as_json(saved.document.scope))
-    environment = open_environment(env, workplace)
+        environment = environment_of(saved, by, workplace)
+    elif by is not None:
+        raise CommandError(Code.USAGE, f"--env is for a saved plan, and {env} is none")
+    else:
+        environment = open_environment(env, workplace)
     resources = select(environment, options, workplace)
     try:
         with (
@@ -95,24 +96,6 @@ def apply_with(env: str, options: Options, workplace: Workplace, *, yes: bool, a
     except NoJournal as error:
         more = "no further action was started; see what was done with `reconcile plan`"
         raise CommandError(Code.ERROR, str(error), more) from None
-
-
-def _saved(file: Path) -> SavedPlan:
-    try:
-        document = read_plan(files.read(file))
-    except Tampered as error:
-        raise CommandError(Code.NOT_APPROVED, f"{file}: {error}", "nothing was done") from None
-    except NotADocument as error:
-        raise CommandError(Code.USAGE, f"{file}: {error}") from None
-    return SavedPlan(file, document, plan_from(document))
-
-
-def _begins_like_json(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(1) == b"{"
-    except OSError:
-        return False
 
 
 class _Apply:
@@ -132,7 +115,7 @@ class _Apply:
         if not shown.actions:
             tracker.remember(self.journal, self.environment, shown)
             return self._end(Code.OK if shown.complete else Code.INCOMPLETE)
-        if reasons := self._forbidden(shown, ()):
+        if reasons := self._forbidden(shown, 0):
             raise self._refused(shown, reasons)
         if not yes:
             self._ask()
@@ -140,22 +123,21 @@ class _Apply:
 
     def saved(self, saved: SavedPlan) -> Code:
         """Applies a saved plan if it is valid and approved. Raises `CommandError`."""
-        if saved.document.expiry <= self.journal.latest():
-            why = f"{saved.file}: the plan expired at {saved.document.expires} {Message.EXPIRED}"
-            raise CommandError(Code.STALE, why, "nothing was done; make a new plan")
+        now = self.journal.latest()
+        check(saved, self.environment, now)
         look_with(self.fleet, self.options)
-        judged = approvals(self.environment, saved.file, saved.document, self.journal.latest())
-        approvers = [each.approver for each in judged if not each.reason]
-        if reasons := self._forbidden(saved.plan, approvers):
+        judged = approvals(self.environment, saved, now)
+        valid = [each for each in judged if not each.reason]
+        if reasons := self._forbidden(saved.plan, people(valid)):
             raise self._refused(saved.plan, [*reasons, *(each.reason for each in judged if each.reason)])
         return self._run("apply of a saved plan").carry_out(
-            saved.plan, approvers, digest=saved.document.digest
+            saved.plan, [each.approver for each in valid], digest=saved.document.digest
         )
 
     def _automatic(self, shown: Plan) -> Code:
         """What cron runs: what needs nobody's approval is done, the rest waits and is reported."""
         part = policy.automatic(self.environment.policy, shown)
-        why = self._forbidden(part, ())
+        why = self._forbidden(part, 0)
         code = Code.OK if shown.complete else Code.INCOMPLETE
         if not part.actions or why:
             self._end(Code.CHANGES if shown.actions else code)
@@ -177,7 +159,7 @@ class _Apply:
         lines = list(output_text.plan_lines(left, output_text.Style(colour=False)))
         tracker.ask_for_approval(self.journal, self.environment, document, lines, why)
 
-    def _forbidden(self, plan: Plan, approvers: Collection[str]) -> list[str]:
+    def _forbidden(self, plan: Plan, approvers: int) -> list[str]:
         now, certificate = self.workplace.clock(), self.environment.certificate
         left = policy.left_of_lifetime(self.fleet.sight.seen, certificate.lifetime, now)
         return policy.forbids(self.environment.policy, plan, approvers, now, left)
@@ -228,29 +210,3 @@ class _Apply:
 
     def _end(self, code: Code) -> Code:
         return print_end(self.environment, None, code, self.options, self.workplace)
-
-
-def approvals(
-    environment: Environment, file: Path, document: PlanDocument, at: datetime
-) -> Sequence[JudgedApproval]:
-    """Who has approved a saved plan; and for each approval that does not count, why.
-
-    Raises `CommandError`.
-    """
-    allowed = environment.policy.allowed_signers
-    if allowed is None:
-        return ()
-    if not Path(allowed).is_file():
-        raise CommandError(
-            Code.USAGE,
-            f"{environment.file}: `policy: allowed_signers` names {allowed}, and there is no such file",
-        )
-    try:
-        found = signatures.read(signatures.beside(file))
-        return signatures.judge(found, as_json(document), Path(allowed), at)
-    except NoSignature as error:
-        raise CommandError(Code.ERROR, str(error)) from None
-    except OSError as error:
-        raise CommandError(
-            Code.ERROR, f"{signatures.beside(file)}: cannot be read ({error.strerror})"
-        ) from None

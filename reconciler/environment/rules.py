@@ -32,6 +32,11 @@ class Policy:
         default=None,
         schema=LINE,
     )
+    author_may_approve: bool = option(
+        "Whether an approval counts of somebody who changed this file, or one that it names, in its last"
+        " commit. Where that is not known, none counts.",
+        default=False,
+    )
     expires: int = option(
         "Hours for which a saved plan and its approvals are valid.",
         default=72,

@@ -105,7 +105,7 @@ def approval(
         f"    reconcile plan {environment.file} -o {file}",
         f"    reconcile show {file}",
         f"    reconcile approve {file}",
-        f"    reconcile apply {file}",
+        f"    reconcile apply {file} --env {environment.file}",
         "",
         f"Its `changes` are {document['changes']}.",
     ]

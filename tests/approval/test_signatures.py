@@ -16,7 +16,12 @@ from reconciler.approval import signatures
 from reconciler.approval.signatures import NoSignature
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-DOCUMENT = {"digest": "sha256:1", "environment": "lab", "file_digest": "f"}
+DOCUMENT = {
+    "digest": "sha256:1",
+    "environment": "lab",
+    "file_digest": "f",
+    "expires": (NOW + timedelta(hours=24)).isoformat(),
+}
 
 
 def key(folder: Path, name: str) -> Path:
@@ -59,12 +64,14 @@ def test_approvals_that_do_not_count_say_why(allowed: Path) -> None:
     approve(allowed.parent, "eve")
     approve(allowed.parent, "ada", digest="sha256:2")
     approve(allowed.parent, "ada", environment="prod")
+    approve(allowed.parent, "ada", file_digest="g")
     approve(allowed.parent, "bob", hours=1)
     reasons = [reason for _, reason in judged(allowed, NOW + timedelta(hours=2))]
     assert reasons == [
         f"it is signed by an unknown key, none of those in {allowed} [unknown-signer]",
         "the approval of ada@example.org is for another plan (sha256:2)",
         "the approval of ada@example.org is for another plan (prod)",
+        "the approval of ada@example.org is for another plan (g)",
         "the approval of bob@example.org expired at 2026-11-23T13:00:00+00:00",
     ]
 

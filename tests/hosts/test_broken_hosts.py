@@ -461,7 +461,7 @@ def test_a_saved_plan_is_stale_once_a_host_of_it_is_gone(pair: FaultyHost) -> No
     saved = pair.folder / "plan.json"
     assert pair.reconcile("plan", "-o", str(saved)).code == 0
     pair.run("systemctl stop ssh", "systemctl reset-failed ssh; systemctl start ssh")
-    ended = pair.wait(pair.start_on(saved, "apply"))
+    ended = pair.wait(pair.start_on(saved, "apply", "--env", str(pair.folder / "tested.yaml")))
     assert ended.code == 6
     assert f"{FAULTY}: it cannot be looked at now" in ended.err
     assert pair.healthy.run("ls /srv").stdout == ""

@@ -38,7 +38,7 @@ def people(settled: Node) -> Path:
 
 def policy(approvers: int = 1, more: str = "") -> str:
     return (
-        f"policy:\n  approvers: {approvers}\n  allowed_signers: allowed_signers\n"
+        f"policy:\n  approvers: {approvers}\n  allowed_signers: allowed_signers\n  author_may_approve: true\n"
         f"  without_approval: [renewal, reload]\n{more}"
     )
 
@@ -136,7 +136,7 @@ def test_from_a_renewal_to_the_history_of_it(
     primary.run("userdel -r carol 2>/dev/null", check=False)
 
 
-def sealed(plan: Path, **fields: str) -> None:
+def sealed(plan: Path, **fields: str | None) -> None:
     """Changes fields of a saved plan, and gives it a digest that fits."""
     document = {**json.loads(plan.read_text()), **fields}
     plan.write_text(json.dumps({**document, "digest": digest_of(document)}))
@@ -147,8 +147,11 @@ def test_a_plan_that_was_tampered_with_is_refused(settled: Node, plan: Path) -> 
     text = plan.read_text()
     plan.write_text(text.replace("carol", "mallory"))
     assert "it was changed after it was saved" in settled.run(8, "apply", plan).err
-    # With a digest that fits again, the approval does not.
+    # With a digest that fits again, those of its parts do not, and the approval neither.
     sealed(plan)
+    assert "its parts do not have the digests that it says" in settled.run(8, "apply", plan).err
+    plan.write_text(text)
+    sealed(plan, commit=None)
     assert "the approval of ada@example.org is for another plan" in settled.run(8, "apply", plan).err
 
 
@@ -192,6 +195,8 @@ def test_an_expired_plan_is_stale(settled: Node, plan: Path) -> None:
 
 def test_two_approvers_are_two_people(settled: Node, plan: Path) -> None:
     settled.declare(policy(2) + CAROL)
+    assert "policy: approvers was 1, and is 2 here" in settled.run(6, "apply", plan).err
+    settled.run(0, "plan", "-o", plan)
     for _ in range(2):
         settled.run(0, "approve", plan, "--key", plan.with_name("ada"))
     assert "(1 of 2 approvers so far)" in settled.run(8, "apply", plan).err

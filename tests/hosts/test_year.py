@@ -67,8 +67,8 @@ def test_two_people_plan_and_the_second_is_told(env: Path, fleet: Fleet, tmp_pat
     fleet.hosts[0].run("chmod 700 /var/www/.well-known/acme-challenge")
     for name in ("mine.json", "theirs.json"):
         ok("plan", env, "-o", tmp_path / name)
-    ok("apply", tmp_path / "mine.json")
-    second = reconcile("apply", tmp_path / "theirs.json")
+    ok("apply", tmp_path / "mine.json", "--env", env)
+    second = reconcile("apply", tmp_path / "theirs.json", "--env", env)
     assert second.returncode == 6
     assert "it has been settled since" in second.stderr
 

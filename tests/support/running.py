@@ -70,10 +70,13 @@ class AdminMachine:
     # -- the program -----------------------------------------------------------
 
     def start(self, command: str, *arguments: str | Path, **channels: Any) -> subprocess.Popen[str]:
-        """Starts `reconcile COMMAND ENV ARGUMENTS…`; with a plan among the arguments, without ENV."""
+        """Starts `reconcile COMMAND ENV ARGUMENTS…`; with a plan among the arguments, without ENV, or for
+        `apply` with `--env ENV`."""
         words = [str(each) for each in arguments]
         named = any(word.endswith((".json", ".yaml")) and word[0] != "-" for word in words[:1])
         given = words if named else [str(self.file), *words]
+        if named and command == "apply":
+            given += ["--env", str(self.file)]
         return self.start_words(command, *given, **channels)
 
     def start_words(self, *words: str | Path, **channels: Any) -> subprocess.Popen[str]:

@@ -56,6 +56,7 @@ class PolicyPart(Part, frozen=True, kw_only=True):
     """What the environment file said of approvals, and who could give them."""
 
     approvers: int
+    author_may_approve: bool
     expires: int
     without_approval: list[str]
     windows: list[str]
@@ -199,17 +200,19 @@ def plan_document(
         resources=plan.resources,
         scope=ScopePart(**{name: list(values) for name, values in scope.items()}),
     )
+    return _sealed(replace(document, **_digests(document)))
+
+
+def _digests(document: PlanDocument) -> dict[str, Any]:
+    """The digests of a plan's parts, by their fields."""
     body = _unsalted(as_json(document))
-    return _sealed(
-        replace(
-            document,
-            changes=f"sha256:{digest({name: body[name] for name in BODY})}",
-            host_digests={
-                host: f"sha256:{digest([each for each in body['actions'] if each['host'] == host])}"
-                for host in plan.hosts
-            },
-        )
-    )
+    return {
+        "changes": f"sha256:{digest({name: body[name] for name in BODY})}",
+        "host_digests": {
+            host: f"sha256:{digest([each for each in body['actions'] if each['host'] == host])}"
+            for host in document.hosts
+        },
+    }
 
 
 def _unsalted(body: dict[str, Any]) -> dict[str, Any]:
@@ -255,7 +258,10 @@ def read_plan(found: Any) -> PlanDocument:
         fits = False
     if not fits:
         raise Tampered(f"its digest does not fit: it was changed after it was saved {Message.TAMPERED}")
-    return read(PlanDocument, found)
+    document = read(PlanDocument, found)
+    if as_json(replace(document, **_digests(document))) != as_json(document):
+        raise Tampered(f"its parts do not have the digests that it says {Message.TAMPERED}")
+    return document
 
 
 def plan_from(document: PlanDocument) -> Plan:
