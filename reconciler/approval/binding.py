@@ -117,11 +117,12 @@ def changes_since(approved: Plan, plan: Plan) -> list[str]:
     for ref in old.keys() & new.keys():
         if old[ref].seen_digest != new[ref].seen_digest:
             lines.append(f"{ref}: it has changed on the host since the plan was made")
-        elif _displayed(old[ref]) != _displayed(new[ref]) and not new[ref].blocked:
-            lines.append(f"{ref}: it is not what the plan shows")
         left = {delta.field for delta in new[ref].deltas}
-        for field in sorted({delta.field for delta in old[ref].deltas} - left):
-            lines.append(f"{ref}: {field} was planned, and would not be set now")
+        gone = sorted({delta.field for delta in old[ref].deltas} - left)
+        lines += [f"{ref}: {field} was planned, and would not be set now" for field in gone]
+        explained = new[ref].blocked or any(line.startswith(f"{ref}: ") for line in lines)
+        if not explained and _displayed(old[ref]) != _displayed(new[ref]):
+            lines.append(f"{ref}: it is not what the plan shows")
     for host in sorted(set(approved.unreachable) ^ set(plan.unreachable)):
         state = "cannot be looked at now" if host in plan.unreachable else "can be looked at again"
         lines.append(f"{host}: it {state}")
