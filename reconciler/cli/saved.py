@@ -100,7 +100,7 @@ def check(saved: SavedPlan, environment: Environment, now: datetime) -> None:
     if found:
         lines = (f"  {line}" for line in found)
         raise CommandError(
-            Code.STALE, f"{saved.file}: the plan is stale {Message.STALE}:", *lines, "nothing was done"
+            Code.STALE, f"the plan is stale {Message.STALE}:", *lines, "nothing was done; make a new plan"
         )
     if document["commit"] != here.commit:
         then, current = (_commit(each) for each in (document["commit"], here.commit))

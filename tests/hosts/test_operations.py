@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,7 +137,7 @@ def test_from_a_renewal_to_the_history_of_it(
     primary.run("userdel -r carol 2>/dev/null", check=False)
 
 
-def sealed(plan: Path, **fields: str | None) -> None:
+def sealed(plan: Path, **fields: Any) -> None:
     """Changes fields of a saved plan, and gives it a digest that fits."""
     document = {**json.loads(plan.read_text()), **fields}
     plan.write_text(json.dumps({**document, "digest": digest_of(document)}))
@@ -151,7 +152,7 @@ def test_a_plan_that_was_tampered_with_is_refused(settled: Node, plan: Path) -> 
     sealed(plan)
     assert "its parts do not have the digests that it says" in settled.run(8, "apply", plan).err
     plan.write_text(text)
-    sealed(plan, commit=None)
+    sealed(plan, commit={"id": "0" * 40, "dirty": False})
     assert "the approval of ada@example.org is for another plan" in settled.run(8, "apply", plan).err
 
 
