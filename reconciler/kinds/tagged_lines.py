@@ -149,25 +149,26 @@ class TaggedLines(Resource):
                 yield self._without(field.removeprefix(OTHER))
 
     def _settle(self, name: str, line: Value, created: bool) -> Step:
-        path, run = quote(self.path), f"runuser -u {quote(self.user)} --"
         mark = f" {self.tag} {name}"
-        # In a copy, which takes the file's place in one rename: nobody is shut out by half a file.
-        new = self.path + NEW
-        copy = f"{run} cp -p --remove-destination {path} {quote(new)}"
-        remove = f"{copy} && {run} sed -i -e {quote(f'/{_literally(mark)}$/d')} -e '$a\\' {quote(new)}"
-        place = into_place(new, self.path, f"{run} ")
+        remove = [] if created else [f"-e {quote(f'/{_literally(mark)}$/d')} -e '$a\\'"]
         if line is None:
-            return Step(f"{remove} && {place}", "ours, and no longer declared")
-        append = f"printf '%s\\n' {quote(f'{line}{mark}')} | {run} tee -a {quote(new)} >/dev/null"
-        return Step(f"{copy if created else remove} && {append} && {place}", f"the line for {name}")
+            return self._edit("ours, and no longer declared", remove)
+        return self._edit(f"the line for {name}", remove, f"{line}{mark}")
 
     def _without(self, key: str) -> Step:
-        path, run, new = quote(self.path), f"runuser -u {quote(self.user)} --", quote(self.path + NEW)
         kept = f"-e {quote(f'/ {_literally(self.tag)} [^ ]*$/b')} -e {quote('/^[[:blank:]]*#/b')}"
-        delete = f"{run} sed -i {kept} -e {quote(f'/{_literally(key)}/d')} {new}"
-        place = into_place(self.path + NEW, self.path, f"{run} ")
-        copy = f"{run} cp -p --remove-destination {path} {new}"
-        return Step(f"{copy} && {delete} && {place}", "let in one of our keys past its options")
+        edit = f"{kept} -e {quote(f'/{_literally(key)}/d')}"
+        return self._edit("let in one of our keys past its options", [edit])
+
+    def _edit(self, why: str, scripts: Iterable[str], line: str | None = None) -> Step:
+        """Edits the file by scripts of sed, and adds a line: in a copy, which takes the file's place in
+        one rename, so that nobody is shut out by half a file. All as the account."""
+        path, new, run = quote(self.path), quote(self.path + NEW), f"runuser -u {quote(self.user)} --"
+        commands = [f"{run} cp -p --remove-destination {path} {new}"]
+        commands += [f"{run} sed -i {script} {new}" for script in scripts]
+        if line is not None:
+            commands.append(f"printf '%s\\n' {quote(line)} | {run} tee -a {new} >/dev/null")
+        return Step(" && ".join([*commands, into_place(self.path + NEW, self.path, f"{run} ")]), why)
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.path}",)
