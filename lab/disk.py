@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import struct
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +63,6 @@ class Disk:
         if losing and not mounts_below(self._changes):
             self._changes.mkdir(mode=0o700, exist_ok=True)
             command("mount", "-o", LOSING, str(self._file), str(self._changes))
-            # A namespace of mounts that is made meanwhile has it too: it shall hear that it was unmounted.
-            command("mount", "--make-shared", str(self._changes))
         upper, work = self._changes / "upper", self._changes / "work"
         # A mount without syncing leaves a mark here, and the next one refuses to start.
         _delete(work)
@@ -82,13 +79,6 @@ class Disk:
                 command("umount", "--lazy", place)
         for place in mounts_below(self.folder / "disk"):
             command("umount", "--lazy", place)
-        # The kernel lets go of it with the last process that ends. Before that, the next mount would
-        # find it again as it is, shut down.
-        deadline = time.monotonic() + 300
-        while self.is_losing() and command("losetup", "--associated", str(self._file)).strip():
-            if time.monotonic() > deadline:
-                raise LabError(f"{self._file} is still in use 300 s after it was unmounted")
-            time.sleep(0.1)
 
     def make_losing(self) -> None:
         """Give what is unmounted a file system of its own, with every change in it.
@@ -125,7 +115,7 @@ class Disk:
         self._file.unlink()
 
     def lose(self) -> None:
-        """Write nothing any more: what was not synced is gone once it is mounted again."""
+        """Write nothing any more: what was not synced is gone once `renew` was called."""
         if not self.is_losing():
             raise LabError("this disk keeps everything that was ever written: see LabHost.make_losing")
         folder = os.open(self._changes, os.O_RDONLY | os.O_DIRECTORY)
@@ -135,6 +125,16 @@ class Disk:
             raise LabError(f"this kernel's ext4 cannot lose writes: {problem.strerror}") from None
         finally:
             os.close(folder)
+
+    def renew(self) -> None:
+        """Put a copy in the place of a file system that was shut down and unmounted.
+
+        The kernel keeps one that is shut down for as long as any namespace of mounts on this machine has
+        it, and would mount it again as it is. It has never seen the copy.
+        """
+        new = self._file.with_suffix(".new")
+        command("cp", "--sparse=always", str(self._file), str(new))
+        new.rename(self._file)
 
     def wipe(self) -> None:
         """Unmount it and forget every change."""

@@ -124,6 +124,7 @@ class LabHost:
         self._disk.lose()
         self._container.kill()
         self._disk.unmount()
+        self._disk.renew()
 
     def make_losing(self) -> None:
         """Restart it with a disk that loses, in a `cut`, what was not synced.

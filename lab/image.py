@@ -19,7 +19,7 @@ from lab.store import locked
 # A build that dies with this process, whatever kills it, and takes its mounts along:
 # --pid and --kill-child end every process of it, --mount drops what it mounted.
 CAGE: Final = shlex.split(
-    "setpriv --pdeathsig KILL -- unshare --mount --propagation slave --pid --fork "
+    "setpriv --pdeathsig KILL -- unshare --mount --propagation private --pid --fork "
     "--kill-child=KILL --mount-proc"
 )
 

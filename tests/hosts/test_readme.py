@@ -71,7 +71,7 @@ class Newcomer:
             "TERM": "dumb",
             "PIP_NO_COMPILE": "no",  # which is pip's way to say yes: only what runs is compiled, once
         }
-        command = f"unshare -m --propagation slave bash {shlex.quote(str(script))}"
+        command = f"unshare -m bash {shlex.quote(str(script))}"
         ended = subprocess.run(
             ["script", "-qec", command, "/dev/null"], cwd=self.checkout, env=environ,
             input="yes\n", capture_output=True, text=True, check=False, timeout=900,

@@ -136,6 +136,31 @@ def test_a_power_cut_keeps_the_disk_and_a_reset_does_not(spare: LabHost, spare_f
     assert ssh(spare_fleet, spare, "echo hello") == "hello"
 
 
+def test_a_disk_that_loses_does_so_although_others_hold_it(spare: LabHost) -> None:
+    spare.make_losing()
+    held = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sleep", "60"])
+    try:
+        until_it_is_in_another_namespace(held)
+        spare.run("echo yes >/srv/synced; sync; echo no >/srv/unsynced")
+        spare.cut()
+        spare.boot()
+        assert spare.run("ls /srv").stdout == "synced\n"
+        spare.run("echo later >/srv/later")
+        spare.make_keeping()
+        assert spare.run("cat /srv/synced /srv/later").stdout == "yes\nlater\n"
+    finally:
+        held.kill()
+        held.wait()
+
+
+def until_it_is_in_another_namespace(process: subprocess.Popen[bytes]) -> None:
+    """A namespace of mounts has its own copy of all that was mounted when it was made."""
+    mine, deadline = os.readlink("/proc/self/ns/mnt"), time.monotonic() + 10
+    while os.readlink(f"/proc/{process.pid}/ns/mnt") == mine:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_a_rebuilt_host_has_another_key(spare: LabHost, spare_fleet: Fleet) -> None:
     before = spare.host_key_line()
     spare.rebuild()
