@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,11 +38,16 @@ def save(path: Path, document: Document) -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """Writes a file completely or not at all. Raises `CommandError`."""
+    """Writes a file completely or not at all; what is not a file (/dev/null, a pipe) is written to, and
+    stays what it is; of a link, the file behind it is written. Raises `CommandError`."""
     try:
-        new = path.with_name(f".{path.name}.new")
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
+        file = Path(os.path.realpath(path))
+        new = file.with_name(f".{file.name}.new")
         new.write_text(text, encoding="utf-8")
-        new.replace(path)
+        new.replace(file)
     except OSError as error:
         raise CommandError(Code.ERROR, f"{path}: cannot be written ({error.strerror})") from None
 
