@@ -128,6 +128,7 @@ class Action:
     blocked: str | None = None
     seen_digest: str = ""
     place: Place | None = field(default=None, compare=False)
+    subject: str = field(default="", compare=False)
 
     @property
     def has_unknowns(self) -> bool:
@@ -194,14 +195,6 @@ class Report:
 def quote(value: str | int) -> str:
     """The one way a value reaches a shell: as one word that the shell takes as it is."""
     return shlex.quote(str(value))
-
-
-def words(text: str) -> list[str]:
-    """The words of a shell text without their quotes; none where the quotes do not match."""
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return []
 
 
 class Question(Protocol):
@@ -288,13 +281,16 @@ class Resource:
     """One thing that should be so on one host. A kind is a subclass with four methods.
 
     `needs` are further resources that must be settled first, on any host; `follows` are those
-    that go first if they can: what is lost, refused or failed among them holds nothing up. `place`
-    is the line of the YAML that asks for it. All are set by whoever declares the resource.
+    that go first if they can: what is lost, refused or failed among them holds nothing up. `place` is the
+    line of the YAML that asks for it, `part` the `Subject` of the blueprint's part that does. Whoever
+    declares the resource sets them.
     """
 
     kind: ClassVar[str]
     title: ClassVar[str]
     """The field that names the resource among those of its kind; the YAML calls it like the kind."""
+    subject: ClassVar[str] = ""
+    """The `Subject` under which a plan has it, unless the blueprint says another."""
     declarable: ClassVar[bool] = True
     """Whether the YAML may declare it, or only the blueprint."""
     renews: ClassVar[bool] = False
@@ -312,6 +308,7 @@ class Resource:
     needs: tuple[Ref, ...] = ()
     follows: tuple[Ref, ...] = ()
     place: Place | None = field(default=None, compare=False)
+    part: str = field(default="", compare=False)
     absent: bool = option("Remove it instead.", default=False)
 
     @property
@@ -345,6 +342,11 @@ class Resource:
 
     def rescue(self, change: Change) -> Iterable[Step]:
         """What puts things right again where one of the steps has failed; all of it is tried."""
+        return ()
+
+    @classmethod
+    def risks(cls, action: Action) -> Iterable[str]:
+        """What a reader should know of an action of this kind before all else: one of `Risk`."""
         return ()
 
     def verb(self, change: Change) -> str:

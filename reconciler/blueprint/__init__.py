@@ -5,14 +5,12 @@ Reads like the published procedure, row by row; the numbers are those of docs/pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from reconciler.blueprint import certificate, effective, node, services
-from reconciler.environment.settings import Environment, Host
+from reconciler.blueprint.parts import Row
+from reconciler.environment.settings import Environment
 from reconciler.model import Ref, Resource
-
-Row = Callable[[Environment, Host], Iterable[Resource]]
 
 
 def resources(environment: Environment) -> list[Resource]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from reconciler.blueprint import renewal, templates
 from reconciler.blueprint.effective import all_commands, right_clock
 from reconciler.blueprint.node import PROBE_URL, parents, probe_text
+from reconciler.blueprint.parts import part
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.certificate.answer import Answer
 from reconciler.kinds.certificate.lineage import Lineage
@@ -26,6 +27,7 @@ from reconciler.kinds.service import Service
 from reconciler.kinds.symlink import Symlink
 from reconciler.model import Ref, Resource
 from reconciler.questions.tls import COMPLAINT
+from reconciler.subjects import Subject
 
 LEDGER = "/var/lib/reconciler/orders"
 """The ledger of orders, which certificate.sh keeps."""
@@ -68,6 +70,7 @@ def _limits(env: Environment) -> str:
     return f"{templates.functions('certificate.sh', ('say', 'limits'), settings)}\nlimits"
 
 
+@part(Subject.CERTIFICATE)
 def issued(env: Environment, host: Host) -> Iterable[Resource]:
     """S9: ordered on the primary once every host answers for every name; what counts is its files."""
     script = _script(env)
@@ -125,6 +128,7 @@ def _ready(env: Environment) -> Iterable[Ref]:
                 yield Ref(other.name, "ssh_access", f"{env.sync.account}@{host.name}")
 
 
+@part(Subject.CERTIFICATE)
 def renewed(env: Environment, host: Host) -> Iterable[Resource]:
     """S13: cron renews on the primary; certbot's own timer runs nowhere."""
     yield Cron(
@@ -150,6 +154,7 @@ def _tool(env: Environment, host: Host) -> File:
     return File(host=host.name, path=TOOL, content=content, mode="0755", check="sh -n {}")
 
 
+@part(Subject.DISTRIBUTION)
 def distributed(env: Environment, host: Host) -> Iterable[Resource]:
     """S14: from the primary to every host, into a new folder, checked there before it is used."""
     incoming = f"{env.sync.folder}/{INCOMING}"
@@ -201,6 +206,7 @@ def _users(env: Environment) -> tuple[str, ...]:
     return tuple(user for user, version in used.items() if version)
 
 
+@part(Subject.ROLLOUT)
 def served(env: Environment, host: Host) -> Iterable[Resource]:
     """S15, S16: no host switches before all have it that can; then one host after another, the
     primary last. If a service does not prove it, that host gets the old one back."""
@@ -221,6 +227,7 @@ def served(env: Environment, host: Host) -> Iterable[Resource]:
     )
 
 
+@part(Subject.ROLLOUT)
 def proven_outside(env: Environment, host: Host) -> Iterable[Resource]:
     """S15, S16: what a host's clients get is looked at from the next host."""
     number = env.hosts.index(host)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.blueprint import tools
+from reconciler.blueprint.parts import part
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.certificate.release import Current
 from reconciler.kinds.effective.apache import ApacheSites, Site
@@ -16,8 +17,10 @@ from reconciler.kinds.effective.postgresql import PostgresqlSettings
 from reconciler.kinds.effective.tomcat import TomcatConnector
 from reconciler.kinds.effective.writable import WritableFolder
 from reconciler.model import Ref, Resource
+from reconciler.subjects import Subject
 
 
+@part(Subject.PROGRAMS)
 def clock(env: Environment, host: Host) -> Iterable[Resource]:
     """S16: the host's clock agrees with that of the machine that looks."""
     yield SystemClock(host=host.name, seconds=env.ssh.timeout)
@@ -28,6 +31,7 @@ def right_clock(host: Host) -> Ref:
     return Ref(host.name, SystemClock.kind, SystemClock.clock)
 
 
+@part(Subject.PROGRAMS)
 def commands(env: Environment, host: Host) -> Iterable[Resource]:
     """S1: what scripts and steps call on the host is there."""
     more = tools.ON_THE_PRIMARY if host.primary and env.certificate.manage else {}
@@ -44,6 +48,7 @@ def _folders(env: Environment) -> tuple[str, ...]:
     return tuple(dict.fromkeys((env.paths.certificate, Current.path)))
 
 
+@part(Subject.SERVICES)
 def apache(env: Environment, host: Host) -> Iterable[Resource]:
     """S6 and S10: it is our vhosts that answer, for other hosts too."""
     sites = [Site(80, "/etc/apache2/sites-enabled/cn-port80.conf")]
@@ -52,6 +57,7 @@ def apache(env: Environment, host: Host) -> Iterable[Resource]:
     yield ApacheSites(host=host.name, names=(env.router, host.name), sites=tuple(sites))
 
 
+@part(Subject.SERVICES)
 def postgresql(env: Environment, host: Host) -> Iterable[Resource]:
     """S11: nothing overrides PostgreSQL's certificate and key, and it listens for other hosts."""
     links = env.services.postgresql_certificate == "links"
@@ -65,6 +71,7 @@ def postgresql(env: Environment, host: Host) -> Iterable[Resource]:
     )
 
 
+@part(Subject.SERVICES)
 def tomcat(env: Environment, host: Host) -> Iterable[Resource]:
     """S12: Tomcat's connector for TLS is there, and names the certificate."""
     if env.services.tomcat_tls:
@@ -77,6 +84,7 @@ def tomcat(env: Environment, host: Host) -> Iterable[Resource]:
         )
 
 
+@part(Subject.ACCOUNTS)
 def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
     """S3 to S5: the sync account can log in and write challenges, and its key leads no further."""
     account = env.sync.account

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from reconciler.blueprint import templates
+from reconciler.blueprint.parts import part
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.account import Account
 from reconciler.kinds.acl import Acl
@@ -24,8 +25,10 @@ from reconciler.kinds.ssh_access import SshAccess
 from reconciler.kinds.sudoers import Sudoers
 from reconciler.kinds.tagged_lines import AuthorizedKeys, KnownHosts
 from reconciler.model import Ref, Resource
+from reconciler.subjects import Subject
 
 
+@part(Subject.PROGRAMS)
 def packages(env: Environment, host: Host) -> Iterable[Resource]:
     """S1: certbot on the primary; on every host the programs that the procedure calls."""
     for package in ("acl", "openssl", "rsync", "sudo"):
@@ -37,6 +40,7 @@ def packages(env: Environment, host: Host) -> Iterable[Resource]:
         yield Package(host=host.name, package="certbot", absent=True)
 
 
+@part(Subject.NODE)
 def node_properties(env: Environment, host: Host) -> Iterable[Resource]:
     """S2: the four keys of node.properties; every other byte of the file stays."""
     path = env.paths.node_properties
@@ -53,6 +57,7 @@ def node_properties(env: Environment, host: Host) -> Iterable[Resource]:
         yield Property(host=host.name, path=path, key=key, value=value)
 
 
+@part(Subject.ACCOUNTS)
 def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
     """S3: the sync account, its key pair, its wrapper; and that it can never become root."""
     account, home = env.sync.account, env.sync.folder
@@ -78,6 +83,7 @@ def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
     )
 
 
+@part(Subject.ACCOUNTS)
 def mesh(env: Environment, host: Host) -> Iterable[Resource]:
     """S4: on each host the others' keys authorised and their host keys pinned, and the access
     from each host to each other one proven."""
@@ -137,6 +143,7 @@ def _pinned(env: Environment, peer: str) -> str:
     return peer if env.ssh.port == 22 else f"[{peer}]:{env.ssh.port}"
 
 
+@part(Subject.CHALLENGE)
 def challenge_directory(env: Environment, host: Host) -> Iterable[Resource]:
     """S5: the directory of challenges, writable by the sync account."""
     account, path = env.sync.account, env.paths.challenge
@@ -152,6 +159,7 @@ def parents(path: str) -> list[str]:
     return ["/" + "/".join(parts[: n + 1]) for n in range(len(parts))][-2:]
 
 
+@part(Subject.CHALLENGE)
 def port_80(env: Environment, host: Host) -> Iterable[Resource]:
     """S6: port 80 redirects everything but challenges."""
     values = {"router": env.router, "host": host.name, "challenge": env.paths.challenge}
@@ -177,6 +185,7 @@ def probe_text(env: Environment, host: Host) -> str:
     return f"{env.name} {host.name}"
 
 
+@part(Subject.CHALLENGE)
 def challenge_answer(env: Environment, host: Host) -> Iterable[Resource]:
     """S6: port 80 answers with the files of the challenge directory, under every name."""
     text = probe_text(env, host)
@@ -201,6 +210,7 @@ def challenge_answer(env: Environment, host: Host) -> Iterable[Resource]:
     )
 
 
+@part(Subject.CHALLENGE)
 def hooks(env: Environment, host: Host) -> Iterable[Resource]:
     """S7: the hooks that put a challenge on every host and remove it; on the primary only."""
     folder = f"{env.paths.letsencrypt}/renewal"
@@ -226,6 +236,7 @@ def hooks(env: Environment, host: Host) -> Iterable[Resource]:
         )
 
 
+@part(Subject.CERTIFICATE)
 def notice(env: Environment, host: Host) -> Iterable[Resource]:
     """S8: the hook that sends administrators a mail after a renewal, under a name that run-parts accepts."""
     administrators = env.certificate.administrators

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.blueprint import templates
+from reconciler.blueprint.parts import part
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.account import Account
 from reconciler.kinds.apache import ApacheModule, ApacheSite
@@ -19,6 +20,7 @@ from reconciler.kinds.property import Property
 from reconciler.kinds.service import Service
 from reconciler.kinds.symlink import Symlink
 from reconciler.model import Ref, Resource
+from reconciler.subjects import Subject
 
 
 def current(env: Environment, host: Host) -> Ref:
@@ -27,6 +29,7 @@ def current(env: Environment, host: Host) -> Ref:
     return Ref(host.name, kind, env.paths.certificate)
 
 
+@part(Subject.SERVICES)
 def apache(env: Environment, host: Host) -> Iterable[Resource]:
     """S15, Apache: reloaded, after its own check, if it has not loaded what is on disk."""
     yield Service(
@@ -42,6 +45,7 @@ def apache(env: Environment, host: Host) -> Iterable[Resource]:
     )
 
 
+@part(Subject.SERVICES)
 def port_443(env: Environment, host: Host) -> Iterable[Resource]:
     """S10: port 443 with the whole chain, the key and the clients' CAs; no pinned intermediate."""
     path = "/etc/apache2/sites-available/cn-ssl.conf"
@@ -63,6 +67,7 @@ def _member(account: str, host: Host) -> Account:
     return Account(host=host.name, account=account, groups=(GROUP,), password=kept, create=False)
 
 
+@part(Subject.SERVICES)
 def postgresql(env: Environment, host: Host) -> Iterable[Resource]:
     """S16, its first check: PostgreSQL runs and listens. It is neither installed nor migrated
     from here: a version that is not installed is a service that does not start."""
@@ -87,6 +92,7 @@ def postgresql(env: Environment, host: Host) -> Iterable[Resource]:
     )
 
 
+@part(Subject.SERVICES)
 def postgresql_certificate(env: Environment, host: Host) -> Iterable[Resource]:
     """S11: certificate and key by settings, or by links in the data directory; always the full
     chain, because clients cannot verify the leaf alone."""
@@ -108,6 +114,7 @@ def postgresql_certificate(env: Environment, host: Host) -> Iterable[Resource]:
     )
 
 
+@part(Subject.SERVICES)
 def tomcat(env: Environment, host: Host) -> Iterable[Resource]:
     """S12 and S16: Tomcat runs and listens; its process may read the key."""
     services = env.services
@@ -129,6 +136,7 @@ def tomcat(env: Environment, host: Host) -> Iterable[Resource]:
     )
 
 
+@part(Subject.SERVICES)
 def portal(env: Environment, host: Host) -> Iterable[Resource]:
     """S12: both portal.properties; the key that CILogon has pinned is reported, not changed."""
     webapps = f"/var/lib/tomcat{env.services.tomcat}/webapps"

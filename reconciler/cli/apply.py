@@ -14,14 +14,16 @@ from reconciler.approval.authors import people
 from reconciler.cli import formats
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.flags import (
+    Commands,
+    Everything,
     Hosts,
     Json,
     NoColor,
     Only,
     Parallel,
     Replace,
+    Summary,
     Timeout,
-    Verbose,
 )
 from reconciler.cli.formats import Formats
 from reconciler.cli.interrupted import report_interrupted
@@ -37,7 +39,8 @@ from reconciler.fleet.fleet import Fleet
 from reconciler.journal.journal import Journal, NoJournal
 from reconciler.model import Plan
 from reconciler.monitor import tracker
-from reconciler.output import text as output_text
+from reconciler.output import plans
+from reconciler.output.text import Style
 
 
 def apply(
@@ -62,12 +65,14 @@ def apply(
     parallel: Parallel = 32,
     timeout: Timeout = None,
     no_color: NoColor = False,
-    verbose: Verbose = False,
+    summary: Summary = False,
+    commands: Commands = False,
+    verbose: Everything = False,
 ) -> int:
     """Returns an exit code of the contract. Raises `CommandError`."""
     options = Options(
         host=host, only=only, replace=replace, json=json, parallel=parallel, timeout=timeout,
-        no_color=no_color, verbose=verbose,
+        no_color=no_color, verbose=verbose, summary=summary, commands=commands,
     )  # fmt: skip
     return apply_with(env, options, context.obj, yes=yes, auto=auto, by=by)
 
@@ -109,7 +114,7 @@ class _Apply:
 
     def fresh(self, *, yes: bool, auto: bool) -> Code:
         """Looks, shows the plan, and applies it if it is approved. Raises `CommandError`."""
-        shown = self._show_plan()
+        shown = self._show_plan(asks=not (yes or auto))
         if auto:
             return self._automatic(shown)
         if not shown.actions:
@@ -156,7 +161,7 @@ class _Apply:
         document = None
         if left.actions:
             document = as_json(plan_document(left, self.environment, self.options, self.workplace))
-        lines = list(output_text.plan_lines(left, output_text.Style(colour=False)))
+        lines = list(plans.plan_lines(left, plans.PlanText(style=Style(colour=False))))
         tracker.ask_for_approval(self.journal, self.environment, document, lines, why)
 
     def _forbidden(self, plan: Plan, approvers: int) -> list[str]:
@@ -177,11 +182,13 @@ class _Apply:
             "nothing was done; for approval: `reconcile plan ENV -o FILE`, `approve FILE`, `apply FILE`",
         )
 
-    def _show_plan(self) -> Plan:
+    def _show_plan(self, *, asks: bool) -> Plan:
         look_with(self.fleet, self.options)
         made = self.fleet.plan()
         if not self.options.json:
-            formats.print_plan(made, self.options, Formats(), self.workplace)
+            formats.print_plan(
+                made, self.options, Formats(), self.workplace, self.environment.policy, asks=asks
+            )
         return made
 
     def _ask(self) -> None:

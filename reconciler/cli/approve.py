@@ -11,13 +11,13 @@ from reconciler.approval import signatures
 from reconciler.approval.signatures import NoSignature
 from reconciler.cli import files, formats
 from reconciler.cli.exit import Code, CommandError
-from reconciler.cli.flags import Json, NoColor
+from reconciler.cli.flags import Commands, Everything, Json, NoColor, Summary
+from reconciler.cli.formats import Formats
+from reconciler.cli.headings import to_read
 from reconciler.cli.options import Options
 from reconciler.cli.workplace import Workplace
 from reconciler.document import as_json
 from reconciler.messages import Message
-from reconciler.output import text
-from reconciler.output.documents.plan import plan_from
 from reconciler.output.documents.results import approval_document
 
 
@@ -32,6 +32,9 @@ def approve(
     ] = None,
     json: Json = False,
     no_color: NoColor = False,
+    summary: Summary = False,
+    commands: Commands = False,
+    verbose: Everything = False,
 ) -> int:
     """Prints a saved plan and signs its digest, into a file beside it. Returns 0. Raises `CommandError`."""
     workplace: Workplace = context.obj
@@ -41,8 +44,9 @@ def approve(
             Code.STALE, f"{file}: the plan expired at {document.expires} {Message.EXPIRED}; make a new one"
         )
     if not json:
-        style = formats.style(Options(no_color=no_color), workplace)
-        files.print_lines(text.plan_lines(plan_from(document), style))
+        options = Options(no_color=no_color, summary=summary, commands=commands, verbose=verbose)
+        plan, policy = to_read(document, workplace)
+        formats.print_plan(plan, options, Formats(), workplace, policy)
     beside = signatures.beside(file)
     try:
         statement = signatures.statement(as_json(document), document.expiry, workplace.clock())

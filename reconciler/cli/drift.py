@@ -13,7 +13,9 @@ import typer
 from reconciler.cli import files, formats
 from reconciler.cli.exit import Code
 from reconciler.cli.flags import (
+    Commands,
     Env,
+    Everything,
     Github,
     Hosts,
     Json,
@@ -23,8 +25,8 @@ from reconciler.cli.flags import (
     Only,
     Parallel,
     Prometheus,
+    Summary,
     Timeout,
-    Verbose,
 )
 from reconciler.cli.formats import Formats
 from reconciler.cli.interrupted import report_interrupted
@@ -53,7 +55,9 @@ def drift(
     parallel: Parallel = 32,
     timeout: Timeout = None,
     no_color: NoColor = False,
-    verbose: Verbose = False,
+    summary: Summary = False,
+    commands: Commands = False,
+    verbose: Everything = False,
 ) -> int:
     """Returns 0 for no drift, 2 for drift, 3 where a part could not be looked at; and 1 where there
     is no drift, but the journal cannot be written. Raises `CommandError`."""
@@ -66,6 +70,8 @@ def drift(
         timeout=timeout,
         no_color=no_color,
         verbose=verbose,
+        summary=summary,
+        commands=commands,
     )
     outputs = Formats(junit=junit, prometheus=prometheus, markdown=markdown, github=github)
     formats.check(options, outputs)
@@ -80,7 +86,7 @@ def drift(
     else:
         if not (markdown or github):
             files.print_lines(text.finding_lines(found, since, formats.style(options, workplace)))
-        formats.print_plan(plan, options, outputs, workplace)
+        formats.print_plan(plan, options, outputs, workplace, environment.policy)
     if not plan.complete:
         return Code.INCOMPLETE
     if any(not each.acknowledged for each in found):

@@ -28,6 +28,11 @@ Timeout = Annotated[
 ]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours, as with NO_COLOR.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr.")]
+Summary = Annotated[bool, typer.Option("--summary", help="One line for each change.")]
+Commands = Annotated[bool, typer.Option("--commands", help="Show the commands too.")]
+Everything = Annotated[
+    bool, typer.Option("-v", "--verbose", help="Show every action of every host with its commands.")
+]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Save it to this file.")]
 Seen = Annotated[
     Path | None,

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli import files
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.options import Options
+from reconciler.cli.pager import page
 from reconciler.cli.workplace import Workplace
 
 if TYPE_CHECKING:
+    from reconciler.environment.rules import Policy
     from reconciler.environment.settings import Environment
     from reconciler.model import Observation, Plan
     from reconciler.output import prometheus
+    from reconciler.output.plans import PlanText
     from reconciler.output.text import Style
     from reconciler.tls.verify import Check
 
@@ -50,8 +53,39 @@ def check(options: Options, formats: Formats) -> None:
         raise CommandError(Code.USAGE, f"--prometheus: {why}")
 
 
-def print_plan(plan: Plan, options: Options, formats: Formats, workplace: Workplace) -> None:
-    """Prints a plan in the format asked for: text, Markdown or annotations."""
+def plan_text(
+    options: Options, workplace: Workplace, policy: Policy | None = None, plan: Plan | None = None
+) -> PlanText:
+    """How a plan is printed here; by the policy it is told how many actions of it wait for an approval."""
+    from reconciler.output.plans import Layers, PlanText
+
+    held = 0
+    if policy and plan and policy.approvers:
+        from reconciler.approval.policy import needs_none
+
+        held = sum(not needs_none(policy, action) for action in plan.actions)
+    layers = Layers(summary=options.summary, verbose=options.verbose, commands=options.commands)
+    return PlanText(
+        style=style(options, workplace),
+        layers=layers,
+        scope=options.narrowing,
+        held=held,
+        width=workplace.width(),
+    )
+
+
+def print_plan(
+    plan: Plan,
+    options: Options,
+    formats: Formats,
+    workplace: Workplace,
+    policy: Policy | None = None,
+    *,
+    pages: bool = False,
+    asks: bool = False,
+) -> None:
+    """Prints a plan in the format asked for: text, Markdown or annotations; `pages`: in a pager where
+    there is a terminal; `asks`: a question follows."""
     if formats.markdown:
         from reconciler.output import markdown
 
@@ -61,9 +95,12 @@ def print_plan(plan: Plan, options: Options, formats: Formats, workplace: Workpl
 
         files.print_lines(github.lines(plan))
     else:
-        from reconciler.output import text
+        from reconciler.output import plans
 
-        files.print_lines(text.plan_lines(plan, style(options, workplace), options.narrowing))
+        shown = replace(plan_text(options, workplace, policy, plan), asks=asks)
+        lines = list(plans.plan_lines(plan, shown))
+        if not (pages and workplace.is_terminal() and page(lines)):
+            files.print_lines(lines)
 
 
 def write_plan(

@@ -20,6 +20,8 @@ class Options:
     """Seconds to wait for a host; None: as the environment file says."""
     no_color: bool = False
     verbose: bool = False
+    summary: bool = False
+    commands: bool = False
 
     @property
     def scope(self) -> dict[str, list[str]]:

@@ -10,7 +10,9 @@ import typer
 from reconciler.cli import files, formats
 from reconciler.cli.exit import Code
 from reconciler.cli.flags import (
+    Commands,
     Env,
+    Everything,
     Github,
     Hosts,
     Json,
@@ -22,8 +24,8 @@ from reconciler.cli.flags import (
     Parallel,
     Replace,
     Seen,
+    Summary,
     Timeout,
-    Verbose,
 )
 from reconciler.cli.formats import Formats
 from reconciler.cli.look import look, plan_document
@@ -54,7 +56,9 @@ def plan(
     parallel: Parallel = 32,
     timeout: Timeout = None,
     no_color: NoColor = False,
-    verbose: Verbose = False,
+    summary: Summary = False,
+    commands: Commands = False,
+    verbose: Everything = False,
 ) -> int:
     """Returns 0; 3 where the plan is incomplete; 2 for changes with --detailed-exitcode.
 
@@ -63,7 +67,7 @@ def plan(
     workplace: Workplace = context.obj
     options = Options(
         host=host, only=only, replace=replace, json=json, parallel=parallel, timeout=timeout,
-        no_color=no_color, verbose=verbose,
+        no_color=no_color, verbose=verbose, summary=summary, commands=commands,
     )  # fmt: skip
     outputs = Formats(junit=junit, markdown=markdown, github=github)
     formats.check(options, outputs)
@@ -77,7 +81,7 @@ def plan(
     if document and json:
         files.print_json(document)
     else:
-        formats.print_plan(made, options, outputs, workplace)
+        formats.print_plan(made, options, outputs, workplace, environment.policy, pages=True)
     if not made.complete:
         return Code.INCOMPLETE
     return Code.CHANGES if detailed_exitcode and made.actions else Code.OK

@@ -8,7 +8,8 @@ import typer
 
 from reconciler.cli import files, formats
 from reconciler.cli.exit import Code, CommandError
-from reconciler.cli.flags import Json, NoColor, Output, Parallel, Timeout, Verbose
+from reconciler.cli.flags import Commands, Everything, Json, NoColor, Output, Parallel, Summary, Timeout
+from reconciler.cli.formats import Formats
 from reconciler.cli.history import open_journal
 from reconciler.cli.inverse import inverse
 from reconciler.cli.look import look, plan_document
@@ -16,7 +17,6 @@ from reconciler.cli.options import Options, say
 from reconciler.cli.selection import open_environment
 from reconciler.cli.workplace import Workplace
 from reconciler.environment.settings import Environment
-from reconciler.output import text
 
 
 def rollback(
@@ -27,13 +27,16 @@ def rollback(
     parallel: Parallel = 32,
     timeout: Timeout = None,
     no_color: NoColor = False,
-    verbose: Verbose = False,
+    summary: Summary = False,
+    commands: Commands = False,
+    verbose: Everything = False,
 ) -> int:
     """Plans, and changes nothing. Returns 0, or 3 where the plan is incomplete. Raises `CommandError`."""
     workplace: Workplace = context.obj
     options = Options(
-        rollback=[str(run)], json=json, parallel=parallel, timeout=timeout, no_color=no_color, verbose=verbose
-    )
+        rollback=[str(run)], json=json, parallel=parallel, timeout=timeout, no_color=no_color,
+        verbose=verbose, summary=summary, commands=commands,
+    )  # fmt: skip
     environment = _environment_of(run, workplace)
     undo = inverse(environment, run, workplace)
     for ref, why in undo.without.items():
@@ -48,7 +51,7 @@ def rollback(
     if json:
         files.print_json(document)
     else:
-        files.print_lines(text.plan_lines(made, formats.style(options, workplace)))
+        formats.print_plan(made, options, Formats(), workplace, environment.policy, pages=True)
     if made.actions:
         say(f"{environment.file} still declares what this undoes: change it too, or apply restores it")
     return Code.OK if made.complete else Code.INCOMPLETE

@@ -9,11 +9,11 @@ import typer
 
 from reconciler.cli import files, formats
 from reconciler.cli.exit import Code
-from reconciler.cli.flags import Github, Json, Markdown, NoColor
+from reconciler.cli.flags import Commands, Everything, Github, Json, Markdown, NoColor, Summary
 from reconciler.cli.formats import Formats
+from reconciler.cli.headings import to_read
 from reconciler.cli.options import Options
 from reconciler.cli.workplace import Workplace
-from reconciler.output.documents.plan import plan_from
 
 
 def show(
@@ -23,17 +23,29 @@ def show(
     markdown: Markdown = False,
     github: Github = False,
     no_color: NoColor = False,
+    summary: Summary = False,
+    commands: Commands = False,
+    verbose: Everything = False,
+    runbook: Annotated[
+        bool, typer.Option("--runbook", help="Print every command in order, to be run by hand.")
+    ] = False,
 ) -> int:
     """Returns 0. Raises `CommandError`, such as for a file that is not a plan."""
     workplace: Workplace = context.obj
-    options = Options(json=json, no_color=no_color)
+    options = Options(json=json, no_color=no_color, summary=summary, commands=commands, verbose=verbose)
     outputs = Formats(markdown=markdown, github=github)
     formats.check(options, outputs)
     document = files.saved_plan(file)
     if json:
         files.print_json(document)
         return Code.OK
-    formats.print_plan(plan_from(document), options, outputs, workplace)
+    plan, policy = to_read(document, workplace)
+    if runbook:
+        from reconciler.output.plans import runbook_lines
+
+        files.print_lines(runbook_lines(plan))
+        return Code.OK
+    formats.print_plan(plan, options, outputs, workplace, policy, pages=True)
     if not (markdown or github):
         print(f"Made {document.made} from {document.file}; digest {document.digest}.")
     return Code.OK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,6 +46,10 @@ def _probe_tls(endpoints: Iterable[Endpoint], seconds: float, parallel: int, pin
     return probe_all_tls(endpoints, seconds, parallel, ping)
 
 
+def _width() -> int | None:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Workplace:
     """The clock, the environment files, the hosts, the services, the journal and the terminal."""
@@ -61,6 +66,8 @@ class Workplace:
     is_terminal: Callable[[], bool] = lambda: sys.stdin.isatty() and sys.stdout.isatty()
     """Whether somebody can be asked."""
     has_colour: Callable[[], bool] = lambda: sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    width: Callable[[], int | None] = _width
+    """Columns that lines are wrapped to; None where stdout is no terminal."""
     read_line: Callable[[], str] = lambda: sys.stdin.readline().strip()
 
     def ask(self, question: str) -> str:

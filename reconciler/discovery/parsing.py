@@ -7,13 +7,14 @@ All of it is data from hosts: what is not understood is left out. `seen` has the
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler import x509
 from reconciler.blueprint.renewal import settings
 from reconciler.blueprint.templates import MARK
-from reconciler.model import Value, words
+from reconciler.model import Value
 
 JOB = "/etc/cron.d/reconcile-certificate"
 PACKAGED = "/etc/cron.d/certbot"
@@ -22,6 +23,14 @@ OUR_SITES = {"cn-port80.conf", "cn-ssl.conf", "000-default.conf"}
 """The sites that the blueprint declares."""
 
 Found = Iterable[tuple[str, str]]
+
+
+def words(text: str) -> list[str]:
+    """The words of a shell text without their quotes; none where the quotes do not match."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return []
 
 
 def properties(seen: Mapping[str, Any]) -> dict[str, Value]:

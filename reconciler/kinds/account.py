@@ -22,6 +22,7 @@ from reconciler.model import (
     quote,
 )
 from reconciler.questions.system import Login, PasswdQuestion
+from reconciler.subjects import Subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,7 @@ class Account(Resource):
 
     kind: ClassVar[str] = "account"
     title: ClassVar[str] = "account"
+    subject: ClassVar[str] = Subject.ACCOUNTS
 
     account: str = option("Its name.", schema=NAME | {"maxLength": 32})
     home: str | None = option("Its home; /home/NAME when it is created.", default=None, schema=ABSOLUTE)

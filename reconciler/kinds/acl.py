@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from reconciler.kinds.paths import ABSOLUTE, parents, unseen
 from reconciler.model import Change, Question, Resource, Seen, State, Step, Value, View, option, quote
 from reconciler.questions.files import AclQuestion, StatQuestion
+from reconciler.subjects import Subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class Acl(Resource):
 
     kind: ClassVar[str] = "acl"
     title: ClassVar[str] = "path"
+    subject: ClassVar[str] = Subject.FILES
 
     path: str = option("The file or directory.", schema=ABSOLUTE)
     entries: tuple[str, ...] = option(

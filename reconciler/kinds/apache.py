@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from reconciler.kinds.paths import NAME, type_of, unseen
 from reconciler.model import Change, Question, Resource, Seen, State, Step, View, option, quote
 from reconciler.questions.files import StatQuestion
+from reconciler.subjects import Subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,7 @@ class ApacheModule(_Enabled):
 
     kind: ClassVar[str] = "apache_module"
     title: ClassVar[str] = "module"
+    subject: ClassVar[str] = Subject.SERVICES
     folder: ClassVar[str] = "mods"
     suffix: ClassVar[str] = "load"
     command: ClassVar[str] = "mod"
@@ -89,6 +91,7 @@ class ApacheSite(_Enabled):
 
     kind: ClassVar[str] = "apache_site"
     title: ClassVar[str] = "site"
+    subject: ClassVar[str] = Subject.SERVICES
     folder: ClassVar[str] = "sites"
     suffix: ClassVar[str] = "conf"
     command: ClassVar[str] = "site"

@@ -9,6 +9,7 @@ from typing import ClassVar
 from reconciler.kinds.paths import LINE, NAME
 from reconciler.kinds.written import WrittenFile
 from reconciler.model import option
+from reconciler.subjects import Subject
 
 _FIELD = r"[0-9A-Za-z*/,-]+"
 
@@ -24,6 +25,7 @@ class Cron(WrittenFile):
 
     kind: ClassVar[str] = "cron"
     title: ClassVar[str] = "job"
+    subject: ClassVar[str] = Subject.SYSTEM
 
     job: str = option(
         "The name of the file.",

@@ -20,6 +20,7 @@ from reconciler.kinds.paths import (
 )
 from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, option, quote
 from reconciler.questions.files import StatQuestion
+from reconciler.subjects import Subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class Directory(Resource):
 
     kind: ClassVar[str] = "directory"
     title: ClassVar[str] = "path"
+    subject: ClassVar[str] = Subject.FILES
 
     path: str = option("Where it lies.", schema=ABSOLUTE)
     mode: str | None = option("Its mode; 0755 when it is created.", default=None, schema=MODE)

@@ -8,6 +8,7 @@ from typing import ClassVar
 from reconciler.kinds.paths import ABSOLUTE, LINE, MODE, NAME
 from reconciler.kinds.written import CONTENT_FILES, WrittenFile
 from reconciler.model import option
+from reconciler.subjects import Subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,7 @@ class File(WrittenFile):
 
     kind: ClassVar[str] = "file"
     title: ClassVar[str] = "path"
+    subject: ClassVar[str] = Subject.FILES
 
     path: str = option("Where it lies.", schema=ABSOLUTE)
     content: str | None = option("The whole content.", default=None, files=CONTENT_FILES)

@@ -21,6 +21,7 @@ from reconciler.kinds.paths import (
 from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, option, quote
 from reconciler.questions.files import FileEntry, StatQuestion, TextQuestion
 from reconciler.questions.system import CommandQuestion, CommandResult
+from reconciler.subjects import Subject
 from reconciler.unknowns import PUBLIC_KEY
 
 
@@ -34,6 +35,7 @@ class Keypair(Resource):
 
     kind: ClassVar[str] = "keypair"
     title: ClassVar[str] = "path"
+    subject: ClassVar[str] = Subject.ACCOUNTS
     unknowns: ClassVar[Mapping[str, str]] = {"public": PUBLIC_KEY}
 
     path: str = option("The private key; the public one lies beside it as .pub.", schema=ABSOLUTE)
@@ -115,6 +117,7 @@ class HostKey(Resource):
 
     kind: ClassVar[str] = "host_key"
     title: ClassVar[str] = "path"
+    subject: ClassVar[str] = Subject.ACCOUNTS
     declarable: ClassVar[bool] = False
     unknowns: ClassVar[Mapping[str, str]] = {"public": PUBLIC_KEY}
 

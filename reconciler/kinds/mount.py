@@ -24,6 +24,7 @@ from reconciler.model import (
 from reconciler.questions.files import StatQuestion
 from reconciler.questions.fstab import FSTAB, entries, entries_question, entry_pattern, escape
 from reconciler.questions.system import CommandQuestion
+from reconciler.subjects import Subject
 
 TABLE = FSTAB + NEW
 FLAGS = ("ro", "nosuid", "nodev", "noexec", "noatime", "nodiratime")
@@ -44,6 +45,7 @@ class Mount(Resource):
 
     kind: ClassVar[str] = "mount"
     title: ClassVar[str] = "path"
+    subject: ClassVar[str] = Subject.SYSTEM
 
     path: str = option(
         "Where it is mounted; the folder is made where it is missing.",

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from reconciler.kinds.paths import LINE, unseen
 from reconciler.model import Change, Question, Resource, Seen, State, Step, View, option, quote
 from reconciler.questions.system import InstalledQuestion
+from reconciler.subjects import Subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,7 @@ class Package(Resource):
 
     kind: ClassVar[str] = "package"
     title: ClassVar[str] = "package"
+    subject: ClassVar[str] = Subject.PROGRAMS
 
     package: str = option(
         "Its name.",

@@ -33,6 +33,7 @@ from reconciler.questions.properties import (
     key_pattern,
     line_digest,
 )
+from reconciler.subjects import Subject
 
 COPY = f'"$f{NEW}"'
 """The copy that is edited, as a shell word; `f` is the file itself."""
@@ -50,6 +51,7 @@ class Property(Resource):
 
     kind: ClassVar[str] = "property"
     title: ClassVar[str] = "path"
+    subject: ClassVar[str] = Subject.FILES
 
     path: str = option("The properties file.", schema=ABSOLUTE)
     key: str = option(

@@ -27,6 +27,7 @@ from reconciler.model import (
 from reconciler.questions.approved import NOT_APPROVED, ApprovedCommandQuestion, approve
 from reconciler.questions.files import TextQuestion, TreeQuestion, tree_digest
 from reconciler.questions.system import CommandQuestion, CommandResult, ListeningQuestion, UnitQuestion
+from reconciler.subjects import Risk, Subject
 
 RECORDS = "/var/lib/reconciler/loaded"
 CURRENT = "as on disk"
@@ -70,6 +71,7 @@ class Service(Resource):
 
     kind: ClassVar[str] = "service"
     title: ClassVar[str] = "unit"
+    subject: ClassVar[str] = Subject.SERVICES
 
     unit: str = option(
         "The systemd unit, such as `apache2`.",
@@ -217,6 +219,14 @@ class Service(Resource):
         if not self.loads or not pending or seen.get("loaded") != CURRENT:
             return seen
         return {**seen, "loaded": f"older than on disk, once this is done: {', '.join(pending)}"}
+
+    @classmethod
+    def risks(cls, action: Action) -> Iterable[str]:
+        commands = [step.command for step in action.steps]
+        if any(command.startswith("systemctl restart ") for command in commands):
+            yield Risk.RESTART
+        if any(command.startswith("systemctl stop ") for command in commands):
+            yield Risk.STOP
 
     def verb(self, change: Change) -> str:
         if self.absent:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from reconciler.kinds.paths import ABSOLUTE, NAME
 from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, option, quote
 from reconciler.questions.system import CommandQuestion, CommandResult
+from reconciler.subjects import Subject
 
 OVER_THERE = "{ s=$?; case $s in 126 | 127) command -v ssh runuser >/dev/null && s=1 ;; esac; exit $s; }"
 """ssh ends with the status of the command over there (ssh(1)): that one cannot be run there is no
@@ -40,6 +41,7 @@ class SshAccess(Resource):
 
     kind: ClassVar[str] = "ssh_access"
     title: ClassVar[str] = "destination"
+    subject: ClassVar[str] = Subject.ACCOUNTS
     reversible: ClassVar[bool] = False
 
     destination: str = option("ACCOUNT@HOST.", schema=DESTINATION)

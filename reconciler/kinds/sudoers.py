@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from reconciler.kinds.written import CONTENT_FILES, WrittenFile
 from reconciler.model import option
+from reconciler.subjects import Subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,7 @@ class Sudoers(WrittenFile):
 
     kind: ClassVar[str] = "sudoers"
     title: ClassVar[str] = "drop_in"
+    subject: ClassVar[str] = Subject.ACCOUNTS
 
     drop_in: str = option(
         "The name of the drop-in.",

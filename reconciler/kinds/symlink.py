@@ -20,6 +20,7 @@ from reconciler.kinds.paths import (
 )
 from reconciler.model import Change, Question, Resource, Seen, State, Step, View, option, quote
 from reconciler.questions.files import StatQuestion
+from reconciler.subjects import Subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,7 @@ class Symlink(Resource):
 
     kind: ClassVar[str] = "symlink"
     title: ClassVar[str] = "path"
+    subject: ClassVar[str] = Subject.FILES
 
     path: str = option("Where it lies.", schema=ABSOLUTE)
     target: str = option(

@@ -11,6 +11,7 @@ from reconciler.kinds.paths import NEW, chown_steps, into_place, ownership, pare
 from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, option, quote
 from reconciler.questions.files import StatQuestion, TextQuestion
 from reconciler.questions.system import CommandQuestion
+from reconciler.subjects import Subject
 
 FOLDER = "/etc/sysctl.d"
 _PART = "[A-Za-z0-9_:@-]+(/[A-Za-z0-9_:@-]+)*"
@@ -30,6 +31,7 @@ class Sysctl(Resource):
 
     kind: ClassVar[str] = "sysctl"
     title: ClassVar[str] = "key"
+    subject: ClassVar[str] = Subject.SYSTEM
 
     key: str = option(
         "The parameter, such as `net.ipv4.ip_forward`; a dot within a name is written `/`.",

@@ -41,6 +41,7 @@ from reconciler.model import (
     quote,
 )
 from reconciler.questions.files import FileEntry, StatQuestion, TextQuestion
+from reconciler.subjects import Subject
 
 KEY = {
     "pattern": r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]+$",
@@ -61,6 +62,7 @@ class TaggedLines(Resource):
     """What the two kinds share. `lines` gives each entry's line without its tag."""
 
     title: ClassVar[str] = "path"
+    subject: ClassVar[str] = Subject.ACCOUNTS
     depends: ClassVar[bool] = True
 
     path: str = option("The file.", schema=ABSOLUTE)

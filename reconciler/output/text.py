@@ -32,25 +32,13 @@ class Style:
         """The text in the colour of a symbol."""
         return f"\x1b[{COLOURS[symbol]}m{text}\x1b[0m" if self._colour and symbol in COLOURS else text
 
+    def bold(self, text: str) -> str:
+        """The text in strong letters, where there is colour."""
+        return f"\x1b[1m{text}\x1b[0m" if self._colour else text
+
     def dim(self, text: str) -> str:
         """The text in faint letters, where there is colour."""
         return f"\x1b[2m{text}\x1b[0m" if self._colour else text
-
-
-def plan_lines(plan: Plan, style: Style, scope: str = "") -> Iterable[str]:
-    """The plan as Terraform's users know it: what, from what, to what, why, by which command.
-    `scope` are the flags that have narrowed it."""
-    for action in plan.actions:
-        yield from action_lines(action, style)
-        yield ""
-    yield from incomplete_lines(plan)
-    if scope and not plan.actions:
-        part = f"what was looked at ({printable(scope)})"
-        yield f"Nothing to do in {part}; the rest of {plan.environment} was not."
-        return
-    yield summary(plan)
-    if scope:
-        yield f"Only a part of {plan.environment} was looked at ({printable(scope)})."
 
 
 def action_lines(action: Action, style: Style) -> Iterable[str]:
@@ -62,17 +50,16 @@ def action_lines(action: Action, style: Style) -> Iterable[str]:
         yield from _delta_lines(delta, style)
     if action.blocked:
         yield f"    refused: {printable(action.blocked)}"
-    for step in action.steps:
-        yield from _step_lines("", step, style)
-    for step in action.rescue:
-        yield from _step_lines("if one fails: ", step, style)
+    for when, steps in (("", action.steps), ("if one fails: ", action.rescue)):
+        yield from (style.dim(f"    {line}") for step in steps for line in step_lines(when, step))
 
 
-def _step_lines(when: str, step: Step, style: Style) -> Iterable[str]:
+def step_lines(when: str, step: Step) -> Iterable[str]:
+    """A step's command as it would be typed, how much it is fed, and why; `when` stands before it."""
     fed = f" <<< ({step.fed} bytes)" if step.fed else ""
-    lines = step.command.split("\n")
-    yield f"    {when}$ {printable(lines[0])}{style.dim(f'{fed}  # {printable(step.why)}')}"
-    yield from (f"      {printable(line)}" for line in lines[1:])
+    first, *more = step.command.split("\n")
+    yield f"{when}$ {printable(first)}{fed}  # {printable(step.why)}"
+    yield from (f"  {printable(line)}" for line in more)
 
 
 def _delta_lines(delta: Delta, style: Style) -> Iterable[str]:

@@ -179,6 +179,7 @@ def _action(resource: Resource, change: Change, seen: State | None) -> Action:
         blocked=refused,
         seen_digest=digest(dict(seen) if seen is not None else None),
         place=resource.place,
+        subject=resource.part or resource.subject,
     )
 
 

@@ -130,7 +130,7 @@ def test_garbage_is_told_and_never_reaches_the_terminal(
     captured = capsys.readouterr()
     assert said in captured.out
     assert "\x1b" not in captured.out + captured.err
-    assert "b thing /x" in captured.out
+    assert "thing /x  (b)" in captured.out
 
 
 def test_looking_without_root_says_so(world: Scene, capsys: pytest.CaptureFixture) -> None:

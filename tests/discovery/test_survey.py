@@ -7,8 +7,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from reconciler.discovery.parsing import words
 from reconciler.discovery.survey import CONNECTORS
-from reconciler.model import CannotSee, words
+from reconciler.model import CannotSee
 from reconciler.questions.finding import HIDDEN
 from reconciler.questions.system import CommandResult
 from tests.discovery.surveys import ROUTER, A, B, survey

@@ -20,7 +20,8 @@ from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.reply import Reply
 from reconciler.kinds import KINDS
 from reconciler.model import CannotSee, Ref, Resource, Seen
-from reconciler.output import text
+from reconciler.output import plans
+from reconciler.output.text import Style
 from reconciler.questions.system import InstalledQuestion
 from tests.support.scripted import Ask, Scripted, Thing
 from tools import cases
@@ -248,7 +249,7 @@ def test_damage_within_sections_never_breaks_us(true_sections: list[bytes], dama
     if not damage:
         assert plan.unreachable == {}
     assert all(each.reason for each in fleet.sight.seen.values() if isinstance(each, CannotSee))
-    list(text.plan_lines(plan, text.Style(False)))
+    list(plans.plan_lines(plan, plans.PlanText(style=Style(colour=False))))
 
 
 @dataclass(frozen=True, kw_only=True)

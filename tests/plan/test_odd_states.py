@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from reconciler.kinds import KINDS
 from reconciler.model import Resource
-from reconciler.output import text
+from reconciler.output import plans
+from reconciler.output.text import Style
 from reconciler.plan.planner import plan
 from tools import cases
 
@@ -37,4 +38,4 @@ def test_an_odd_state_costs_no_more_than_its_resource(
         else:
             odd[name] = data.draw(ODD)
     made = plan("e", [resource], {resource.ref: odd}, {})
-    assert list(text.plan_lines(made, text.Style(colour=False)))
+    assert list(plans.plan_lines(made, plans.PlanText(style=Style(colour=False))))

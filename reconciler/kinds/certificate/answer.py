@@ -12,6 +12,7 @@ from reconciler.kinds.paths import unseen
 from reconciler.kinds.service import STARTS_WITHIN, just_started
 from reconciler.model import Change, Question, Ref, Resource, Seen, State, Step, Value, View, quote
 from reconciler.questions.system import CommandQuestion, CommandResult, UnitQuestion
+from reconciler.subjects import Subject
 
 NOTHING = "nothing answers"
 NO_CURL = 3
@@ -32,6 +33,7 @@ class Answer(Resource):
 
     kind: ClassVar[str] = "answer"
     title: ClassVar[str] = "path"
+    subject: ClassVar[str] = Subject.CHALLENGE
     declarable: ClassVar[bool] = False
 
     path: str

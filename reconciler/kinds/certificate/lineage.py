@@ -14,6 +14,7 @@ from reconciler.kinds.certificate import certbot, pair
 from reconciler.kinds.certificate.certbot import CertbotLineage
 from reconciler.kinds.certificate.pair import Trust
 from reconciler.model import (
+    Action,
     CannotSee,
     Change,
     Delta,
@@ -29,12 +30,16 @@ from reconciler.model import (
 )
 from reconciler.questions.files import FileEntry, TextQuestion
 from reconciler.questions.system import CommandQuestion, CommandResult
+from reconciler.subjects import Risk, Subject
 from reconciler.unknowns import RELEASE
 
 ORDERS = {"names", "key", "pair", "fresh"}
 """The fields that only a new certificate can settle."""
 
 NEW = "(a new one)"
+
+_ORDER = re.compile(r"sh .+ order \w+$")
+"""The step that orders, as `Lineage.steps` writes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +53,7 @@ class Lineage(Resource):
 
     kind: ClassVar[str] = "certificate"
     title: ClassVar[str] = "router"
+    subject: ClassVar[str] = Subject.CERTIFICATE
     declarable: ClassVar[bool] = False
     unknowns: ClassVar[Mapping[str, str]] = {"release": RELEASE}
 
@@ -159,6 +165,11 @@ class Lineage(Resource):
         # Other resources refer to the release; until the order it is not known which it will be.
         another = {"release": NEW} if self._orders(own) or _stale_links(own) else {}
         return {"lineage": "present", **pair.wanted(self.trust), **whole, **another}
+
+    @classmethod
+    def risks(cls, action: Action) -> Iterable[str]:
+        if any(_ORDER.match(step.command) for step in action.steps):
+            yield Risk.ORDER
 
     def verb(self, change: Change) -> str:
         creates = _absent(change.seen) and self._orders(change.seen)

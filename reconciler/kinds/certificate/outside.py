@@ -12,6 +12,7 @@ from reconciler.kinds.certificate.serving import TlsService, presented
 from reconciler.kinds.paths import unseen
 from reconciler.model import CannotSee, Change, Question, Ref, Resource, Seen, State, Step, View
 from reconciler.questions.tls import NOTHING, HandshakeQuestion
+from reconciler.subjects import Subject
 from reconciler.unknowns import is_unknown
 
 WEB = "port 80"
@@ -26,6 +27,7 @@ class Outside(Resource):
 
     kind: ClassVar[str] = "outside"
     title: ClassVar[str] = "peer"
+    subject: ClassVar[str] = Subject.ROLLOUT
     declarable: ClassVar[bool] = False
 
     peer: str
@@ -69,6 +71,7 @@ class Reachable(Resource):
 
     kind: ClassVar[str] = "reachable"
     title: ClassVar[str] = "seen_from"
+    subject: ClassVar[str] = Subject.ROLLOUT
     declarable: ClassVar[bool] = False
     reversible: ClassVar[bool] = False
 

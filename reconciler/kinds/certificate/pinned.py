@@ -11,6 +11,7 @@ from reconciler.kinds.paths import ownership, type_of, unseen
 from reconciler.model import Change, Question, Resource, Seen, State, Step, View, quote
 from reconciler.questions.files import StatQuestion
 from reconciler.questions.system import CommandQuestion, CommandResult
+from reconciler.subjects import Subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,7 @@ class Pinned(Resource):
 
     kind: ClassVar[str] = "pinned"
     title: ClassVar[str] = "path"
+    subject: ClassVar[str] = Subject.CERTIFICATE
     declarable: ClassVar[bool] = False
 
     path: str

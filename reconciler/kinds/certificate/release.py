@@ -33,6 +33,7 @@ from reconciler.model import (
 )
 from reconciler.questions.files import AclQuestion, FileEntry, StatQuestion
 from reconciler.questions.system import CommandQuestion, CommandResult
+from reconciler.subjects import Subject
 
 STORE = "/var/lib/reconciler/certificate"
 INCOMING = "incoming"
@@ -64,6 +65,7 @@ class Arrival(Resource):
 
     kind: ClassVar[str] = "arrival"
     title: ClassVar[str] = "folder"
+    subject: ClassVar[str] = Subject.DISTRIBUTION
     declarable: ClassVar[bool] = False
 
     folder: str
@@ -108,6 +110,7 @@ class Delivery(Resource):
 
     kind: ClassVar[str] = "delivery"
     title: ClassVar[str] = "peer"
+    subject: ClassVar[str] = Subject.DISTRIBUTION
     declarable: ClassVar[bool] = False
     renews: ClassVar[bool] = True
     depends: ClassVar[bool] = True
@@ -160,6 +163,7 @@ class Release(Resource):
 
     kind: ClassVar[str] = "release"
     title: ClassVar[str] = "router"
+    subject: ClassVar[str] = Subject.DISTRIBUTION
     declarable: ClassVar[bool] = False
     renews: ClassVar[bool] = True
     depends: ClassVar[bool] = True
@@ -280,6 +284,7 @@ class Current(Resource):
 
     kind: ClassVar[str] = "current"
     title: ClassVar[str] = "path"
+    subject: ClassVar[str] = Subject.DISTRIBUTION
     declarable: ClassVar[bool] = False
     renews: ClassVar[bool] = True
 

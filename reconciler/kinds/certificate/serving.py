@@ -13,6 +13,7 @@ from reconciler.kinds.certificate.release import STORE, tool
 from reconciler.kinds.paths import unseen
 from reconciler.kinds.service import just_started
 from reconciler.model import (
+    Action,
     CannotSee,
     Change,
     Question,
@@ -27,6 +28,7 @@ from reconciler.model import (
 from reconciler.questions.files import FileEntry, StatQuestion
 from reconciler.questions.system import UnitQuestion
 from reconciler.questions.tls import NOTHING, CertificatesQuestion, HandshakeQuestion, HandshakeResult
+from reconciler.subjects import Risk, Subject
 
 LINKS = ("staged", "current", "proven")
 OLDER = ", an older copy"
@@ -74,6 +76,7 @@ class Serving(Resource):
 
     kind: ClassVar[str] = "serving"
     title: ClassVar[str] = "router"
+    subject: ClassVar[str] = Subject.ROLLOUT
     declarable: ClassVar[bool] = False
     renews: ClassVar[bool] = True
     depends: ClassVar[bool] = True
@@ -157,6 +160,11 @@ class Serving(Resource):
 
     def tolerates(self) -> int:
         return self.max_failed
+
+    @classmethod
+    def risks(cls, action: Action) -> Iterable[str]:
+        if any("restart " in step.command for step in action.steps):  # a service's own `reload`
+            yield Risk.RESTART
 
     def verb(self, change: Change) -> str:
         return "reload" if change.seen and change.seen["proven"] != "none" else "change"

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from reconciler.kinds.effective.judged import LOOPBACK, Judged
 from reconciler.model import CannotSee, Question, Seen, Value
 from reconciler.questions.apache import ApacheConfig, ApacheQuestion, Listening, VirtualHost
+from reconciler.subjects import Subject
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class ApacheSites(Judged):
 
     kind: ClassVar[str] = "apache_config"
     title: ClassVar[str] = "unit"
+    subject: ClassVar[str] = Subject.SERVICES
 
     unit: str = "apache2"
     names: tuple[str, ...]

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from reconciler.kinds.effective.judged import Judged
 from reconciler.model import CannotSee, Question, Seen, Value
 from reconciler.questions.clock import ClockQuestion
+from reconciler.subjects import Subject
 
 LIMIT = 120
 """Seconds that a host's clock may be off, beyond what a look takes."""
@@ -25,6 +26,7 @@ class SystemClock(Judged):
 
     kind: ClassVar[str] = "clock"
     title: ClassVar[str] = "clock"
+    subject: ClassVar[str] = Subject.PROGRAMS
 
     clock: str = "system"
     seconds: int = 30

@@ -11,6 +11,7 @@ from reconciler.kinds.effective.judged import Judged
 from reconciler.kinds.package import Package
 from reconciler.model import CannotSee, Question, Ref, Seen, State, Value, View
 from reconciler.questions.commands import CommandsQuestion
+from reconciler.subjects import Subject
 from reconciler.unknowns import is_unknown
 
 
@@ -22,6 +23,7 @@ class NeededCommands(Judged):
 
     kind: ClassVar[str] = "commands"
     title: ClassVar[str] = "commands"
+    subject: ClassVar[str] = Subject.PROGRAMS
 
     commands: str = "needed"
     packages: tuple[tuple[str, str], ...]

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from reconciler.kinds.effective.judged import Judged
 from reconciler.model import CannotSee, Question, Seen, Value
 from reconciler.questions.sshd import Access, AccessQuestion
+from reconciler.subjects import Subject
 
 PRIVILEGED = (
     *("sudo", "admin", "wheel", "root", "shadow", "disk", "kmem", "staff", "ssl-cert"),
@@ -31,6 +32,7 @@ class AccountAccess(Judged):
 
     kind: ClassVar[str] = "login"
     title: ClassVar[str] = "account"
+    subject: ClassVar[str] = Subject.ACCOUNTS
 
     account: str
     home: str

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from reconciler.kinds.effective.judged import LOOPBACK, Judged
 from reconciler.model import CannotSee, Question, Seen, Value
 from reconciler.questions.postgresql import PostgresqlQuestion, Setting
+from reconciler.subjects import Subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,7 @@ class PostgresqlSettings(Judged):
 
     kind: ClassVar[str] = "postgresql_config"
     title: ClassVar[str] = "unit"
+    subject: ClassVar[str] = Subject.SERVICES
 
     unit: str
     version: str

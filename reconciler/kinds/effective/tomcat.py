@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from reconciler.kinds.effective.judged import LOOPBACK, Judged
 from reconciler.model import CannotSee, Question, Seen, Value
 from reconciler.questions.tomcat import Connector, ConnectorsQuestion
+from reconciler.subjects import Subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,7 @@ class TomcatConnector(Judged):
 
     kind: ClassVar[str] = "tomcat_config"
     title: ClassVar[str] = "unit"
+    subject: ClassVar[str] = Subject.SERVICES
 
     unit: str
     path: str

@@ -11,6 +11,7 @@ from reconciler.kinds.effective.judged import Judged
 from reconciler.kinds.paths import parents
 from reconciler.model import CannotSee, Question, Seen, Value
 from reconciler.questions.rights import WritableQuestion
+from reconciler.subjects import Subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,7 @@ class WritableFolder(Judged):
 
     kind: ClassVar[str] = "writable"
     title: ClassVar[str] = "path"
+    subject: ClassVar[str] = Subject.CHALLENGE
 
     path: str
     account: str

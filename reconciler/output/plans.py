@@ -1,0 +1,255 @@
+"""A plan as text, in layers: what changes, folded; one line an entry; or everything, host by host. Pure."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reconciler.model import VERBS, Delta, Plan, Step
+from reconciler.output.fold import Entry, by_subject, fold, hosts_text
+from reconciler.output.text import (
+    Style,
+    action_lines,
+    diff_lines,
+    incomplete_lines,
+    many,
+    printable,
+    step_lines,
+    summary,
+    value_text,
+)
+from reconciler.subjects import Risk
+
+SHORT_DIFF = 16
+"""Lines of a diff that are shown where a text changes; a longer one is counted."""
+SHORT_TEXT = 3
+"""Lines of a new text that are shown; of a longer one they are counted."""
+NAMED = 3
+"""Entries that the head names for each risk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layers:
+    """How much of a plan is shown: one line an entry, or everything of every host; and the commands."""
+
+    summary: bool = False
+    verbose: bool = False
+    commands: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanText:
+    """How a plan is printed.
+
+    scope   the flags that have narrowed it
+    held    how many of its actions wait for an approval
+    width   columns of the terminal; None where lines are not wrapped
+    asks    whether a question follows, above which the counts stand again in any case
+    """
+
+    style: Style
+    layers: Layers = Layers()
+    scope: str = ""
+    held: int = 0
+    width: int | None = None
+    asks: bool = False
+
+
+def plan_lines(plan: Plan, text: PlanText) -> Iterable[str]:
+    """The plan: its counts and what is risky, what would be done, and the counts once more."""
+    if not plan.actions:
+        yield from incomplete_lines(plan)
+        yield _nothing(plan, text.scope)
+        return
+    head = list(_head(plan, text))
+    yield summary(plan)
+    yield from head
+    yield ""
+    if text.layers.verbose:
+        for action in plan.actions:
+            yield from _wrapped_again(action_lines(action, text.style), text)
+            yield ""
+    elif text.layers.summary:
+        yield from _one_line_each(plan, text)
+    else:
+        for subject, entries in by_subject(plan):
+            yield text.style.bold(printable(subject or "others"))
+            for entry in entries:
+                yield from _entry_lines(entry, plan, text)
+            yield ""
+    yield from incomplete_lines(plan)
+    if text.asks or not text.layers.summary:
+        yield from head
+        yield summary(plan)
+    if text.scope:
+        yield f"Only a part of {plan.environment} was looked at ({printable(text.scope)})."
+
+
+def _nothing(plan: Plan, scope: str) -> str:
+    if scope:
+        part = f"what was looked at ({printable(scope)})"
+        return f"Nothing to do in {part}; the rest of {plan.environment} was not."
+    return summary(plan)
+
+
+def _head(plan: Plan, text: PlanText) -> Iterable[str]:
+    """What a reader should know first: a line for each risk, with what it is about."""
+    entries = fold(plan)
+    for risk in Risk:
+        found = [each for each in entries if risk in each.risks]
+        count = sum(len(each.actions) for each in found)
+        if not found:
+            continue
+        names = [f"{each.shown.ref.kind} {each.shown.ref.name} ({_hosts(each, plan)})" for each in found]
+        more = f"; and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        symbol = "-" if risk in (Risk.REMOVAL, Risk.REFUSED, Risk.STOP) else "!"
+        counted = f"{count} refused" if risk is Risk.REFUSED else many(count, risk)
+        line = f"{counted}: {'; '.join(names[:NAMED])}{more}"
+        yield from _wrapped(printable(line), 2, 4, text, lambda part, s=symbol: text.style.mark(s, part))
+    if text.held:
+        yield "  " + text.style.mark("!", f"{many(text.held, 'action')} wait for an approval")
+
+
+def _hosts(entry: Entry, plan: Plan) -> str:
+    return hosts_text(entry, plan.hosts or entry.hosts)
+
+
+def _one_line_each(plan: Plan, text: PlanText) -> Iterable[str]:
+    for subject, entries in by_subject(plan):
+        for entry in entries:
+            symbol = VERBS[entry.shown.verb]
+            ref = entry.shown.ref
+            what = printable(f"{symbol} {ref.kind} {ref.name}")
+            about = printable(f"  {_hosts(entry, plan)} · {subject or 'others'}")
+            if text.width and len(what) + len(about) > text.width:
+                about = printable(f"  {_hosts(entry, plan)}")
+            yield text.style.mark(symbol, what) + text.style.dim(about)
+
+
+def _entry_lines(entry: Entry, plan: Plan, text: PlanText) -> Iterable[str]:
+    style, shown = text.style, entry.shown
+    symbol = VERBS[shown.verb]
+    verb = f"{shown.verb} " if symbol == "!" else ""
+    head = printable(f"{symbol} {verb}{shown.ref.kind} {shown.ref.name}")
+    hosts = printable(f"  ({_hosts(entry, plan)})")
+    *above, last = _wrapped(head, 2, 4, text)
+    yield from (style.mark(symbol, line) for line in above)
+    if text.width is None or len(last) + len(hosts) <= text.width:
+        yield style.mark(symbol, last) + style.dim(hosts)
+    else:
+        yield style.mark(symbol, last)
+        yield from _wrapped(hosts.strip(), 4, 6, text, style.dim)
+    values = [_value(delta, shown.verb) for delta in shown.deltas if _is_inline(delta, shown.verb)]
+    yield from _packed(values, text)
+    for delta in shown.deltas:
+        if not _is_inline(delta, shown.verb):
+            yield from _delta_lines(delta, text)
+    if shown.blocked:
+        yield from _wrapped(f"refused: {printable(shown.blocked)}", 6, 8, text, lambda p: style.mark("-", p))
+    if text.layers.commands:
+        yield from _commands("", shown.steps, text)
+        yield from _commands("if one fails: ", shown.rescue, text)
+
+
+def _commands(when: str, steps: Iterable[Step], text: PlanText) -> Iterable[str]:
+    for step in steps:
+        for line in step_lines(when, step):
+            yield from _wrapped(line.strip(), 6, 8, text, text.style.dim)
+
+
+def _is_inline(delta: Delta, verb: str) -> bool:
+    """Whether a value stands in one line with others: all of what comes or goes, if it is short."""
+    if delta.text is not None:
+        return len(_changes(delta.text)) > (SHORT_TEXT if verb == "create" else SHORT_DIFF)
+    return delta.seen is None or verb in ("create", "remove")
+
+
+def _value(delta: Delta, verb: str) -> str:
+    field = printable(delta.field)
+    if delta.text is not None:
+        changes = _changes(delta.text)
+        plus, minus = (sum(symbol == each for symbol, _ in changes) for each in "+-")
+        counts = [f"{symbol}{many(count, 'line')}" for symbol, count in (("+", plus), ("-", minus)) if count]
+        return f"{field}: {' '.join(counts)}"
+    if verb == "remove":
+        return f"{field}: {value_text(delta.seen)}"
+    return f"{field}: {_values(delta)}"
+
+
+def _values(delta: Delta) -> str:
+    seen = "" if delta.seen is None else f"{value_text(delta.seen)} → "
+    return f"{seen}{value_text(delta.want)}"
+
+
+def _packed(values: Iterable[str], text: PlanText) -> Iterable[str]:
+    """Values in as few lines as they fit in; one that is longer than a line is wrapped by itself."""
+    line = ""
+    for value in values:
+        joined = f"{line} · {value}" if line else value
+        if line and text.width is not None and len(joined) + 6 > text.width:
+            yield from _wrapped(line, 6, 8, text)
+            joined = value
+        line = joined
+    if line:
+        yield from _wrapped(line, 6, 8, text)
+
+
+def _delta_lines(delta: Delta, text: PlanText) -> Iterable[str]:
+    if delta.text is None:
+        yield from _wrapped(f"{printable(delta.field)}: {_values(delta)}", 6, 8, text)
+        return
+    yield f"      {printable(delta.field)}:"
+    for symbol, line in diff_lines(delta.text):
+        if not line.startswith(("--- ", "+++ ")) or symbol:
+            yield from _wrapped(printable(line), 8, 10, text, lambda p, s=symbol: text.style.mark(s, p))
+
+
+def _changes(text: str) -> list[tuple[str, str]]:
+    """The lines of a diff that come or go."""
+    return [(symbol, line) for symbol, line in diff_lines(text) if symbol]
+
+
+def _wrapped(line: str, first: int, more: int, text: PlanText, mark: object = None) -> Iterable[str]:
+    """The line with its indent, and `more` of it where it goes on; `mark` colours each part."""
+    render = mark if callable(mark) else str
+    if text.width is None or len(line) + first <= text.width:
+        yield " " * first + render(line)
+        return
+    width = max(20, text.width - more)
+    parts = textwrap.wrap(line, width, break_on_hyphens=False, replace_whitespace=False)
+    for number, part in enumerate(parts):
+        yield " " * (more if number else first) + render(part)
+
+
+def _wrapped_again(lines: Iterable[str], text: PlanText) -> Iterable[str]:
+    """Lines that are whole, wrapped where they are not coloured and too long."""
+    for line in lines:
+        if text.width is None or "\x1b" in line or len(line) <= text.width:
+            yield line
+        else:
+            indent = len(line) - len(line.lstrip())
+            yield from _wrapped(line.lstrip(), indent, indent + 2, text)
+
+
+def runbook_lines(plan: Plan) -> Iterable[str]:
+    """Every command of the plan in order, as an administrator would run them by hand, host by host."""
+    yield f"# {printable(plan.environment)}: {printable(summary(plan))}"
+    for number, action in enumerate(plan.actions, 1):
+        yield ""
+        what = f"{action.verb} {action.ref.kind} {action.ref.name}"
+        yield printable(f"# {number}. on {action.ref.host}: {what}")
+        if action.blocked:
+            yield f"# refused: {printable(action.blocked)}"
+        for step in action.steps:
+            yield from _step(step)
+        if action.rescue:
+            yield "# only if one of these has failed:"
+            for step in action.rescue:
+                yield from (f"#   {line}" for line in _step(step))
+
+
+def _step(step: Step) -> Iterable[str]:
+    fed = f"; it is fed {step.fed} bytes, which are not shown" if step.fed else ""
+    yield f"# {printable(step.why)}{fed}"
+    yield from map(printable, step.command.split("\n"))
