@@ -129,7 +129,7 @@ def test_a_name_more_and_a_name_less_are_shown_as_such_and_ordered(node: Node) -
     node.fleet.ca.set_name(extra, node.fleet.hosts[0].address)
     node.declare(swap=("  manage: true\n", f"  manage: true\n  names: [{extra}]\n"))
     ended = node.run(0, "plan")
-    assert f"    names:\n      + {extra}\n" in ended.out
+    assert f"        + {extra}\n" in ended.out
     script = "change cn-lab-1 file /etc/letsencrypt/renewal/certificate.sh"
     expected = sorted([script, f"change cn-lab-1 certificate {ROUTER}", *node.rolls_out()])
     assert node.pending(2) == expected
@@ -138,7 +138,7 @@ def test_a_name_more_and_a_name_less_are_shown_as_such_and_ordered(node: Node) -
     assert longer != before
     assert "-0001" not in node.fleet.hosts[0].run("ls /etc/letsencrypt/live").stdout
     node.declare()
-    assert f"    names:\n      - {extra}\n" in node.run(0, "plan").out
+    assert f"        - {extra}\n" in node.run(0, "plan").out
     assert node.pending(2) == expected
     node.settle()
     assert node.one() not in (before, longer)

@@ -258,7 +258,7 @@ def test_a_key_that_is_not_accepted_is_named_with_what_sshd_said_of_it(pair: Fau
             f"authentication refused for ops with {pair.identity}; is the public key in its authorized_keys"
         )
         assert ended.reason(f"{name}.test.dataone.org").startswith(refused)
-    assert ended.lines("+ healthy-too.test.dataone.org file")
+    assert ended.lines("  + file")
 
 
 def test_an_account_that_has_expired_is_refused_in_the_words_of_its_host(pair: FaultyHost) -> None:

@@ -76,7 +76,7 @@ def test_everything_is_to_be_created_on_bare_hosts(admin: AdminMachine, bare: di
     )
     assert count["create"] > 60
     # The keys of the hosts are not made yet: the plan says of what it does not know them.
-    assert bare["text"].count("(known after apply: public of cn-lab-2.test.dataone.org keypair") >= 2
+    assert "(known after apply: public of <peer 1> keypair" in bare["text"]
     assert (document["unreachable"], document["unknown"]) == ([], [])
 
 
@@ -253,7 +253,7 @@ def test_a_saved_plan_is_refused_once_the_host_has_changed(admin: AdminMachine) 
         "nothing was done; make a new plan",
     ]
     assert changed_since(host, "/root/mark") == []
-    assert admin.run(0, "show", plan).out.count("~ cn-lab-2") == 2, "a stale plan can still be shown"
+    assert admin.run(0, "show", plan).out.count("  (cn-lab-2)") == 2, "a stale plan can still be shown"
 
 
 def test_a_saved_plan_is_refused_once_the_file_has_changed(admin: AdminMachine) -> None:
