@@ -14,11 +14,11 @@ from reconciler.output.text import (
     diff_lines,
     incomplete_lines,
     many,
-    printable,
     step_lines,
     summary,
     value_text,
 )
+from reconciler.printable import printable
 from reconciler.subjects import Risk
 
 SHORT_DIFF = 16
