@@ -280,10 +280,8 @@ def option(
 class Resource:
     """One thing that should be so on one host. A kind is a subclass with four methods.
 
-    `needs` are further resources that must be settled first, on any host; `follows` are those
-    that go first if they can: what is lost, refused or failed among them holds nothing up. `place` is the
-    line of the YAML that asks for it, `part` the `Subject` of the blueprint's part that does. Whoever
-    declares the resource sets them.
+    `needs` must be settled first, on any host; `follows` go first if they can, and hold nothing up. `place`
+    is the line of the YAML that asks for it, `part` the `Subject` of the blueprint's part that does.
     """
 
     kind: ClassVar[str]
