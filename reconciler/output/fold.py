@@ -259,7 +259,7 @@ def _listed(hosts: Sequence[str], everyone: Sequence[str], short: Mapping[str, s
     left = [host for host in everyone if host not in hosts]
     if len(hosts) > 2 and not left:
         return f"all {len(hosts)} hosts"
-    if len(left) < len(hosts) // 2:
+    if 0 < len(left) < len(hosts) // 2:
         return f"{len(hosts)} hosts, all but {', '.join(short.get(host, host) for host in left)}"
     return ", ".join(short.get(host, host) for host in hosts)
 

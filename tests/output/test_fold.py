@@ -104,6 +104,7 @@ def test_the_hosts_of_an_entry_are_told_whole() -> None:
     a, b, c = HOSTS
     assert hosts_text(entry((a, a), (b, b), (c, c)), HOSTS) == "all 3 hosts"
     assert hosts_text(entry((a, a), (b, b)), HOSTS) == "a, b"
+    assert hosts_text(entry((a, a), (b, b)), HOSTS[:2]) == "a, b"
     assert hosts_text(entry((a, b), (a, c)), HOSTS) == "a → each other host"
     assert hosts_text(entry((a, b), (b, a)), HOSTS) == "a → b; b → a"
     assert hosts_text(entry((a, "x")), HOSTS) == "a"

@@ -129,7 +129,7 @@ class FaultyHost:
         """`plan` and `drift` cannot look at the faulty host, say so with these words, and have
         looked at the other. Returns the reason."""
         with ThreadPoolExecutor(2) as both:
-            plan, drift = both.map(self.reconcile, ("plan", "drift"))
+            plan, drift = both.map(lambda command: self.reconcile(command, "--verbose"), ("plan", "drift"))
         assert (plan.code, drift.code) == (3, 3), f"{plan}\n{drift}"
         for ended in (plan, drift):
             assert ended.err == ""
@@ -141,7 +141,7 @@ class FaultyHost:
 
     def sees_both(self) -> Ended:
         """A plan that sees both hosts, whatever is odd about one of them."""
-        ended = self.reconcile("plan")
+        ended = self.reconcile("plan", "--verbose")
         assert ended.code == 0, f"{ended.out}\n{ended.err}"
         for host in (HEALTHY, *self.hosts):
             assert ended.lines(f"+ {host} file /srv/tested/note"), f"{host}\n{ended.out}"
