@@ -27,6 +27,7 @@ COMMANDS = {
     "apply": "Bring the hosts to the declared state; or apply a saved plan.",
     "approve": "Sign a saved plan with an SSH key, so that it may be applied.",
     "drift": "Report drift; never changes a host.",
+    "status": "Show what is known here of environments; contacts no host.",
     "verify": "Check as a client that services serve the right certificate.",
     "report": "Write an HTML page about the environment.",
     "history": "Show past runs and alerts from the journal of this machine.",

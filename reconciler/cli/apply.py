@@ -111,6 +111,7 @@ class _Apply:
     ) -> None:
         self.environment, self.fleet, self.options = environment, fleet, options
         self.journal, self.workplace = journal, workplace
+        self.newest_entry = journal.head()[0]
 
     def fresh(self, *, yes: bool, auto: bool) -> Code:
         """Looks, shows the plan, and applies it if it is approved. Raises `CommandError`."""
@@ -118,7 +119,10 @@ class _Apply:
         if auto:
             return self._automatic(shown)
         if not shown.actions:
-            tracker.remember(self.journal, self.environment, shown)
+            found = tracker.assess(self.journal, self.environment, shown, self.fleet.sight.seen)
+            if not any(self.options.scope.values()):
+                sight = self.fleet.sight
+                tracker.keep_look(self.journal, self.environment, found, sight, self.newest_entry)
             return self._end(Code.OK if shown.complete else Code.INCOMPLETE)
         if reasons := self._forbidden(shown, 0):
             raise self._refused(shown, reasons)
@@ -144,7 +148,9 @@ class _Apply:
         part = policy.automatic(self.environment.policy, shown)
         why = self._forbidden(part, 0)
         code = Code.OK if shown.complete else Code.INCOMPLETE
+        looked: int | None = None
         if not part.actions or why:
+            looked = self.newest_entry
             self._end(Code.CHANGES if shown.actions else code)
         else:
             waiting = {action.ref for action in shown.actions} - {action.ref for action in part.actions}
@@ -153,6 +159,7 @@ class _Apply:
         found = tracker.assess(self.journal, self.environment, left, self.fleet.sight.seen)
         if not self.options.narrowed:
             tracker.watch(self.journal, self.environment, found)
+            tracker.keep_look(self.journal, self.environment, found, self.fleet.sight, looked)
             self._report_waiting(left, why or ["policy does not allow them without"])
         tracker.deliver(self.journal, self.environment, say)
         return Code.CHANGES if code in (Code.OK, Code.INCOMPLETE) and left.actions else code

@@ -35,7 +35,7 @@ from reconciler.cli.options import Options, say
 from reconciler.cli.selection import open_environment, select
 from reconciler.cli.workplace import Workplace
 from reconciler.environment.settings import Environment
-from reconciler.journal.journal import NoJournal
+from reconciler.journal.journal import NAME, NoJournal, folder
 from reconciler.monitor import tracker
 from reconciler.monitor.findings import Finding, findings
 from reconciler.output import text
@@ -76,10 +76,11 @@ def drift(
     outputs = Formats(junit=junit, prometheus=prometheus, markdown=markdown, github=github)
     formats.check(options, outputs)
     environment = open_environment(env, workplace)
+    before = _newest_entry(workplace)
     looked = look(environment, select(environment, options, workplace), options, workplace)
     plan = looked.plan
     formats.write_plan("drift", plan, outputs, environment, workplace, looked.observation)
-    found, since, recorded = _findings(environment, looked, options, workplace)
+    found, since, recorded = _findings(environment, looked, before, options, workplace)
     if json:
         document = plan_document(plan, environment, options, workplace)
         files.print_json(with_findings(document, found, since))
@@ -95,7 +96,7 @@ def drift(
 
 
 def _findings(
-    environment: Environment, looked: Looked, options: Options, workplace: Workplace
+    environment: Environment, looked: Looked, before: int, options: Options, workplace: Workplace
 ) -> tuple[Sequence[Finding], Mapping[str, datetime], bool]:
     """The findings, since when each has been so, and whether the journal has them.
 
@@ -110,9 +111,21 @@ def _findings(
             found = tracker.assess(journal, environment, looked.plan, seen)
             if not options.narrowed:
                 since = tracker.watch(journal, environment, found)
+                tracker.keep_look(journal, environment, found, looked.observation, before)
                 tracker.deliver(journal, environment, say)
     except NoJournal as error:
         # What was seen is reported all the same.
         say(f"{error}; this look is not recorded, and nobody is notified")
         return found, since, False
     return found, since, True
+
+
+def _newest_entry(workplace: Workplace) -> int:
+    """The number of the journal's newest entry; 0 where there is none, or it cannot be read."""
+    try:
+        if (folder() / NAME).exists():
+            with workplace.journal(workplace.clock, False) as journal:
+                return journal.head()[0]
+    except NoJournal:
+        return 0
+    return 0

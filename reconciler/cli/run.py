@@ -64,7 +64,9 @@ class Run:
             self.journal.end(number, name, {"code": int(error.code), "lines": list(error.lines), **ended})
             raise
         self.journal.end(number, name, {"code": int(code), **ended})
-        tracker.remember(self.journal, self.environment, self.fleet.plan())
+        found = tracker.assess(self.journal, self.environment, self.fleet.plan(), self.fleet.sight.seen)
+        if not any(self.options.scope.values()):
+            tracker.keep_look(self.journal, self.environment, found, self.fleet.sight)
         if self.command == "apply --auto":
             lines = [f"{action.verb} {action.ref}" for action in approved.actions]
             notice = notices.run(self.environment, number, lines, code)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli.exit import Code, CommandError
@@ -21,6 +23,26 @@ def open_environment(env: str, workplace: Workplace) -> Environment:
         return workplace.load(env)
     except InvalidEnvironment as error:
         raise CommandError(Code.USAGE, *map(str, error.problems)) from None
+
+
+def named(envs: Sequence[str] | None, *, everything: bool) -> list[str]:
+    """The environments that ENV… or --all name, each once: with --all every environments/*.yaml below the
+    current folder. Raises `CommandError` where they name none."""
+    if envs and everything:
+        raise CommandError(
+            Code.USAGE, f"--all: names every environment; leave out {' '.join(envs)}, or --all"
+        )
+    if envs:
+        return list(dict.fromkeys(envs))
+    if not everything:
+        raise CommandError(
+            Code.USAGE, "name an environment (a path, or NAME for environments/NAME.yaml), or --all"
+        )
+    found = sorted(str(path) for path in Path("environments").glob("*.yaml"))
+    if not found:
+        where = Path("environments").absolute()
+        raise CommandError(Code.USAGE, f"--all: there is no environment here: no {where}/*.yaml")
+    return found
 
 
 def select(environment: Environment, options: Options, workplace: Workplace) -> list[Resource]:

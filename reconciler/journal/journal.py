@@ -39,6 +39,8 @@ CREATE TABLE IF NOT EXISTS outbox (
   made TEXT NOT NULL, tried INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE IF NOT EXISTS alerts (
   environment TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (environment, id)) STRICT;
+CREATE TABLE IF NOT EXISTS looks (
+  environment TEXT PRIMARY KEY, at TEXT NOT NULL, entry INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS texts (digest TEXT PRIMARY KEY, text BLOB NOT NULL) STRICT;
 """
 PATIENCE = 30
@@ -216,6 +218,13 @@ class Journal:
             self._data.execute("DELETE FROM alerts WHERE environment = ?", (environment,))
             self._data.executemany("INSERT INTO alerts VALUES (?, ?, ?)", rows)
 
+    def keep_look(self, environment: str, entry: int, body: Mapping[str, Any]) -> None:
+        """Remembers what the last look at a whole environment has found, in place of the one before.
+        `entry` is the number of the newest entry when it began."""
+        row = (environment, self.clock().isoformat(timespec="seconds"), entry, canonical(body))
+        with self._transaction():
+            self._data.execute("INSERT OR REPLACE INTO looks VALUES (?, ?, ?, ?)", row)
+
     def post(self, environment: str, channel: str, notice: str) -> None:
         """Puts a notice into the outbox."""
         with self._transaction():
@@ -234,11 +243,12 @@ class Journal:
     # Reading
 
     def entries(
-        self, run: int | None = None, environment: str | None = None, *what: str
+        self, run: int | None = None, environment: str | None = None, *what: str, after: int = 0
     ) -> list[JournalEntry]:
-        """The entries, oldest first; of one run, one environment, of some kinds."""
-        query = "SELECT number, at, run, environment, what, body FROM entries WHERE 1"
-        values: list[str | int] = []
+        """The entries, oldest first; of one run, one environment, of some kinds; those whose number is
+        larger than `after`."""
+        query = "SELECT number, at, run, environment, what, body FROM entries WHERE number > ?"
+        values: list[str | int] = [after]
         if run is not None:
             query, values = f"{query} AND run = ?", [*values, run]
         if environment is not None:
@@ -280,6 +290,26 @@ class Journal:
                 found[key] = parsed(body)
         return found
 
+    def last_look(self, environment: str) -> tuple[str, int, dict[str, Any]] | None:
+        """The last look at a whole environment: when (ISO 8601), the newest entry before it, and what it
+        found; None where there was none, or it cannot be read."""
+        with _sqlite_errors(self.path):
+            # A journal that is only read may be of a version that did not keep looks yet.
+            if not self._data.execute("SELECT 1 FROM sqlite_master WHERE name = 'looks'").fetchone():
+                return None
+            query = "SELECT at, entry, body FROM looks WHERE environment = ?"
+            row = self._data.execute(query, (environment,)).fetchone()
+        with suppress(ValueError, TypeError):
+            return (row[0], int(row[1]), parsed(row[2])) if row else None
+        return None
+
+    def last_run(self, environment: str) -> int | None:
+        """The number of the newest run of an environment; None where there was none."""
+        with _sqlite_errors(self.path):
+            query = "SELECT max(run) FROM entries WHERE environment = ? AND what = 'begin'"
+            found: int | None = self._data.execute(query, (environment,)).fetchone()[0]
+        return found
+
     def outbox(self) -> list[tuple[int, str, str, str, str, int]]:
         """What waits to be sent, oldest first: number, environment, channel, notice (JSON), when it
         was made (ISO 8601), and how often it was tried."""
@@ -316,9 +346,10 @@ class Journal:
         """Runs that began, did not end, and whose process is gone."""
         ended = {entry.run for entry in self.entries(None, environment, "end")}
         begun = [entry.run for entry in self.entries(None, environment, "begin")]
-        return [run for run in begun if run not in ended and not self._lives(run)]
+        return [run for run in begun if run not in ended and not self.lives(run)]
 
-    def _lives(self, run: int) -> bool:
+    def lives(self, run: int) -> bool:
+        """Whether the process of a run that has not ended is still there, on this machine."""
         try:
             handle = os.open(self._lock_of_run(run), os.O_RDWR)
         except OSError:

@@ -9,8 +9,8 @@ from typing import Any
 
 from reconciler.environment.settings import Environment
 from reconciler.journal.journal import Journal
-from reconciler.model import Plan, Ref, Seen
-from reconciler.monitor import delivery, findings, notices
+from reconciler.model import Observation, Plan, Ref, Seen
+from reconciler.monitor import delivery, findings, notices, status
 from reconciler.monitor.findings import Alert, Finding
 
 APPROVAL = "approval"
@@ -32,6 +32,20 @@ def assess(journal: Journal, environment: Environment, plan: Plan, seen: Mapping
     """What a look finds, in the light of what earlier ones have seen. Raises `NoJournal`."""
     remember(journal, environment, plan)
     return findings.findings(environment, plan, seen, journal.settled(environment.name), journal.clock())
+
+
+def keep_look(
+    journal: Journal,
+    environment: Environment,
+    found: Sequence[Finding],
+    observation: Observation,
+    entry: int | None = None,
+) -> None:
+    """Keeps what a look at the whole environment has found, for `status`. `entry` is the newest entry of
+    the journal when it began; None: there is none since. Raises `NoJournal`."""
+    before = status.look_from(journal.last_look(environment.name))
+    body = status.look_body(environment, found, observation, before, journal.clock())
+    journal.keep_look(environment.name, journal.head()[0] if entry is None else entry, body)
 
 
 def watch(journal: Journal, environment: Environment, found: Sequence[Finding]) -> dict[str, datetime]:

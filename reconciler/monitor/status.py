@@ -1,0 +1,284 @@
+"""What is known of an environment from what this machine has recorded, and how far that can be trusted. Pure.
+
+A look is kept by `drift` and `apply`; nothing here asks a host. What was seen to be in sync counts as unknown
+once anything says that it may no longer be so: time, another file, a later run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from reconciler.approval.policy import expiries
+from reconciler.environment.settings import Environment
+from reconciler.journal.journal import JournalEntry
+from reconciler.kinds.certificate.lineage import Lineage
+from reconciler.model import Observation
+from reconciler.monitor.findings import Finding
+from reconciler.tls.status import from_observation
+
+STATES = ("in sync", "drifted", "pending", "unknown")
+UNCHANGED = (6, 7)
+"""Exit codes of runs that have changed nothing: stale, locked."""
+AHEAD = timedelta(minutes=5)
+"""How far the clock may have been ahead when a look was recorded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertificateTimes:
+    """Of the served certificate that ends first: its end, its lifetime, about when it is renewed, and when
+    that was seen."""
+
+    end: datetime
+    lifetime: timedelta
+    renewal: datetime
+    seen: datetime
+
+    def left(self, now: datetime) -> float:
+        """The fraction of its lifetime that is left; below zero where it is over."""
+        return (self.end - now) / self.lifetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What the last look at a whole environment has found. `entry` is the journal's newest entry when it
+    began, `digests` the SHA-256 of the environment file (under "") and of the files that it names."""
+
+    at: datetime
+    entry: int
+    counts: Mapping[str, int]
+    digests: Mapping[str, str]
+    certificate: CertificateTimes | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastRun:
+    """A run of this machine. `code` is how it ended: an exit code, None where it has not, or was
+    interrupted; `alive` says whether its process is still there."""
+
+    number: int
+    command: str
+    who: str
+    began: datetime
+    ended: datetime | None
+    code: int | None
+    alive: bool
+
+    @property
+    def result(self) -> str:
+        """How it went, in a word or two."""
+        if self.alive:
+            return "under way"
+        known = {None: "interrupted", 0: "done", 2: "done; the rest is waiting", 6: "stale", 7: "locked"}
+        return known.get(self.code, f"ended with {self.code}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentStatus:
+    """An environment in the table. `state` is one of `STATES`, `reason` says why in words. `certificate` is
+    None where its times are not known, and where it `owns` none."""
+
+    environment: str
+    file: str
+    state: str
+    reason: str
+    look: Look | None = None
+    owns: bool = False
+    certificate: CertificateTimes | None = None
+    overdue: float = 0.25
+    run: LastRun | None = None
+    problems: Sequence[str] = ()
+
+    def urgency(self, now: datetime) -> str:
+        """How bad the end of the certificate is: `ok`, `warn` where a renewal is overdue, `bad` where it is
+        over soon, `unknown`; the page goes by the same fractions."""
+        if self.certificate is None:
+            return "unknown" if self.owns else "ok"
+        left = self.certificate.left(now)
+        return "ok" if left >= self.overdue else "warn" if left >= self.overdue / 3 else "bad"
+
+
+# A look, when it is recorded and when it is read
+
+
+def digests(environment: Environment) -> dict[str, str]:
+    """The digests of an environment's file and of those that it names."""
+    return {"": environment.digest, **environment.sources}
+
+
+def look_body(
+    environment: Environment,
+    found: Sequence[Finding],
+    observation: Observation,
+    before: Look | None,
+    now: datetime,
+) -> dict[str, Any]:
+    """What is kept of a look, as JSON. `before` is the last one: until when a certificate is valid is still
+    true where it cannot be seen now."""
+    counts = dict.fromkeys(("drifted", "pending", "unseen", "expiring", "acknowledged"), 0)
+    for each in found:
+        counts["acknowledged" if each.acknowledged else each.verdict] += 1
+    times = _times(environment, observation, now)
+    if times is None and before is not None and owns_certificate(environment):
+        times = before.certificate
+    certificate = times and {
+        "end": times.end.isoformat(),
+        "lifetime": times.lifetime.total_seconds(),
+        "renewal": times.renewal.isoformat(),
+        "seen": times.seen.isoformat(),
+    }
+    return {"counts": counts, "digests": digests(environment), "certificate": certificate}
+
+
+def owns_certificate(environment: Environment) -> bool:
+    """Whether the environment declares a certificate, which then has an end and a renewal."""
+    return environment.blueprint and environment.certificate.manage
+
+
+def _times(environment: Environment, observation: Observation, now: datetime) -> CertificateTimes | None:
+    served = [
+        (each.end, each.begin) for each in from_observation(environment, observation) if each.end is not None
+    ]
+    if not served:
+        return None
+    end, begin = min(served, key=lambda pair: pair[0])
+    lifetime = timedelta(days=environment.certificate.lifetime)
+    if begin is not None and begin < end:
+        lifetime = end - begin
+    # cron renews the lineage on the primary, which may be newer than what is served.
+    issued = [at for ref, at in expiries(observation.seen).items() if ref.kind == Lineage.kind]
+    renewal = (issued[0] if issued else end) - lifetime * _share(lifetime)
+    return CertificateTimes(end=end, lifetime=lifetime, renewal=renewal, seen=now)
+
+
+def _share(lifetime: timedelta) -> float:
+    """The part of the lifetime that is left when certbot renews, unless the CA asks for it earlier
+    (certbot 4.0.0, changelog)."""
+    return 1 / 2 if lifetime < timedelta(days=10) else 1 / 3
+
+
+def look_from(kept: tuple[str, int, Mapping[str, Any]] | None) -> Look | None:
+    """The look that the journal keeps; None where there is none, or it cannot be read."""
+    if kept is None:
+        return None
+    at, entry, body = kept
+    with suppress(LookupError, TypeError, ValueError, AttributeError, OverflowError):
+        counts = {name: int(number) for name, number in body["counts"].items()}
+        certificate = body["certificate"]
+        return Look(
+            at=_aware(at),
+            entry=entry,
+            counts={name: counts[name] for name in ("drifted", "pending", "unseen", "acknowledged")},
+            digests={str(name): str(digest) for name, digest in body["digests"].items()},
+            certificate=None if certificate is None else _times_from(certificate),
+        )
+    return None
+
+
+def _times_from(body: Mapping[str, Any]) -> CertificateTimes:
+    lifetime = timedelta(seconds=body["lifetime"])
+    if lifetime <= timedelta():
+        raise ValueError("lifetime")
+    end, renewal, seen = (_aware(body[name]) for name in ("end", "renewal", "seen"))
+    return CertificateTimes(end=end, lifetime=lifetime, renewal=renewal, seen=seen)
+
+
+def _aware(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def last_run(entries: Sequence[JournalEntry], *, alive: bool) -> LastRun | None:
+    """The run of these entries (all of one run); None where they do not begin one."""
+    begin = next((each for each in entries if each.what == "begin"), None)
+    end = next((each for each in entries if each.what == "end"), None)
+    if begin is None:
+        return None
+    code = end.body.get("code") if end else None
+    return LastRun(
+        number=begin.run,
+        command=str(begin.body.get("command")),
+        who=str(begin.body.get("who")).partition(" (")[0],  # its process and since when are for a lock
+        began=_aware(begin.at),
+        ended=_aware(end.at) if end else None,
+        code=code if isinstance(code, int) else None,
+        alive=alive and end is None,
+    )
+
+
+# What follows from it
+
+
+def environment_status(
+    environment: Environment,
+    look: Look | None,
+    run: LastRun | None,
+    later: Sequence[JournalEntry],
+    *,
+    now: datetime,
+    oldest: timedelta,
+) -> EnvironmentStatus:
+    """What is known. `later` are the entries of runs that are newer than the look, and `oldest` is the age
+    from which a look says nothing of today."""
+    state, reason = "unknown", f"no look is recorded here: `reconcile drift {environment.file}` looks"
+    if look is not None:
+        state, reason = _seen(look)
+        if doubt := _doubt(environment, look, run, later, now, oldest):
+            state, reason = "unknown", f"{doubt}; it was {state} then"
+    owns = owns_certificate(environment)
+    return EnvironmentStatus(
+        environment=environment.name,
+        file=environment.file,
+        state=state,
+        reason=reason,
+        look=look,
+        owns=owns,
+        certificate=look.certificate if look and owns else None,
+        overdue=environment.certificate.overdue / 100,
+        run=run,
+    )
+
+
+def _seen(look: Look) -> tuple[str, str]:
+    counts = {name: number for name, number in look.counts.items() if number}
+    reason = ", ".join(f"{number} {name}" for name, number in counts.items())
+    if "drifted" in counts:
+        return "drifted", reason
+    if "pending" in counts:
+        return "pending", reason
+    return ("unknown", f"{reason}: not all could be looked at") if "unseen" in counts else ("in sync", reason)
+
+
+def _doubt(
+    environment: Environment,
+    look: Look,
+    run: LastRun | None,
+    later: Sequence[JournalEntry],
+    now: datetime,
+    oldest: timedelta,
+) -> str | None:
+    """Why the look may not describe the hosts any more; None where nothing says so."""
+    nothing_done = {each.run for each in later if each.what == "end" and each.body.get("code") in UNCHANGED}
+    # An interrupted run is closed by the next command, which changes nothing itself.
+    acting = [
+        each.run
+        for each in later
+        if each.run not in nothing_done and not (each.what == "end" and each.body.get("code") is None)
+    ]
+    if acting:
+        newest = acting[-1]
+        how = run.result if run is not None and run.number == newest else "went on"
+        return f"run {newest} was after the last look ({how})"
+    current = digests(environment)
+    if current != look.digests:
+        named = {name for name in {*current, *look.digests} if current.get(name) != look.digests.get(name)}
+        changed = ", ".join(sorted(name or environment.file for name in named))
+        return f"{changed} changed after the last look"
+    if look.at > now + AHEAD:
+        return "the last look is dated in the future, so a clock is wrong"
+    if now - look.at > oldest:
+        return "the last look is too old"
+    return None

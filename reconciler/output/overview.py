@@ -1,0 +1,78 @@
+"""What is known of environments, as a table for people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from reconciler.monitor.status import EnvironmentStatus
+from reconciler.output.text import Style, many
+from reconciler.printable import printable
+
+HEADS = ("environment", "state", "looked", "valid until", "renewal", "last run", "lock")
+SYMBOLS = {"in sync": "+", "drifted": "-", "pending": "~", "unknown": "~"}
+URGENCY = {"warn": "~", "bad": "-", "unknown": "~"}
+
+
+def table_lines(found: Sequence[EnvironmentStatus], now: datetime, style: Style) -> Iterable[str]:
+    """A line for each environment, and below it why it is not in sync."""
+    rows = [tuple(map(printable, _cells(each, now))) for each in found]
+    widths = [max(map(len, column)) for column in zip(HEADS, *rows, strict=True)]
+    yield style.dim(_row(HEADS, widths))
+    for each, row in zip(found, rows, strict=True):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        cells[1] = style.mark(SYMBOLS[each.state], cells[1])
+        cells[3] = style.mark(URGENCY.get(each.urgency(now), ""), cells[3])
+        yield "  ".join(cells).rstrip()
+        for line in (each.reason, *each.problems):
+            if line:
+                yield f"    {printable(line)}"
+
+
+def _row(cells: Iterable[str], widths: Iterable[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _cells(each: EnvironmentStatus, now: datetime) -> tuple[str, ...]:
+    looked = f"{age(now - each.look.at)} ago" if each.look else "never" if not each.problems else "unknown"
+    return (
+        each.environment,
+        each.state,
+        looked,
+        *_certificate(each, now),
+        _run(each, now),
+        lock(each) or "none here",
+    )
+
+
+def _certificate(each: EnvironmentStatus, now: datetime) -> tuple[str, str]:
+    times = each.certificate
+    if times is None:
+        return ("unknown", "unknown") if each.owns or each.problems else ("no certificate", "-")
+    left = times.end - now
+    valid = f"{times.end:%Y-%m-%d} ({f'in {age(left)}' if left > timedelta() else 'expired'})"
+    return (
+        valid,
+        f"about {times.renewal:%Y-%m-%d}" if times.renewal > now else f"due since {times.renewal:%Y-%m-%d}",
+    )
+
+
+def _run(each: EnvironmentStatus, now: datetime) -> str:
+    if each.run is None:
+        return "unknown" if each.problems else "none here"
+    return f"run {each.run.number}, {age(now - each.run.began)} ago: {each.run.result}"
+
+
+def lock(each: EnvironmentStatus) -> str | None:
+    """The run of this machine that holds the hosts; None where none does. Others' are not known here."""
+    return f"run {each.run.number} ({each.run.who})" if each.run and each.run.alive else None
+
+
+def age(span: timedelta) -> str:
+    """A time span in its largest unit: `45 s`, `12 min`, `3 h`, `68 days`."""
+    seconds = max(0, int(span.total_seconds()))
+    if seconds < 120:
+        return f"{seconds} s"
+    if seconds < 2 * 3600:
+        return f"{seconds // 60} min"
+    return f"{seconds // 3600} h" if seconds < 2 * 86400 else many(seconds // 86400, "day")
