@@ -8,11 +8,12 @@ from typing import Any
 from reconciler import document
 from reconciler.document import Document
 from reconciler.monitor.notices import Notice
-from reconciler.output.documents import observation, plan, resources, results
+from reconciler.output.documents import drifts, observation, plan, resources, results, status
 
 DOCUMENTS: tuple[type[Document], ...] = (
     results.ApplyDocument,
     results.ApprovalDocument,
+    drifts.DriftsDocument,
     resources.ExplainDocument,
     results.FilesDocument,
     resources.GraphDocument,
@@ -22,6 +23,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     Notice,
     observation.ObservationDocument,
     plan.PlanDocument,
+    status.StatusDocument,
     results.ValidationDocument,
     results.VerifyDocument,
 )

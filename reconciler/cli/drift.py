@@ -11,10 +11,11 @@ from datetime import datetime
 import typer
 
 from reconciler.cli import files, formats
-from reconciler.cli.exit import Code
+from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.flags import (
+    All,
     Commands,
-    Env,
+    Envs,
     Everything,
     Github,
     Hosts,
@@ -32,19 +33,23 @@ from reconciler.cli.formats import Formats
 from reconciler.cli.interrupted import report_interrupted
 from reconciler.cli.look import Looked, look, plan_document
 from reconciler.cli.options import Options, say
-from reconciler.cli.selection import open_environment, select
+from reconciler.cli.selection import named, open_environment, select
 from reconciler.cli.workplace import Workplace
+from reconciler.document import as_json
 from reconciler.environment.settings import Environment
 from reconciler.journal.journal import NAME, NoJournal, folder
 from reconciler.monitor import tracker
 from reconciler.monitor.findings import Finding, findings
 from reconciler.output import text
-from reconciler.output.documents.plan import with_findings
+from reconciler.output.documents.drifts import DriftPart, DriftsDocument
+from reconciler.output.documents.plan import PlanDocument, with_findings
+from reconciler.printable import printable
 
 
 def drift(
     context: typer.Context,
-    env: Env,
+    envs: Envs = None,
+    everything: All = False,
     host: Hosts = None,
     only: Only = None,
     json: Json = False,
@@ -60,7 +65,8 @@ def drift(
     verbose: Everything = False,
 ) -> int:
     """Returns 0 for no drift, 2 for drift, 3 where a part could not be looked at; and 1 where there
-    is no drift, but the journal cannot be written. Raises `CommandError`."""
+    is no drift, but the journal cannot be written: the largest, of several environments. Raises
+    `CommandError`."""
     workplace: Workplace = context.obj
     options = Options(
         host=host,
@@ -75,24 +81,62 @@ def drift(
     )
     outputs = Formats(junit=junit, prometheus=prometheus, markdown=markdown, github=github)
     formats.check(options, outputs)
+    several = named(envs, everything=everything)
+    if len(several) == 1 and not everything:
+        code, document = _one(several[0], options, outputs, workplace)
+        if document is not None:
+            files.print_json(document)
+        return code
+    return _each(several, options, outputs, workplace)
+
+
+def _each(envs: Sequence[str], options: Options, outputs: Formats, workplace: Workplace) -> Code:
+    """Several environments, one after the other; one that ends with an error hides none of the others."""
+    if named_file := outputs.junit or outputs.prometheus:
+        why = "a file is about one environment; run `drift` once for each"
+        raise CommandError(Code.USAGE, f"{named_file}: {why}")
+    codes, parts = [], []
+    for number, env in enumerate(envs):
+        if not (options.json or outputs.markdown or outputs.github):
+            print(f"{chr(10) if number else ''}== {printable(env)}", flush=True)
+        problems: list[str] = []
+        code, document = Code.USAGE, None
+        try:
+            code, document = _one(env, options, outputs, workplace)
+        except CommandError as error:
+            code, problems = error.code, list(error.lines)
+            for line in problems:
+                say(line)
+        codes.append(code)
+        plan = None if document is None else as_json(document)
+        parts.append(DriftPart(env=env, exit_code=code, problems=problems, plan=plan))
+    if options.json:
+        files.print_json(DriftsDocument(environments=parts))
+    return max(codes)
+
+
+def _one(
+    env: str, options: Options, outputs: Formats, workplace: Workplace
+) -> tuple[Code, PlanDocument | None]:
+    """The code for one environment, and with --json the document. Raises `CommandError`."""
     environment = open_environment(env, workplace)
     before = _newest_entry(workplace)
     looked = look(environment, select(environment, options, workplace), options, workplace)
     plan = looked.plan
     formats.write_plan("drift", plan, outputs, environment, workplace, looked.observation)
     found, since, recorded = _findings(environment, looked, before, options, workplace)
-    if json:
-        document = plan_document(plan, environment, options, workplace)
-        files.print_json(with_findings(document, found, since))
+    document = None
+    if options.json:
+        document = with_findings(plan_document(plan, environment, options, workplace), found, since)
     else:
-        if not (markdown or github):
+        if not (outputs.markdown or outputs.github):
             files.print_lines(text.finding_lines(found, since, formats.style(options, workplace)))
         formats.print_plan(plan, options, outputs, workplace, environment.policy)
     if not plan.complete:
-        return Code.INCOMPLETE
+        return Code.INCOMPLETE, document
     if any(not each.acknowledged for each in found):
-        return Code.CHANGES
-    return Code.OK if recorded else Code.ERROR
+        return Code.CHANGES, document
+    return Code.OK if recorded else Code.ERROR, document
 
 
 def _findings(

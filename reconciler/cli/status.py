@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,13 +15,14 @@ from reconciler.cli import files, formats
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.flags import All, Envs, Json, NoColor
 from reconciler.cli.options import Options
-from reconciler.cli.selection import named, open_environment
+from reconciler.cli.selection import named
 from reconciler.cli.workplace import Workplace
-from reconciler.journal.journal import NAME, Journal, NoJournal, folder
+from reconciler.environment.load import InvalidEnvironment
+from reconciler.journal.journal import NAME, Journal, JournalEntry, NoJournal, folder
 from reconciler.monitor import status as known
 
 if TYPE_CHECKING:
-    from reconciler.monitor.status import EnvironmentStatus
+    from reconciler.monitor.status import EnvironmentStatus, LastRun, Look
 
 CODES = {"in sync": Code.OK, "drifted": Code.CHANGES, "pending": Code.CHANGES, "unknown": Code.INCOMPLETE}
 
@@ -31,26 +34,51 @@ def status(
     max_age: Annotated[
         int,
         typer.Option(
-            "--max-age", metavar="HOURS", min=1, max=8760, help="Count a look that is older as unknown."
+            "--max-age", metavar="HOURS", min=1, max=8760, help="A look that is older says nothing of today."
         ),
     ] = 24,
     json: Json = False,
+    checkmk: Annotated[bool, typer.Option("--checkmk", help="Print lines of a Checkmk local check.")] = False,
+    ics: Annotated[
+        Path | None,
+        typer.Option("--ics", metavar="FILE", help="Also write a calendar of expiries and renewals."),
+    ] = None,
     no_color: NoColor = False,
 ) -> int:
-    """Returns the worst of 0 for in sync, 2 for drifted or pending, 3 for unknown, and 64 for a file that
-    is not valid. Raises `CommandError`."""
+    """Returns the worst of 0 for in sync, 2 for drifted, pending or an expired certificate, 3 for unknown,
+    and 64 for a file that is not valid; with --checkmk 0, as the lines say it. Raises `CommandError`."""
+    if json and checkmk:
+        raise CommandError(Code.USAGE, "--json and --checkmk: stdout takes one of them")
     workplace: Workplace = context.obj
-    now, oldest = workplace.clock(), timedelta(hours=max_age)
-    found = _statuses(named(envs, everything=everything or not envs), workplace, now, oldest)
-    from reconciler.output import overview
+    now = workplace.clock()
+    envs = named(envs, everything=everything or not envs)
+    found = known.told_apart(_statuses(envs, workplace, now, timedelta(hours=max_age)))
+    if ics:
+        from reconciler.output.ics import calendar
 
-    style = formats.style(Options(no_color=no_color), workplace)
-    files.print_lines(overview.table_lines(found, now, style))
-    return max(map(_code, found))
+        files.write(ics, calendar(found, now))
+    if json:
+        from reconciler.output.documents.status import status_document
+
+        files.print_json(status_document(found, str(folder() / NAME), now))
+    elif checkmk:
+        from reconciler.output.checkmk import local_check_lines
+
+        files.print_lines(local_check_lines(found, now))
+        # Checkmk throws away what a cached local check prints where it ends with another code.
+        return Code.OK
+    else:
+        from reconciler.output.overview import table_lines
+
+        files.print_lines(table_lines(found, now, formats.style(Options(no_color=no_color), workplace)))
+    return max(_code(each, now) for each in found)
 
 
-def _code(each: EnvironmentStatus) -> Code:
-    return Code.USAGE if each.problems else CODES[each.state]
+def _code(each: EnvironmentStatus, now: datetime) -> Code:
+    if each.problems:
+        return Code.USAGE
+    expired = each.certificate is not None and each.certificate.end <= now
+    return max(CODES[each.state], Code.CHANGES if expired else Code.OK)
 
 
 def _statuses(
@@ -58,33 +86,47 @@ def _statuses(
 ) -> list[EnvironmentStatus]:
     """What is known of each; one that cannot be read is unknown, and says why."""
     with ExitStack() as open_:
-        journal: Journal | None = None
-        if (folder() / NAME).exists():
-            try:
+        journal: Journal | NoJournal | None = None
+        try:
+            if (folder() / NAME).exists():
                 journal = open_.enter_context(workplace.journal(workplace.clock, False))
-            except NoJournal as error:
-                raise CommandError(Code.ERROR, str(error)) from None
-        return [_status(env, journal, workplace, now, oldest) for env in envs]
+        except (NoJournal, OSError) as error:
+            journal = NoJournal(str(error))
+        found = [_status(env, journal, workplace, now, oldest) for env in envs]
+        return list({Path(each.file).resolve(): each for each in found}.values())  # a file may be named twice
 
 
 def _status(
-    env: str, journal: Journal | None, workplace: Workplace, now: datetime, oldest: timedelta
+    env: str, journal: Journal | NoJournal | None, workplace: Workplace, now: datetime, oldest: timedelta
 ) -> EnvironmentStatus:
     try:
-        environment = open_environment(env, workplace)
-    except CommandError as error:
-        why = "the file is not valid"
+        environment = workplace.load(env)
+    except InvalidEnvironment as error:
+        lines = tuple(map(str, error.problems))
         return known.EnvironmentStatus(
-            environment=env, file=env, state="unknown", reason=why, problems=error.lines
+            environment=Path(env).stem,
+            file=env,
+            state="unknown",
+            reason="the file is not valid",
+            problems=lines,
+            unread=True,
         )
-    if journal is None:
-        return known.environment_status(environment, None, None, (), now=now, oldest=oldest)
-    look = known.look_from(journal.last_look(environment.name))
-    number = journal.last_run(environment.name)
-    run = known.last_run(journal.entries(number), alive=journal.lives(number)) if number else None
-    later = (
-        journal.entries(None, environment.name, "begin", "intent", "outcome", "end", after=look.entry)
-        if look
-        else ()
-    )
+    try:
+        if isinstance(journal, NoJournal):
+            raise journal
+        look, run, later = _recorded(environment.name, journal) if journal else (None, None, ())
+    except NoJournal as error:
+        nothing = known.environment_status(environment, None, None, (), now=now, oldest=oldest)
+        return replace(nothing, reason=str(error), unread=True)
     return known.environment_status(environment, look, run, later, now=now, oldest=oldest)
+
+
+def _recorded(name: str, journal: Journal) -> tuple[Look | None, LastRun | None, Sequence[JournalEntry]]:
+    look = known.look_from(journal.last_look(name))
+    number = journal.last_run(name)
+    run = None
+    if number is not None:
+        run = known.last_run(journal.entries(number, None, "begin", "end"), alive=journal.lives(number))
+    if look is None:
+        return look, run, ()
+    return look, run, journal.entries(None, name, "begin", "intent", "outcome", "end", after=look.entry)

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
 
 import typer
 
 from reconciler.cli import files
 from reconciler.cli.exit import Code
-from reconciler.cli.flags import Json
+from reconciler.cli.flags import All, Envs, Json
+from reconciler.cli.selection import named
 from reconciler.cli.workplace import Workplace
 
 
-def validate(
-    context: typer.Context, envs: Annotated[list[str], typer.Argument(metavar="ENV...")], json: Json = False
-) -> int:
-    """Returns 0, or 64 where a file is not valid: every problem of every file is printed."""
+def validate(context: typer.Context, envs: Envs = None, everything: All = False, json: Json = False) -> int:
+    """Returns 0, or 64 where a file is not valid: every problem of every file is printed.
+    Raises `CommandError`."""
     from reconciler.blueprint import resources as blueprint_resources
     from reconciler.environment.load import InvalidEnvironment, check_whole
 
     workplace: Workplace = context.obj
     problems: list[str] = []
-    for env in envs:
+    for env in named(envs, everything=everything):
         try:
             environment = workplace.load(env)
             resources = blueprint_resources(environment)

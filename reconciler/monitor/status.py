@@ -6,9 +6,10 @@ once anything says that it may no longer be so: time, another file, a later run.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -91,6 +92,16 @@ class EnvironmentStatus:
     overdue: float = 0.25
     run: LastRun | None = None
     problems: Sequence[str] = ()
+    router: str = ""
+    unread: bool = False
+    """Whether its file or the journal cannot be read: nothing at all is known then."""
+    ambiguous: bool = False
+    """Whether another file declares an environment of the same name."""
+
+    @property
+    def label(self) -> str:
+        """What names it in a list of several: its name, and its file where that is another's too."""
+        return f"{self.environment} ({self.file})" if self.ambiguous else self.environment
 
     def urgency(self, now: datetime) -> str:
         """How bad the end of the certificate is: `ok`, `warn` where a renewal is overdue, `bad` where it is
@@ -239,6 +250,7 @@ def environment_status(
         certificate=look.certificate if look and owns else None,
         overdue=environment.certificate.overdue / 100,
         run=run,
+        router=environment.router,
     )
 
 
@@ -282,3 +294,20 @@ def _doubt(
     if now - look.at > oldest:
         return "the last look is too old"
     return None
+
+
+def told_apart(found: Sequence[EnvironmentStatus]) -> list[EnvironmentStatus]:
+    """The same; where two files declare one name, both are unknown, for the journal goes by the name."""
+    count = Counter(each.environment for each in found)
+    return [
+        replace(
+            each,
+            ambiguous=True,
+            state="unknown",
+            reason=f"{each.reason or each.state}; {count[each.environment]} files declare `environment:"
+            f" {each.environment}`, and the journal cannot tell them apart: give each its own",
+        )
+        if count[each.environment] > 1
+        else each
+        for each in found
+    ]

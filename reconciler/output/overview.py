@@ -34,33 +34,23 @@ def _row(cells: Iterable[str], widths: Iterable[int]) -> str:
 
 
 def _cells(each: EnvironmentStatus, now: datetime) -> tuple[str, ...]:
-    looked = f"{age(now - each.look.at)} ago" if each.look else "never" if not each.problems else "unknown"
-    return (
-        each.environment,
-        each.state,
-        looked,
-        *_certificate(each, now),
-        _run(each, now),
-        lock(each) or "none here",
-    )
+    if each.unread:
+        return (each.label, each.state, *(["unknown"] * (len(HEADS) - 2)))
+    looked = f"{age(now - each.look.at)} ago" if each.look else "never"
+    run = "none here"
+    if each.run is not None:
+        run = f"run {each.run.number}, {age(now - each.run.began)} ago: {each.run.result}"
+    return (each.label, each.state, looked, *_certificate(each, now), run, lock(each) or "none here")
 
 
 def _certificate(each: EnvironmentStatus, now: datetime) -> tuple[str, str]:
     times = each.certificate
     if times is None:
-        return ("unknown", "unknown") if each.owns or each.problems else ("no certificate", "-")
+        return ("unknown", "unknown") if each.owns else ("no certificate", "-")
     left = times.end - now
     valid = f"{times.end:%Y-%m-%d} ({f'in {age(left)}' if left > timedelta() else 'expired'})"
-    return (
-        valid,
-        f"about {times.renewal:%Y-%m-%d}" if times.renewal > now else f"due since {times.renewal:%Y-%m-%d}",
-    )
-
-
-def _run(each: EnvironmentStatus, now: datetime) -> str:
-    if each.run is None:
-        return "unknown" if each.problems else "none here"
-    return f"run {each.run.number}, {age(now - each.run.began)} ago: {each.run.result}"
+    renewal = f"{times.renewal:%Y-%m-%d}"
+    return valid, f"about {renewal}" if times.renewal > now else f"due since {renewal}"
 
 
 def lock(each: EnvironmentStatus) -> str | None:
