@@ -47,7 +47,7 @@ LAYERS = (
 PURE = (
     "approval.binding", "approval.commitment", "approval.policy", "approval.signed", "blueprint", "discovery", "document", "environment.conforms", "environment.rules", "environment.schema",
     "environment.settings", "environment.yaml_writer", "fleet.probe", "fleet.reply", "fleet.script", "journal.entries", "journal.chain", "journal.undo",
-    "kinds", "messages", "model", "monitor.findings", "monitor.notices", "output", "plan", "printable", "questions", "subjects",
+    "kinds", "messages", "model", "monitor.findings", "monitor.notices", "monitor.status", "output", "plan", "printable", "questions", "subjects",
     "tls.endpoint", "tls.status", "tls.verify", "unknowns", "x509",
 )  # fmt: skip
 """Packages and modules without I/O and without a clock."""

@@ -17,7 +17,7 @@ from reconciler.approval.policy import expiries
 from reconciler.environment.settings import Environment
 from reconciler.journal.journal import JournalEntry
 from reconciler.kinds.certificate.lineage import Lineage
-from reconciler.model import Observation
+from reconciler.model import Observation, Ref
 from reconciler.monitor.findings import Finding
 from reconciler.tls.status import from_observation
 
@@ -160,8 +160,8 @@ def _times(environment: Environment, observation: Observation, now: datetime) ->
     if begin is not None and begin < end:
         lifetime = end - begin
     # cron renews the lineage on the primary, which may be newer than what is served.
-    issued = [at for ref, at in expiries(observation.seen).items() if ref.kind == Lineage.kind]
-    renewal = (issued[0] if issued else end) - lifetime * _share(lifetime)
+    lineage = Ref(environment.primary.name, Lineage.kind, environment.router)
+    renewal = expiries(observation.seen).get(lineage, end) - lifetime * _share(lifetime)
     return CertificateTimes(end=end, lifetime=lifetime, renewal=renewal, seen=now)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,14 +31,14 @@ OURS = {"reconciler.environment.load", "reconciler.blueprint", "reconciler.outpu
 EXAMPLE = ("examples/three-hosts.yaml", "--seen", "examples/three-hosts.observation.json")
 
 
-def loaded(*arguments: str, **variables: str) -> set[str]:
+def loaded(*arguments: str, codes: tuple[int | None, ...] = (0, None), **variables: str) -> set[str]:
     """The modules that a command line has loaded when it ends."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments],
         cwd=ROOT, env={**os.environ, **variables}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     code, modules = json.loads(done.stdout.splitlines()[-1])
-    assert code in (0, None), done.stderr
+    assert code in codes, done.stderr
     return set(modules)
 
 
@@ -45,6 +46,7 @@ def loaded(*arguments: str, **variables: str) -> set[str]:
     "arguments",
     [
         ("validate", "environments/stage.yaml"),
+        ("validate", "--all"),
         ("plan", *EXAMPLE),
         ("graph", EXAMPLE[0]),
         ("explain", *EXAMPLE, "cn-lab-3.test.dataone.org", "service", "apache2"),
@@ -53,6 +55,14 @@ def loaded(*arguments: str, **variables: str) -> set[str]:
 )
 def test_a_command_that_contacts_no_host_loads_nothing_slow(arguments: tuple[str, ...]) -> None:
     assert loaded(*arguments) & SLOW == set()
+
+
+@pytest.mark.parametrize("more", [(), ("--json",), ("--checkmk",), ("--ics", os.devnull)])
+def test_status_reads_what_is_kept_and_loads_nothing_that_connects(
+    more: tuple[str, ...], tmp_path: Path
+) -> None:
+    found = loaded("status", "--all", *more, RECONCILE_STATE=str(tmp_path), codes=(0, 3))
+    assert found & (SLOW | {"reconciler.fleet", "reconciler.cli.look"}) == set()
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("plan", "--help"), ("validate", "--help")])

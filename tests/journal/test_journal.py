@@ -259,3 +259,36 @@ def test_a_kill_in_the_middle_of_a_commit_leaves_what_was_there(tmp_path: Path) 
     with Journal(tmp_path, write=False) as journal:
         assert journal.entries() == whole
         assert journal.verify() == []
+
+
+def test_the_last_look_of_each_environment_is_kept(tmp_path: Path) -> None:
+    with filled(tmp_path) as journal:
+        assert journal.last_look("lab") is None
+        journal.keep_look("lab", 1, {"n": 1})
+        journal.keep_look("lab", 2, {"n": 2})
+        journal.keep_look("other", 3, {"n": 3})
+        at, entry, body = journal.last_look("lab") or ("", 0, {})
+        assert (datetime.fromisoformat(at).tzinfo, entry, body) == (UTC, 2, {"n": 2})
+        assert journal.verify() == []
+
+
+def test_a_journal_from_before_looks_were_kept_has_none(tmp_path: Path) -> None:
+    with filled(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / "journal.sqlite") as data:
+        data.execute("DROP TABLE looks")
+    data.close()
+    with Journal(tmp_path, write=False) as journal:
+        assert journal.last_look("lab") is None
+        assert journal.entries(None, "lab")
+
+
+def test_entries_after_one_and_the_newest_run(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        assert journal.last_run("lab") is None
+        run = journal.begin("lab", {}, b"")
+        number = journal.head()[0]
+        journal.append(0, "lab", "onset", {})
+        journal.begin("other", {}, b"")
+        assert journal.last_run("lab") == run
+        assert [each.what for each in journal.entries(None, "lab", after=number)] == ["onset"]

@@ -336,7 +336,7 @@ DOCUMENTS = {
     "validate": "validation", "observe": "observation", "plan": "plan", "show": "plan", "drift": "plan",
     "apply": "apply", "verify": "verify", "explain": "explain", "import": "import",
     "history": "history", "rollback": "plan", "graph": "graph", "approve": "approval",
-    "init": "files", "report": "files", "cron": "files", "unlock": "locks",
+    "init": "files", "report": "files", "cron": "files", "unlock": "locks", "status": "status",
 }  # fmt: skip
 
 
