@@ -85,7 +85,7 @@ def findings(
 
 def _acknowledge(finding: Finding, known: Iterable[Acknowledged], now: datetime) -> Finding:
     for each in known:
-        end = datetime.combine(date.fromisoformat(each.until), time.max, UTC)
+        end = last_moment(each)
         applies = each.host in (None, finding.host) and each.kind == finding.kind
         if (
             applies
@@ -96,6 +96,11 @@ def _acknowledge(finding: Finding, known: Iterable[Acknowledged], now: datetime)
             why = f"{each.reason} ({each.owner}, until {each.until})"
             return replace(finding, acknowledged=why)
     return finding
+
+
+def last_moment(known: Acknowledged) -> datetime:
+    """When the last day is over on which it is accepted, in UTC."""
+    return datetime.combine(date.fromisoformat(known.until), time.max, UTC)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from reconciler.environment.settings import Environment
 from reconciler.journal.journal import JournalEntry
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.model import Observation, Ref
-from reconciler.monitor.findings import Finding
+from reconciler.monitor.findings import Finding, last_moment
 from reconciler.tls.status import from_observation
 
 STATES = ("in sync", "drifted", "pending", "unknown")
@@ -293,6 +293,9 @@ def _doubt(
         return "the last look is dated in the future, so a clock is wrong"
     if now - look.at > oldest:
         return "the last look is too old"
+    over = [each for each in environment.acknowledged if look.at <= last_moment(each) < now]
+    if look.counts["acknowledged"] and over:
+        return "drift was acknowledged until then, and counts again"
     return None
 
 

@@ -49,6 +49,8 @@ def _certificate(each: EnvironmentStatus, now: datetime) -> tuple[str, str]:
         return ("unknown", "unknown") if each.owns else ("no certificate", "-")
     left = times.end - now
     valid = f"{times.end:%Y-%m-%d} ({f'in {age(left)}' if left > timedelta() else 'expired'})"
+    if each.look is None or times.seen < each.look.at - timedelta(minutes=1):  # it could not be seen lately
+        valid = f"{valid}, seen {age(now - times.seen)} ago"
     renewal = f"{times.renewal:%Y-%m-%d}"
     return valid, f"about {renewal}" if times.renewal > now else f"due since {renewal}"
 

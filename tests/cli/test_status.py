@@ -15,7 +15,9 @@ import pytest
 from reconciler.environment.settings import Environment, Host
 from reconciler.fleet.reply import NoAnswer
 from reconciler.journal.journal import Journal
+from reconciler.model import Observation
 from reconciler.monitor import tracker
+from reconciler.monitor.findings import Finding
 from tests.support import states
 from tests.support.schemas import hold
 from tests.support.scripted import Scripted, Thing
@@ -243,6 +245,21 @@ def test_until_when_and_when_next(stage: Scene, clock: Clock, capsys: pytest.Cap
     clock.now += timedelta(days=90)
     assert stage.run(["status", "stage", "--max-age", "8760"]) == 2  # it is in sync, and has expired
     assert "  2027-02-20 (expired)  due since 2027-01-21  " in capsys.readouterr().out
+
+
+def test_a_certificate_that_could_not_be_seen_lately_says_since_when(
+    stage: Scene, state: Path, clock: Clock, capsys: pytest.CaptureFixture
+) -> None:
+    assert stage.environment is not None
+    away = Observation({}, dict.fromkeys((states.UCSB, states.ORC, states.UNM), "down"))
+    found = [Finding("unseen", host, "", "", "down") for host in away.unreachable]
+    clock.now += timedelta(hours=1)
+    with Journal(state, clock=clock) as journal:
+        tracker.keep_look(journal, stage.environment, found, away)
+    assert stage.run(["status", "stage"]) == 3
+    out = capsys.readouterr().out
+    assert "2027-02-20 (in 89 days), seen 2 h ago  about" in out
+    assert "    3 unseen: not all could be looked at" in out
 
 
 def test_checkmk_gets_a_line_for_the_state_and_one_for_the_certificate(

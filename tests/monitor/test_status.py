@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.environment.rules import Acknowledged
 from reconciler.environment.settings import Certificate, Environment, Host
 from reconciler.journal.journal import Journal
 from reconciler.model import Observation, Ref
@@ -79,6 +80,18 @@ def test_acknowledged_drift_is_in_sync_and_counted(journal: Journal) -> None:
     found = Finding("drifted", "a", "file", "/x", "mode", acknowledged="a test (ada, until 2026-12-31)")
     tracker.keep_look(journal, LAB, [found], Observation())
     assert (known(journal).state, known(journal).reason) == ("in sync", "1 acknowledged")
+
+
+def test_acknowledged_drift_counts_again_once_its_last_day_is_over(journal: Journal) -> None:
+    until = Acknowledged(kind="file", owner="ada", reason="a test", until="2026-11-23")
+    environment = replace(LAB, acknowledged=(until,))
+    found = Finding("drifted", "a", "file", "/x", "mode", acknowledged="a test")
+    tracker.keep_look(journal, environment, [found], Observation())
+    evening = datetime(2026, 11, 23, 23, 59, tzinfo=UTC)
+    assert known(journal, environment, now=evening).state == "in sync"
+    assert "counts again" in known(journal, environment, now=evening + timedelta(minutes=2)).reason
+    tracker.keep_look(journal, environment, [], Observation())
+    assert known(journal, environment, now=evening + timedelta(minutes=2)).state == "in sync"
 
 
 def test_without_a_look_nothing_is_known(journal: Journal) -> None:
