@@ -10,7 +10,7 @@ from reconciler.output.text import Style, many
 from reconciler.printable import printable
 
 HEADS = ("environment", "state", "looked", "valid until", "renewal", "last run", "lock")
-SYMBOLS = {"in sync": "+", "drifted": "-", "pending": "~", "unknown": "~"}
+SYMBOLS = {"in sync": "+", "drifted": "~", "pending": "~", "unknown": "~"}
 URGENCY = {"warn": "~", "bad": "-", "unknown": "~"}
 
 

@@ -237,6 +237,8 @@ def test_drift_with_a_host_away_with_one_drifted_and_with_all_away(settled: Node
     second.run("chmod 0700 /home/rsync_user/bin/rsync-wrapper.sh")
     try:
         assert "drifted since" in settled.run(2, "drift").out
+        (known,) = settled.document(2, "status")["environments"]
+        assert (known["state"], known["reason"]) == ("drifted", "1 drifted")
         third.run("systemctl stop ssh")
         said = settled.run(3, "drift").out
         assert re.search(rf"unseen since .*: {third.name}: .*is sshd running", said)
@@ -244,10 +246,15 @@ def test_drift_with_a_host_away_with_one_drifted_and_with_all_away(settled: Node
         for host in (first, second):
             host.run("systemctl stop ssh")
         assert settled.run(3, "drift").out.count("is sshd running") >= 3
+        (away,) = settled.document(3, "status")["environments"]
+        assert (away["state"], away["look"]["unseen"]) == ("unknown", 3)
+        assert away["certificate"] == known["certificate"]  # until when is as true as before
+        assert known["certificate"]["valid_until"] > known["certificate"]["renewal"]
     finally:
         for host in settled.fleet.hosts:
             host.run("systemctl start ssh")
     settled.settle()
+    settled.run(0, "status")
     settled.run(0, "drift")
 
 
