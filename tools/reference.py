@@ -44,7 +44,9 @@ def commands() -> dict[str, Any]:
 
 def arguments(command: Any) -> list[str]:
     """What stands behind its name on the command line."""
-    return [each.metavar or each.name.upper() for each in command.params if _is_argument(each)]
+    found = [each for each in command.params if _is_argument(each)]
+    names = [(each.metavar or each.name.upper(), each.nargs == -1) for each in found]
+    return [f"[{name}]..." if several else name for name, several in names]
 
 
 def flags(command: Any) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ import typer
 
 Env = Annotated[str, typer.Argument(metavar="ENV", help="A path, or NAME for environments/NAME.yaml.")]
 Envs = Annotated[
-    list[str] | None, typer.Argument(metavar="[ENV...]", help="Paths, or NAMEs for environments/NAME.yaml.")
+    list[str] | None, typer.Argument(metavar="ENV", help="Paths, or NAMEs for environments/NAME.yaml.")
 ]
 All = Annotated[bool, typer.Option("--all", help="Every environments/*.yaml below the current folder.")]
 Hosts = Annotated[
