@@ -52,7 +52,7 @@ def status(
     workplace: Workplace = context.obj
     now = workplace.clock()
     envs = named(envs, everything=everything or not envs)
-    found = known.told_apart(_statuses(envs, workplace, now, timedelta(hours=max_age)))
+    found = known.mark_ambiguous(_statuses(envs, workplace, now, timedelta(hours=max_age)))
     if ics:
         from reconciler.output.ics import calendar
 

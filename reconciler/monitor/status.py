@@ -299,7 +299,7 @@ def _doubt(
     return None
 
 
-def told_apart(found: Sequence[EnvironmentStatus]) -> list[EnvironmentStatus]:
+def mark_ambiguous(found: Sequence[EnvironmentStatus]) -> list[EnvironmentStatus]:
     """The same; where two files declare one name, both are unknown, for the journal goes by the name."""
     count = Counter(each.environment for each in found)
     return [

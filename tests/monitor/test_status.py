@@ -211,11 +211,11 @@ def test_short_lived_certificates_are_renewed_at_half_their_lifetime() -> None:
     assert status._share(timedelta(days=90)) == 1 / 3
 
 
-def test_files_with_one_name_are_told_apart(journal: Journal) -> None:
+def test_files_with_one_name_are_mark_ambiguous(journal: Journal) -> None:
     looked(journal)
     one, other = known(journal), known(journal, replace(LAB, file="old/lab.yaml"))
-    assert status.told_apart([one]) == [one]
-    both = status.told_apart([one, other, replace(one, environment="x")])
+    assert status.mark_ambiguous([one]) == [one]
+    both = status.mark_ambiguous([one, other, replace(one, environment="x")])
     assert [each.label for each in both] == ["lab (lab.yaml)", "lab (old/lab.yaml)", "x"]
     assert [each.state for each in both] == ["unknown", "unknown", "in sync"]
     assert "2 files declare `environment: lab`" in both[0].reason
