@@ -211,7 +211,7 @@ def test_short_lived_certificates_are_renewed_at_half_their_lifetime() -> None:
     assert status._share(timedelta(days=90)) == 1 / 3
 
 
-def test_files_with_one_name_are_mark_ambiguous(journal: Journal) -> None:
+def test_files_with_one_name_are_ambiguous(journal: Journal) -> None:
     looked(journal)
     one, other = known(journal), known(journal, replace(LAB, file="old/lab.yaml"))
     assert status.mark_ambiguous([one]) == [one]
