@@ -120,7 +120,7 @@ class _Apply:
             return self._automatic(shown)
         if not shown.actions:
             found = tracker.assess(self.journal, self.environment, shown, self.fleet.sight.seen)
-            if not any(self.options.scope.values()):
+            if self.options.whole:
                 sight = self.fleet.sight
                 tracker.keep_look(self.journal, self.environment, found, sight, self.newest_entry)
             return self._end(Code.OK if shown.complete else Code.INCOMPLETE)

@@ -37,7 +37,7 @@ from reconciler.cli.selection import named, open_environment, select
 from reconciler.cli.workplace import Workplace
 from reconciler.document import as_json
 from reconciler.environment.settings import Environment
-from reconciler.journal.journal import NAME, NoJournal, folder
+from reconciler.journal.journal import NoJournal
 from reconciler.monitor import tracker
 from reconciler.monitor.findings import Finding, findings
 from reconciler.output import text
@@ -167,8 +167,8 @@ def _findings(
 def _newest_entry(workplace: Workplace) -> int:
     """The number of the journal's newest entry; 0 where there is none, or it cannot be read."""
     try:
-        if (folder() / NAME).exists():
-            with workplace.journal(workplace.clock, False) as journal:
+        if journal := workplace.journal_to_read():
+            with journal:
                 return journal.head()[0]
     except NoJournal:
         return 0

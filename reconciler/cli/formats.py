@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,14 +53,14 @@ def check(options: Options, formats: Formats) -> None:
         raise CommandError(Code.USAGE, f"--prometheus: {why}")
 
 
-def plan_text(
-    options: Options, workplace: Workplace, policy: Policy | None = None, plan: Plan | None = None
+def _plan_text(
+    plan: Plan, options: Options, workplace: Workplace, policy: Policy | None, *, asks: bool
 ) -> PlanText:
     """How a plan is printed here; by the policy it is told how many actions of it wait for an approval."""
     from reconciler.output.plans import Layers, PlanText
 
     held = 0
-    if policy and plan and policy.approvers:
+    if policy and policy.approvers:
         from reconciler.approval.policy import needs_none
 
         held = sum(not needs_none(policy, action) for action in plan.actions)
@@ -71,6 +71,7 @@ def plan_text(
         scope=options.narrowing,
         held=held,
         width=workplace.width(),
+        asks=asks,
     )
 
 
@@ -97,8 +98,7 @@ def print_plan(
     else:
         from reconciler.output import plans
 
-        shown = replace(plan_text(options, workplace, policy, plan), asks=asks)
-        lines = list(plans.plan_lines(plan, shown))
+        lines = list(plans.plan_lines(plan, _plan_text(plan, options, workplace, policy, asks=asks)))
         if not (pages and workplace.is_terminal() and page(lines)):
             files.print_lines(lines)
 

@@ -12,7 +12,7 @@ from reconciler.cli.flags import Json, NoColor
 from reconciler.cli.options import Options
 from reconciler.cli.selection import open_environment
 from reconciler.cli.workplace import Workplace
-from reconciler.journal.journal import NAME, Journal, NoJournal, folder
+from reconciler.journal.journal import Journal, NoJournal, folder
 from reconciler.output import text
 from reconciler.output.documents.results import history_document
 from reconciler.printable import printable
@@ -61,13 +61,14 @@ def _print(
 
 def open_journal(workplace: Workplace) -> Journal:
     """The journal, to read. Raises `CommandError` where there is none, or it cannot be read."""
-    if not (folder() / NAME).exists():
-        why = "the first `apply` or `drift` creates it"
-        raise CommandError(Code.ERROR, f"there is no journal in {folder()} yet: {why}")
     try:
-        return workplace.journal(workplace.clock, False)
+        journal = workplace.journal_to_read()
     except NoJournal as error:
         raise CommandError(Code.ERROR, str(error)) from None
+    if journal is None:
+        why = "the first `apply` or `drift` creates it"
+        raise CommandError(Code.ERROR, f"there is no journal in {folder()} yet: {why}")
+    return journal
 
 
 def _verify(journal: Journal, *, as_json: bool) -> Code:

@@ -30,6 +30,11 @@ class Options:
         return {name: sorted(values or ()) for name, values in given.items()}
 
     @property
+    def whole(self) -> bool:
+        """Whether all of the environment is looked at, and as it is declared."""
+        return not any(self.scope.values())
+
+    @property
     def narrowing(self) -> str:
         """The flags that narrow what is looked at, as they were typed; "" where all of it is."""
         hosts, kinds = (

@@ -17,7 +17,7 @@ from reconciler.cli.options import Options, say
 from reconciler.cli.selection import open_environment, select
 from reconciler.cli.workplace import Workplace
 from reconciler.environment.settings import Environment
-from reconciler.journal.journal import NAME, NoJournal, folder
+from reconciler.journal.journal import NoJournal
 from reconciler.model import Observation
 from reconciler.output import html
 from reconciler.output.documents.observation import observation_from
@@ -49,7 +49,7 @@ def report(
     else:
         looked = look(environment, resources, options, workplace)
         plan, observation = looked.plan, looked.observation
-        if environment.blueprint and environment.certificate.manage:
+        if environment.owns_certificate:
             checks = run_checks(environment, options, observation, workplace)
         when = workplace.clock()
     served = status.from_observation(environment, observation)
@@ -84,10 +84,11 @@ def _saved(environment: Environment, seen: Path) -> tuple[datetime, Observation]
 
 def _events(environment: Environment, workplace: Workplace) -> tuple[html.Event, ...]:
     """What the journal of this machine has on the environment; nothing where there is no journal."""
-    if not (folder() / NAME).exists():
-        return ()
     try:
-        with workplace.journal(workplace.clock, False) as journal:
+        journal = workplace.journal_to_read()
+        if journal is None:
+            return ()
+        with journal:
             entries = journal.entries(None, environment.name, "begin", "end", "onset", "recovery", "refused")
     except NoJournal as error:
         raise CommandError(Code.ERROR, str(error)) from None

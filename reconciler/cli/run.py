@@ -65,7 +65,7 @@ class Run:
             raise
         self.journal.end(number, name, {"code": int(code), **ended})
         found = tracker.assess(self.journal, self.environment, self.fleet.plan(), self.fleet.sight.seen)
-        if not any(self.options.scope.values()):
+        if self.options.whole:
             tracker.keep_look(self.journal, self.environment, found, self.fleet.sight)
         if self.command == "apply --auto":
             lines = [f"{action.verb} {action.ref}" for action in approved.actions]

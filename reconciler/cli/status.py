@@ -88,10 +88,10 @@ def _statuses(
     with ExitStack() as open_:
         journal: Journal | NoJournal | None = None
         try:
-            if (folder() / NAME).exists():
-                journal = open_.enter_context(workplace.journal(workplace.clock, False))
-        except (NoJournal, OSError) as error:
-            journal = NoJournal(str(error))
+            if opened := workplace.journal_to_read():
+                journal = open_.enter_context(opened)
+        except NoJournal as error:
+            journal = error
         found = [_status(env, journal, workplace, now, oldest) for env in envs]
         return list({Path(each.file).resolve(): each for each in found}.values())  # a file may be named twice
 

@@ -70,6 +70,15 @@ class Workplace:
     """Columns that lines are wrapped to; None where stdout is no terminal."""
     read_line: Callable[[], str] = lambda: sys.stdin.readline().strip()
 
+    def journal_to_read(self) -> Journal | None:
+        """The journal, opened to read; None where there is none yet. Raises `NoJournal`."""
+        from reconciler.journal.journal import NAME, NoJournal, folder
+
+        try:
+            return self.journal(self.clock, False) if (folder() / NAME).exists() else None
+        except OSError as error:
+            raise NoJournal(str(error)) from None
+
     def ask(self, question: str) -> str:
         """The answer of whoever sits at the terminal."""
         print(question, end="", flush=True)

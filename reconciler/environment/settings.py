@@ -307,6 +307,11 @@ class Environment:
         return tuple(sorted((h for h in self.hosts if not h.primary), key=lambda host: host.name))
 
     @property
+    def owns_certificate(self) -> bool:
+        """Whether it declares a certificate, which then has an end and a renewal."""
+        return self.blueprint and self.certificate.manage
+
+    @property
     def tag(self) -> str:
         """What marks a line on a host as ours."""
         return f"reconciler {self.name}"

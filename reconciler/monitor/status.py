@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.approval.policy import expiries
@@ -19,7 +19,7 @@ from reconciler.journal.journal import JournalEntry
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.model import Observation, Ref
 from reconciler.monitor.findings import Finding, last_moment
-from reconciler.tls.status import from_observation
+from reconciler.tls.status import from_observation, urgency, utc
 
 STATES = ("in sync", "drifted", "pending", "unknown")
 UNCHANGED = (6, 7)
@@ -103,13 +103,16 @@ class EnvironmentStatus:
         """What names it in a list of several: its name, and its file where that is another's too."""
         return f"{self.environment} ({self.file})" if self.ambiguous else self.environment
 
+    @property
+    def lock(self) -> str | None:
+        """The run of this machine that holds the hosts; None where none does. Others' are not known here."""
+        return f"run {self.run.number} ({self.run.who})" if self.run and self.run.alive else None
+
     def urgency(self, now: datetime) -> str:
-        """How bad the end of the certificate is: `ok`, `warn` where a renewal is overdue, `bad` where it is
-        over soon, `unknown`; the page goes by the same fractions."""
+        """How bad the end of the certificate is: see `tls.status.urgency`, or `unknown`."""
         if self.certificate is None:
             return "unknown" if self.owns else "ok"
-        left = self.certificate.left(now)
-        return "ok" if left >= self.overdue else "warn" if left >= self.overdue / 3 else "bad"
+        return urgency(self.certificate.left(now), self.overdue)
 
 
 # A look, when it is recorded and when it is read
@@ -133,7 +136,7 @@ def look_body(
     for each in found:
         counts["acknowledged" if each.acknowledged else each.verdict] += 1
     times = _times(environment, observation, now)
-    if times is None and before is not None and owns_certificate(environment):
+    if times is None and before is not None and environment.owns_certificate:
         times = before.certificate
     certificate = times and {
         "end": times.end.isoformat(),
@@ -142,11 +145,6 @@ def look_body(
         "seen": times.seen.isoformat(),
     }
     return {"counts": counts, "digests": digests(environment), "certificate": certificate}
-
-
-def owns_certificate(environment: Environment) -> bool:
-    """Whether the environment declares a certificate, which then has an end and a renewal."""
-    return environment.blueprint and environment.certificate.manage
 
 
 def _times(environment: Environment, observation: Observation, now: datetime) -> CertificateTimes | None:
@@ -180,7 +178,7 @@ def look_from(kept: tuple[str, int, Mapping[str, Any]] | None) -> Look | None:
         counts = {name: int(number) for name, number in body["counts"].items()}
         certificate = body["certificate"]
         return Look(
-            at=_aware(at),
+            at=utc(at),
             entry=entry,
             counts={name: counts[name] for name in ("drifted", "pending", "unseen", "acknowledged")},
             digests={str(name): str(digest) for name, digest in body["digests"].items()},
@@ -193,13 +191,8 @@ def _times_from(body: Mapping[str, Any]) -> CertificateTimes:
     lifetime = timedelta(seconds=body["lifetime"])
     if lifetime <= timedelta():
         raise ValueError("lifetime")
-    end, renewal, seen = (_aware(body[name]) for name in ("end", "renewal", "seen"))
+    end, renewal, seen = (utc(body[name]) for name in ("end", "renewal", "seen"))
     return CertificateTimes(end=end, lifetime=lifetime, renewal=renewal, seen=seen)
-
-
-def _aware(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def last_run(entries: Sequence[JournalEntry], *, alive: bool) -> LastRun | None:
@@ -213,8 +206,8 @@ def last_run(entries: Sequence[JournalEntry], *, alive: bool) -> LastRun | None:
         number=begin.run,
         command=str(begin.body.get("command")),
         who=str(begin.body.get("who")).partition(" (")[0],  # its process and since when are for a lock
-        began=_aware(begin.at),
-        ended=_aware(end.at) if end else None,
+        began=utc(begin.at),
+        ended=utc(end.at) if end else None,
         code=code if isinstance(code, int) else None,
         alive=alive and end is None,
     )
@@ -239,7 +232,7 @@ def environment_status(
         state, reason = _seen(look)
         if doubt := _doubt(environment, look, run, later, now, oldest):
             state, reason = "unknown", f"{doubt}; it was {state} then"
-    owns = owns_certificate(environment)
+    owns = environment.owns_certificate
     return EnvironmentStatus(
         environment=environment.name,
         file=environment.file,

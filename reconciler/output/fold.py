@@ -62,10 +62,9 @@ def _kind(action: Action) -> type[Resource]:
     return kinds.KINDS.get(action.ref.kind, Resource)
 
 
-def by_subject(plan: Plan) -> list[tuple[str, list[Entry]]]:
-    """The plan's entries under their headings: the headings as the procedure has them, the entries of
+def by_subject(entries: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:
+    """A plan's entries under their headings: the headings as the procedure has them, the entries of
     each in the plan's order, but what is about the same thing on several hosts stands together."""
-    entries = fold(plan)
     first: dict[tuple[str, str], int] = {}
     for number, each in enumerate(entries):
         first.setdefault((each.shown.ref.kind, each.shown.ref.name), number)

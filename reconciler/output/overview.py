@@ -40,7 +40,7 @@ def _cells(each: EnvironmentStatus, now: datetime) -> tuple[str, ...]:
     run = "none here"
     if each.run is not None:
         run = f"run {each.run.number}, {age(now - each.run.began)} ago: {each.run.result}"
-    return (each.label, each.state, looked, *_certificate(each, now), run, lock(each) or "none here")
+    return (each.label, each.state, looked, *_certificate(each, now), run, each.lock or "none here")
 
 
 def _certificate(each: EnvironmentStatus, now: datetime) -> tuple[str, str]:
@@ -53,11 +53,6 @@ def _certificate(each: EnvironmentStatus, now: datetime) -> tuple[str, str]:
         valid = f"{valid}, seen {age(now - times.seen)} ago"
     renewal = f"{times.renewal:%Y-%m-%d}"
     return valid, f"about {renewal}" if times.renewal > now else f"due since {renewal}"
-
-
-def lock(each: EnvironmentStatus) -> str | None:
-    """The run of this machine that holds the hosts; None where none does. Others' are not known here."""
-    return f"run {each.run.number} ({each.run.who})" if each.run and each.run.alive else None
 
 
 def age(span: timedelta) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reconciler.model import VERBS, Delta, Plan, Step
@@ -62,7 +62,8 @@ def plan_lines(plan: Plan, text: PlanText) -> Iterable[str]:
         yield from incomplete_lines(plan)
         yield _nothing(plan, text.scope)
         return
-    head = list(_head(plan, text))
+    folded = fold(plan)
+    head = list(_head(folded, plan, text))
     yield summary(plan)
     yield from head
     yield ""
@@ -71,9 +72,9 @@ def plan_lines(plan: Plan, text: PlanText) -> Iterable[str]:
             yield from _wrapped_again(action_lines(action, text.style), text)
             yield ""
     elif text.layers.summary:
-        yield from _one_line_each(plan, text)
+        yield from _one_line_each(folded, plan, text)
     else:
-        for subject, entries in by_subject(plan):
+        for subject, entries in by_subject(folded):
             yield text.style.bold(printable(subject or "others"))
             for entry in entries:
                 yield from _entry_lines(entry, plan, text)
@@ -93,9 +94,8 @@ def _nothing(plan: Plan, scope: str) -> str:
     return summary(plan)
 
 
-def _head(plan: Plan, text: PlanText) -> Iterable[str]:
+def _head(entries: Sequence[Entry], plan: Plan, text: PlanText) -> Iterable[str]:
     """What a reader should know first: a line for each risk, with what it is about."""
-    entries = fold(plan)
     for risk in Risk:
         found = [each for each in entries if risk in each.risks]
         count = sum(len(each.actions) for each in found)
@@ -115,8 +115,8 @@ def _hosts(entry: Entry, plan: Plan) -> str:
     return hosts_text(entry, plan.hosts or entry.hosts)
 
 
-def _one_line_each(plan: Plan, text: PlanText) -> Iterable[str]:
-    for subject, entries in by_subject(plan):
+def _one_line_each(folded: Sequence[Entry], plan: Plan, text: PlanText) -> Iterable[str]:
+    for subject, entries in by_subject(folded):
         for entry in entries:
             symbol = VERBS[entry.shown.verb]
             ref = entry.shown.ref

@@ -35,7 +35,7 @@ class ServiceStatus:
 
 def from_observation(environment: Environment, sight: Observation) -> list[ServiceStatus]:
     """What the hosts saw when they asked their own services, in the order of the file."""
-    if not (environment.blueprint and environment.certificate.manage):
+    if not environment.owns_certificate:
         return []
     wanted = verify.wanted(environment, sight)
     return [
@@ -71,10 +71,21 @@ def _from_inside(
 def moment(text: Value) -> datetime | None:
     """The time in a text of ISO 8601, in UTC; None where it is none."""
     try:
-        found = datetime.fromisoformat(str(text))
+        return utc(str(text))
     except ValueError:
         return None
+
+
+def utc(text: str) -> datetime:
+    """The time in a text of ISO 8601, in UTC; without a zone it is one in UTC. Raises `ValueError`."""
+    found = datetime.fromisoformat(text)
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def urgency(left: float, overdue: float) -> str:
+    """How bad it is that this fraction of a certificate's lifetime is left: `ok`, `warn` where it is below
+    `overdue`, and a renewal so, `bad` where it is over soon."""
+    return "ok" if left >= overdue else "warn" if left >= overdue / 3 else "bad"
 
 
 def from_checks(checks: Iterable[Check]) -> list[ServiceStatus]:

@@ -63,7 +63,7 @@ def spoken(action: Action, roles: bool) -> list[str]:
 def test_every_action_is_in_exactly_one_entry(plan: Plan) -> None:
     entries = fold(plan)
     assert Counter(id(each) for entry in entries for each in entry.actions) == Counter(map(id, plan.actions))
-    grouped = [entry for _, group in by_subject(plan) for entry in group]
+    grouped = [entry for _, group in by_subject(entries) for entry in group]
     assert Counter(map(id, (e.actions[0] for e in grouped))) == Counter(id(e.actions[0]) for e in entries)
 
 

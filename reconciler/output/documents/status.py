@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 from reconciler.document import Document, Meta, Part
 from reconciler.monitor.status import CertificateTimes, EnvironmentStatus, LastRun, Look
-from reconciler.output.overview import lock
 
 
 class LookPart(Part, frozen=True, kw_only=True):
@@ -90,7 +89,7 @@ def _part(each: EnvironmentStatus) -> EnvironmentPart:
         look=_look(each.look) if each.look else None,
         certificate=_certificate(each.certificate) if each.certificate else None,
         last_run=_run(each.run) if each.run else None,
-        lock=lock(each),
+        lock=each.lock,
     )
 
 

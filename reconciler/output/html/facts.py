@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from reconciler.model import Plan
-from reconciler.tls.status import ServiceStatus
+from reconciler.tls.status import ServiceStatus, urgency
 from reconciler.tls.verify import Check
 
 
@@ -58,6 +58,5 @@ class Facts:
         return max(0.0, min(1.0, self.left(each) / (each.end - each.begin)))
 
     def tone(self, each: ServiceStatus) -> str:
-        """How bad that is: `ok`, `warn` where a renewal is overdue, `bad` where it is over soon."""
-        fraction = self.fraction(each)
-        return "ok" if fraction >= self.overdue else "warn" if fraction >= self.overdue / 3 else "bad"
+        """How bad that is: see `urgency`."""
+        return urgency(self.fraction(each), self.overdue)
