@@ -12,28 +12,16 @@ from typing import Any
 
 import pytest
 
-from reconciler.environment.settings import Environment, Host
 from reconciler.fleet.reply import NoAnswer, Reply
 from reconciler.output import text as report
 from tests import ROOT
 from tests.support.schemas import hold
-from tests.support.scripted import Scripted, Thing
-from tests.support.workplace import Scene
+from tests.support.workplace import Scene, two_hosts
 
 
 @pytest.fixture
 def world() -> Scene:
-    """Two scripted hosts behind the real commands; `/x` on each is to be `new`."""
-    hosts = {name: Scripted(name) for name in ("a", "b")}
-    environment = Environment(
-        name="e",
-        router="r",
-        hosts=(Host(name="a", primary=True), Host(name="b")),
-        blueprint=False,
-        resources=tuple(Thing(host=name, label="/x") for name in hosts),
-        file="e.yaml",
-    )
-    return Scene(hosts, environment)
+    return two_hosts()
 
 
 def test_the_story_of_a_plan(world: Scene, capsys: pytest.CaptureFixture, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from reconciler.environment.settings import Environment, Host
 from reconciler.fleet.reply import NoAnswer
 from reconciler.journal.journal import Journal
 from reconciler.model import Observation
@@ -20,8 +19,7 @@ from reconciler.monitor import tracker
 from reconciler.monitor.findings import Finding
 from tests.support import states
 from tests.support.schemas import hold
-from tests.support.scripted import Scripted, Thing
-from tests.support.workplace import Scene
+from tests.support.workplace import Scene, StoppedClock, two_hosts
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 VALID = (
@@ -29,17 +27,9 @@ VALID = (
 )
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> StoppedClock:
+    return StoppedClock(NOW)
 
 
 @pytest.fixture(autouse=True)
@@ -52,18 +42,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def world(clock: Clock) -> Scene:
-    hosts = {name: Scripted(name) for name in ("a", "b")}
-    environment = Environment(
-        name="e",
-        router="r",
-        hosts=(Host(name="a", primary=True), Host(name="b")),
-        blueprint=False,
-        resources=tuple(Thing(host=name, label="/x") for name in hosts),
-        file="e.yaml",
-        digest="1",
-    )
-    return Scene(hosts, environment, more={"clock": clock})
+def world(clock: StoppedClock) -> Scene:
+    return two_hosts(digest="1", clock=clock)
 
 
 def rows(text: str) -> list[list[str]]:
@@ -81,7 +61,7 @@ def one(world: Scene, capsys: pytest.CaptureFixture, code: int) -> dict[str, Any
 
 
 def test_a_look_is_told_until_it_is_too_old(
-    world: Scene, clock: Clock, capsys: pytest.CaptureFixture
+    world: Scene, clock: StoppedClock, capsys: pytest.CaptureFixture
 ) -> None:
     assert one(world, capsys, 3)["state"] == "unknown"
     world.run(["drift", "e"])
@@ -103,7 +83,9 @@ def test_a_look_is_told_until_it_is_too_old(
     assert "the last look is too old; it was in sync then" in capsys.readouterr().out
 
 
-def test_drift_after_an_apply_is_drifted(world: Scene, clock: Clock, capsys: pytest.CaptureFixture) -> None:
+def test_drift_after_an_apply_is_drifted(
+    world: Scene, clock: StoppedClock, capsys: pytest.CaptureFixture
+) -> None:
     world.run(["apply", "e", "--yes"])
     world["a"].things["/x"] = "other"
     assert one(world, capsys, 0)["state"] == "in sync"  # nobody has looked
@@ -118,7 +100,7 @@ def test_drift_after_an_apply_is_drifted(world: Scene, clock: Clock, capsys: pyt
 
 
 def test_a_part_that_was_looked_at_or_applied_says_nothing_of_the_whole(
-    world: Scene, clock: Clock, capsys: pytest.CaptureFixture
+    world: Scene, clock: StoppedClock, capsys: pytest.CaptureFixture
 ) -> None:
     world.run(["drift", "e", "--host", "a"])
     assert one(world, capsys, 3)["look"] is None
@@ -130,7 +112,7 @@ def test_a_part_that_was_looked_at_or_applied_says_nothing_of_the_whole(
 
 
 def test_what_apply_finds_counts_as_a_look_even_where_it_does_nothing(
-    world: Scene, clock: Clock, capsys: pytest.CaptureFixture
+    world: Scene, clock: StoppedClock, capsys: pytest.CaptureFixture
 ) -> None:
     for host in world.hosts.values():
         host.things["/x"] = "new"
@@ -157,7 +139,7 @@ def here(name: str, text: str = VALID) -> Path:
 
 
 def test_all_tells_every_file_here_and_one_that_is_broken_hides_none(
-    capsys: pytest.CaptureFixture, clock: Clock
+    capsys: pytest.CaptureFixture, clock: StoppedClock
 ) -> None:
     here("good")
     here("bad", "environment: bad\nhosts: 5\n")
@@ -177,7 +159,7 @@ def test_all_tells_every_file_here_and_one_that_is_broken_hides_none(
     assert "environments:1:1: is a directory; name the YAML file in it" in out
 
 
-def test_what_is_mistyped_is_told(capsys: pytest.CaptureFixture, clock: Clock, tmp_path: Path) -> None:
+def test_what_is_mistyped_is_told(capsys: pytest.CaptureFixture, clock: StoppedClock, tmp_path: Path) -> None:
     plain = Scene({}, more={"clock": clock})
     for command in ("status", "drift", "validate"):
         assert plain.run([command, "--all"]) == 64
@@ -197,7 +179,7 @@ def test_what_is_mistyped_is_told(capsys: pytest.CaptureFixture, clock: Clock, t
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_two_files_of_one_name_are_unknown(capsys: pytest.CaptureFixture, clock: Clock) -> None:
+def test_two_files_of_one_name_are_unknown(capsys: pytest.CaptureFixture, clock: StoppedClock) -> None:
     here("one", VALID.replace("{name}", "same"))
     here("two", VALID.replace("{name}", "same"))
     assert Scene({}, more={"clock": clock}).run(["status"]) == 3
@@ -225,7 +207,7 @@ def test_a_damaged_journal_is_unknown_and_never_in_sync(
 
 
 @pytest.fixture
-def stage(clock: Clock, state: Path) -> Scene:
+def stage(clock: StoppedClock, state: Path) -> Scene:
     """An environment with a certificate that was looked at an hour ago, and was well."""
     clock.now = states.NOW
     environment = replace(states.environment(), file="environments/stage.yaml")
@@ -235,7 +217,7 @@ def stage(clock: Clock, state: Path) -> Scene:
     return Scene({}, environment, more={"clock": clock})
 
 
-def test_until_when_and_when_next(stage: Scene, clock: Clock, capsys: pytest.CaptureFixture) -> None:
+def test_until_when_and_when_next(stage: Scene, clock: StoppedClock, capsys: pytest.CaptureFixture) -> None:
     assert stage.run(["status", "stage"]) == 0
     assert "  2027-02-20 (in 89 days)  about 2027-01-21  " in capsys.readouterr().out
     assert stage.run(["status", "stage", "--json"]) == 0
@@ -248,7 +230,7 @@ def test_until_when_and_when_next(stage: Scene, clock: Clock, capsys: pytest.Cap
 
 
 def test_a_certificate_that_could_not_be_seen_lately_says_since_when(
-    stage: Scene, state: Path, clock: Clock, capsys: pytest.CaptureFixture
+    stage: Scene, state: Path, clock: StoppedClock, capsys: pytest.CaptureFixture
 ) -> None:
     assert stage.environment is not None
     away = Observation({}, dict.fromkeys((states.UCSB, states.ORC, states.UNM), "down"))
@@ -277,7 +259,7 @@ def test_checkmk_gets_a_line_for_the_state_and_one_for_the_certificate(
     )
 
 
-def test_checkmk_ends_with_0_whatever_it_prints(capsys: pytest.CaptureFixture, clock: Clock) -> None:
+def test_checkmk_ends_with_0_whatever_it_prints(capsys: pytest.CaptureFixture, clock: StoppedClock) -> None:
     here("bad", "nonsense")
     here("good")
     assert Scene({}, more={"clock": clock}).run(["status", "--checkmk"]) == 0
@@ -300,7 +282,7 @@ def test_the_calendar_is_written_beside_the_table(
 
 
 def test_a_run_that_is_under_way_holds_the_lock(
-    world: Scene, state: Path, clock: Clock, capsys: pytest.CaptureFixture
+    world: Scene, state: Path, clock: StoppedClock, capsys: pytest.CaptureFixture
 ) -> None:
     world.run(["apply", "e", "--yes"])
     with Journal(state, clock=clock) as journal:

@@ -15,6 +15,7 @@ from reconciler.journal.journal import Journal
 from reconciler.model import Action, Delta, Plan, Ref
 from reconciler.monitor import findings, tracker
 from reconciler.monitor.findings import Finding
+from tests.support.workplace import StoppedClock
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 REF = Ref("a", "file", "/x")
@@ -64,23 +65,13 @@ def test_known_drift_is_taken_until_its_last_day_is_over() -> None:
         assert one.acknowledged == ""
 
 
-class Time:
-    """A clock that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
+@pytest.fixture
+def clock() -> StoppedClock:
+    return StoppedClock(NOW)
 
 
 @pytest.fixture
-def clock() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def book(tmp_path: Path, clock: Time) -> Iterator[Journal]:
+def book(tmp_path: Path, clock: StoppedClock) -> Iterator[Journal]:
     with Journal(tmp_path, clock=clock) as opened:
         yield opened
 
@@ -96,7 +87,7 @@ AWAY = Finding("unseen", "a", "", "", "no answer")
 ONE = environment(notices=Notices(mail=("x@y",)))
 
 
-def test_the_same_drift_seen_a_hundred_times_is_one_alert(book: Journal, clock: Time) -> None:
+def test_the_same_drift_seen_a_hundred_times_is_one_alert(book: Journal, clock: StoppedClock) -> None:
     for _ in range(100):
         clock.now += timedelta(minutes=15)
         since = tracker.watch(book, ONE, [DRIFT])
@@ -116,7 +107,7 @@ def test_an_alert_that_cannot_be_read_begins_anew(book: Journal) -> None:
         assert tracker.watch(book, ONE, [DRIFT]) == {DRIFT.id: NOW}
 
 
-def test_what_cannot_be_seen_is_not_over(book: Journal, clock: Time) -> None:
+def test_what_cannot_be_seen_is_not_over(book: Journal, clock: StoppedClock) -> None:
     tracker.watch(book, ONE, [DRIFT])
     tracker.watch(book, ONE, [AWAY])
     assert [each.what for each in book.entries()] == ["onset", "onset"]
@@ -124,7 +115,7 @@ def test_what_cannot_be_seen_is_not_over(book: Journal, clock: Time) -> None:
     assert subjects(book) == ["lab: drifted on a", "lab: unseen on a", "lab: resolved: unseen on a"]
 
 
-def test_it_is_told_again_by_policy_and_the_text_stays_the_same(book: Journal, clock: Time) -> None:
+def test_it_is_told_again_by_policy_and_the_text_stays_the_same(book: Journal, clock: StoppedClock) -> None:
     often = environment(notices=Notices(mail=("x@y",), remind=24))
     for _ in range(50):
         tracker.watch(book, often, [DRIFT])
@@ -133,7 +124,7 @@ def test_it_is_told_again_by_policy_and_the_text_stays_the_same(book: Journal, c
     assert len(book.outbox()) == 3
 
 
-def test_some_patience_before_it_is_told(book: Journal, clock: Time) -> None:
+def test_some_patience_before_it_is_told(book: Journal, clock: StoppedClock) -> None:
     patient = environment(notices=Notices(mail=("x@y",), after=3))
     tracker.watch(book, patient, [AWAY])
     tracker.watch(book, patient, [AWAY])
@@ -144,14 +135,14 @@ def test_some_patience_before_it_is_told(book: Journal, clock: Time) -> None:
     assert subjects(book) == ["lab: unseen on a"]
 
 
-def test_what_is_pending_or_acknowledged_is_not_told(book: Journal, clock: Time) -> None:
+def test_what_is_pending_or_acknowledged_is_not_told(book: Journal, clock: StoppedClock) -> None:
     pending = Finding("pending", "a", "file", "/x", "mode")
     taken = Finding("drifted", "a", "file", "/y", "mode", "known")
     tracker.watch(book, ONE, [pending, taken])
     assert subjects(book) == []
 
 
-def test_a_plan_that_waits_is_told_once_as_long_as_it_is_the_same(book: Journal, clock: Time) -> None:
+def test_a_plan_that_waits_is_told_once_as_long_as_it_is_the_same(book: Journal, clock: StoppedClock) -> None:
     def wait(digest: str | None) -> None:
         document = {"changes": f"sha256:{digest}", "actions": [1]} if digest else None
         tracker.ask_for_approval(book, ONE, document, ["the plan"], ["why"])

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from reconciler.cli.app import run
 from reconciler.cli.workplace import Workplace
 from reconciler.environment.settings import Environment, Host
-from tests.support.scripted import Scripted
+from tests.support.scripted import Scripted, Thing
+
+
+@dataclass
+class StoppedClock:
+    """A clock that stands until it is moved."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        return self.now
 
 
 @dataclass
@@ -38,3 +49,18 @@ class Scene:
 
     def _connect(self, ssh: Any, hosts: Iterable[Host]) -> list[Scripted]:
         return [self.hosts[host.name] for host in hosts]
+
+
+def two_hosts(digest: str = "", **more: Any) -> Scene:
+    """Two scripted hosts behind the real commands, `a` the primary; `/x` on each is to be `new`."""
+    hosts = {name: Scripted(name) for name in ("a", "b")}
+    environment = Environment(
+        name="e",
+        router="r",
+        hosts=(Host(name="a", primary=True), Host(name="b")),
+        blueprint=False,
+        resources=tuple(Thing(host=name, label="/x") for name in hosts),
+        file="e.yaml",
+        digest=digest,
+    )
+    return Scene(hosts, environment, more=more)
