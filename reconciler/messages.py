@@ -92,6 +92,17 @@ class Message(enum.Enum):
             " allows more time"
         ),
     )
+    FOREIGN_FOLDER = (
+        "foreign-folder",
+        HOSTS,
+        "other accounts can change what a declared path leads to, so root does not act there",
+        (
+            "the message says which folder, and who can write to it. What one account can change is looked at"
+            " and changed as that account, and fails where it may not do that: declare it as the `owner`, or"
+            " give the folder to root (`chown root:root FOLDER; chmod go-w FOLDER`). Where several can"
+            " write, nothing is done: take that right from all but one, or declare another path"
+        ),
+    )
     COMMAND_MISSING = (
         "command-missing",
         HOSTS,

@@ -1,9 +1,8 @@
 """The nouns of the program, and nothing that acts.
 
-A *resource* is one thing that should be so on one host. Its *state* is a flat mapping
-of field to value; a resource that is not there has no state (`None`). What is seen and
-what is wanted are compared by one generic function (`diff`), and the *deltas* become an
-*action* with the *steps* that settle them.
+A *resource* is one thing that should be so on one host. Its *state* is a flat mapping of field to value; a
+resource that is not there has no state (`None`). What is seen and what is wanted are compared by one generic
+function (`diff`), and the *deltas* become an *action* with the *steps* that settle them.
 """
 
 from __future__ import annotations
@@ -95,6 +94,7 @@ class Step:
     `stdin` is fed to the command and never shown; `public`: nothing in it is secret. `minutes` is how long it
     may take; one of more is a round of its own. Of a saved step's stdin only `bytes_fed`, its size, and the
     `commitment` to it are known.
+    `where` are the paths (`questions.locations`) by which it is decided as whom it is taken.
     """
 
     command: str
@@ -104,6 +104,7 @@ class Step:
     bytes_fed: int | None = None
     public: bool = False
     commitment: str | None = None
+    where: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def fed(self) -> int | None:
@@ -113,10 +114,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Action:
-    """What settles the deltas of one resource. `after` names the actions it waits for, and
-    `follows` those that go first if they can (see `Resource.follows`); `blocked` says why it
-    cannot be carried out in this run, whatever else happens; `rescue` is carried out, all of it,
-    where one of the steps has failed."""
+    """What settles the deltas of one resource. `after` names the actions it waits for, and `follows` those that
+    go first if they can (see `Resource.follows`); `blocked` says why it cannot be carried out in this run,
+    whatever else happens; `rescue` is carried out, all of it, where one of the steps has failed."""
 
     ref: Ref
     verb: str

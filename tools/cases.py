@@ -175,8 +175,12 @@ class Recorder:
         command = ["runuser", "-u", case["as"], "--", "sh", "-s"] if "as" in case else ["sh", "-s"]
         script = probe.compose(questions, BOUNDARY).encode()
         done = subprocess.run(host.enter(command), input=script, capture_output=True, timeout=60, check=True)
-        sections = re.split(rf"\n{BOUNDARY} \w+\n".encode(), done.stdout)
-        named = zip(_classes(questions), sections[1:-1], strict=True)
+        # The others say as whom it was asked, and when it ended.
+        sections = re.split(rf"\n{BOUNDARY} (\w+)\n".encode(), done.stdout)
+        numbered = [
+            body for label, body in zip(sections[1::2], sections[2::2], strict=True) if label.isdigit()
+        ]
+        named = zip(_classes(questions), numbered, strict=True)
         return {name: _readable(each) for name, each in named}
 
     def _host(self) -> LabHost:

@@ -65,13 +65,11 @@ def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
     yield Account(host=host.name, account=account, home=home, shell="/bin/sh")
     yield Directory(host=host.name, path=f"{home}/.ssh", owner=account, group=account, mode="0700")
     yield Keypair(host=host.name, path=env.sync.identity, user=account, comment=f"{env.tag} {host.name}")
-    yield Directory(host=host.name, path=f"{home}/bin", owner="root", group="root", mode="0755")
+    yield Directory(host=host.name, path=f"{home}/bin", mode="0755")
     yield File(
         host=host.name,
         path=f"{home}/bin/rsync-wrapper.sh",
         content=templates.script("rsync-wrapper.sh", env.name, settings),
-        owner="root",
-        group="root",
         mode="0755",
         check="sh -n {}",
     )

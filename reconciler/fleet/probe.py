@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from reconciler.fleet import foreign
 from reconciler.messages import Message
 from reconciler.model import CannotSee, Question
+from reconciler.questions.files import FileEntry
+from reconciler.questions.locations import location, take
 
 MERGED = 400
 """How many questions one command answers at most: keeps far from the argument limit."""
@@ -32,15 +36,19 @@ MARGIN = 2
 
 def groups(questions: Iterable[Question]) -> list[list[Question]]:
     """The questions by class, equal ones once, in the order of their sections in a reply: those
-    that are asked beside the others come last."""
+    about paths come first, and those that are asked beside the others last."""
     by_class: dict[type, list[Question]] = {}
     for question in dict.fromkeys(questions):
         by_class.setdefault(type(question), []).append(question)
     return [
         group[start : start + MERGED]
-        for kind, group in sorted(by_class.items(), key=lambda each: _limit(each[0]) is not None)
+        for kind, group in sorted(by_class.items(), key=lambda each: _turn(each[0], each[1][0]))
         for start in range(0, len(group), MERGED)
     ]
+
+
+def _turn(kind: type, question: Question) -> int:
+    return 2 if _limit(kind) is not None else 1 if location(question) is None else 0
 
 
 def _limit(kind: type) -> int | None:
@@ -57,11 +65,7 @@ def compose(questions: Iterable[Question], boundary: str, seconds: float = 30) -
     """
     fast = [(n, group) for n, group in enumerate(groups(questions)) if _limit(type(group[0])) is None]
     slow = list(enumerate(groups(questions)))[len(fast) :]
-    sections = [
-        f"printf '\\n{boundary} {number}\\n'\n(\n{type(group[0]).script(group)}\n) </dev/null"
-        for number, group in fast
-    ]
-    body = _bounded("\n".join([*sections, "exit 0"]), f"{boundary}f", max(1, int(seconds / 2)))
+    body = _bounded(f"{_sections(fast, boundary)}\nexit 0", f"{boundary}f", max(1, int(seconds / 2)))
     body += f"\n[ $? = 0 ] || printf '\\n{boundary} cut\\n'"
     if not fast:
         body = ":"
@@ -74,12 +78,80 @@ def compose(questions: Iterable[Question], boundary: str, seconds: float = 30) -
     return "\n".join([PROLOGUE, body, f"printf '\\n{boundary} end\\n'"])
 
 
+def _sections(groups: Iterable[tuple[int, list[Question]]], boundary: str) -> str:
+    """Shell that asks groups of questions in turn; about paths as whoever may be asked there."""
+    about_paths: list[str] = []
+    others: list[str] = []
+    locations: dict[str, None] = {}
+    for number, group in groups:
+        script = f"(\n{type(group[0]).script(group)}\n) </dev/null"
+        if found := [each for each in map(location, group) if each is not None]:
+            mark = f"printf '\\n%s {number}\\n' \"$boundary\""
+            about_paths.append(f"{mark}\n{take(found)}\n[ $# = 0 ] || {script}")
+            locations |= dict.fromkeys(found)
+        else:
+            others.append(f"printf '\\n{boundary} {number}\\n'\n{script}")
+    if about_paths:
+        others.insert(0, foreign.asking("\n".join(about_paths), list(locations), boundary))
+    return "\n".join(others)
+
+
 def _bounded(script: str, end: str, seconds: int) -> str:
     return f"timeout -k 1 {seconds} sh -s <<'{end}'\n{script}\n{end}"
 
 
 def parse(reply: bytes, questions: Iterable[Question], boundary: str) -> Mapping[Question, Any]:
     """The answer to each question; `CannotSee` for those whose section did not come whole."""
+    bodies = _bodies(reply, boundary)
+    answers: dict[Question, Any] = {}
+    for number, group in enumerate(groups(questions)):
+        if location(group[0]) is not None:
+            answers |= _located(number, group, bodies, boundary)
+        else:
+            answers |= _parsed(group, bodies.get(b"%d" % number), CUT)
+    return answers
+
+
+def _parsed(group: list[Question], section: bytes | None, otherwise: CannotSee) -> Mapping[Question, Any]:
+    if section is None or not group:
+        return dict.fromkeys(group, otherwise)
+    return dict(zip(group, type(group[0]).parse(section, group), strict=True))
+
+
+def _located(
+    number: int, group: list[Question], bodies: Mapping[bytes, bytes], boundary: str
+) -> Mapping[Question, Any]:
+    """The answers to a group of questions about paths: root's, and those of each account."""
+    try:
+        owned = foreign.owned(bodies.get(b"whose", b"\0"))
+    except ValueError:
+        return dict.fromkeys(group, CUT)
+    label = b"%d" % number
+    root = [each for each in group if location(each) not in owned]
+    answers = dict(_parsed(root, bodies.get(label), CUT))
+    parts = {
+        uid: _bodies(said, inner) for uid, said, inner in foreign.parts(bodies.get(b"others", b""), boundary)
+    }
+    for each in group:
+        if (whose := owned.get(location(each) or "")) is None:
+            continue
+        if whose.uid == "-":
+            answers[each] = CannotSee(whose.refusal())
+        elif b"others" not in bodies:
+            answers[each] = CUT
+        elif each not in answers:
+            theirs = [other for other in group if owned.get(location(other) or "") == whose]
+            answers |= {
+                question: replace(answer, acts_as=whose.name) if isinstance(answer, FileEntry) else answer
+                for question, answer in _parsed(
+                    theirs, parts.get(whose.uid, {}).get(label), CannotSee(whose.silence())
+                ).items()
+            }
+    return answers
+
+
+def _bodies(reply: bytes, boundary: str) -> dict[bytes, bytes]:
+    """What was printed under each label, as far as it came whole."""
     bodies: dict[bytes, bytes] = {}
     label, last = b"", -1
     for section in reply.split(f"\n{boundary} ".encode())[1:]:
@@ -88,20 +160,16 @@ def parse(reply: bytes, questions: Iterable[Question], boundary: str) -> Mapping
             if label == b"cut":
                 bodies.pop(before, None)
             continue
+        if label in (b"whose", b"others"):
+            bodies[label] = body
+            continue
         # Only what the host has ended itself leaves numbers out.
         if not label.isdigit() or not (int(label) == last + 1 or (before == b"cut" and int(label) > last)):
             break
         last, bodies[label] = int(label), body
     if label != b"end":
         bodies.pop(label, None)
-    answers: dict[Question, Any] = {}
-    for number, group in enumerate(groups(questions)):
-        whole = bodies.get(b"%d" % number)
-        if whole is None:
-            answers |= dict.fromkeys(group, CUT)
-        else:
-            answers |= zip(group, type(group[0]).parse(whole, group), strict=True)
-    return answers
+    return bodies
 
 
 def was_cut(reply: bytes, boundary: str) -> bool:
@@ -124,6 +192,8 @@ def compose_each(questions: Iterable[Question], boundary: str, seconds: float) -
 def _bounded_marked(question: Question, boundary: str, seconds: int) -> str:
     """Prints in base64 what answers a question, and a mark if that is whole."""
     script = f"(\n{type(question).script([question])}\n) </dev/null\nprintf {boundary}"
+    if location(question) is not None:
+        script = f"{_sections([(0, [question])], f'{boundary}p')}\nprintf {boundary}"
     first, _, rest = _bounded(script, f"{boundary}e", seconds).partition("\n")
     return f"{first} | base64 -w 0\n{rest}"
 
@@ -144,7 +214,12 @@ def parse_each(
         except ValueError:
             said = b""
         if said.endswith(boundary.encode()):
-            (answers[question],) = type(question).parse(said[: -len(boundary)], [question])
+            said = said[: -len(boundary)]
+            if location(question) is not None:
+                said += f"\n{boundary}p end\n".encode()
+                answers[question] = parse(said, [question], f"{boundary}p")[question]
+            else:
+                (answers[question],) = type(question).parse(said, [question])
         else:
             what = vars(question)
             about = ", ".join(str(each) for each in what.values()) if what else ""

@@ -10,7 +10,9 @@ import base64
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from reconciler.fleet import foreign
 from reconciler.fleet.probe import PROLOGUE, compose
+from reconciler.messages import Message
 from reconciler.model import Action, Outcome, Question, Step
 
 # A lost connection must not end the step that is running; the frame after it, which then
@@ -29,6 +31,8 @@ def script(
     action is then rescued; and that then answers the questions within `seconds`. `boundary` is a
     random word."""
     lines = [PROLOGUE, _BEGIN]
+    if any(step.where for action in actions for step in (*action.steps, *action.rescue)):
+        lines.append(foreign.LIBRARY)
     for number, action in enumerate(actions):
         for index, step in enumerate(action.steps):
             lines.append(_framed(step, f"{number} {index}", boundary, "$ok = 1", f"ok=0 bad={number}"))
@@ -43,10 +47,11 @@ def _framed(step: Step, label: str, boundary: str, when: str, failed: str) -> st
         encoded = base64.b64encode(step.stdin.encode()).decode()
         # The here-document begins on the line after the one that names it.
         lead, data = f"base64 -d <<'{boundary}' | (", f"{_wrapped(encoded)}\n{boundary}\n"
+    command = foreign.acting(step.command, step.where) if step.where else step.command
     source = "" if step.stdin is not None else " </dev/null"
     return (
         f"if [ {when} ]; then printf '\\n{boundary}a {label} begin\\n' || exit 1\n"
-        f"{lead}\n{data}{step.command}\n) 2>&1{source}\n"
+        f"{lead}\n{data}{command}\n) 2>&1{source}\n"
         f"s=$?; printf '\\n{boundary}a {label} %d\\n' \"$s\" || exit 1; [ $s = 0 ] || {{ {failed}; }}; fi"
     )
 
@@ -122,4 +127,6 @@ def _rescued(action: Action, frames: _Frames) -> str:
 
 def _failure(step: Step, status: int, said: str) -> str:
     last = "\n".join(said.strip().splitlines()[-8:])[-SHOWN:]
+    if status == foreign.REFUSED and str(Message.FOREIGN_FOLDER) in last:
+        return last
     return f"{last or 'it gave no reason'} (status {status} of: {step.command})"

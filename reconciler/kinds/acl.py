@@ -69,7 +69,9 @@ class Acl(Resource):
     def steps(self, change: Change) -> Iterable[Step]:
         for name, delta in change.deltas.items():
             how = f"-x {quote(name)}" if delta.want is None else f"-m {quote(f'{name}:{delta.want}')}"
-            yield Step(f"setfacl {how} -- {quote(self.path)}", "sets only this entry")
+            yield Step(
+                f"setfacl {how} -- {quote(self.path)}", "sets only this entry", where=(f"@{self.path}",)
+            )
 
     def requires(self) -> Iterable[str]:
         yield f"path:{self.path}"

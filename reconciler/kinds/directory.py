@@ -76,12 +76,16 @@ class Directory(Resource):
 
     def steps(self, change: Change) -> Iterable[Step]:
         if change.removes:
-            yield Step(f"rmdir -- {quote(self.path)}", "declared absent; only if it is empty")
-        elif change.creates:
-            mode, owner, group = self.mode or "0755", self.owner or "root", self.group or "root"
             yield Step(
-                f"install -d -m 0{mode} -o {quote(owner)} -g {quote(group)} {quote(self.path)}",
+                f"rmdir -- {quote(self.path)}", "declared absent; only if it is empty", where=(self.path,)
+            )
+        elif change.creates:
+            own = f" -o {quote(self.owner)}" if self.owner else ""
+            own += f" -g {quote(self.group)}" if self.group else ""
+            yield Step(
+                f"install -d -m 0{self.mode or '0755'}{own} {quote(self.path)}",
                 "makes it",
+                where=(self.path,),
             )
         else:
             followed = change.seen is not None and "by way of" in change.seen

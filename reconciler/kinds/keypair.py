@@ -20,7 +20,8 @@ from reconciler.kinds.paths import (
 )
 from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, option, quote
 from reconciler.questions.files import FileEntry, StatQuestion, TextQuestion
-from reconciler.questions.system import CommandQuestion, CommandResult
+from reconciler.questions.reading import ReadingQuestion
+from reconciler.questions.system import CommandResult
 from reconciler.subjects import Subject
 from reconciler.unknowns import PUBLIC_KEY
 
@@ -46,7 +47,7 @@ class Keypair(Resource):
         return {
             "private": StatQuestion(self.path),
             "public": TextQuestion(f"{self.path}.pub"),
-            "derived": CommandQuestion(f"ssh-keygen -y -P '' -f {quote(self.path)}"),
+            "derived": ReadingQuestion(self.path, f"ssh-keygen -y -P '' -f {quote(self.path)}"),
         }
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
@@ -83,22 +84,25 @@ class Keypair(Resource):
         }
 
     def steps(self, change: Change) -> Iterable[Step]:
-        path, run = quote(self.path), f"runuser -u {quote(self.user)} --"
+        path, user, where = quote(self.path), quote(self.user), (self.path,)
         if change.removes:
-            yield Step(f"rm -f -- {path} {path}.pub", "declared absent")
+            yield Step(f"rm -f -- {path} {path}.pub", "declared absent", where=where)
         elif change.creates or "type" in change.deltas:
             yield from move_aside(self.path, change)
             yield Step(
-                f"rm -f -- {path}.pub && {run} ssh-keygen -q -t ed25519 -N ''"
-                f" -C {quote(self.comment)} -f {path} </dev/null",
+                f"rm -f -- {path}.pub && ssh-keygen -q -t ed25519 -N ''"
+                f" -C {quote(self.comment)} -f {path} </dev/null && chown -h {user}: {path} {path}.pub",
                 "makes the pair; the private key stays on this host",
+                where=where,
             )
         else:
             yield from chown_steps(self.path, change)
             if "public file" in change.deltas:
                 yield Step(
-                    f"ssh-keygen -y -P '' -f {path} | {run} tee {path}.pub >/dev/null",
+                    f"rm -f -- {path}.pub && ssh-keygen -y -P '' -f {path} >{path}.pub"
+                    f" && chown -h {user}: {path}.pub",
                     "writes the public key that belongs to the private one",
+                    where=where,
                 )
 
     def provides(self) -> Iterable[str]:

@@ -155,10 +155,10 @@ class Mount(Resource):
         return None
 
     def steps(self, change: Change) -> Iterable[Step]:
-        path, edits = quote(self.path), self._edits(change)
+        path, edits, where = quote(self.path), self._edits(change), (f"@{self.path}",)
         if self.absent:
             if "mounted" in change.deltas:
-                yield Step(f"umount {path}", "declared absent; this fails while it is in use")
+                yield Step(f"umount {path}", "declared absent; this fails while it is in use", where=where)
             if edits:
                 yield self._write(
                     entry_pattern(self.path, self.source) + "d", "the table without the entry, beside"
@@ -169,9 +169,10 @@ class Mount(Resource):
         if edits:
             yield self._edit(seen)
         if self._makes_room(change):
-            yield Step(f"umount {path}", "takes the old one away; this fails while it is in use")
+            why = "takes the old one away; this fails while it is in use"
+            yield Step(f"umount {path}", why, where=where)
         if seen.get("at the path") == "nothing":
-            yield Step(f"mkdir -p -- {path}", "makes the folder")
+            yield Step(f"mkdir -p -- {path}", "makes the folder", where=where)
         remains = seen.get("mounted") and not self._makes_room(change)
         # Without `bind`, the filesystem that the folder is on would get the options (mount(8)).
         bind = ",bind" if {"bind", "rbind"} & set(self.options.split(",")) else ""
@@ -179,10 +180,11 @@ class Mount(Resource):
         if remains:
             how, why = f"-o remount{bind} ", "sets the options of what is mounted"
         if edits:
-            yield Step(f"mount -T {TABLE} {how}{path}", f"{why}, before the new table counts")
+            why += ", before the new table counts"
+            yield Step(f"mount -T {TABLE} {how}{path}", why, where=where)
             yield from self._place()
         else:
-            yield Step(f"mount {how}{path}", why)
+            yield Step(f"mount {how}{path}", why, where=where)
 
     def _edits(self, change: Change) -> bool:
         return bool(change.deltas.keys() & {*ENTRY, "entries"})

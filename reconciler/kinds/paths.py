@@ -42,15 +42,13 @@ def ownership(entry: FileEntry) -> dict[str, Any]:
     return {"mode": entry.mode, "owner": entry.owner, "group": entry.group}
 
 
-def into_place(new: str, path: str, run: str = "") -> str:
+def into_place(new: str, path: str) -> str:
     """The command that renames `new` to `path`, each before the other as a power cut has to find them:
     the content is on the disk before the name is, and the name when the command ends. Without it, a file
     system may keep the name and lose the content (rename(2) promises neither; fsync(2), "Notes").
-
-    `run` goes before what changes something, such as `runuser -u NAME -- `.
     """
     folder = path.rpartition("/")[0] or "/"
-    return f"sync {quote(new)} && {run}mv -T {quote(new)} {quote(path)} && sync {quote(folder)}"
+    return f"sync {quote(new)} && mv -T {quote(new)} {quote(path)} && sync {quote(folder)}"
 
 
 def move_aside(path: str, change: Change) -> Iterable[Step]:
@@ -59,6 +57,7 @@ def move_aside(path: str, change: Change) -> Iterable[Step]:
         yield Step(
             f"mv -T -- {quote(path)} {quote(path)}.$(date +%Y%m%d-%H%M%S)",
             f"a {change.seen['type']} is in the way; it is kept under a dated name",
+            where=(path,),
         )
 
 
@@ -91,6 +90,6 @@ def chown_steps(path: str, change: Change) -> Iterable[Step]:
     owner, group = (change.deltas.get(name) for name in ("owner", "group"))
     if owner or group:
         who = f"{owner.want if owner else ''}{f':{group.want}' if group else ''}"
-        yield Step(f"chown -h {quote(who)} {quote(path)}", "sets owner and group")
+        yield Step(f"chown -h {quote(who)} {quote(path)}", "sets owner and group", where=(path,))
     if change.want and (mode := change.want.get("mode")) and ("mode" in change.deltas or owner):
-        yield Step(f"chmod 0{mode} {quote(path)}", "sets its mode")
+        yield Step(f"chmod 0{mode} {quote(path)}", "sets its mode", where=(path,))

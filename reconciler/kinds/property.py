@@ -116,11 +116,14 @@ class Property(Resource):
         pattern = key_pattern(self.key)
         if self.absent:
             edit = f"sed -i -e {quote(JOIN)} -e {quote(pattern + 'd')} {COPY}"
-            yield Step(self._edited(edit), "removes the key and nothing else")
+            yield Step(self._edited(edit), "removes the key and nothing else", where=self._where())
         elif change.seen is None or not change.seen["times"]:
             yield self._append(exists=change.seen is not None)
         else:
             yield self._replace(pattern)
+
+    def _where(self) -> tuple[str]:
+        return (f"@{self.path}",)
 
     def _edited(self, edit: str) -> str:
         """The command that makes a copy, edits it, and lets it take the file's place.
@@ -141,7 +144,7 @@ class Property(Resource):
         else:
             folder = quote(self.path.rpartition("/")[0] or "/")
             command = f"{append} {path} >/dev/null && sync {path} {folder}"
-        return Step(command, "appends the key", stdin=line if self.secret else None)
+        return Step(command, "appends the key", stdin=line if self.secret else None, where=self._where())
 
     def _replace(self, pattern: str) -> Step:
         text = self._line().replace("\\", r"\\").replace("&", r"\&").replace("/", r"\/")
@@ -149,8 +152,10 @@ class Property(Resource):
         script = f"{pattern}{{x;s/$/k/;/kk/{{x;d}};x;s/.*/{text}/}}"
         why = "replaces the line of the key and nothing else"
         if self.secret:
-            return Step(self._edited(f"sed -i -f - {COPY}"), why, stdin=f"{JOIN}\n{script}\n")
-        return Step(self._edited(f"sed -i -e {quote(JOIN)} -e {quote(script)} {COPY}"), why)
+            edit = self._edited(f"sed -i -f - {COPY}")
+            return Step(edit, why, stdin=f"{JOIN}\n{script}\n", where=self._where())
+        edit = self._edited(f"sed -i -e {quote(JOIN)} -e {quote(script)} {COPY}")
+        return Step(edit, why, where=self._where())
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.path}",)

@@ -54,7 +54,9 @@ class Symlink(Resource):
 
     def steps(self, change: Change) -> Iterable[Step]:
         if change.removes:
-            yield Step(f"rm -f -- {quote(self.path)}", "declared absent; its target stays")
+            yield Step(
+                f"rm -f -- {quote(self.path)}", "declared absent; its target stays", where=(self.path,)
+            )
             return
         yield from move_aside(self.path, change)
         new, folder = quote(self.path + NEW), self.path.rpartition("/")[0] or "/"
@@ -62,6 +64,7 @@ class Symlink(Resource):
             f"ln -s -f -n -- {quote(self.target)} {new} && mv -T {new} {quote(self.path)}"
             f" && sync {quote(folder)}",
             "creates the link and moves it into place atomically",
+            where=(self.path,),
         )
 
     def provides(self) -> Iterable[str]:

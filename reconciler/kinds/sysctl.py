@@ -106,26 +106,30 @@ class Sysctl(Resource):
         return None
 
     def steps(self, change: Change) -> Iterable[Step]:
-        path, new = quote(self._file()), quote(self._file() + NEW)
+        path, new, where = quote(self._file()), quote(self._file() + NEW), (self._file(),)
         if self.absent:
-            yield Step(f"rm -f -- {path}", "declared absent; the live value stays until the next boot")
+            why = "declared absent; the live value stays until the next boot"
+            yield Step(f"rm -f -- {path}", why, where=where)
         elif "line" in change.deltas:
             yield Step(
                 f"printf '%s\\n' {quote(self._line())} | install -m 0644 -o root -g root /dev/stdin {new}",
                 "writes the line beside",
+                where=where,
             )
             yield Step(
                 f"sysctl -p {new} || {{ rm -f {new}; false; }}",
                 "makes it live, before the file counts: the kernel may refuse it",
+                where=where,
             )
             yield Step(
                 into_place(self._file() + NEW, self._file()),
                 "puts it in place in one step, for the next boot",
+                where=where,
             )
         else:
             yield from chown_steps(self._file(), change)
             if "live" in change.deltas:
-                yield Step(f"sysctl -p {path}", "makes the line live again")
+                yield Step(f"sysctl -p {path}", "makes the line live again", where=where)
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self._file()}",)

@@ -136,10 +136,10 @@ class TaggedLines(Resource):
         return "remove" if self.absent else super().verb(change)
 
     def steps(self, change: Change) -> Iterable[Step]:
-        path, run = quote(self.path), f"runuser -u {quote(self.user)} --"
         if change.creates:
-            # As the account, not as root: it could have put a link in the way.
-            yield Step(f"{run} install -m 0600 /dev/null {path}", "makes the file")
+            user, path = quote(self.user), quote(self.path)
+            make = f'install -m 0600 -o {user} -g "$(id -g {user})" /dev/null {path}'
+            yield Step(make, "makes the file", where=(self.path,))
         else:
             yield from chown_steps(self.path, change)
         for field, delta in change.deltas.items():
@@ -164,13 +164,14 @@ class TaggedLines(Resource):
 
     def _edit(self, why: str, scripts: Iterable[str], line: str | None = None) -> Step:
         """Edits the file by scripts of sed, and adds a line: in a copy, which takes the file's place in
-        one rename, so that nobody is shut out by half a file. All as the account."""
-        path, new, run = quote(self.path), quote(self.path + NEW), f"runuser -u {quote(self.user)} --"
-        commands = [f"{run} cp -p --remove-destination {path} {new}"]
-        commands += [f"{run} sed -i {script} {new}" for script in scripts]
+        one rename, so that nobody is shut out by half a file."""
+        path, new = quote(self.path), quote(self.path + NEW)
+        commands = [f"cp -p --remove-destination {path} {new}"]
+        commands += [f"sed -i {script} {new}" for script in scripts]
         if line is not None:
-            commands.append(f"printf '%s\\n' {quote(line)} | {run} tee -a {new} >/dev/null")
-        return Step(" && ".join([*commands, into_place(self.path + NEW, self.path, f"{run} ")]), why)
+            commands.append(f"printf '%s\\n' {quote(line)} >>{new}")
+        command = " && ".join([*commands, into_place(self.path + NEW, self.path)])
+        return Step(command, why, where=(self.path,))
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.path}",)

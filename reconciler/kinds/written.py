@@ -135,7 +135,7 @@ class WrittenFile(Resource):
     def steps(self, change: Change) -> Iterable[Step]:
         path = self.where()
         if change.removes:
-            yield Step(f"rm -f -- {quote(path)}", "declared absent")
+            yield Step(f"rm -f -- {quote(path)}", "declared absent", where=(path,))
             return
         yield from move_aside(path, change)
         if "content" not in change.deltas and "type" not in change.deltas and not change.creates:
@@ -144,30 +144,36 @@ class WrittenFile(Resource):
         yield from self._write(change)
 
     def _write(self, change: Change) -> Iterable[Step]:
-        path, new = quote(self.where()), quote(self.where() + NEW)
+        path, new, where = quote(self.where()), quote(self.where() + NEW), (self.where(),)
         replaces = change.seen is not None and "type" not in change.deltas
         seen = change.seen if replaces and change.seen else {}
         mode, owner, group = (
-            want or seen.get(name) or default
-            for want, name, default in zip(
-                self.permissions(), ("mode", "owner", "group"), ("0644", "root", "root"), strict=True
-            )
+            want or seen.get(name)
+            for want, name in zip(self.permissions(), ("mode", "owner", "group"), strict=True)
         )
-        keep = f" && cp --attributes-only --preserve=mode {path} {new}" if replaces else ""
+        # Whose it is stays as it is, or is up to whoever makes it, who may be the folder's owner.
+        declared = any(self.permissions()[1:])
+        own = f" -o {quote(str(owner))}" if declared and owner else ""
+        own += f" -g {quote(str(group))}" if declared and group else ""
+        kept = "mode" if declared else "mode,ownership"
+        keep = f" && cp --attributes-only --preserve={kept} {path} {new}" if replaces else ""
         keep += f" && chmod {quote(str(mode))} {new}" if replaces and "mode" in change.deltas else ""
         yield Step(
-            f"install -m {quote(str(mode))} -o {quote(str(owner))} -g {quote(str(group))} "
-            f"/dev/stdin {new}{keep}",
+            f"install -m {quote(str(mode or '0644'))}{own} /dev/stdin {new}{keep}",
             "writes the new content beside the old file",
             stdin=self.body() or "",
             public=not self.is_secret(),
+            where=where,
         )
         if check := self.verify():
             yield Step(
                 f"{{ {check.replace('{}', new)}; }} || {{ rm -f {new}; false; }}",
                 "checks the new content before it is used",
+                where=where,
             )
-        yield Step(into_place(self.where() + NEW, self.where()), "moves it into place atomically")
+        yield Step(
+            into_place(self.where() + NEW, self.where()), "moves it into place atomically", where=where
+        )
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.where()}",)

@@ -34,13 +34,10 @@ def each_record(
     return [read(record.strip()) for record in records[:-1]]
 
 
-def _arguments(paths: list[str]) -> str:
-    return "set -- " + " ".join(quote(path) for path in paths)
-
-
 @dataclass(frozen=True)
 class FileEntry:
-    """What lies at a path. `type` is find's letter: f, d, l, p, s, b or c."""
+    """What lies at a path. `type` is find's letter: f, d, l, p, s, b or c. `acts_as` is the account that
+    is asked and acts there in root's place, because it can change what the path leads to; "" for root."""
 
     type: str
     mode: str
@@ -48,6 +45,7 @@ class FileEntry:
     group: str
     size: int
     target: str
+    acts_as: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,10 +58,13 @@ class StatQuestion:
 
     path: str
 
+    @property
+    def location(self) -> str:
+        return self.path
+
     @classmethod
     def script(cls, questions: list[StatQuestion]) -> str:
-        return f"""{_arguments([q.path for q in questions])}
-find "$@" -maxdepth 0 -printf '%p\\0%y\\0%m\\0%u\\0%g\\0%s\\0%l\\0' 2>/dev/null
+        return f"""find "$@" -maxdepth 0 -printf '%p\\0%y\\0%m\\0%u\\0%g\\0%s\\0%l\\0' 2>/dev/null
 {FOUND}
 printf '\\0'
 # What find did not name: hidden if the nearest folder above that exists may not be searched.
@@ -105,10 +106,13 @@ class SumQuestion:
 
     path: str
 
+    @property
+    def location(self) -> str:
+        return self.path
+
     @classmethod
     def script(cls, questions: list[SumQuestion]) -> str:
-        return f"""{_arguments([q.path for q in questions])}
-find "$@" -maxdepth 0 -type f -size -{SUM_LIMIT + 1}c -exec sha256sum -z {{}} + 2>/dev/null
+        return f"""find "$@" -maxdepth 0 -type f -size -{SUM_LIMIT + 1}c -exec sha256sum -z {{}} + 2>/dev/null
 {FOUND}
 printf '\\0'"""
 
@@ -130,14 +134,17 @@ class TextQuestion:
 
     path: str
 
+    @property
+    def location(self) -> str:
+        return self.path
+
     @classmethod
     def script(cls, questions: list[TextQuestion]) -> str:
         test = f'find "$@" -maxdepth 0 -type f -readable -size -{TEXT_LIMIT + 1}c'
-        return f"""{_arguments([q.path for q in questions])}
-{test} -printf '%p\\0%s\\0' 2>/dev/null
+        return f"""{test} -printf '%p\\0%s\\0' 2>/dev/null
 {FOUND}
 printf '\\0'
-{test} -exec cat {{}} + 2>/dev/null"""
+{test} -exec head -q -c {TEXT_LIMIT} -- {{}} + 2>/dev/null"""
 
     @classmethod
     def parse(cls, output: bytes, questions: list[TextQuestion]) -> list[bytes | None | CannotSee]:
@@ -170,10 +177,13 @@ class AclQuestion:
 
     path: str
 
+    @property
+    def location(self) -> str:
+        return f"@{self.path}"
+
     @classmethod
     def script(cls, questions: list[AclQuestion]) -> str:
-        return f"""{_arguments([q.path for q in questions])}
-if command -v getfacl >/dev/null; then getfacl -pE -- "$@" 2>/dev/null; echo done
+        return """if command -v getfacl >/dev/null; then getfacl -pE -- "$@" 2>/dev/null; echo done
 else echo missing; fi"""
 
     @classmethod

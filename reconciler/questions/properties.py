@@ -80,6 +80,10 @@ class PropertyQuestion:
     key: str
     secret_line: str | None = None
 
+    @property
+    def location(self) -> str:
+        return f"@{self.path}"
+
     @classmethod
     def script(cls, questions: list[PropertyQuestion]) -> str:
         parts = []
@@ -128,8 +132,9 @@ class PropertyQuestion:
 def _guarded(path: str, command: str) -> str:
     name = quote(path)
     return (
-        f"if [ -f {name} ] && [ -r {name} ]; then {command}; elif [ -f {name} ]; then echo hidden; fi"
-        "; printf '\\0\\0\\n'"
+        f"if mine {quote(f'@{path}')}; then"
+        f" if [ -f {name} ] && [ -r {name} ]; then {command}; elif [ -f {name} ]; then echo hidden; fi"
+        "; printf '\\0\\0\\n'; fi"
     )
 
 

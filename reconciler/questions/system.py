@@ -203,14 +203,14 @@ class CommandQuestion:
             number, status, text = (record.split(" ", 2) + ["", ""])[:3]
             if number.isdigit() and status.isdigit():
                 said[int(number)] = CommandResult(int(status), text.strip())
-        return [_judged(q.command, said.get(number)) for number, q in enumerate(questions)]
+        return [judged(q.command, said.get(number)) for number, q in enumerate(questions)]
 
 
 SHOWN = 100
 """Characters of a command that a reason shows."""
 
 
-def _judged(command: str, result: CommandResult | None) -> CommandResult | CannotSee:
+def judged(command: str, result: CommandResult | None) -> CommandResult | CannotSee:
     """The result, unless its status says that the command could not be run to its end."""
     line = command.strip().partition("\n")[0]
     name = f"`{line if len(line) <= SHOWN else line[:SHOWN] + ' …'}`"

@@ -30,6 +30,10 @@ class CertificatesQuestion:
 
     path: str
 
+    @property
+    def location(self) -> str:
+        return f"@{self.path}"
+
     @classmethod
     def script(cls, questions: list[CertificatesQuestion]) -> str:
         marks = "/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/p"
@@ -39,10 +43,11 @@ class CertificatesQuestion:
             '[ -d "${d:-/}" ] && [ ! -x "${d:-/}" ] && echo hidden || echo none'
         )
         lines = [
-            f'set -- {quote(q.path)}; if [ ! -e "$1" ]; then {away}; '
+            f'if mine {quote(q.location)}; then set -- {quote(q.path)}; if [ ! -e "$1" ]; then {away}; '
+            'elif [ ! -f "$1" ]; then echo odd; '
             f'elif [ ! -r "$1" ]; then echo hidden; elif c=$(head -c {PEM_LIMIT} "$1") '
             f"&& printf '%s\\n' \"$c\" | sed -n '{marks}'; then :; else echo failed; fi; "
-            "printf '\\0'"
+            "printf '\\0'; fi"
             for q in questions
         ]
         return "\n".join(lines)
@@ -57,6 +62,8 @@ class CertificatesQuestion:
             text = record.strip()
             if text == "hidden":
                 answers.append(CannotSee("the account may not read the certificate"))
+            elif text == "odd":
+                answers.append(CannotSee("there is something else than a file in its place"))
             elif text.endswith("failed"):
                 answers.append(CannotSee("the certificate could not be read (`head`, `sed`)"))
             else:

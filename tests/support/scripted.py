@@ -154,7 +154,7 @@ class Scripted:
                 frame = match["said"].removesuffix(" begin")
             elif line.startswith("ask "):
                 out.append(self.things.get(line[4:], "absent") + "\n")
-            elif line.startswith(("check ", "set ")) and here and not self._step(line, out, frame):
+            elif re.match("check |set (?!-)", line) and here and not self._step(line, out, frame):
                 ok, here, bad = False, False, bad or frame.split()[1]
         return "".join(out).encode()
 

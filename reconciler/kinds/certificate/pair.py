@@ -10,6 +10,7 @@ from typing import Any
 
 from reconciler import x509
 from reconciler.model import CannotSee, Question, Value, quote
+from reconciler.questions.reading import ReadingQuestion
 from reconciler.questions.system import CommandQuestion, CommandResult
 from reconciler.questions.tls import CertificatesQuestion
 
@@ -41,9 +42,10 @@ class Trust:
 
 def questions(folder: str) -> Mapping[str, Question]:
     """What to ask about the pair in `folder`; only the public half of the key is ever printed."""
+    key = f"{folder}/privkey.pem"
     return {
         "fullchain": CertificatesQuestion(f"{folder}/fullchain.pem"),
-        "public": CommandQuestion(f"openssl pkey -pubout -in {quote(f'{folder}/privkey.pem')}"),
+        "public": ReadingQuestion(key, f"openssl pkey -pubout -in {quote(key)}"),
     }
 
 

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 from reconciler.kinds.paths import ownership, type_of, unseen
 from reconciler.model import Change, Question, Resource, Seen, State, Step, View, quote
 from reconciler.questions.files import StatQuestion
-from reconciler.questions.system import CommandQuestion, CommandResult
+from reconciler.questions.reading import ReadingQuestion
+from reconciler.questions.system import CommandResult
 from reconciler.subjects import Subject
 
 
@@ -34,8 +35,8 @@ class Pinned(Resource):
     def ask(self) -> Mapping[str, Question]:
         return {
             "file": StatQuestion(self.path),
-            "public": CommandQuestion(_public(self.path)),
-            "used": CommandQuestion(_public(self.key)),
+            "public": ReadingQuestion(self.path, _public(self.path)),
+            "used": ReadingQuestion(self.key, _public(self.key)),
         }
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
