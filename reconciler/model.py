@@ -114,9 +114,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Action:
-    """What settles the deltas of one resource. `after` names the actions it waits for, and `follows` those that
-    go first if they can (see `Resource.follows`); `blocked` says why it cannot be carried out in this run,
-    whatever else happens; `rescue` is carried out, all of it, where one of the steps has failed."""
+    """What settles the deltas of one resource. `after` names the actions it waits for, and `follows` those
+    that go first if they can (see `Resource.follows`); `blocked` says why it cannot be carried out in this
+    run, whatever else happens; `rescue` is carried out, all of it, where one of the steps has failed."""
 
     ref: Ref
     verb: str

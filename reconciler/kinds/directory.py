@@ -35,8 +35,12 @@ class Directory(Resource):
 
     path: str = option("Where it lies.", schema=ABSOLUTE)
     mode: str | None = option("Its mode; 0755 when it is created.", default=None, schema=MODE)
-    owner: str | None = option("Its owner; when it is created, root, or who can change its folder.", default=None, schema=NAME)
-    group: str | None = option("Its group; when it is created, that of who creates it.", default=None, schema=NAME)
+    owner: str | None = option(
+        "Its owner; when it is created, root, or who can change its folder.", default=None, schema=NAME
+    )
+    group: str | None = option(
+        "Its group; when it is created, that of who creates it.", default=None, schema=NAME
+    )
 
     @property
     def _behind(self) -> str:

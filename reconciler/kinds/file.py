@@ -26,8 +26,12 @@ class File(WrittenFile):
     path: str = option("Where it lies.", schema=ABSOLUTE)
     content: str | None = option("The whole content.", default=None, files=CONTENT_FILES)
     mode: str | None = option("Its mode; 0644 when it is created.", default=None, schema=MODE)
-    owner: str | None = option("Its owner; when it is created, root, or who can change its folder.", default=None, schema=NAME)
-    group: str | None = option("Its group; when it is created, that of who creates it.", default=None, schema=NAME)
+    owner: str | None = option(
+        "Its owner; when it is created, root, or who can change its folder.", default=None, schema=NAME
+    )
+    group: str | None = option(
+        "Its group; when it is created, that of who creates it.", default=None, schema=NAME
+    )
     check: str | None = option(
         "A command that must succeed before the file counts; `{}` stands for its path.",
         default=None,

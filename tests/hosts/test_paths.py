@@ -36,7 +36,6 @@ echo 'k=open' >/etc/vault/open; echo {CANARY} >/root/vault/file; chmod 0600 /roo
 """What is root's: a secret that only root reads, a folder of root's alone, and what everybody may read."""
 
 STATE = r"find /root/vault /etc/vault -printf '%p %y %m %u %g %s %T@ %C@\n' | sort; getfacl -R -p /root/vault /etc/vault"
-%y %m %u %g %s %T@ %C@\\n' | sort; getfacl -R -p /root/vault /etc/vault"
 
 
 def declared(number: int) -> str:
@@ -76,7 +75,9 @@ class Attack:
 
     def _run(self) -> None:
         text = (Path(__file__).parent / "exchange.pl").read_text(encoding="utf-8")
-        done = self.host.run(f"runuser -u mallory -- perl - {HOME} {' '.join(NAMES)}", stdin=text, seconds=900)
+        done = self.host.run(
+            f"runuser -u mallory -- perl - {HOME} {' '.join(NAMES)}", stdin=text, seconds=900
+        )
         self.exchanged = int(done.stdout)
 
     def end(self) -> int:
@@ -125,7 +126,9 @@ def test_nothing_of_roots_is_touched_or_told_while_names_are_exchanged(admin: Ad
 def test_a_link_in_a_services_folder_leads_root_nowhere(admin: AdminMachine) -> None:
     """No race is needed: a file of properties that is a link once made root write where it leads."""
     (host,) = admin.fleet.hosts
-    host.run(f"runuser -u mallory -- sh -c 'cd {HOME} && rm -rf ./* && ln -s /etc/nologin p && ln -s /etc/vault/open q'")
+    host.run(
+        f"runuser -u mallory -- sh -c 'cd {HOME} && rm -rf ./* && ln -s /etc/nologin p && ln -s /etc/vault/open q'"
+    )
     before = host.run(STATE).stdout
     admin.declare(
         HERE
