@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Who can change what a path leads to, and how root acts there: as root where only root can, as the account
-# where exactly one other can, not at all where several can (docs/decisions/016). These functions stand in front
+# where exactly one other can, not at all where several can (docs/decisions/017). These functions stand in front
 # of each script that looks at paths or changes what is there.
 #
 # A location is a path; with an @ in front, or with /. at its end, its last component is followed where it is a

@@ -2,7 +2,7 @@
 
 Root does not look where another account can change what a path leads to: a name may be exchanged for a link
 to root's files, for a pipe or an endless device, between any two system calls. There the account is asked
-instead, as itself (`fleet/foreign.sh`, decision 16). So each script about paths takes only those that are
+instead, as itself (`fleet/foreign.sh`, decision 17). So each script about paths takes only those that are
 `mine`, and is run once as root and once as each account that there is.
 """
 
