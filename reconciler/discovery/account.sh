@@ -5,5 +5,8 @@ name=$(sed -n 's/^cn\.rsyncuser[[:space:]]*=[[:space:]]*//p' "$properties" | tai
 entry=$(getent passwd -- "${name:-rsync_user}" | cut -d: -f1,6)
 echo "$entry"
 # A key of ours ends with "reconciler ENVIRONMENT HOST"; comments and empty lines are no keys.
+as=
+# As the account, for its home may hold a link, or a pipe.
+if [ "$entry" ] && [ "$(id -u)" = 0 ]; then as="timeout 5 runuser -u ${entry%%:*} --"; fi
 [ ! "$entry" ] ||
-  grep -Ecv '^[[:space:]]*(#|$)|reconciler [A-Za-z0-9-]+ ' "${entry#*:}/.ssh/authorized_keys"
+  $as grep -D skip -Ecv '^[[:space:]]*(#|$)|reconciler [A-Za-z0-9-]+ ' "${entry#*:}/.ssh/authorized_keys"

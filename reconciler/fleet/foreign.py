@@ -25,6 +25,9 @@ SECONDS = 5
 BYTES = 4 * 1024 * 1024
 """How much of what it answers counts."""
 
+KILOBYTES = 512 * 1024
+"""How much memory what reads a file may take: one line of it may be as long as its owner likes."""
+
 
 def _load() -> str:
     text = (pkgutil.get_data(__package__, "foreign.sh") or b"").decode("utf-8")
@@ -47,14 +50,15 @@ def acting(command: str, where: Sequence[str]) -> str:
 def asking(script: str, locations: Sequence[str], boundary: str) -> str:
     """Shell that runs `script`, which asks about locations (each if it is `mine`), as root, and then as each
     account that can change some of them. `Answered` reads what it prints."""
+    limited = f"ulimit -v {KILOBYTES} 2>/dev/null\n{script}"
     ordered = sorted(locations, key=lambda each: (each.removeprefix("@").rpartition("/")[0], each))
     return f"""{LIBRARY}
 printf '\\n{boundary} whose\\n'
 look_at_folders {_words(folders(locations))}
 sort_out {_words(ordered)}
 boundary={boundary}
-script={quote(script)}
-eval "$script"
+script={quote(limited)}
+(eval "$script")
 [ -z "$accounts" ] || printf '\\n{boundary} others\\n'
 for account in $accounts; do
 printf '%s\\n' {quote(_THEIRS.format(_inner(boundary)))} "$script" 'printf "\\n$boundary end\\n"' |

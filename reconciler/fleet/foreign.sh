@@ -4,12 +4,13 @@
 # of each script that looks at paths or changes what is there.
 #
 # A location is a path; with an @ in front, or with /. at its end, its last component is followed where it is a
-# link. No path has a line break in it.
+# link. With a ? in front it is a pattern of the shell's, of * and ?, for all that it matches. No path has a line
+# break in it.
 # shellcheck disable=SC2034  # `nl` and `theirs` are for the scripts that follow
 
 nl='
 '
-odd='' foreign=$nl theirs=$nl people=$nl everybody='' groups=$nl lists=$nl known=$nl accounts='' last=''
+odd='' found_here='' foreign=$nl theirs=$nl people=$nl everybody='' groups=$nl lists=$nl known=$nl accounts='' last=''
 root=$(id -u)
 
 # Prints, of the folders given, the links and those that somebody other than root owns or can write to.
@@ -129,7 +130,7 @@ walk() {  # LOCATION
   follow='' rest=$1
   case $rest in @*) follow=1 rest=${rest#@} ;; esac
   case $rest in */ | */.) follow=1 rest=${rest%/*} ;; esac
-  at='' linked='' links=0
+  at='' linked=$found_here links=0
   while [ "$rest" ]; do
     part=${rest%%/*}
     case $rest in */*) rest=${rest#*/} ;; *) rest= ;; esac
@@ -168,13 +169,40 @@ is_odd() {  # LOCATION
   return 1
 }
 
+# Walks to all that a pattern matches, and each beginning of it: who could add to that counts, too.
+find_out() {  # PATTERN
+  beginning='' remains=${1#/} found_here=1
+  while [ "$remains" ]; do
+    beginning=$beginning/${remains%%/*}
+    case $remains in */*) remains=${remains#*/} ;; *) remains= ;; esac
+    next=${remains%%/*}
+    case $next in *[*?]*) next=- ;; esac  # any name
+    set +f
+    IFS=
+    # shellcheck disable=SC2086  # it is a pattern
+    set -- $beginning
+    unset IFS
+    set -f
+    for each_found; do
+      case $each_found in
+      *"$nl"*) everybody_can_write "${each_found%%"$nl"*}" ;;
+      *) walk "@$each_found${next:+/$next}" ;;
+      esac
+    done
+  done
+  found_here=
+}
+
 # Sets `who` to the uid as which to act at locations, 0 for root and - for nobody; `why` says who can change what.
 decide() {  # LOCATION...
   writers='' why='' who=0
   if [ "$root" != 0 ]; then return; fi
   set -f
   for each_location; do
-    if is_odd "$each_location"; then walk "$each_location"; fi
+    case $each_location in
+    '?'*) find_out "${each_location#?}" ;;
+    *) if is_odd "$each_location"; then walk "$each_location"; fi ;;
+    esac
   done
   set +f
   case $writers in
@@ -226,6 +254,7 @@ sort_out() {  # LOCATION...
     folder=${location%/*}
     case $location in
     */.) folder='' ;;
+    '?'*) folder='' ;;
     @*) folder=${folder#@}; if [ -L "${location#@}" ]; then folder=''; fi ;;
     esac
     [ "$folder" ] && [ "$folder" = "$last" ] || decide "$location"

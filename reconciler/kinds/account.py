@@ -92,6 +92,7 @@ class Account(Resource):
                 f"useradd --create-home --home-dir {home} --shell {shell} --user-group"
                 f" --password '*' -- {name}",
                 "creates it; the password `*` allows no login by password but does not lock out ssh keys",
+                where=(str(change.want["home"]),),
             )
         for field, delta in change.deltas.items():
             yield from self._settle(field, delta.want, change.creates)

@@ -220,7 +220,8 @@ class Mount(Resource):
         if self._edits(change):
             yield Step(f"rm -f {TABLE}", "the new table does not count")
         if not self.absent and self._makes_room(change):
-            yield Step(f"mountpoint -q {path} || mount {path}", "mounts what was mounted before")
+            again = f"mountpoint -q {path} || mount {path}"
+            yield Step(again, "mounts what was mounted before", where=(f"@{self.path}",))
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.path}",)

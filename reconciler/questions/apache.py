@@ -59,9 +59,9 @@ class ApacheQuestion:
 o=$(timeout 20 apache2ctl -t -D DUMP_VHOSTS -D DUMP_INCLUDES 2>&1); s=$?
 printf '%s\n' "$o" | grep -v '^ *([0-9*]*) /' | head -c 262144; printf '\0'
 printf '%s\n' "$o" | sed -n 's/^ *([0-9*]*) //p' | tr '\n' '\0' |
-  xargs -0r grep -nHi -E '^[[:space:]]*Listen[[:space:]]' 2>/dev/null; printf '\0'
+  xargs -0r grep -D skip -nHi -E '^[[:space:]]*Listen[[:space:]]' 2>/dev/null; printf '\0'
 printf '%s\n' "$o" | sed -n 's/.*(\(\/.*\):[0-9]*)$/\1/p' | sort -u | tr '\n' '\0' |
-  xargs -0r grep -nHi -E '^[[:space:]]*({DIRECTIVES})' 2>/dev/null | head -c 262144; printf '\0'
+  xargs -0r grep -D skip -nHi -E '^[[:space:]]*({DIRECTIVES})' 2>/dev/null | head -c 262144; printf '\0'
 hostname -I; printf '\0%d' $s; fi"""
 
     @classmethod

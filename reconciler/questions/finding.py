@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.model import CannotSee, quote
-from reconciler.questions.files import NO_ANSWER
+from reconciler.questions.files import NO_ANSWER, SUM_LIMIT
+from reconciler.questions.locations import matching
 from reconciler.questions.tls import PEM_LIMIT
 
 LINES_LIMIT = 64 * 1024
@@ -24,9 +25,11 @@ def _each(pattern: str, command: str) -> str:
     """Runs a command for each file `$f` of a pattern; ends with how much could be seen."""
     folder = quote(pattern.partition("*")[0].rpartition("/")[0] or "/")
     return (
-        f"h=end; [ ! -e {folder} ] || {{ [ -r {folder} ] && [ -x {folder} ]; }} || h=hidden\n"
+        f"if mine {quote(matching(pattern))}; then"
+        f" h=end; [ ! -e {folder} ] || {{ [ -r {folder} ] && [ -x {folder} ]; }} || h=hidden\n"
         f'for f in {_files(pattern)}; do [ -f "$f" ] || continue\n'
-        f"[ -r \"$f\" ] || {{ h=hidden; continue; }}\n{command}\ndone\nprintf '\\0%s\\0\\n' $h"
+        f'[ -r "$f" ] && [ "$(stat -L -c %s -- "$f")" -le {SUM_LIMIT} ] || {{ h=hidden; continue; }}\n'
+        f"{command}\ndone\nprintf '\\0%s\\0\\n' $h; fi"
     )
 
 
@@ -46,6 +49,10 @@ class LinesQuestion:
 
     pattern: str
     keep: str
+
+    @property
+    def location(self) -> str:
+        return matching(self.pattern)
 
     @classmethod
     def script(cls, questions: list[LinesQuestion]) -> str:
@@ -75,6 +82,10 @@ class LeavesQuestion:
     """The first certificate of each file of a pattern, as PEM: (path, PEM)."""
 
     pattern: str
+
+    @property
+    def location(self) -> str:
+        return matching(self.pattern)
 
     @classmethod
     def script(cls, questions: list[LeavesQuestion]) -> str:

@@ -8,10 +8,19 @@ instead, as itself (`fleet/foreign.sh`, decision 17). So each script about paths
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Protocol
 
 from reconciler.model import quote
+
+PATTERN = "?"
+"""In front of a location that is a pattern, for all that it matches."""
+
+
+def matching(pattern: str) -> str:
+    """The location of a pattern in which `*` stands for anything and all else for itself."""
+    return PATTERN + re.sub(r"[][?\\]", "?", pattern)
 
 
 class PathQuestion(Protocol):
@@ -19,7 +28,8 @@ class PathQuestion(Protocol):
 
     @property
     def location(self) -> str:
-        """The path; with `@` in front where the answer is about what its last component leads to."""
+        """The path; with `@` in front where the answer is about what its last component leads to, and a
+        pattern with `PATTERN`."""
 
 
 def location(question: object) -> str | None:
@@ -38,7 +48,9 @@ def folders(locations: Iterable[str]) -> list[str]:
     """Every folder above the locations, as they are spelled, outer ones first."""
     found = {"/"}
     for each in locations:
-        path = each.removeprefix("@").removesuffix("/.")
+        # The host itself looks at what a pattern matches.
+        path = each.removeprefix(PATTERN).partition("*")[0] if each.startswith(PATTERN) else each
+        path = path.removeprefix("@").removesuffix("/.")
         while (path := path.rsplit("/", 1)[0]) and path not in found:
             found.add(path)
     return sorted(found)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from reconciler.model import SECRET_OTHER, SECRET_SAME, CannotSee, quote
-from reconciler.questions.files import NO_ANSWER
+from reconciler.questions.files import NO_ANSWER, SUM_LIMIT
 
 JOIN = r":a;/^[[:space:]]*[#!]/!{/\(^\|[^\]\)\(\\\\\)*\\$/{$!{N;ba}}}"
 """sed: make one pattern space of each logical line; comments never go on."""
@@ -120,20 +120,26 @@ class PropertyQuestion:
         for path, section in zip(paths, sections, strict=False):
             # sed ends a last line without newline as it found it: without one.
             lines = [line for line in section.removesuffix("\0").split("\0\n") if line]
-            values[path] = (
-                CannotSee("the account may not read it")
-                if section.endswith("hidden\n")
-                else [_parsed(line) for line in lines]
-            )
+            hidden_by = (why for mark, why in _HIDDEN.items() if section.endswith(mark))
+            values[path] = next(hidden_by, None) or [_parsed(line) for line in lines]
         hidden = dict(zip(secrets, sections[len(paths) :], strict=True))
         return [_secret(hidden[q]) if q.secret_line else _values(values[q.path], q.key) for q in questions]
 
 
+_HIDDEN = {
+    "hidden\n": CannotSee("the account may not read it"),
+    "large\n": CannotSee(f"it is larger than {SUM_LIMIT // 1024 // 1024} MB"),
+}
+
+
 def _guarded(path: str, command: str) -> str:
     name = quote(path)
+    # What is longer than memory sed takes for the end of the file.
+    fits = f'[ "$(stat -L -c %s -- {name})" -le {SUM_LIMIT} ]'
     return (
         f"if mine {quote(f'@{path}')}; then"
-        f" if [ -f {name} ] && [ -r {name} ]; then {command}; elif [ -f {name} ]; then echo hidden; fi"
+        f" if [ -f {name} ] && [ -r {name} ]; then if {fits}; then {command}; else echo large; fi"
+        f"; elif [ -f {name} ]; then echo hidden; fi"
         "; printf '\\0\\0\\n'; fi"
     )
 
@@ -157,7 +163,7 @@ def _secret(section: str) -> tuple[PropertyValue, ...] | CannotSee:
         "same\n": (PropertyValue(SECRET_SAME),),
         "other\n": (PropertyValue(SECRET_OTHER),),
     }
-    return answers.get(section, CannotSee("the account may not read it"))
+    return answers.get(section, _HIDDEN.get(section, _HIDDEN["hidden\n"]))
 
 
 def line_digest(line: str) -> str:

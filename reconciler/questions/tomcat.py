@@ -69,12 +69,20 @@ class ConnectorsQuestion:
 
     path: str
 
+    @property
+    def location(self) -> str:
+        return f"@{self.path}"
+
     @classmethod
     def script(cls, questions: list[ConnectorsQuestion]) -> str:
         names = quote(f" {' '.join(ATTRIBUTES)} ")
         read = f'head -c 1048576 "$1" | awk -v names={names} {quote(_AWK)} && echo done'
-        test = f'if [ ! -e "$1" ]; then echo missing; elif [ ! -r "$1" ]; then echo hidden; else {read}; fi'
-        return "\n".join(f"set -- {quote(q.path)}; {test}; printf '\\0'" for q in questions)
+        test = 'if [ ! -e "$1" ]; then echo missing; elif [ ! -f "$1" ] || [ ! -r "$1" ]; then echo hidden'
+        return "\n".join(
+            f"if mine {quote(q.location)}; then set -- {quote(q.path)}"
+            f"; {test}; else {read}; fi; printf '\\0'; fi"
+            for q in questions
+        )
 
     @classmethod
     def parse(

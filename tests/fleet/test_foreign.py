@@ -13,13 +13,20 @@ from pathlib import Path
 import pytest
 
 from reconciler.fleet import apply, foreign
+from reconciler.kinds import KINDS
 from reconciler.kinds.directory import Directory
 from reconciler.kinds.file import File
 from reconciler.kinds.property import Property
 from reconciler.kinds.symlink import Symlink
 from reconciler.model import CannotSee, quote
-from reconciler.questions.locations import folders
+from reconciler.plan import planner
+from reconciler.questions.finding import LeavesQuestion, LinesQuestion
+from reconciler.questions.locations import folders, matching
+from reconciler.questions.properties import PropertyQuestion
+from reconciler.questions.tomcat import ConnectorsQuestion
+from tests.discovery.surveys import ask
 from tests.support.local import HOST, NEEDS_ACL, fleet, plan, settle
+from tools import cases
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="acts as several accounts: needs root")
 
@@ -202,3 +209,81 @@ def test_a_pipe_makes_one_account_wait_and_not_the_look(top: Path) -> None:
     result = plan(*resources)
     assert [ref.kind for ref in result.unknown] == ["property"]
     assert result.actions == ()
+
+
+def test_a_pattern_is_whose_its_matches_are_and_whose_could_come_to_match(top: Path) -> None:
+    folder(top / "a")
+    assert decided(f"?{top}/a/*/conf.d/*.conf") == ("0", "")
+    folder(top / "a" / "one")
+    assert decided(f"?{top}/a/*/conf.d/*.conf") == ("0", "")
+    folder(top / "a" / "their's $x", BIN)
+    assert decided(f"?{top}/a/*/conf.d/*.conf")[0] == str(BIN)
+    folder(top / "a" / "another", SYS)
+    assert decided(f"?{top}/a/*/conf.d/*.conf")[0] == "-"
+    folder(top / "b")
+    folder(top / "b" / "x\n755 0 0 \n", BIN)
+    assert decided(f"?{top}/b/*/f")[0] == "-"
+    folder(folder(top / "d[x]") / "theirs", BIN)
+    assert decided(matching(f"{top}/d[x]/*/f"))[0] == str(BIN)
+    (folder(top / "c") / "link").symlink_to(folder(top / "theirs", BIN))
+    assert decided(f"?{top}/c/*/f")[0] == str(BIN)
+
+
+def test_what_a_pattern_matches_is_read_as_its_owner(top: Path) -> None:
+    (top / "secret").write_text("ssl = root's own\n")
+    (top / "secret").chmod(0o600)
+    theirs = folder(top / "theirs", BIN)
+    (theirs / "a.conf").symlink_to(top / "secret")
+    os.mkfifo(theirs / "b.conf", 0o666)
+    (theirs / "c.conf").write_text("ssl = theirs\n")
+    leaves, lines = LeavesQuestion(f"{theirs}/*.conf"), LinesQuestion(f"{theirs}/*.conf", "^ssl")
+    roots = LinesQuestion(f"{top}/s*", "^ssl")
+    found = dict(zip((leaves, lines, roots), ask(leaves, lines, roots), strict=True))
+    assert found[roots] == ((f"{top}/secret", "ssl = root's own"),)
+    assert "root's own" not in repr((found[leaves], found[lines]))
+    assert isinstance(found[lines], CannotSee)  # one of them is not for its owner to read
+    (theirs / "a.conf").unlink()
+    assert ask(lines) == [((f"{theirs}/c.conf", "ssl = theirs"),)]
+
+
+def test_tomcats_file_is_read_with_the_rights_of_its_folders_owner(top: Path) -> None:
+    (top / "secret").write_text('<Connector port="1234" />\n')
+    (top / "secret").chmod(0o600)
+    theirs = folder(top / "theirs", BIN)
+    (theirs / "server.xml").symlink_to(top / "secret")
+    assert [isinstance(each, CannotSee) for each in ask(ConnectorsQuestion(f"{theirs}/server.xml"))] == [True]
+    os.mkfifo(theirs / "pipe", 0o666)
+    assert [isinstance(each, CannotSee) for each in ask(ConnectorsQuestion(f"{theirs}/pipe"))] == [True]
+    (found,) = ask(ConnectorsQuestion(f"{top}/secret"))
+    assert [each.port for each in found] == ["1234"]
+
+
+def test_a_file_of_any_size_takes_no_memory(top: Path) -> None:
+    """It is its account's, in a folder of root's: it is looked at as root."""
+    file = top / "p"
+    file.touch()
+    os.truncate(file, 700_000_000)
+    os.chown(file, BIN, BIN)
+    questions = (
+        PropertyQuestion(str(file), "k"),
+        PropertyQuestion(str(file), "k", "0" * 64),
+        LinesQuestion(f"{top}/*", "k"),
+    )
+    assert [isinstance(each, CannotSee) for each in ask(*questions)] == [True] * 3
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_step_at_a_declared_path_goes_by_who_can_change_it(kind: str) -> None:
+    """In all golden cases: what puts things back, too."""
+    for case in (each for each in cases.cases(cases.FOLDER / f"{kind}.yaml") if cases.form(each) == "plan"):
+        one = cases.resource(kind, case["declared"])
+        seen = case["seen"]
+        if isinstance(seen, dict) and "cannot see" in seen:
+            continue
+        paths = [getattr(one, name, None) for name in ("path", "home")]
+        for action in planner.plan("test", [one], {one.ref: seen}, {}).actions:
+            for step in (*action.steps, *action.rescue):
+                # The table of filesystems names the paths, and is root's.
+                text = "" if "/etc/fstab" in step.command else step.command
+                at = [path for path in paths if path and f" {quote(path)}" in text]
+                assert step.where or not at, f"{case['case']}: {step.command}"

@@ -19,15 +19,25 @@ point() {  # LINK TARGET: in one rename, so that the link is never missing; on t
   ln -s -f -n -- "$2" "$store/$1.new" && mv -T "$store/$1.new" "$store/$1" && sync "$store"
 }
 
+# Reads a file as the account that owns its folder: no link in there leads root anywhere. It may have put a
+# pipe there, or what never ends: after 10 s, and after 64 KB, it is none.
+arrived() {  # FILE ACCOUNT
+  if [ -z "$2" ]; then
+    cat "$1"
+  else
+    # shellcheck disable=SC2016
+    timeout -k 1 10 runuser -u "$2" -- sh -c 'test -f "$1" && exec cat "$1"' sh "$1" </dev/null | head -c 65536
+  fi
+}
+
 stage() {
   new=$store/next
   rm -rf "$new" && install -d -m 0755 "$store" "$store/releases" "$new" || return 1
   for name in cert chain fullchain privkey; do
     mode=0644
     [ $name != privkey ] || mode=0640
-    # As the account that owns the folder: no link in there can lead root anywhere.
-    ${3:+runuser -u "$3" --} cat "$2/$name.pem" |
-      install -m $mode -o root -g "$group" /dev/stdin "$new/$name.pem" && test -s "$new/$name.pem" || return 1
+    arrived "$2/$name.pem" "${3:-}" | install -m $mode -o root -g "$group" /dev/stdin "$new/$name.pem" &&
+      test -s "$new/$name.pem" || return 1
   done
   release=releases/$(date -u +%Y%m%d-%H%M%S)-$1
   # No link leads to a release before all of it is on the disk.
