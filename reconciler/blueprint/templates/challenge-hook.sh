@@ -20,9 +20,11 @@ case $token in
 esac
 
 on_this_host() {
+  # As the account, whose folder it is: a link in there must not lead root elsewhere.
+  set -- runuser -u "$account" --
   case $verb in
-  put) printf %s "$CERTBOT_VALIDATION" >"$challenge/$token" ;;
-  remove) rm -f -- "$challenge/$token" ;;
+  put) printf %s "$CERTBOT_VALIDATION" | "$@" dd status=none of="$challenge/$token" ;;
+  remove) "$@" rm -f -- "$challenge/$token" ;;
   esac
 }
 

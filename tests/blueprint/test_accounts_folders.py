@@ -1,4 +1,4 @@
-"""What was delivered is read as the account that owns the folder, and ends: the script that stages it, run here."""
+"""In folders of the sync account the scripts of the blueprint act as that account; run here."""
 
 from __future__ import annotations
 
@@ -81,3 +81,38 @@ def test_a_pipe_and_what_never_ends_are_no_delivery(staging: Staging) -> None:
     staging.file("cert").touch()
     os.truncate(staging.file("cert"), 100_000_000)
     assert staging.stage()[1] <= 64 * 1024 + 100
+
+
+@pytest.fixture
+def challenges() -> Iterator[Path]:
+    """A folder of challenges, of the account `bin`."""
+    with tempfile.TemporaryDirectory(dir="/var/lib") as folder:
+        Path(folder).chmod(0o755)
+        made = Path(folder) / "challenges"
+        made.mkdir()
+        os.chown(made, 2, 2)
+        yield made
+
+
+def challenge(folder: Path, verb: str) -> int:
+    """The status of the hook."""
+    settings: dict[str, str | int] = {"verb": verb, "host": "cn-1", "peers": "", "challenge": str(folder)}
+    settings |= {"account": "bin", "identity": "/none", "port": 22}
+    script = templates.script("challenge-hook.sh", "e", settings)
+    environ = {**os.environ, "CERTBOT_TOKEN": "token", "CERTBOT_VALIDATION": "token.thumb print"}
+    return subprocess.run(["sh", "-s"], input=script, text=True, env=environ, check=False).returncode
+
+
+def test_a_challenge_is_put_and_removed_as_the_account(challenges: Path) -> None:
+    assert challenge(challenges, "put") == 0
+    assert (challenges / "token").read_text() == "token.thumb print"
+    assert (challenges / "token").stat().st_uid == 2
+    assert challenge(challenges, "remove") == 0
+    assert list(challenges.iterdir()) == []
+
+
+def test_a_challenge_is_written_through_no_link_of_the_accounts(challenges: Path) -> None:
+    """The CA gives the token of an order that failed once more, so the account may know it."""
+    (challenges / "token").symlink_to(challenges.parent / "new")
+    assert challenge(challenges, "put") == 1
+    assert not (challenges.parent / "new").exists()
