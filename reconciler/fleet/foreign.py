@@ -19,6 +19,9 @@ from reconciler.questions.locations import folders
 REFUSED = 93
 """How a step ends that is not taken at all (`act`)."""
 
+PUT_OFF = 94
+"""How a step ends that is not taken before the host was looked at again (`act`)."""
+
 SECONDS = 5
 """For how long one account is asked about all that is its own."""
 
@@ -42,8 +45,15 @@ def _words(texts: Iterable[str]) -> str:
     return " ".join(map(quote, texts))
 
 
+def beginning(where: Iterable[str]) -> str:
+    """Shell in front of steps at these locations: `LIBRARY`, and what is not root's alone before any step."""
+    locations = list(dict.fromkeys(where))
+    listed = f"look_at_folders {_words(folders(locations))}; list_foreign {_words(locations)}"
+    return f"{LIBRARY}\nat_first=$nl$({listed})$nl"
+
+
 def acting(command: str, where: Sequence[str]) -> str:
-    """Shell that takes a step at some locations; `LIBRARY` stands somewhere before it."""
+    """Shell that takes a step at some locations; `beginning` stands somewhere before it."""
     return f"look_at_folders {_words(folders(where))}\nact {quote(command)} {_words(where)}"
 
 

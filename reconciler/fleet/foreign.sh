@@ -11,6 +11,7 @@
 nl='
 '
 odd='' found_here='' foreign=$nl theirs=$nl people=$nl everybody='' groups=$nl lists=$nl known=$nl accounts='' last=''
+at_first=$nl
 root=$(id -u)
 
 # Prints, of the folders given, the links and those that somebody other than root owns or can write to.
@@ -227,13 +228,27 @@ become() {  # UID SECONDS ARGUMENT...
     --init-groups --inh-caps=-all --no-new-privs sh "$@" 3>&- 4>&- 9>&-
 }
 
+# Prints the locations that are not root's alone. Whatever was told of them may have been told, and put there, by
+# somebody else: what becomes root's only now has to be looked at again before root acts there (`act`).
+list_foreign() {  # LOCATION...
+  for location; do
+    decide "$location"
+    [ "$who" = 0 ] || printf '%s\n' "$location"
+  done
+}
+
 # Runs shell text: as root, as an account, or not at all.
 act() {  # COMMAND LOCATION...
   code=$1
   shift
   decide "$@"
   case $who in
-  0) eval "$code" ;;
+  0)
+    for location; do
+      case $at_first in *"$nl$location$nl"*) echo "$location became root's only now [foreign-folder]"; return 94 ;; esac
+    done
+    eval "$code"
+    ;;
   -) echo "not done as root: $why [foreign-folder]"; return 93 ;;
   *)
     # A pipe of its own making is its input: it may not open root's by the name /dev/stdin.

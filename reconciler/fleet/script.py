@@ -31,11 +31,20 @@ def script(
     action is then rescued; and that then answers the questions within `seconds`. `boundary` is a
     random word."""
     lines = [PROLOGUE, _BEGIN]
-    if any(step.where for action in actions for step in (*action.steps, *action.rescue)):
-        lines.append(foreign.LIBRARY)
+    where = [each for action in actions for step in (*action.steps, *action.rescue) for each in step.where]
+    if where:
+        lines.append(foreign.beginning(where))
     for number, action in enumerate(actions):
         for index, step in enumerate(action.steps):
-            lines.append(_framed(step, f"{number} {index}", boundary, "$ok = 1", f"ok=0 bad={number}"))
+            lines.append(
+                _framed(
+                    step,
+                    f"{number} {index}",
+                    boundary,
+                    "$ok = 1",
+                    f"ok=0; [ $s = {foreign.PUT_OFF} ] || bad={number}",
+                )
+            )
         for index, step in enumerate(action.rescue, len(action.steps)):
             lines.append(_framed(step, f"{number} {index}", boundary, f'"$bad" = {number}', ":"))
     return "\n".join([*lines, compose(questions, boundary, seconds)])
@@ -104,6 +113,8 @@ def _outcome(action: Action, frames: _Frames, ended: bool, why: str) -> Outcome:
         status, said = frame
         if status == "begin":
             return Outcome(action.ref, "lost", f"{why or 'no answer'}, during: {step.command}")
+        if status == str(foreign.PUT_OFF) and step is action.steps[0]:
+            return Outcome(action.ref, "skipped", said.strip())
         if status != "0":
             rescue = frames[len(action.steps) :]
             put_back = bool(rescue) and all(frame and frame[0] == "0" for frame in rescue)

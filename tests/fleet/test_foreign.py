@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.fleet import apply, foreign
+from reconciler.fleet import apply, foreign, script
 from reconciler.kinds import KINDS
 from reconciler.kinds.directory import Directory
 from reconciler.kinds.file import File
@@ -287,3 +287,34 @@ def test_every_step_at_a_declared_path_goes_by_who_can_change_it(kind: str) -> N
                 text = "" if "/etc/fstab" in step.command else step.command
                 at = [path for path in paths if path and f" {quote(path)}" in text]
                 assert step.where or not at, f"{case['case']}: {step.command}"
+
+
+def test_what_becomes_roots_only_now_is_looked_at_again_before_root_acts_there(top: Path) -> None:
+    """Its owner has put a link there after the look, while the folder was still theirs."""
+    (top / "secret").write_text("root's own")
+    (top / "secret").chmod(0o600)
+    theirs = folder(top / "theirs", BIN)
+    (theirs / "f").write_text("x")
+    os.chown(theirs / "f", BIN, BIN)
+    resources = [
+        Directory(host=HOST, path=str(theirs), owner="root"),
+        File(host=HOST, path=f"{theirs}/f", owner="root", mode="0666"),
+    ]
+    with fleet(resources) as here:
+        actions = here.plan().actions
+        assert [each.ref.kind for each in actions] == ["directory", "file"]
+        (theirs / "f").unlink()
+        (theirs / "f").symlink_to(top / "secret")
+        reply = here.hosts[HOST].run(script.script(actions, (), "B" * 32), 15)
+        assert [each.result for each in script.outcomes(actions, reply.output, "B" * 32, True)] == [
+            "done",
+            "skipped",
+        ]
+    assert (top / "secret").stat().st_mode & 0o777 == 0o600
+    # In peace one apply does it.
+    (theirs / "f").unlink()
+    (theirs / "f").write_text("x")
+    os.chown(theirs, BIN, BIN)
+    os.chown(theirs / "f", BIN, BIN)
+    assert [each.result for each in settle(*resources).outcomes] == ["done", "done"]
+    assert plan(*resources).actions == ()
