@@ -228,13 +228,13 @@ def test_openssl_and_acl_missing_is_a_plan_to_install_them(pair: FaultyHost) -> 
 
 
 def full(pair: FaultyHost) -> None:
-    pair.run("mount -t tmpfs -o size=16k tmpfs /srv/tested", "umount /srv/tested")
+    pair.run("mount -t tmpfs -o size=16k,mode=0755 tmpfs /srv/tested", "umount /srv/tested")
     pair.run("echo old >/srv/tested/note; head -c 100000 /dev/zero >/srv/tested/fill || true")
 
 
 def without_inodes(pair: FaultyHost) -> None:
     pair.run(
-        "mount -t tmpfs -o nr_inodes=2 tmpfs /srv/tested; echo old >/srv/tested/note", "umount /srv/tested"
+        "mount -t tmpfs -o nr_inodes=2,mode=0755 tmpfs /srv/tested; echo old >/srv/tested/note", "umount /srv/tested"
     )
 
 

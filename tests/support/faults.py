@@ -13,6 +13,7 @@ import os
 import shlex
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -99,8 +100,10 @@ class FaultyHost:
         # JSON is YAML; the resources are YAML as the tests write it.
         parts = [f"{key}: {json.dumps(value)}\n" for key, value in document.items()]
         file = self.folder / "tested.yaml"
-        file.write_text(f"{''.join(parts)}resources:\n{self.resources}", encoding="utf-8")
-        return file
+        # In one step: runs that are side by side each write it, and read it.
+        new = self.folder / f"tested.{threading.get_ident()}"
+        new.write_text(f"{''.join(parts)}resources:\n{self.resources}", encoding="utf-8")
+        return new.replace(file)
 
     def start(self, command: str, *flags: str) -> subprocess.Popen[str]:
         """Starts `reconcile COMMAND ENV FLAGS…`, and does not wait for it."""
