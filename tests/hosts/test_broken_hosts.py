@@ -234,7 +234,8 @@ def full(pair: FaultyHost) -> None:
 
 def without_inodes(pair: FaultyHost) -> None:
     pair.run(
-        "mount -t tmpfs -o nr_inodes=2,mode=0755 tmpfs /srv/tested; echo old >/srv/tested/note", "umount /srv/tested"
+        "mount -t tmpfs -o nr_inodes=2,mode=0755 tmpfs /srv/tested; echo old >/srv/tested/note",
+        "umount /srv/tested",
     )
 
 
