@@ -5,8 +5,8 @@ The rules are the environment's own (`rules.Policy`); each that is broken gives 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -24,20 +24,38 @@ def _renews(action: Action) -> bool:
     return kind is not None and kind.renews
 
 
-def needs_none(policy: Policy, action: Action) -> bool:
-    """Whether an action may be carried out without an approval."""
+def _is_of_class(policy: Policy, action: Action) -> bool:
+    """Whether an action is a renewal or a reload, and the policy lets those run without an approval."""
     allowed = policy.without_approval
-    if action.ref.kind in allowed or ("renewal" in allowed and _renews(action)):
+    if _renews(action):
+        return "renewal" in allowed
+    return "reload" in allowed and action.verb in ("reload", "restart")
+
+
+def needs_none(policy: Policy, action: Action, known: Collection[str]) -> bool:
+    """Whether an action may be carried out without an approval: its kind may or, where it is a renewal or
+    a reload, it is of one of the resources `known` (HOST KIND NAME), whose settings were approved before."""
+    if action.ref.kind in policy.without_approval:
         return True
-    return "reload" in allowed and action.verb in ("reload", "restart") and not _renews(action)
+    return _is_of_class(policy, action) and str(action.ref) in known
 
 
-def automatic(policy: Policy, plan: Plan) -> Plan:
+def without_precedent(policy: Policy, plan: Plan, known: Collection[str]) -> list[str]:
+    """The renewals and reloads that could run by themselves, had their settings been approved before."""
+    actions = [each for each in plan.actions if _is_of_class(policy, each) and not each.blocked]
+    return [str(each.ref) for each in actions if not needs_none(policy, each, known)]
+
+
+def automatic(policy: Policy, plan: Plan, known: Collection[str]) -> Plan:
     """The part of a plan that may be carried out without an approval: what needs none and
     waits for nothing that needs one, or that cannot be seen."""
     chosen: dict[Ref, Action] = {}
     for action in plan.actions:
-        if needs_none(policy, action) and not action.blocked and all(ref in chosen for ref in action.after):
+        if (
+            needs_none(policy, action, known)
+            and not action.blocked
+            and all(ref in chosen for ref in action.after)
+        ):
             chosen[action.ref] = action
     return replace(plan, actions=tuple(chosen.values()))
 
@@ -51,19 +69,33 @@ def urgent(policy: Policy, plan: Plan, left: float | None) -> bool:
     return left is not None and renews and left * 100 < policy.urgent
 
 
-def forbids(policy: Policy, plan: Plan, approvers: int, now: datetime, left: float | None) -> list[str]:
+@dataclass(frozen=True)
+class Support:
+    """What a plan has behind it: how many people have approved it, of how many that must; which resources
+    (HOST KIND NAME) have settings that were approved before; and how many settings are not those."""
+
+    people: int = 0
+    needed: int = 0
+    known: Collection[str] = ()
+    declared: int = 0
+
+
+def forbids(policy: Policy, plan: Plan, support: Support, now: datetime, left: float | None) -> list[str]:
     """Why a plan may not be carried out now, one line for each reason; empty where it may.
 
-    `approvers` is how many people have approved this plan, `now` is an aware time, and `left` is the
-    fraction that `urgent` takes.
+    `now` is an aware time, and `left` is the fraction that `urgent` takes.
     """
     reasons = []
-    held = [action for action in plan.actions if not needs_none(policy, action)]
-    if held and approvers < policy.approvers:
+    held = [action for action in plan.actions if not needs_none(policy, action, support.known)]
+    if (held or support.declared) and support.people < support.needed:
+        what = [f"{len(held)} of its actions"] if held else []
+        what += (
+            [f"{support.declared} settings that are not the ones last approved"] if support.declared else []
+        )
+        first = f"; the first: {held[0].verb} {held[0].ref}" if held else ""
         reasons.append(
-            f"approval is needed for {len(held)} of its actions ({approvers} of"
-            f" {policy.approvers} approvers so far) {Message.NEEDS_APPROVAL};"
-            f" the first: {held[0].verb} {held[0].ref}"
+            f"approval is needed for {' and '.join(what)} ({support.people} of"
+            f" {support.needed} approvers so far) {Message.NEEDS_APPROVAL}{first}"
         )
     if plan.actions and not urgent(policy, plan, left) and not open_now(policy, now):
         reasons.append(

@@ -11,6 +11,7 @@ import typer
 
 from reconciler.approval import policy
 from reconciler.approval.authors import people
+from reconciler.approval.policy import Support
 from reconciler.cli import formats
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.flags import (
@@ -29,8 +30,17 @@ from reconciler.cli.formats import Formats
 from reconciler.cli.interrupted import report_interrupted
 from reconciler.cli.look import connected, look_with, plan_document
 from reconciler.cli.options import Options, say
+from reconciler.cli.precedent import precedent
 from reconciler.cli.run import Run, print_end, who
-from reconciler.cli.saved import SavedPlan, approvals, check, environment_of, is_plan, open_plan
+from reconciler.cli.saved import (
+    SavedPlan,
+    approvals,
+    check,
+    environment_of,
+    former_approvals,
+    is_plan,
+    open_plan,
+)
 from reconciler.cli.selection import open_environment, select
 from reconciler.cli.workplace import Workplace
 from reconciler.document import as_json
@@ -40,6 +50,7 @@ from reconciler.journal.journal import Journal, NoJournal
 from reconciler.model import Plan
 from reconciler.monitor import tracker
 from reconciler.output import plans
+from reconciler.output.declared import declared_lines
 from reconciler.output.text import Style
 
 
@@ -112,19 +123,20 @@ class _Apply:
         self.environment, self.fleet, self.options = environment, fleet, options
         self.journal, self.workplace = journal, workplace
         self.newest_entry = journal.head()[0]
+        self.precedent = precedent(journal, environment, list(fleet.resources.values()))
 
     def fresh(self, *, yes: bool, auto: bool) -> Code:
         """Looks, shows the plan, and applies it if it is approved. Raises `CommandError`."""
         shown = self._show_plan(asks=not (yes or auto))
         if auto:
             return self._automatic(shown)
-        if not shown.actions:
+        if not shown.actions and not self.precedent.declared:
             found = tracker.assess(self.journal, self.environment, shown, self.fleet.sight.seen)
             if self.options.whole:
                 sight = self.fleet.sight
                 tracker.keep_look(self.journal, self.environment, found, sight, self.newest_entry)
             return self._end(Code.OK if shown.complete else Code.INCOMPLETE)
-        if reasons := self._forbidden(shown, 0):
+        if reasons := self._forbidden(shown, self._support(0)):
             raise self._refused(shown, reasons)
         if not yes:
             self._ask()
@@ -133,11 +145,16 @@ class _Apply:
     def saved(self, saved: SavedPlan) -> Code:
         """Applies a saved plan if it is valid and approved. Raises `CommandError`."""
         now = self.journal.latest()
-        check(saved, self.environment, now)
+        check(saved, self.environment, self.precedent, now)
         look_with(self.fleet, self.options)
         judged = approvals(self.environment, saved, now)
         valid = [each for each in judged if not each.reason]
-        if reasons := self._forbidden(saved.plan, people(valid)):
+        counts = [people(valid)] if self.environment.policy.approvers else []
+        if (
+            former := former_approvals(self.environment, saved, self.precedent, self.journal, now)
+        ) is not None:
+            counts.append(people(each for each in former if not each.reason))
+        if reasons := self._forbidden(saved.plan, self._support(min(counts, default=0))):
             raise self._refused(saved.plan, [*reasons, *(each.reason for each in judged if each.reason)])
         return self._run("apply of a saved plan").carry_out(
             saved.plan, [each.approver for each in valid], digest=saved.document.digest
@@ -145,13 +162,17 @@ class _Apply:
 
     def _automatic(self, shown: Plan) -> Code:
         """What cron runs: what needs nobody's approval is done, the rest waits and is reported."""
-        part = policy.automatic(self.environment.policy, shown)
-        why = self._forbidden(part, 0)
+        rules, declared = self.environment.policy, self.precedent.declared
+        part = policy.automatic(rules, shown, self.precedent.known)
+        if self.precedent.policy_changes:
+            # What may run by itself is for the policy that was approved to say, not for another.
+            part = replace(part, actions=())
+        why = self._forbidden(part, Support(needed=rules.approvers, known=self.precedent.known))
         code = Code.OK if shown.complete else Code.INCOMPLETE
         looked: int | None = None
         if not part.actions or why:
             looked = self.newest_entry
-            self._end(Code.CHANGES if shown.actions else code)
+            self._end(Code.CHANGES if shown.actions or declared else code)
         else:
             waiting = {action.ref for action in shown.actions} - {action.ref for action in part.actions}
             code = self._run("apply --auto").carry_out(part, waiting=waiting)
@@ -160,21 +181,35 @@ class _Apply:
         if not self.options.narrowed:
             tracker.watch(self.journal, self.environment, found)
             tracker.keep_look(self.journal, self.environment, found, self.fleet.sight, looked)
-            self._report_waiting(left, why or ["policy does not allow them without"])
+            self._report_waiting(left, why or self._why_waiting(left))
         tracker.deliver(self.journal, self.environment, say)
-        return Code.CHANGES if code in (Code.OK, Code.INCOMPLETE) and left.actions else code
+        return Code.CHANGES if code in (Code.OK, Code.INCOMPLETE) and (left.actions or declared) else code
+
+    def _why_waiting(self, left: Plan) -> list[str]:
+        if changes := self.precedent.policy_changes:
+            return [f"the policy is not the one last approved here ({', '.join(changes)})"]
+        if new := policy.without_precedent(self.environment.policy, left, self.precedent.known):
+            more = f" and {len(new) - 1} more" if len(new) > 1 else ""
+            return [f"the settings of {new[0]}{more} have not been approved before"]
+        return ["policy does not allow them without"]
+
+    def _support(self, approvers: int) -> Support:
+        needed = max(self.environment.policy.approvers, self.precedent.former_approvers)
+        return Support(approvers, needed, self.precedent.known, len(self.precedent.declared))
 
     def _report_waiting(self, left: Plan, why: Sequence[str]) -> None:
-        document = None
-        if left.actions:
-            document = as_json(plan_document(left, self.environment, self.options, self.workplace))
-        lines = list(plans.plan_lines(left, plans.PlanText(style=Style(colour=False))))
+        document, declared = None, self.precedent.declared
+        if left.actions or declared:
+            made = plan_document(left, self.environment, self.options, self.workplace, declared)
+            document = as_json(made)
+        shown = plans.PlanText(style=Style(colour=False))
+        lines = [*plans.plan_lines(left, shown), *declared_lines(declared)]
         tracker.ask_for_approval(self.journal, self.environment, document, lines, why)
 
-    def _forbidden(self, plan: Plan, approvers: int) -> list[str]:
+    def _forbidden(self, plan: Plan, support: Support) -> list[str]:
         now, certificate = self.workplace.clock(), self.environment.certificate
         left = policy.left_of_lifetime(self.fleet.sight.seen, certificate.lifetime, now)
-        return policy.forbids(self.environment.policy, plan, approvers, now, left)
+        return policy.forbids(self.environment.policy, plan, support, now, left)
 
     def _refused(self, plan: Plan, reasons: Sequence[str]) -> CommandError:
         body = {
@@ -193,9 +228,8 @@ class _Apply:
         look_with(self.fleet, self.options)
         made = self.fleet.plan()
         if not self.options.json:
-            formats.print_plan(
-                made, self.options, Formats(), self.workplace, self.environment.policy, asks=asks
-            )
+            rules, declared = self.environment.policy, self.precedent.declared
+            formats.print_plan(made, self.options, Formats(), self.workplace, rules, declared, asks=asks)
         return made
 
     def _ask(self) -> None:
@@ -220,6 +254,7 @@ class _Apply:
             options=self.options,
             journal=self.journal,
             workplace=self.workplace,
+            precedent=self.precedent,
         )
 
     def _end(self, code: Code) -> Code:

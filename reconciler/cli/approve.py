@@ -18,6 +18,7 @@ from reconciler.cli.options import Options
 from reconciler.cli.workplace import Workplace
 from reconciler.document import as_json
 from reconciler.messages import Message
+from reconciler.output.documents.plan import declared_from
 from reconciler.output.documents.results import approval_document
 
 
@@ -46,7 +47,7 @@ def approve(
     if not json:
         options = Options(no_color=no_color, summary=summary, commands=commands, verbose=verbose)
         plan, policy = to_read(document, workplace)
-        formats.print_plan(plan, options, Formats(), workplace, policy)
+        formats.print_plan(plan, options, Formats(), workplace, policy, declared_from(document))
     beside = signatures.beside(file)
     try:
         statement = signatures.statement(as_json(document), document.expiry, workplace.clock())

@@ -14,6 +14,7 @@ from reconciler.cli.pager import page
 from reconciler.cli.workplace import Workplace
 
 if TYPE_CHECKING:
+    from reconciler.approval.precedent import Declaration
     from reconciler.environment.rules import Policy
     from reconciler.environment.settings import Environment
     from reconciler.model import Observation, Plan
@@ -53,17 +54,10 @@ def check(options: Options, formats: Formats) -> None:
         raise CommandError(Code.USAGE, f"--prometheus: {why}")
 
 
-def _plan_text(
-    plan: Plan, options: Options, workplace: Workplace, policy: Policy | None, *, asks: bool
-) -> PlanText:
-    """How a plan is printed here; by the policy it is told how many actions of it wait for an approval."""
+def _plan_text(plan: Plan, options: Options, workplace: Workplace, *, held: int, asks: bool) -> PlanText:
+    """How a plan is printed here."""
     from reconciler.output.plans import Layers, PlanText
 
-    held = 0
-    if policy and policy.approvers:
-        from reconciler.approval.policy import needs_none
-
-        held = sum(not needs_none(policy, action) for action in plan.actions)
     layers = Layers(summary=options.summary, verbose=options.verbose, commands=options.commands)
     return PlanText(
         style=style(options, workplace),
@@ -75,22 +69,37 @@ def _plan_text(
     )
 
 
+def _held(plan: Plan, policy: Policy | None, declared: Sequence[Declaration]) -> int:
+    """How many actions wait for an approval by this policy; without one none does."""
+    from reconciler.approval.policy import needs_none
+
+    if not (policy and policy.approvers):
+        return 0
+    known = {str(each.ref) for each in plan.actions} - {each.subject for each in declared}
+    return sum(not needs_none(policy, action, known) for action in plan.actions)
+
+
 def print_plan(
     plan: Plan,
     options: Options,
     formats: Formats,
     workplace: Workplace,
     policy: Policy | None = None,
+    declared: Sequence[Declaration] = (),
     *,
     pages: bool = False,
     asks: bool = False,
 ) -> None:
-    """Prints a plan in the format asked for: text, Markdown or annotations; `pages`: in a pager where
-    there is a terminal; `asks`: a question follows."""
+    """Prints a plan in the format asked for: text, Markdown or annotations. `declared` is what differs
+    from what was last approved; `pages`: in a pager where there is a terminal; `asks`: a question follows."""
+    from reconciler.output.declared import declared_lines
+
     if formats.markdown:
         from reconciler.output import markdown
 
         print(markdown.merge_request_comment(plan), end="")
+        if declared:
+            files.print_lines(["", *(f"- {markdown.code(line)}" for line in declared_lines(declared))])
     elif formats.github:
         from reconciler.output import github
 
@@ -98,7 +107,8 @@ def print_plan(
     else:
         from reconciler.output import plans
 
-        lines = list(plans.plan_lines(plan, _plan_text(plan, options, workplace, policy, asks=asks)))
+        shown = _plan_text(plan, options, workplace, held=_held(plan, policy, declared), asks=asks)
+        lines = [*plans.plan_lines(plan, shown), *declared_lines(declared)]
         if not (pages and workplace.is_terminal() and page(lines)):
             files.print_lines(lines)
 

@@ -16,6 +16,7 @@ from reconciler.cli.options import Options, say
 from reconciler.cli.workplace import Workplace
 
 if TYPE_CHECKING:
+    from reconciler.approval.precedent import Declaration
     from reconciler.environment.settings import Environment
     from reconciler.fleet.fleet import Fleet
     from reconciler.model import Observation, Plan, Resource
@@ -80,9 +81,14 @@ def warn(observation: Observation) -> None:
 
 
 def plan_document(
-    plan: Plan, environment: Environment, options: Options, workplace: Workplace
+    plan: Plan,
+    environment: Environment,
+    options: Options,
+    workplace: Workplace,
+    declared: Sequence[Declaration] = (),
 ) -> PlanDocument:
-    """A plan as a document, with the git commit of its file and until when it is valid."""
+    """A plan as a document, with the git commit of its file and until when it is valid; `declared` is
+    what differs from what was last approved."""
     from reconciler.output.documents.plan import plan_document as made
 
     at = workplace.clock()
@@ -93,6 +99,7 @@ def plan_document(
         expires=at + timedelta(hours=environment.policy.expires),
         scope=options.scope,
         salt=secrets.token_hex(16),
+        declared=declared,
     )
 
 

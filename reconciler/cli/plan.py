@@ -30,12 +30,13 @@ from reconciler.cli.flags import (
 from reconciler.cli.formats import Formats
 from reconciler.cli.look import look, plan_document
 from reconciler.cli.options import Options
+from reconciler.cli.precedent import precedent_here
 from reconciler.cli.selection import open_environment, select
 from reconciler.cli.workplace import Workplace
 
 if TYPE_CHECKING:
     from reconciler.environment.settings import Environment
-    from reconciler.model import Plan
+    from reconciler.model import Plan, Resource
 
 
 def plan(
@@ -72,24 +73,34 @@ def plan(
     outputs = Formats(junit=junit, markdown=markdown, github=github)
     formats.check(options, outputs)
     environment = open_environment(env, workplace)
-    made = _plan(environment, seen, options, workplace)
+    resources = select(environment, options, workplace)
+    declared = precedent_here(environment, resources, workplace).declared
+    made = _plan(environment, resources, seen, options, workplace)
     # What the document binds is slow to compute on purpose (`approval.commitment`).
-    document = plan_document(made, environment, options, workplace) if output or json else None
+    document = None
+    if output or json:
+        document = plan_document(made, environment, options, workplace, declared)
     if output and document:
         files.save(output, document)
     formats.write_plan("plan", made, outputs, environment, workplace)
     if document and json:
         files.print_json(document)
     else:
-        formats.print_plan(made, options, outputs, workplace, environment.policy, pages=True)
+        policy = environment.policy
+        formats.print_plan(made, options, outputs, workplace, policy, declared, pages=True)
     if not made.complete:
         return Code.INCOMPLETE
-    return Code.CHANGES if detailed_exitcode and made.actions else Code.OK
+    return Code.CHANGES if detailed_exitcode and (made.actions or declared) else Code.OK
 
 
-def _plan(environment: Environment, seen: Path | None, options: Options, workplace: Workplace) -> Plan:
+def _plan(
+    environment: Environment,
+    resources: list[Resource],
+    seen: Path | None,
+    options: Options,
+    workplace: Workplace,
+) -> Plan:
     """The plan from a saved observation, or from a look at the hosts."""
-    resources = select(environment, options, workplace)
     if seen is None:
         return look(environment, resources, options, workplace).plan
     from reconciler.output.documents.observation import observation_from

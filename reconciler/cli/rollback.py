@@ -14,6 +14,7 @@ from reconciler.cli.history import open_journal
 from reconciler.cli.inverse import inverse
 from reconciler.cli.look import look, plan_document
 from reconciler.cli.options import Options, say
+from reconciler.cli.precedent import precedent_here
 from reconciler.cli.selection import open_environment
 from reconciler.cli.workplace import Workplace
 from reconciler.environment.settings import Environment
@@ -45,13 +46,15 @@ def rollback(
         print(f"Nothing to do: nothing of run {run} can be undone.")
         return Code.OK
     made = look(environment, list(undo.resources), options, workplace).plan
-    document = plan_document(made, environment, options, workplace)
+    declared = precedent_here(environment, undo.resources, workplace).declared
+    document = plan_document(made, environment, options, workplace, declared)
     if output:
         files.save(output, document)
     if json:
         files.print_json(document)
     else:
-        formats.print_plan(made, options, Formats(), workplace, environment.policy, pages=True)
+        policy = environment.policy
+        formats.print_plan(made, options, Formats(), workplace, policy, declared, pages=True)
     if made.actions:
         say(f"{environment.file} still declares what this undoes: change it too, or apply restores it")
     return Code.OK if made.complete else Code.INCOMPLETE

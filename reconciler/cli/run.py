@@ -16,6 +16,7 @@ from reconciler.cli import files, formats
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.look import origin, plan_document
 from reconciler.cli.options import Options
+from reconciler.cli.precedent import Precedent, keep_signers
 from reconciler.cli.workplace import Workplace
 from reconciler.document import as_json
 from reconciler.environment.settings import Environment
@@ -42,6 +43,7 @@ class Run:
     options: Options
     journal: Journal
     workplace: Workplace
+    precedent: Precedent
 
     def carry_out(
         self,
@@ -63,6 +65,9 @@ class Run:
         except CommandError as error:
             self.journal.end(number, name, {"code": int(error.code), "lines": list(error.lines), **ended})
             raise
+        if self.command != "apply --auto" and (news := self.precedent.to_record()):
+            keep_signers(self.journal, self.environment)
+            ended["approved"] = news
         self.journal.end(number, name, {"code": int(code), **ended})
         found = tracker.assess(self.journal, self.environment, self.fleet.plan(), self.fleet.sight.seen)
         if self.options.whole:
@@ -75,7 +80,8 @@ class Run:
 
     def _begun(self, approved: Plan, approvers: Collection[str], digest: str | None) -> dict[str, Any]:
         if digest is None:
-            digest = plan_document(approved, self.environment, self.options, self.workplace).digest
+            declared = self.precedent.declared
+            digest = plan_document(approved, self.environment, self.options, self.workplace, declared).digest
         return {
             "command": self.command,
             "who": who(self.environment, self.workplace),

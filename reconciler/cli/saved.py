@@ -6,6 +6,7 @@ applies it has: a plan cannot bring its own rules.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,21 +15,24 @@ from typing import Any
 
 from reconciler.approval import signatures
 from reconciler.approval.authors import may_count
+from reconciler.approval.precedent import unplanned
 from reconciler.approval.signatures import JudgedApproval, NoSignature
 from reconciler.approval.signed import differences, invalid_times
 from reconciler.cli import files
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.look import origin
 from reconciler.cli.options import say
+from reconciler.cli.precedent import Precedent
 from reconciler.cli.selection import open_environment
 from reconciler.cli.workplace import Workplace
 from reconciler.document import NotADocument, as_json
 from reconciler.environment.load import InvalidEnvironment
 from reconciler.environment.settings import Environment
 from reconciler.journal import commit as checkout
+from reconciler.journal.journal import Journal
 from reconciler.messages import Message
 from reconciler.model import Plan
-from reconciler.output.documents.plan import PlanDocument, Tampered, plan_from, read_plan
+from reconciler.output.documents.plan import PlanDocument, Tampered, declared_from, plan_from, read_plan
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ def environment_of(saved: SavedPlan, env: str | None, workplace: Workplace) -> E
     )
 
 
-def check(saved: SavedPlan, environment: Environment, now: datetime) -> None:
+def check(saved: SavedPlan, environment: Environment, precedent: Precedent, now: datetime) -> None:
     """Compares all that a plan says of its making with what is here. Raises `CommandError`."""
     document, here = as_json(saved.document), origin(environment)
     if saved.document.expiry <= now:
@@ -97,6 +101,7 @@ def check(saved: SavedPlan, environment: Environment, now: datetime) -> None:
         },
         environment.file,
     )
+    found += unplanned(precedent.declared, declared_from(saved.document), precedent.settings)
     if found:
         lines = (f"  {line}" for line in found)
         raise CommandError(
@@ -113,26 +118,49 @@ def _commit(commit: Mapping[str, Any] | None) -> str:
     return f"commit {commit['id'][:12]}{' with uncommitted changes' if commit['dirty'] else ''}"
 
 
-def approvals(
-    environment: Environment, saved: SavedPlan, at: datetime, allowed: Path | None = None
-) -> Sequence[JudgedApproval]:
-    """Who has approved a saved plan; and for each approval that does not count, why. `allowed` are the
-    allowed signers, by default those of the environment. Raises `CommandError`."""
-    named = environment.policy.allowed_signers
-    if named is None:
+def approvals(environment: Environment, saved: SavedPlan, at: datetime) -> Sequence[JudgedApproval]:
+    """Who has approved a saved plan; and for each approval that does not count, why.
+
+    Raises `CommandError`.
+    """
+    allowed = environment.policy.allowed_signers
+    if allowed is None:
         return ()
-    if not Path(named).is_file():
+    if not Path(allowed).is_file():
         raise CommandError(
             Code.USAGE,
-            f"{environment.file}: `policy: allowed_signers` names {named}, and there is no such file",
+            f"{environment.file}: `policy: allowed_signers` names {allowed}, and there is no such file",
         )
-    allowed = allowed or Path(named)
+    return _judged(environment, saved, Path(allowed), at)
+
+
+def former_approvals(
+    environment: Environment, saved: SavedPlan, precedent: Precedent, journal: Journal, at: datetime
+) -> Sequence[JudgedApproval] | None:
+    """The approvals by those who could approve before the policy was changed: they, too, have to approve
+    that. None where the same people can. Raises `CommandError`, `NoJournal`."""
+    digest = precedent.former_signers
+    if not precedent.former_approvers or digest == precedent.policy["allowed_signers"]:
+        return None
+    text = journal.text(digest) if digest else None
+    if text is None:
+        return ()
+    with tempfile.NamedTemporaryFile(suffix=".signers") as file:
+        file.write(text)
+        file.flush()
+        return _judged(environment, saved, Path(file.name), at)
+
+
+def _judged(
+    environment: Environment, saved: SavedPlan, allowed: Path, at: datetime
+) -> Sequence[JudgedApproval]:
     try:
         found = signatures.read(signatures.beside(saved.file))
         judged = signatures.judge(found, as_json(saved.document), allowed, at)
         if environment.policy.author_may_approve:
             return judged
-        sources = [*environment.sources, str(Path(named).resolve())]
+        named = environment.policy.allowed_signers
+        sources = [*environment.sources, *([str(Path(named).resolve())] if named else [])]
         authors = checkout.authors(Path(environment.file), sources)
         return [may_count(each, authors, environment.file, allowed) for each in judged]
     except NoSignature as error:

@@ -14,6 +14,7 @@ from reconciler.cli.formats import Formats
 from reconciler.cli.headings import to_read
 from reconciler.cli.options import Options
 from reconciler.cli.workplace import Workplace
+from reconciler.output.documents.plan import declared_from
 
 
 def show(
@@ -45,7 +46,7 @@ def show(
 
         files.print_lines(runbook_lines(plan))
         return Code.OK
-    formats.print_plan(plan, options, outputs, workplace, policy, pages=True)
+    formats.print_plan(plan, options, outputs, workplace, policy, declared_from(document), pages=True)
     if not (markdown or github):
         print(f"Made {document.made} from {document.file}; digest {document.digest}.")
     return Code.OK

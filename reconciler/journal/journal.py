@@ -196,6 +196,12 @@ class Journal:
             fcntl.flock(self._alive, fcntl.LOCK_EX)
         return int(run)
 
+    def keep(self, text: bytes) -> None:
+        """Keeps a text, once, so that `text` finds it by its SHA-256."""
+        with self._transaction():
+            row = (hashlib.sha256(text).hexdigest(), text)
+            self._data.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", row)
+
     def end(self, run: int, environment: str, body: Mapping[str, Any]) -> None:
         """Ends a run; the process that began it is no longer looked for."""
         self.append(run, environment, "end", body)

