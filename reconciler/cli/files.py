@@ -63,13 +63,16 @@ def read(path: Path) -> Any:
         raise CommandError(Code.USAGE, f"{path}: is not JSON ({error}); {saved}") from None
 
 
-def saved_plan(file: Path) -> PlanDocument:
-    """The plan in a file, its types checked. Raises `CommandError`."""
+def saved_plan(file: Path, tampered: Code = Code.USAGE) -> PlanDocument:
+    """The plan in a file, its types and digest checked. Raises `CommandError`, with the code `tampered`
+    where the digest is another one."""
     from reconciler.document import NotADocument
-    from reconciler.output.documents.plan import read_plan
+    from reconciler.output.documents.plan import Tampered, read_plan
 
     try:
         return read_plan(read(file))
+    except Tampered as error:
+        raise CommandError(tampered, f"{file}: {error}", "nothing was done") from None
     except NotADocument as error:
         raise CommandError(Code.USAGE, f"{file}: {error}") from None
 

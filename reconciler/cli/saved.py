@@ -25,14 +25,14 @@ from reconciler.cli.options import say
 from reconciler.cli.precedent import Precedent
 from reconciler.cli.selection import open_environment
 from reconciler.cli.workplace import Workplace
-from reconciler.document import NotADocument, as_json
+from reconciler.document import as_json
 from reconciler.environment.load import InvalidEnvironment
 from reconciler.environment.settings import Environment
 from reconciler.journal import commit as checkout
 from reconciler.journal.journal import Journal
 from reconciler.messages import Message
 from reconciler.model import Plan
-from reconciler.output.documents.plan import PlanDocument, Tampered, declared_from, plan_from, read_plan
+from reconciler.output.documents.plan import PlanDocument, declared_from, plan_from
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,7 @@ def is_plan(path: Path) -> bool:
 
 def open_plan(file: Path) -> SavedPlan:
     """The plan in a file. Raises `CommandError`."""
-    try:
-        document = read_plan(files.read(file))
-    except Tampered as error:
-        raise CommandError(Code.NOT_APPROVED, f"{file}: {error}", "nothing was done") from None
-    except NotADocument as error:
-        raise CommandError(Code.USAGE, f"{file}: {error}") from None
+    document = files.saved_plan(file, Code.NOT_APPROVED)
     return SavedPlan(file, document, plan_from(document))
 
 
