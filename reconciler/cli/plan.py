@@ -77,9 +77,8 @@ def plan(
     declared = precedent_here(environment, resources, workplace).declared
     made = _plan(environment, resources, seen, options, workplace)
     # What the document binds is slow to compute on purpose (`approval.commitment`).
-    document = None
-    if output or json:
-        document = plan_document(made, environment, options, workplace, declared)
+    wanted = output or json
+    document = plan_document(made, environment, options, workplace, declared) if wanted else None
     if output and document:
         files.save(output, document)
     formats.write_plan("plan", made, outputs, environment, workplace)

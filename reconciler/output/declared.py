@@ -26,6 +26,6 @@ def declared_lines(declared: Sequence[Declaration]) -> Iterable[str]:
 
 
 def _setting_text(value: Value) -> str:
-    if value is None or value == "":
-        return "(none)"
+    if value is None:
+        return "(not set)"
     return str(value) if isinstance(value, int) else f'"{printable(value)}"'

@@ -297,7 +297,7 @@ class Reloaded(Thing):
 
     kind: ClassVar[str] = "service"
 
-    reload: str = "reload"
+    reload: str
 
     def verb(self, change: Change) -> str:
         return "reload" if change.seen else "create"
