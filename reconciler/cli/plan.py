@@ -85,8 +85,7 @@ def plan(
     if document and json:
         files.print_json(document)
     else:
-        policy = environment.policy
-        formats.print_plan(made, options, outputs, workplace, policy, declared, pages=True)
+        formats.print_plan(made, options, outputs, workplace, environment.policy, declared, pages=True)
     if not made.complete:
         return Code.INCOMPLETE
     return Code.CHANGES if detailed_exitcode and (made.actions or declared) else Code.OK
