@@ -211,6 +211,14 @@ def test_two_approvers_are_two_people(settled: Node, plan: Path) -> None:
     assert "(1 of 2 approvers so far)" in settled.run(8, "apply", plan).err
     settled.run(0, "approve", plan, "--key", plan.with_name("bob"))
     settled.run(0, "apply", plan)
+    # That one is enough from now on is for two to say.
+    settled.declare(policy() + CAROL)
+    assert "policy: approvers: 2 → 1" in settled.run(0, "plan", "-o", plan).out
+    plan.with_name("plan.json.approvals").unlink()
+    settled.run(0, "approve", plan, "--key", plan.with_name("ada"))
+    assert "(1 of 2 approvers so far)" in settled.run(8, "apply", plan).err
+    settled.run(0, "approve", plan, "--key", plan.with_name("bob"))
+    settled.run(0, "apply", plan)
 
 
 def test_outside_the_window_and_over_the_limits(settled: Node, plan: Path) -> None:
@@ -225,6 +233,20 @@ def test_outside_the_window_and_over_the_limits(settled: Node, plan: Path) -> No
 def test_without_an_approval_yes_is_not_enough(settled: Node, plan: Path) -> None:
     assert "0 of 1 approvers" in settled.apply(8).err
     assert plan.exists()
+
+
+def test_that_nobody_has_to_approve_any_more_is_approved_once_more(settled: Node, plan: Path) -> None:
+    settled.declare(policy() + CAROL)
+    settled.run(0, "plan", "-o", plan)
+    settled.run(0, "approve", plan, "--key", plan.with_name("ada"))
+    settled.run(0, "apply", plan)
+    plan.with_name("plan.json.approvals").unlink()
+    settled.declare()
+    assert "policy: approvers: 1 → 0" in settled.apply(8).out
+    settled.run(0, "plan", "-o", plan)
+    settled.run(0, "approve", plan, "--key", plan.with_name("ada"))
+    settled.run(0, "apply", plan)
+    settled.apply(0)
 
 
 def test_known_drift_is_shown_and_no_reason_for_a_code(settled: Node) -> None:
