@@ -101,6 +101,7 @@ def _outline() -> dict[str, Any]:
 
 app = typer.Typer(
     cls=_Contents,
+    context_settings={"help_option_names": ["--help", "-h"]},
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

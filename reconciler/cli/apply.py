@@ -25,6 +25,7 @@ from reconciler.cli.flags import (
     Replace,
     Summary,
     Timeout,
+    Yes,
 )
 from reconciler.cli.formats import Formats
 from reconciler.cli.interrupted import report_interrupted
@@ -57,7 +58,7 @@ from reconciler.output.text import Style
 def apply(
     context: typer.Context,
     env: Annotated[str, typer.Argument(metavar="ENV|PLAN", help="An environment, or a saved plan.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     auto: Annotated[
         bool, typer.Option("--auto", help="Do what the policy allows without approval; report the rest.")
     ] = False,

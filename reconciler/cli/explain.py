@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from reconciler.cli import files, formats
-from reconciler.cli.exit import Code, CommandError
+from reconciler.cli.exit import Code
 from reconciler.cli.flags import Env, Json, NoColor, Parallel, Seen, Timeout, Verbose
 from reconciler.cli.look import look
 from reconciler.cli.options import Options
-from reconciler.cli.selection import open_environment, select
+from reconciler.cli.selection import named_one, open_environment, select
 from reconciler.cli.workplace import Workplace
-from reconciler.model import Ref
 from reconciler.output import explanation
 from reconciler.output.documents.observation import observation_from
 from reconciler.output.documents.resources import explain_document
@@ -24,7 +22,10 @@ def explain(
     context: typer.Context,
     env: Env,
     ref: Annotated[
-        list[str], typer.Argument(metavar="REF", help="HOST KIND NAME as the plan prints it, or KIND:NAME.")
+        list[str],
+        typer.Argument(
+            metavar="REF", help="HOST KIND NAME as the plan prints it, KIND:NAME, or as with --only."
+        ),
     ],
     seen: Seen = None,
     host: Annotated[
@@ -43,8 +44,8 @@ def explain(
     )
     environment = open_environment(env, workplace)
     resources = select(environment, Options(), workplace)
-    candidates = select(environment, Options(host=host), workplace)
-    meant = _meant(" ".join(ref), [each.ref for each in candidates])
+    candidates = [each.ref for each in select(environment, Options(host=host), workplace)]
+    meant = named_one(" ".join(ref), candidates)
     if seen:
         observation = observation_from(files.saved_observation(seen))
     else:
@@ -55,17 +56,3 @@ def explain(
     else:
         files.print_lines(explanation.lines(found, formats.style(options, workplace)))
     return Code.OK if found.hidden is None else Code.INCOMPLETE
-
-
-def _meant(text: str, refs: Sequence[Ref]) -> Ref:
-    found = explanation.named(text, refs)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        message = f"{text}: {len(found)} resources match; say which one (--host, or HOST KIND NAME):"
-        near = found[: explanation.NEAREST]
-    else:
-        near = explanation.nearest(text, refs)
-        like = "nearest:" if near else "`reconcile graph` and `reconcile observe` list them"
-        message = f"{text}: no resource matches; expected HOST KIND NAME, as the plan prints it; {like}"
-    raise CommandError(Code.USAGE, message, *(f"    {ref}" for ref in near))

@@ -13,15 +13,30 @@ Envs = Annotated[
 ]
 All = Annotated[bool, typer.Option("--all", help="Every environments/*.yaml below the current folder.")]
 Hosts = Annotated[
-    list[str] | None, typer.Option("--host", metavar="NAME", help="Only this host; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--host",
+        metavar="NAME",
+        help="Only these hosts: a name, its first label, 'cn-*', or '!NAME' for all others; repeatable.",
+    ),
 ]
 Only = Annotated[
-    list[str] | None, typer.Option("--only", metavar="KIND[:NAME]", help="Only these resources; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="[HOST] KIND[:NAME]",
+        help="Only these resources: each part may be a pattern; '!…' for all others; repeatable.",
+    ),
 ]
 Replace = Annotated[
     list[str] | None,
-    typer.Option("--replace", metavar="certificate", help="Order a new one even if nothing is wrong."),
+    typer.Option(
+        "--replace",
+        metavar="certificate[:NAME]",
+        help="Order a new one even if nothing is wrong; named as with --only.",
+    ),
 ]
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Parallel = Annotated[
     int, typer.Option("--parallel", metavar="N", min=1, max=1000, help="How many hosts at a time.")

@@ -11,8 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.options import Options, say
+from reconciler.cli.selection import replaced
 from reconciler.cli.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from reconciler.fleet.fleet import Fleet
     from reconciler.model import Observation, Plan, Resource
     from reconciler.output.documents.plan import Origin, PlanDocument
-
-REPLACEABLE = "certificate"
 
 
 @dataclass(frozen=True)
@@ -66,12 +64,10 @@ def look(
 
 def look_with(fleet: Fleet, options: Options) -> None:
     """Looks at all hosts of a fleet, and takes --replace into account. Raises `CommandError`."""
+    refs = replaced(fleet.resources.values(), options)
     fleet.settle()
     warn(fleet.sight)
-    for kind in options.replace or ():
-        if kind != REPLACEABLE:
-            raise CommandError(Code.USAGE, f"--replace {kind}: only `--replace {REPLACEABLE}` is possible")
-        fleet.replace(kind)
+    fleet.replace(refs)
 
 
 def warn(observation: Observation) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.cli import naming
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.options import Options
 from reconciler.cli.workplace import Workplace
 
 if TYPE_CHECKING:
     from reconciler.environment.settings import Environment
-    from reconciler.model import Resource
+    from reconciler.model import Ref, Resource
+
+REPLACEABLE = "certificate"
 
 
 def open_environment(env: str, workplace: Workplace) -> Environment:
@@ -62,22 +66,60 @@ def select(environment: Environment, options: Options, workplace: Workplace) -> 
         check_whole(environment, everything)
     except InvalidEnvironment as error:
         raise CommandError(Code.USAGE, *map(str, error.problems)) from None
-    names = {host.name for host in (*environment.hosts, *environment.retired)}
-    for host in options.host or ():
-        if host not in names:
-            raise CommandError(Code.USAGE, f"--host {host}: no such host; known: {', '.join(sorted(names))}")
-    chosen = [r for r in everything if not options.host or r.host in options.host]
+    left = _selected(environment, everything, options)
+    return [each for each in everything if each.ref in left]
+
+
+def hosts(environment: Environment, options: Options) -> set[str]:
+    """The names of the hosts that --host leaves. Raises `CommandError`."""
+    names = [host.name for host in (*environment.hosts, *environment.retired)]
+    if not options.host:
+        return set(names)
+    with _told():
+        return naming.hosts(options.host, names)
+
+
+def replaced(resources: Iterable[Resource], options: Options) -> set[Ref]:
+    """The resources that --replace names. Raises `CommandError` where one is not replaceable."""
+    refs = [each.ref for each in resources]
+    chosen: set[Ref] = set()
+    for text in options.replace or ():
+        with _told():
+            found = naming.resources("--replace", [text], refs)
+        if any(ref.kind != REPLACEABLE for ref in found):
+            raise CommandError(Code.USAGE, f"--replace {text}: only `--replace {REPLACEABLE}` is possible")
+        chosen |= found
+    return chosen
+
+
+def named_one(text: str, refs: Sequence[Ref]) -> Ref:
+    """The resource that an argument names. Raises `CommandError`, also where it names several."""
+    with _told():
+        return naming.one(text, refs)
+
+
+def _selected(environment: Environment, everything: Sequence[Resource], options: Options) -> set[Ref]:
+    """What --host and --only leave. An expression is judged by all that there is, so that --host takes
+    nothing from what an error names. Raises `CommandError`."""
+    names = hosts(environment, options)
+    refs = [each.ref for each in everything]
+    chosen = {ref for ref in refs if ref.host in names}
     if not options.only:
         return chosen
-    found = [r for r in chosen if any(_matches(r, text) for text in options.only)]
-    if not found:
-        kinds = ", ".join(sorted({r.kind for r in everything}))
+    with _told():
+        wanted = naming.resources("--only", options.only, refs)
+    if not wanted & chosen:
+        on = ", ".join(sorted({ref.host for ref in wanted}))
         raise CommandError(
-            Code.USAGE, f"--only {' '.join(options.only)}: no resource matches; kinds: {kinds}"
+            Code.USAGE, f"{options.narrowing}: no resource matches both; what --only names is on {on}"
         )
-    return found
+    return wanted & chosen
 
 
-def _matches(resource: Resource, text: str) -> bool:
-    kind, _, name = text.partition(":")
-    return resource.kind == kind and name in ("", resource.name)
+@contextmanager
+def _told() -> Iterator[None]:
+    """What names nothing is a mistake of whoever typed it."""
+    try:
+        yield
+    except naming.Unmatched as error:
+        raise CommandError(Code.USAGE, *error.lines) from None

@@ -132,11 +132,11 @@ class Fleet:
         resources = [r for r in self.resources.values() if r.host in self.hosts]
         return make_plan(self.environment, resources, self.sight.seen, self.sight.unreachable)
 
-    def replace(self, kind: str) -> None:
-        """From now on wants each resource of the kind replaced, whatever was seen of it."""
-        for ref, resource in self.resources.items():
-            seen = self.sight.seen.get(ref)
-            if resource.kind == kind and not resource.absent and isinstance(seen, Mapping):
+    def replace(self, refs: Collection[Ref]) -> None:
+        """From now on wants each of these resources replaced, whatever was seen of it."""
+        for ref in refs:
+            resource, seen = self.resources[ref], self.sight.seen.get(ref)
+            if not resource.absent and isinstance(seen, Mapping):
                 self.resources[ref] = resource.replacement(seen)
 
     def lock(self, who: str) -> None:

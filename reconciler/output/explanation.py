@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,9 +12,6 @@ from reconciler.output.text import Style, action_lines, value_text
 from reconciler.plan import planner
 from reconciler.plan.order import edges
 from reconciler.printable import printable
-
-NEAREST = 5
-"""How many refs an error names at most."""
 
 
 @dataclass(frozen=True)
@@ -133,24 +129,3 @@ def without_text(state: State) -> dict[str, Value]:
 def _neighbours(what: str, neighbours: Sequence[Neighbour]) -> Iterable[str]:
     yield f"    {what}:" + ("" if neighbours else " nothing")
     yield from (f"      {printable(str(each.ref))} ({each.status})" for each in neighbours)
-
-
-def spellings(ref: Ref) -> Iterable[str]:
-    """Every way in which somebody may name a resource, the whole one first."""
-    for kind in (f"{ref.kind} {ref.name}", f"{ref.kind}:{ref.name}"):
-        yield from (f"{ref.host} {kind}", f"{ref.host.split('.')[0]} {kind}", kind)
-
-
-def named(text: str, refs: Iterable[Ref]) -> list[Ref]:
-    """The resources that a text names; more than one where it is too short to tell."""
-    return sorted(ref for ref in refs if text in spellings(ref))
-
-
-def nearest(text: str, refs: Iterable[Ref]) -> list[Ref]:
-    """The resources whose names are most like the text, the likest first."""
-    by_spelling: dict[str, Ref] = {}
-    for ref in sorted(refs):
-        for spelling in spellings(ref):
-            by_spelling.setdefault(spelling, ref)
-    close = difflib.get_close_matches(text, by_spelling, n=NEAREST * 3, cutoff=0.5)
-    return list(dict.fromkeys(by_spelling[spelling] for spelling in close))[:NEAREST]

@@ -14,7 +14,7 @@ from reconciler.environment.load import load
 from reconciler.kinds.file import File
 from reconciler.model import Ref
 from reconciler.output import diagram
-from reconciler.output.explanation import named, nearest, procedure
+from reconciler.output.explanation import procedure
 from reconciler.plan.order import Cycle, ordered, reduced
 from tests import ROOT
 from tests.plan.test_order import LETTERS, graphs
@@ -104,14 +104,6 @@ def test_a_ref_that_is_none_or_several(capsys: pytest.CaptureFixture) -> None:
     assert run(["explain", FILE, "--seen", SEEN, "§" * 40]) == 64
     assert run(["explain", FILE, "--seen", "none.json", f"{HOST} service apache2"]) == 64
     assert run(["explain", FILE, "--host", "nowhere", "service:apache2"]) == 64
-
-
-def test_short_names_name_a_host_only_where_they_are_its_own() -> None:
-    refs = [Ref("a.one", "file", "/x"), Ref("a.two", "file", "/x"), Ref("b.one", "file", "/x y")]
-    assert named("a file /x", refs) == refs[:2]
-    assert named("a.two file:/x", refs) == refs[1:2]
-    assert named("b file /x y", refs) == refs[2:]
-    assert nearest("b.one fil /x y", refs)[0] == refs[2]
 
 
 def test_a_graph_needs_no_host_and_is_the_same_every_time(capsys: pytest.CaptureFixture) -> None:

@@ -1,0 +1,183 @@
+"""How hosts and resources are named on the command line."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from reconciler.cli import naming
+from reconciler.cli.naming import Unmatched
+from reconciler.model import Ref
+from tests.support.workplace import Scene, two_hosts
+
+HOSTS = ["cn-1.example.org", "cn-2.example.org", "db.example.org", "db.example.net"]
+MOTD, CRON, STAR, WEB, DB = REFS = [
+    Ref("cn-1.example.org", "file", "/etc/motd"),
+    Ref("cn-1.example.org", "file", "/etc/cron.d/x y"),
+    Ref("cn-2.example.org", "file", "/etc/*"),
+    Ref("cn-2.example.org", "service", "apache2"),
+    Ref("db.example.org", "service", "postgresql@15-main"),
+]
+
+
+@pytest.mark.parametrize(
+    ("texts", "left"),
+    [
+        (["cn-1.example.org"], HOSTS[:1]),
+        (["cn-1"], HOSTS[:1]),
+        (["cn-*"], HOSTS[:2]),
+        (["cn-?.example.org", "db.example.net"], [*HOSTS[:2], HOSTS[3]]),
+        (["db.*"], HOSTS[2:]),
+        (["*.net"], HOSTS[3:]),
+        (["!cn-1"], HOSTS[1:]),
+        (["cn-*", "!cn-[2-9]"], HOSTS[:1]),
+        (["!db.example.org", "db.*"], HOSTS[3:]),
+    ],
+)
+def test_a_host_by_its_name_its_first_label_a_pattern_or_without_others(
+    texts: list[str], left: list[str]
+) -> None:
+    assert naming.hosts(texts, HOSTS) == set(left)
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (
+            ["db"],
+            (
+                "--host db: db is the short name of several hosts: db.example.net, db.example.org;"
+                " write one of them"
+            ),
+        ),
+        (["cn-11"], f"--host cn-11: no such host; known: {', '.join(sorted(HOSTS))}; did you mean cn-1?"),
+        (["!web*"], f"--host !web*: no such host; known: {', '.join(sorted(HOSTS))}"),
+        (["cn-1", "xyz"], f"--host xyz: no such host; known: {', '.join(sorted(HOSTS))}"),
+        (["cn-1", "!cn-*"], "--host cn-1 --host !cn-*: excludes everything"),
+    ],
+)
+def test_what_names_no_host_says_which_there_are(texts: list[str], said: str) -> None:
+    with pytest.raises(Unmatched, match=f"^{re.escape(said)}$"):
+        naming.hosts(texts, HOSTS)
+
+
+@pytest.mark.parametrize(
+    ("texts", "left"),
+    [
+        (["cn-1.example.org file /etc/motd"], [MOTD]),
+        (["cn-1 file:/etc/motd"], [MOTD]),
+        (["file /etc/motd"], [MOTD]),
+        (["file:/etc/cron.d/x y"], [CRON]),
+        (["cn-1 file /etc/cron.d/x y"], [CRON]),
+        (["file"], [MOTD, CRON, STAR]),
+        (["file:"], [MOTD, CRON, STAR]),
+        (["file:/etc/m*"], [MOTD]),
+        (["file /etc/*"], [STAR]),  # there is one of this very name
+        (["cn-1 file /etc/*"], [MOTD, CRON]),
+        (["cn-2 service"], [WEB]),
+        (["cn-* service"], [WEB]),
+        (["* service"], [WEB, DB]),
+        (["db.example.org *"], [DB]),
+        (["s*:post*"], [DB]),
+        (["!file"], [WEB, DB]),
+        (["service", "!db.example.org service"], [WEB]),
+        (["!cn-1 file"], [STAR, WEB, DB]),
+    ],
+)
+def test_a_resource_by_host_kind_and_name(texts: list[str], left: list[Ref]) -> None:
+    assert naming.resources("--only", texts, REFS) == set(left)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("servic", "--only servic: no resource matches; kinds: file, service; did you mean service?"),
+        ("!nothing", "--only !nothing: no resource matches; kinds: file, service"),
+        (
+            "cn-1",
+            (
+                "--only cn-1: no resource matches; kinds: file, service;"
+                " cn-1 is a host: `--host cn-1`, or HOST KIND NAME"
+            ),
+        ),
+        (
+            "cn-2 service apache",
+            (
+                "--only cn-2 service apache: no resource matches; expected HOST KIND NAME, as the plan prints"
+                " it; nearest:"
+            ),
+        ),
+    ],
+)
+def test_what_names_no_resource_says_what_there_is(text: str, said: str) -> None:
+    with pytest.raises(Unmatched) as raised:
+        naming.resources("--only", [text], REFS)
+    assert raised.value.lines[0] == said
+    assert len(raised.value.lines) == 1 or raised.value.lines[1] == f"    {WEB}"
+
+
+def test_the_short_name_of_two_hosts_names_no_resource_either() -> None:
+    refs = [*REFS, Ref("db.example.net", "file", "/x")]
+    for expression in ("db service", "db file /x"):
+        with pytest.raises(Unmatched, match="db is the short name of several hosts"):
+            naming.resources("--only", [expression], refs)
+
+
+def test_one_resource_is_named_or_all_that_may_be_meant_are() -> None:
+    assert naming.one("file:/etc/m*", REFS) == MOTD
+    with pytest.raises(Unmatched) as raised:
+        naming.one("file", REFS)
+    assert raised.value.lines == (
+        "file: 3 resources match; say which one (--host, or HOST KIND NAME):",
+        *(f"    {ref}" for ref in (CRON, MOTD, STAR)),
+    )
+    many = [Ref("a", "file", f"/{number}") for number in range(7)]
+    with pytest.raises(Unmatched) as raised:
+        naming.one("file:/?", many)
+    assert len(raised.value.lines) == 7
+    assert raised.value.lines[-1] == "    and 2 more"
+    with pytest.raises(Unmatched, match="no resource matches"):
+        naming.one("!file:/1", many)
+
+
+@pytest.fixture
+def world() -> Scene:
+    return two_hosts()
+
+
+@pytest.mark.parametrize("command", ["plan", "drift", "observe", "graph"])
+@pytest.mark.parametrize("flags", [["--only", "a thing *"], ["--host", "!b"], ["--only", "!b thing"]])
+def test_every_command_takes_the_same_spelling(
+    command: str, flags: list[str], world: Scene, capsys: pytest.CaptureFixture
+) -> None:
+    world.run([command, "e", *flags, "--json"])
+    out = capsys.readouterr().out
+    assert '"a"' in out
+    assert '"b"' not in out
+    world.run(["explain", "e", "a thing:/*"])
+    assert capsys.readouterr().out.startswith("+ a thing /x")
+
+
+def test_a_narrowed_plan_says_by_which_expressions(world: Scene, capsys: pytest.CaptureFixture) -> None:
+    assert world.run(["plan", "e", "--host", "!b", "--only", "th*"]) == 0
+    assert capsys.readouterr().out.endswith("Only a part of e was looked at (--host !b --only th*).\n")
+    assert world.run(["apply", "e", "--host", "?", "--only", "!b thing", "--yes"]) == 0
+    assert (world["a"].things, world["b"].things) == ({"/x": "new"}, {})
+
+
+def test_flags_that_leave_nothing_in_common(world: Scene, capsys: pytest.CaptureFixture) -> None:
+    assert world.run(["plan", "e", "--host", "a", "--only", "b thing"]) == 64
+    assert capsys.readouterr().err == (
+        "--host a --only b thing: no resource matches both; what --only names is on b\n"
+    )
+
+
+def test_what_is_replaced_is_named_likewise(world: Scene, capsys: pytest.CaptureFixture) -> None:
+    for text, said in (
+        ("thing", "--replace thing: only `--replace certificate` is possible"),
+        ("a thing:/x", "--replace a thing:/x: only `--replace certificate` is possible"),
+        ("thng", "--replace thng: no resource matches; kinds: thing; did you mean thing?"),
+    ):
+        assert world.run(["plan", "e", "--replace", text]) == 64
+        assert capsys.readouterr().err == f"{said}\n"
