@@ -9,13 +9,14 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from reconciler import __version__
-from reconciler.cli import parameters
+from reconciler.cli import neighbours, parameters
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.workplace import Workplace
 
@@ -81,6 +82,15 @@ class _Contents(TyperGroup):
 
     def get_params(self, ctx: Any) -> Any:
         return parameters.spared(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        before = takewhile(lambda each: each.startswith("-"), args)
+        neighbours.refuse_flags(ctx, before, [name for each in self.get_params(ctx) for name in each.opts])
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        neighbours.refuse_command(ctx, args[0])
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)

@@ -12,7 +12,7 @@ import typer
 from reconciler.approval import policy
 from reconciler.approval.authors import people
 from reconciler.approval.policy import Support
-from reconciler.cli import formats
+from reconciler.cli import files, formats
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.flags import (
     Commands,
@@ -22,6 +22,7 @@ from reconciler.cli.flags import (
     NoColor,
     Only,
     Parallel,
+    QuietApply,
     Replace,
     Summary,
     Timeout,
@@ -80,11 +81,12 @@ def apply(
     summary: Summary = False,
     commands: Commands = False,
     verbose: Everything = False,
+    quiet: QuietApply = False,
 ) -> int:
     """Returns an exit code of the contract. Raises `CommandError`."""
     options = Options(
         host=host, only=only, replace=replace, json=json, parallel=parallel, timeout=timeout,
-        no_color=no_color, verbose=verbose, summary=summary, commands=commands,
+        no_color=no_color, verbose=verbose, summary=summary, commands=commands, quiet=quiet,
     )  # fmt: skip
     return apply_with(env, options, context.obj, yes=yes, auto=auto, by=by)
 
@@ -228,8 +230,11 @@ class _Apply:
     def _show_plan(self, *, asks: bool) -> Plan:
         look_with(self.fleet, self.options)
         made = self.fleet.plan()
-        if not self.options.json:
-            rules, declared = self.environment.policy, self.precedent.declared
+        rules, declared = self.environment.policy, self.precedent.declared
+        if self.options.quiet and not (asks or self.options.json):
+            shown = formats.plan_text(made, self.options, self.workplace)
+            files.print_lines([*plans.wrong_lines(made, shown), *declared_lines(declared)])
+        elif not self.options.json:
             formats.print_plan(made, self.options, Formats(), self.workplace, rules, declared, asks=asks)
         return made
 

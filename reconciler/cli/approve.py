@@ -11,7 +11,14 @@ from reconciler.approval import signatures
 from reconciler.approval.signatures import NoSignature
 from reconciler.cli import files, formats
 from reconciler.cli.exit import Code, CommandError
-from reconciler.cli.flags import Commands, Everything, Json, NoColor, Summary
+from reconciler.cli.flags import (
+    Commands,
+    Everything,
+    Json,
+    NoColor,
+    QuietPlan,
+    Summary,
+)
 from reconciler.cli.formats import Formats
 from reconciler.cli.headings import to_read
 from reconciler.cli.options import Options
@@ -36,6 +43,7 @@ def approve(
     summary: Summary = False,
     commands: Commands = False,
     verbose: Everything = False,
+    quiet: QuietPlan = False,
 ) -> int:
     """Prints a saved plan and signs its digest, into a file beside it. Returns 0. Raises `CommandError`."""
     workplace: Workplace = context.obj
@@ -45,7 +53,7 @@ def approve(
             Code.STALE, f"{file}: the plan expired at {document.expires} {Message.EXPIRED}; make a new one"
         )
     if not json:
-        options = Options(no_color=no_color, summary=summary, commands=commands, verbose=verbose)
+        options = Options(no_color=no_color, summary=summary, commands=commands, verbose=verbose, quiet=quiet)
         plan, policy = to_read(document, workplace)
         formats.print_plan(plan, options, Formats(), workplace, policy, declared_from(document))
     beside = signatures.beside(file)

@@ -26,6 +26,7 @@ from reconciler.cli.flags import (
     Only,
     Parallel,
     Prometheus,
+    Quiet,
     Summary,
     Timeout,
 )
@@ -38,9 +39,10 @@ from reconciler.cli.workplace import Workplace
 from reconciler.document import as_json
 from reconciler.environment.settings import Environment
 from reconciler.journal.journal import NoJournal
+from reconciler.model import Plan
 from reconciler.monitor import tracker
 from reconciler.monitor.findings import Finding, findings
-from reconciler.output import text
+from reconciler.output import plans, text
 from reconciler.output.documents.drifts import DriftPart, DriftsDocument
 from reconciler.output.documents.plan import PlanDocument, with_findings
 from reconciler.printable import printable
@@ -63,6 +65,7 @@ def drift(
     summary: Summary = False,
     commands: Commands = False,
     verbose: Everything = False,
+    quiet: Quiet = False,
 ) -> int:
     """Returns 0 for no drift, 2 for drift, 3 where a part could not be looked at; and 1 where there
     is no drift, but the journal cannot be written: the largest, of several environments. Raises
@@ -78,6 +81,7 @@ def drift(
         verbose=verbose,
         summary=summary,
         commands=commands,
+        quiet=quiet,
     )
     outputs = Formats(junit=junit, prometheus=prometheus, markdown=markdown, github=github)
     formats.check(options, outputs)
@@ -97,12 +101,13 @@ def _each(envs: Sequence[str], options: Options, outputs: Formats, workplace: Wo
         raise CommandError(Code.USAGE, f"{named_file}: {why}")
     codes, parts = [], []
     for number, env in enumerate(envs):
-        if not (options.json or outputs.markdown or outputs.github):
-            print(f"{chr(10) if number else ''}== {printable(env)}", flush=True)
+        heading = f"{chr(10) if number else ''}== {printable(env)}"
+        if not (options.json or options.quiet or outputs.markdown or outputs.github):
+            print(heading, flush=True)
         problems: list[str] = []
         code, document = Code.USAGE, None
         try:
-            code, document = _one(env, options, outputs, workplace)
+            code, document = _one(env, options, outputs, workplace, heading)
         except CommandError as error:
             code, problems = error.code, list(error.lines)
             for line in problems:
@@ -116,9 +121,10 @@ def _each(envs: Sequence[str], options: Options, outputs: Formats, workplace: Wo
 
 
 def _one(
-    env: str, options: Options, outputs: Formats, workplace: Workplace
+    env: str, options: Options, outputs: Formats, workplace: Workplace, heading: str = ""
 ) -> tuple[Code, PlanDocument | None]:
-    """The code for one environment, and with --json the document. Raises `CommandError`."""
+    """The code for one environment, and with --json the document; `heading` stands above what --quiet
+    leaves, if it leaves anything. Raises `CommandError`."""
     environment = open_environment(env, workplace)
     before = _newest_entry(workplace)
     looked = look(environment, select(environment, options, workplace), options, workplace)
@@ -128,6 +134,9 @@ def _one(
     document = None
     if options.json:
         document = with_findings(plan_document(plan, environment, options, workplace), found, since)
+    elif options.quiet and not (outputs.markdown or outputs.github):
+        if lines := _wrong(found, since, plan, options, workplace):
+            files.print_lines([heading, *lines] if heading else lines)
     else:
         if not (outputs.markdown or outputs.github):
             files.print_lines(text.finding_lines(found, since, formats.style(options, workplace)))
@@ -137,6 +146,20 @@ def _one(
     if any(not each.acknowledged for each in found):
         return Code.CHANGES, document
     return Code.OK if recorded else Code.ERROR, document
+
+
+def _wrong(
+    found: Sequence[Finding],
+    since: Mapping[str, datetime],
+    plan: Plan,
+    options: Options,
+    workplace: Workplace,
+) -> list[str]:
+    """What --quiet leaves: the findings that nobody has acknowledged, and what could not be judged."""
+    shown = [each for each in found if not each.acknowledged]
+    lines = text.finding_lines(shown, since, formats.style(options, workplace))
+    more = plans.wrong_lines(plan, formats.plan_text(plan, options, workplace))
+    return [*filter(None, lines), *more]
 
 
 def _findings(

@@ -8,7 +8,16 @@ import typer
 
 from reconciler.cli import files, formats
 from reconciler.cli.exit import Code
-from reconciler.cli.flags import Env, Json, NoColor, Parallel, Seen, Timeout, Verbose
+from reconciler.cli.flags import (
+    Env,
+    Json,
+    NoColor,
+    Parallel,
+    Quiet,
+    Seen,
+    Timeout,
+    Verbose,
+)
 from reconciler.cli.look import look
 from reconciler.cli.options import Options
 from reconciler.cli.selection import named_one, open_environment, select
@@ -36,11 +45,18 @@ def explain(
     timeout: Timeout = None,
     no_color: NoColor = False,
     verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> int:
     """Returns 0, or 3 where the resource cannot be judged. Raises `CommandError`."""
     workplace: Workplace = context.obj
     options = Options(
-        host=host, json=json, parallel=parallel, timeout=timeout, no_color=no_color, verbose=verbose
+        host=host,
+        json=json,
+        parallel=parallel,
+        timeout=timeout,
+        no_color=no_color,
+        verbose=verbose,
+        quiet=quiet,
     )
     environment = open_environment(env, workplace)
     resources = select(environment, Options(), workplace)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from reconciler.output.documents.plan import PlanDocument
 
 
+STDOUT = Path("-")
+"""What `-o -` names; nothing else goes to stdout then."""
+
+
 def print_lines(lines: Iterable[str]) -> None:
     """Prints lines to stdout."""
     for line in lines:
@@ -39,7 +43,11 @@ def save(path: Path, document: Document) -> None:
 
 def write(path: Path, text: str) -> None:
     """Writes a file completely or not at all; what is not a file (/dev/null, a pipe) is written to, and
-    stays what it is; of a link, the file behind it is written. Raises `CommandError`."""
+    stays what it is; of a link, the file behind it is written; `STDOUT` is printed. Raises
+    `CommandError`."""
+    if path == STDOUT:
+        print(text, end="")
+        return
     try:
         if path.exists() and not path.is_file():
             path.write_text(text, encoding="utf-8")

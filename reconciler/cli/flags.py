@@ -47,12 +47,24 @@ Timeout = Annotated[
 ]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours, as with NO_COLOR.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr.")]
+Quiet = Annotated[
+    bool, typer.Option("-q", "--quiet", help="Print only what is wrong or asked for; no progress.")
+]
+QuietPlan = Annotated[
+    bool, typer.Option("-q", "--quiet", help="Print only the counts of the plan, and what is wrong.")
+]
+QuietApply = Annotated[
+    bool,
+    typer.Option("-q", "--quiet", help="Print only what is wrong, and the plan if it asks; no progress."),
+]
 Summary = Annotated[bool, typer.Option("--summary", help="One line for each change.")]
 Commands = Annotated[bool, typer.Option("--commands", help="Show the commands too.")]
 Everything = Annotated[
     bool, typer.Option("-v", "--verbose", help="Show every action of every host with its commands.")
 ]
-Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Save it to this file.")]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Save it to this file; - is stdout.")
+]
 Seen = Annotated[
     Path | None,
     typer.Option("--seen", metavar="FILE", help="Use a saved observation instead of the hosts."),

@@ -41,20 +41,27 @@ def style(options: Options, workplace: Workplace) -> Style:
     return Style(not options.no_color and workplace.has_colour())
 
 
-def check(options: Options, formats: Formats) -> None:
+def check(options: Options, formats: Formats, output: Path | None = None) -> None:
     """Refuses flags that exclude each other, before any host is asked. Raises `CommandError`."""
-    flags = {"--json": options.json, "--markdown": formats.markdown, "--github": formats.github}
+    flags = {
+        "-o -": output == files.STDOUT,
+        "--json": options.json,
+        "--markdown": formats.markdown,
+        "--github": formats.github,
+    }
     given = [name for name, is_given in flags.items() if is_given]
     if len(given) > 1:
         raise CommandError(
-            Code.USAGE, f"{' and '.join(given)}: stdout takes one of them; run `reconcile show` twice"
+            Code.USAGE, f"{' and '.join(given)}: stdout takes one of them; save it to a file for the other"
         )
     if formats.prometheus and (options.host or options.only):
         why = "the file describes the whole environment; leave out --host and --only"
         raise CommandError(Code.USAGE, f"--prometheus: {why}")
 
 
-def _plan_text(plan: Plan, options: Options, workplace: Workplace, *, held: int, asks: bool) -> PlanText:
+def plan_text(
+    plan: Plan, options: Options, workplace: Workplace, *, held: int = 0, asks: bool = False
+) -> PlanText:
     """How a plan is printed here."""
     from reconciler.output.plans import Layers, PlanText
 
@@ -91,7 +98,8 @@ def print_plan(
     asks: bool = False,
 ) -> None:
     """Prints a plan in the format asked for: text, Markdown or annotations. `declared` is what differs
-    from what was last approved; `pages`: in a pager where there is a terminal; `asks`: a question follows."""
+    from what was last approved; `pages`: in a pager where there is a terminal; `asks`: a question follows,
+    and the plan is shown even if it is to be quiet."""
     from reconciler.output.declared import declared_lines
 
     if formats.markdown:
@@ -107,7 +115,11 @@ def print_plan(
     else:
         from reconciler.output import plans
 
-        shown = _plan_text(plan, options, workplace, held=_held(plan, policy, declared), asks=asks)
+        if options.quiet and not asks:
+            brief = plans.brief_lines(plan, plan_text(plan, options, workplace))
+            files.print_lines([*brief, *declared_lines(declared)])
+            return
+        shown = plan_text(plan, options, workplace, held=_held(plan, policy, declared), asks=asks)
         lines = [*plans.plan_lines(plan, shown), *declared_lines(declared)]
         if not (pages and workplace.is_terminal() and page(lines)):
             files.print_lines(lines)

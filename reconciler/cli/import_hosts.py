@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import files
+from reconciler.cli import files, formats
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.flags import (
     HostAddresses,
@@ -23,14 +23,16 @@ from reconciler.cli.flags import (
     Parallel,
     Port,
     Primary,
+    Quiet,
     Router,
     Timeout,
     User,
     Verbose,
 )
+from reconciler.cli.formats import Formats
 from reconciler.cli.look import connected, look, warn
 from reconciler.cli.new_file import NewEnvironment, free_path, relative, write_new
-from reconciler.cli.options import Options
+from reconciler.cli.options import Options, say
 from reconciler.cli.selection import select
 from reconciler.cli.workplace import Workplace
 from reconciler.discovery import environment as discovered
@@ -38,9 +40,10 @@ from reconciler.discovery.environment import ImportInput, Undetermined
 from reconciler.discovery.survey import Survey
 from reconciler.environment.load import InvalidEnvironment, load
 from reconciler.environment.settings import Environment, Host
-from reconciler.model import Ref, State
+from reconciler.model import Ref, State, quote
 from reconciler.output import differences
 from reconciler.output.documents.resources import import_document
+from reconciler.output.text import incomplete_lines
 from reconciler.printable import printable
 
 
@@ -67,9 +70,12 @@ def import_hosts(
     timeout: Timeout = None,
     no_color: NoColor = False,
     verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> int:
     """Returns 0, or 3 where something could not be judged. Raises `CommandError`."""
-    options = Options(json=json, parallel=parallel, timeout=timeout, no_color=no_color, verbose=verbose)
+    options = Options(
+        json=json, parallel=parallel, timeout=timeout, no_color=no_color, verbose=verbose, quiet=quiet
+    )
     new = NewEnvironment(
         name=name, router=router, hosts=tuple(host or ()), primary=primary, user=user, port=port,
         identity=identity, known_hosts=known_hosts, jump=jump,
@@ -82,6 +88,7 @@ def _import(
 ) -> int:
     if not new.hosts:
         raise CommandError(Code.USAGE, "--host is required, at least once: --host NAME[=ADDRESS]")
+    formats.check(options, Formats(), output)
     if output or new.name:
         free_path(output, new.name or "")  # before any host is asked for anything
     hosts = new.all_hosts()
@@ -100,9 +107,11 @@ def _import(
         made, remarks = discovered.environment(given, surveys)
     except Undetermined as error:
         raise CommandError(Code.USAGE, f"{error}; nothing was written") from None
-    write_new(path, made, remarks)
+    text = write_new(path, made, remarks)
+    if path == files.STDOUT:
+        files.write(path, text)
     try:
-        environment = load(str(path))
+        environment = load(str(path), text.encode())
     except InvalidEnvironment as error:
         problems = (str(each) for each in error.problems)
         why = f"{path}: written with what the hosts show, but it is not valid yet; correct it there:"
@@ -111,8 +120,11 @@ def _import(
     if options.json:
         files.print_json(import_document(environment, plan, remarks))
     else:
-        files.print_lines(_remark_lines(remarks))
-        files.print_lines(differences.lines(environment, plan))
+        found = incomplete_lines(plan) if options.quiet else differences.lines(environment, plan)
+        for line in (*_remark_lines(remarks), *found):
+            (say if path == files.STDOUT else print)(line)
+    if not (options.quiet or path == files.STDOUT):
+        say(f"{path}: written; next: `reconcile plan {quote(str(path))}`")
     return Code.OK if plan.complete else Code.INCOMPLETE
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reconciler.cli import files
+from reconciler.cli import files, formats
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.flags import (
     HostAddresses,
@@ -20,14 +20,17 @@ from reconciler.cli.flags import (
     Output,
     Port,
     Primary,
+    Quiet,
     Router,
     User,
 )
+from reconciler.cli.formats import Formats
 from reconciler.cli.new_file import NewEnvironment, free_path, relative, write_new
-from reconciler.cli.options import say
+from reconciler.cli.options import Options, say
 from reconciler.cli.workplace import Workplace
 from reconciler.environment.load import InvalidEnvironment, load
 from reconciler.environment.settings import Certificate, Environment, Services
+from reconciler.model import quote
 from reconciler.output.documents.results import files_document
 
 QUESTIONS: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
@@ -61,8 +64,10 @@ def init(
     postgresql: Annotated[str | None, typer.Option("--postgresql", help="Its major version.")] = None,
     tomcat: Annotated[str | None, typer.Option("--tomcat", help="Its major version.")] = None,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> int:
     """Returns 0; the file is written only if it is valid. Raises `CommandError`."""
+    formats.check(Options(json=json, quiet=quiet), Formats(), output)
     if output:
         free_path(output, "")  # before anybody is asked for anything
     given = NewEnvironment(
@@ -73,16 +78,21 @@ def init(
     new = _asked(given, context.obj)
     path = free_path(output, new.name or "")
     environment = _environment(new, partial(relative, path))
-    write_new(path, environment, {})
+    text = write_new(path, environment, {})
     try:
-        load(str(path))
+        load(str(path), text.encode())
     except InvalidEnvironment as error:
-        path.unlink()
+        if path != files.STDOUT:
+            path.unlink()
         messages = (each.message for each in error.problems)
         raise CommandError(Code.USAGE, "nothing was written:", *messages) from None
     if json:
-        files.print_json(files_document(environment.name, {str(path): path.read_text("utf-8")}))
-    say(f"{path}: written; next: `reconcile validate {path}`, then `reconcile plan {path}`")
+        files.print_json(files_document(environment.name, {str(path): text}))
+    if path == files.STDOUT:
+        files.write(path, text)
+    elif not quiet:
+        name = quote(str(path))
+        say(f"{path}: written; next: `reconcile validate {name}`, then `reconcile plan {name}`")
     return Code.OK
 
 

@@ -49,7 +49,7 @@ def connected(
         parallel=options.parallel,
         seconds=ssh.timeout,
         clock=workplace.clock,
-        listen=say,
+        listen=(lambda line: None) if options.quiet else say,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reconciler.cli import files
 from reconciler.cli.exit import Code, CommandError
 from reconciler.environment import yaml_writer
 from reconciler.environment.settings import Environment, Host, Ssh
@@ -61,6 +62,8 @@ def relative(path: Path, file: str) -> str:
 def free_path(output: Path | None, name: str) -> Path:
     """Where the file goes. Raises `CommandError` where there is one already."""
     path = output or Path("environments") / f"{name}.yaml"
+    if path == files.STDOUT:
+        return path
     if path.exists() or path.is_symlink():
         why = "exists already, and is never overwritten; move it away, or choose another with -o"
         raise CommandError(Code.USAGE, f"{path}: {why}")
@@ -78,9 +81,12 @@ def schema_path(path: Path) -> str:
     return os.path.relpath(schema, folder) if near else str(schema)
 
 
-def write_new(path: Path, environment: Environment, remarks: Mapping[str, Sequence[str]]) -> None:
-    """Writes a file that must not exist yet. Raises `CommandError`."""
+def write_new(path: Path, environment: Environment, remarks: Mapping[str, Sequence[str]]) -> str:
+    """Writes a file that must not exist yet, unless it is stdout, and returns its text. Raises
+    `CommandError`."""
     text = yaml_writer.text(environment, schema_path(path), remarks)
+    if path == files.STDOUT:
+        return text
     try:
         if path.parent == Path("environments"):
             path.parent.mkdir(exist_ok=True)
@@ -88,3 +94,4 @@ def write_new(path: Path, environment: Environment, remarks: Mapping[str, Sequen
             file.write(text)
     except OSError as error:
         raise CommandError(Code.ERROR, f"{path}: cannot be written ({error.strerror})") from None
+    return text

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import typer
 
-from reconciler.cli import files
+from reconciler.cli import files, formats
 from reconciler.cli.exit import Code
-from reconciler.cli.flags import Env, Hosts, Json, NoColor, Only, Output, Parallel, Timeout, Verbose
+from reconciler.cli.flags import (
+    Env,
+    Hosts,
+    Json,
+    NoColor,
+    Only,
+    Output,
+    Parallel,
+    Quiet,
+    Timeout,
+    Verbose,
+)
+from reconciler.cli.formats import Formats
 from reconciler.cli.look import connected, warn
+from reconciler.cli.next_steps import save_observation
 from reconciler.cli.options import Options, say
 from reconciler.cli.selection import open_environment, select
 from reconciler.cli.workplace import Workplace
@@ -26,6 +39,7 @@ def observe(
     timeout: Timeout = None,
     no_color: NoColor = False,
     verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> int:
     """Returns 0, or 3 where a host could not be looked at. Raises `CommandError`."""
     workplace: Workplace = context.obj
@@ -37,7 +51,9 @@ def observe(
         timeout=timeout,
         no_color=no_color,
         verbose=verbose,
+        quiet=quiet,
     )
+    formats.check(options, Formats(), output)
     environment = open_environment(env, workplace)
     resources = select(environment, options, workplace)
     with connected(environment, resources, options, workplace) as fleet:
@@ -46,13 +62,13 @@ def observe(
         environment.name, observation, file=environment.file, looked=workplace.clock()
     )
     if output:
-        files.save(output, document)
+        save_observation(output, document, env, options)
     if json:
         files.print_json(document)
-    elif not output:
+    elif not (output or quiet):
         files.print_lines(text.observation_lines(observation))
     warn(observation)
-    if json or output:
+    if json or output or quiet:
         for name, reason in observation.unreachable.items():
             say(f"{name}: {reason}")
     return Code.INCOMPLETE if observation.unreachable else Code.OK

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
+from reconciler.cli.exit import Code, CommandError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the command line says of scope and output; what it does not say is the default."""
+    """What the command line says of scope and output; what it does not say is the default. Raises
+    `CommandError` where it is to be quiet and verbose."""
 
     host: list[str] | None = None
     only: list[str] | None = None
@@ -22,6 +25,11 @@ class Options:
     verbose: bool = False
     summary: bool = False
     commands: bool = False
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        if self.quiet and self.verbose:
+            raise CommandError(Code.USAGE, "--quiet and --verbose: use only one of them")
 
     @property
     def scope(self) -> dict[str, list[str]]:

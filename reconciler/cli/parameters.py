@@ -13,6 +13,8 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from reconciler.cli import neighbours
+
 
 class Command(TyperCommand):
     """A command that leaves to Typer only the values that must be converted or refused."""
@@ -20,6 +22,11 @@ class Command(TyperCommand):
     def get_params(self, ctx: Any) -> Any:
         """The parameters, `--help` among them."""
         return spared(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Takes the arguments; a neighbour's flag is answered first."""
+        neighbours.refuse_flags(ctx, args, [name for each in self.get_params(ctx) for name in each.opts])
+        return super().parse_args(ctx, args)
 
 
 def spared(parameters: Any) -> Any:

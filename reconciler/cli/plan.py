@@ -22,6 +22,7 @@ from reconciler.cli.flags import (
     Only,
     Output,
     Parallel,
+    QuietPlan,
     Replace,
     Seen,
     Summary,
@@ -29,6 +30,7 @@ from reconciler.cli.flags import (
 )
 from reconciler.cli.formats import Formats
 from reconciler.cli.look import look, plan_document
+from reconciler.cli.next_steps import save_plan
 from reconciler.cli.options import Options
 from reconciler.cli.precedent import precedent_here
 from reconciler.cli.selection import open_environment, select
@@ -60,6 +62,7 @@ def plan(
     summary: Summary = False,
     commands: Commands = False,
     verbose: Everything = False,
+    quiet: QuietPlan = False,
 ) -> int:
     """Returns 0; 3 where the plan is incomplete; 2 for changes with --detailed-exitcode.
 
@@ -68,10 +71,10 @@ def plan(
     workplace: Workplace = context.obj
     options = Options(
         host=host, only=only, replace=replace, json=json, parallel=parallel, timeout=timeout,
-        no_color=no_color, verbose=verbose, summary=summary, commands=commands,
+        no_color=no_color, verbose=verbose, summary=summary, commands=commands, quiet=quiet,
     )  # fmt: skip
     outputs = Formats(junit=junit, markdown=markdown, github=github)
-    formats.check(options, outputs)
+    formats.check(options, outputs, output)
     environment = open_environment(env, workplace)
     resources = select(environment, options, workplace)
     declared = precedent_here(environment, resources, workplace).declared
@@ -80,11 +83,11 @@ def plan(
     wanted = output or json
     document = plan_document(made, environment, options, workplace, declared) if wanted else None
     if output and document:
-        files.save(output, document)
+        save_plan(output, document, made, environment, options)
     formats.write_plan("plan", made, outputs, environment, workplace)
     if document and json:
         files.print_json(document)
-    else:
+    elif output != files.STDOUT:
         formats.print_plan(made, options, outputs, workplace, environment.policy, declared, pages=True)
     if not made.complete:
         return Code.INCOMPLETE

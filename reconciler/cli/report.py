@@ -8,10 +8,19 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import files
+from reconciler.cli import files, formats
 from reconciler.cli.checks import run_checks
 from reconciler.cli.exit import Code, CommandError
-from reconciler.cli.flags import Env, Json, Parallel, Seen, Timeout, Verbose
+from reconciler.cli.flags import (
+    Env,
+    Json,
+    Parallel,
+    Quiet,
+    Seen,
+    Timeout,
+    Verbose,
+)
+from reconciler.cli.formats import Formats
 from reconciler.cli.look import look
 from reconciler.cli.options import Options, say
 from reconciler.cli.selection import open_environment, select
@@ -30,16 +39,20 @@ from reconciler.tls import status
 def report(
     context: typer.Context,
     env: Env,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The HTML file.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="The HTML file; - is stdout.")
+    ],
     seen: Seen = None,
     json: Json = False,
     parallel: Parallel = 32,
     timeout: Timeout = None,
     verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> int:
     """Returns 0, or 3 where a part could not be looked at; the page says which. Raises `CommandError`."""
     workplace: Workplace = context.obj
-    options = Options(json=json, parallel=parallel, timeout=timeout, verbose=verbose)
+    options = Options(json=json, parallel=parallel, timeout=timeout, verbose=verbose, quiet=quiet)
+    formats.check(options, Formats(), output)
     environment = open_environment(env, workplace)
     resources = select(environment, options, workplace)
     checks = None
@@ -68,8 +81,8 @@ def report(
     files.write(output, html.page(facts))
     if json:
         files.print_json(files_document(environment.name, {str(output): None}))
-    else:
-        say(f"{output}: written")
+    elif not quiet and output != files.STDOUT:
+        say(f"{output}: written; open it in a browser")
     return Code.OK if plan.complete else Code.INCOMPLETE
 
 

@@ -8,11 +8,22 @@ import typer
 
 from reconciler.cli import files, formats
 from reconciler.cli.exit import Code, CommandError
-from reconciler.cli.flags import Commands, Everything, Json, NoColor, Output, Parallel, Summary, Timeout
+from reconciler.cli.flags import (
+    Commands,
+    Everything,
+    Json,
+    NoColor,
+    Output,
+    Parallel,
+    QuietPlan,
+    Summary,
+    Timeout,
+)
 from reconciler.cli.formats import Formats
 from reconciler.cli.history import open_journal
 from reconciler.cli.inverse import inverse
 from reconciler.cli.look import look, plan_document
+from reconciler.cli.next_steps import save_plan
 from reconciler.cli.options import Options, say
 from reconciler.cli.precedent import precedent_here
 from reconciler.cli.selection import open_environment
@@ -31,28 +42,30 @@ def rollback(
     summary: Summary = False,
     commands: Commands = False,
     verbose: Everything = False,
+    quiet: QuietPlan = False,
 ) -> int:
     """Plans, and changes nothing. Returns 0, or 3 where the plan is incomplete. Raises `CommandError`."""
     workplace: Workplace = context.obj
     options = Options(
         rollback=[str(run)], json=json, parallel=parallel, timeout=timeout, no_color=no_color,
-        verbose=verbose, summary=summary, commands=commands,
+        verbose=verbose, summary=summary, commands=commands, quiet=quiet,
     )  # fmt: skip
+    formats.check(options, Formats(), output)
     environment = _environment_of(run, workplace)
     undo = inverse(environment, run, workplace)
     for ref, why in undo.without.items():
         say(f"cannot undo {ref}: {why}")
     if not undo.resources:
-        print(f"Nothing to do: nothing of run {run} can be undone.")
+        (say if output == files.STDOUT else print)(f"Nothing to do: nothing of run {run} can be undone.")
         return Code.OK
     made = look(environment, list(undo.resources), options, workplace).plan
     declared = precedent_here(environment, undo.resources, workplace).declared
     document = plan_document(made, environment, options, workplace, declared)
     if output:
-        files.save(output, document)
+        save_plan(output, document, made, environment, options)
     if json:
         files.print_json(document)
-    else:
+    elif output != files.STDOUT:
         policy = environment.policy
         formats.print_plan(made, options, Formats(), workplace, policy, declared, pages=True)
     if made.actions:

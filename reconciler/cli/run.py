@@ -156,7 +156,8 @@ def print_end(
     if options.json:
         files.print_json(apply_document(environment.name, result, code=code))
     elif result is not None:
-        files.print_lines(text.outcome_lines(result, formats.style(options, workplace)))
+        lines = list(text.outcome_lines(result, formats.style(options, workplace)))
+        files.print_lines(lines[:-1] if options.quiet else lines)  # the last is the count
     return code
 
 

@@ -9,7 +9,16 @@ import typer
 
 from reconciler.cli import files, formats
 from reconciler.cli.exit import Code
-from reconciler.cli.flags import Commands, Everything, Github, Json, Markdown, NoColor, Summary
+from reconciler.cli.flags import (
+    Commands,
+    Everything,
+    Github,
+    Json,
+    Markdown,
+    NoColor,
+    QuietPlan,
+    Summary,
+)
 from reconciler.cli.formats import Formats
 from reconciler.cli.headings import to_read
 from reconciler.cli.options import Options
@@ -30,10 +39,13 @@ def show(
     runbook: Annotated[
         bool, typer.Option("--runbook", help="Print every command in order, to be run by hand.")
     ] = False,
+    quiet: QuietPlan = False,
 ) -> int:
     """Returns 0. Raises `CommandError`, such as for a file that is not a plan."""
     workplace: Workplace = context.obj
-    options = Options(json=json, no_color=no_color, summary=summary, commands=commands, verbose=verbose)
+    options = Options(
+        json=json, no_color=no_color, summary=summary, commands=commands, verbose=verbose, quiet=quiet
+    )
     outputs = Formats(markdown=markdown, github=github)
     formats.check(options, outputs)
     document = files.saved_plan(file)
@@ -47,6 +59,6 @@ def show(
         files.print_lines(runbook_lines(plan))
         return Code.OK
     formats.print_plan(plan, options, outputs, workplace, policy, declared_from(document), pages=True)
-    if not (markdown or github):
+    if not (markdown or github or quiet):
         print(f"Made {document.made} from {document.file}; digest {document.digest}.")
     return Code.OK

@@ -13,7 +13,13 @@ import typer
 
 from reconciler.cli import files, formats
 from reconciler.cli.exit import Code, CommandError
-from reconciler.cli.flags import All, Envs, Json, NoColor
+from reconciler.cli.flags import (
+    All,
+    Envs,
+    Json,
+    NoColor,
+    Quiet,
+)
 from reconciler.cli.options import Options
 from reconciler.cli.selection import named
 from reconciler.cli.workplace import Workplace
@@ -44,6 +50,7 @@ def status(
         typer.Option("--ics", metavar="FILE", help="Also write a calendar of expiries and renewals."),
     ] = None,
     no_color: NoColor = False,
+    quiet: Quiet = False,
 ) -> int:
     """Returns the worst of 0 for in sync, 2 for drifted, pending or an expired certificate, 3 for unknown,
     and 64 for a file that is not valid; with --checkmk 0, as the lines say it. Raises `CommandError`."""
@@ -70,7 +77,9 @@ def status(
     else:
         from reconciler.output.overview import table_lines
 
-        files.print_lines(table_lines(found, now, formats.style(Options(no_color=no_color), workplace)))
+        shown = [each for each in found if not (quiet and _code(each, now) == Code.OK)]
+        if shown:
+            files.print_lines(table_lines(shown, now, formats.style(Options(no_color=no_color), workplace)))
     return max(_code(each, now) for each in found)
 
 

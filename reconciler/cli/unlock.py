@@ -9,7 +9,14 @@ import typer
 
 from reconciler.cli import files
 from reconciler.cli.exit import Code, CommandError
-from reconciler.cli.flags import Env, Hosts, Json, Parallel, Timeout
+from reconciler.cli.flags import (
+    Env,
+    Hosts,
+    Json,
+    Parallel,
+    Quiet,
+    Timeout,
+)
 from reconciler.cli.look import connected
 from reconciler.cli.options import Options, say
 from reconciler.cli.selection import open_environment, select
@@ -38,13 +45,14 @@ def unlock(
     json: Json = False,
     parallel: Parallel = 32,
     timeout: Timeout = None,
+    quiet: Quiet = False,
 ) -> int:
     """Returns 0 where no lock is held (any more), 7 where one is, 3 where a host is unreachable.
 
     Raises `CommandError`.
     """
     workplace: Workplace = context.obj
-    options = Options(host=host, json=json, parallel=parallel, timeout=timeout)
+    options = Options(host=host, json=json, parallel=parallel, timeout=timeout, quiet=quiet)
     environment = open_environment(env, workplace)
     resources = select(environment, options, workplace)
     locks: list[dict[str, Any]] = []
@@ -62,7 +70,7 @@ def unlock(
     if json:
         files.print_json(locks_document(environment.name, locks, unreachable))
     else:
-        files.print_lines(line for lock in locks for line in _lines(lock))
+        files.print_lines(line for lock in locks for line in _lines(lock, quiet=quiet))
         for name, reason in unreachable.items():
             say(f"{name}: {reason}")
     held = [lock for lock in locks if lock["held_by"] is not None and not lock["ended"]]
@@ -84,9 +92,10 @@ def _holder(connection: HostConnection, seconds: float) -> dict[str, Any]:
     }
 
 
-def _lines(lock: Mapping[str, Any]) -> Iterator[str]:
+def _lines(lock: Mapping[str, Any], *, quiet: bool) -> Iterator[str]:
     if lock["held_by"] is None:
-        yield f"{lock['host']}: not locked"
+        if not quiet:
+            yield f"{lock['host']}: not locked"
         return
     processes = " ".join(lock["processes"]) or "not visible"
     yield f"{lock['host']}: locked by {lock['held_by']}; processes: {processes}"

@@ -8,12 +8,23 @@ import typer
 
 from reconciler.cli import files
 from reconciler.cli.exit import Code
-from reconciler.cli.flags import All, Envs, Json
+from reconciler.cli.flags import (
+    All,
+    Envs,
+    Json,
+    Quiet,
+)
 from reconciler.cli.selection import named
 from reconciler.cli.workplace import Workplace
 
 
-def validate(context: typer.Context, envs: Envs = None, everything: All = False, json: Json = False) -> int:
+def validate(
+    context: typer.Context,
+    envs: Envs = None,
+    everything: All = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
     """Returns 0, or 64 where a file is not valid: every problem of every file is printed.
     Raises `CommandError`."""
     from reconciler.blueprint import resources as blueprint_resources
@@ -29,7 +40,7 @@ def validate(context: typer.Context, envs: Envs = None, everything: All = False,
         except InvalidEnvironment as error:
             problems += map(str, error.problems)
         else:
-            if not json:
+            if not (json or quiet):
                 hosts, count = len(environment.hosts), len(resources)
                 print(f"{environment.file}: valid: {hosts} hosts, {count} resources")
     if json:

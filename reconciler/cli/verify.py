@@ -15,6 +15,7 @@ from reconciler.cli.flags import (
     NoColor,
     Parallel,
     Prometheus,
+    Quiet,
     Timeout,
     Verbose,
 )
@@ -39,6 +40,7 @@ def verify(
     timeout: Timeout = None,
     no_color: NoColor = False,
     verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> int:
     """Returns 0; 2 where a service is not as desired; 3 where one cannot be judged.
 
@@ -46,7 +48,13 @@ def verify(
     """
     workplace: Workplace = context.obj
     options = Options(
-        host=host, json=json, parallel=parallel, timeout=timeout, no_color=no_color, verbose=verbose
+        host=host,
+        json=json,
+        parallel=parallel,
+        timeout=timeout,
+        no_color=no_color,
+        verbose=verbose,
+        quiet=quiet,
     )
     outputs = Formats(junit=junit, prometheus=prometheus)
     formats.check(options, outputs)
@@ -63,7 +71,9 @@ def verify(
     if json:
         files.print_json(verify_document(environment.name, release, checks))
     else:
-        files.print_lines(text.check_lines(checks, formats.style(options, workplace)))
-        print(verification.summary(environment, checks))
+        shown = [each for each in checks if not (quiet and each.verdict == "ok")]
+        files.print_lines(text.check_lines(shown, formats.style(options, workplace)))
+        if shown or not quiet:
+            print(verification.summary(environment, checks))
     verdicts = {each.verdict for each in checks}
     return Code.CHANGES if "wrong" in verdicts else Code.INCOMPLETE if "unknown" in verdicts else Code.OK

@@ -87,6 +87,22 @@ def plan_lines(plan: Plan, text: PlanText) -> Iterable[str]:
         yield f"Only a part of {plan.environment} was looked at ({printable(text.scope)})."
 
 
+def brief_lines(plan: Plan, text: PlanText) -> Iterable[str]:
+    """Only the counts of a plan, and what is wrong with it."""
+    yield from wrong_lines(plan, text)
+    yield summary(plan)
+
+
+def wrong_lines(plan: Plan, text: PlanText) -> Iterable[str]:
+    """What is refused, what could not be judged, and what was not looked at."""
+    for action in plan.actions:
+        if action.blocked:
+            yield text.style.mark("-", printable(f"refused: {action.ref}: {action.blocked}"))
+    yield from incomplete_lines(plan)
+    if text.scope:
+        yield f"Only a part of {plan.environment} was looked at ({printable(text.scope)})."
+
+
 def _nothing(plan: Plan, scope: str) -> str:
     if scope:
         part = f"what was looked at ({printable(scope)})"

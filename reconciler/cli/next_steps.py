@@ -1,0 +1,58 @@
+"""Saving what a command has made, and saying what comes next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.cli import files
+from reconciler.cli.options import Options, say
+from reconciler.model import quote
+
+if TYPE_CHECKING:
+    from reconciler.environment.settings import Environment
+    from reconciler.model import Plan
+    from reconciler.output.documents.observation import ObservationDocument
+    from reconciler.output.documents.plan import PlanDocument
+
+
+def save_plan(
+    file: Path, document: PlanDocument, plan: Plan, environment: Environment, options: Options
+) -> None:
+    """Saves a plan and says on stderr how to go on with it. Where the file is stdout, what is wrong with
+    the plan goes to stderr. Raises `CommandError`."""
+    files.save(file, document)
+    if file == files.STDOUT:
+        from reconciler.output import plans
+        from reconciler.output.text import Style
+
+        text = plans.PlanText(style=Style(colour=False), scope=options.narrowing)
+        for line in plans.wrong_lines(plan, text):
+            say(line)
+    elif not options.quiet and file.is_file():  # not /dev/null or a pipe
+        say(f"{file}: the plan is saved; {_after_plan(file, plan, environment)}")
+
+
+def _after_plan(file: Path, plan: Plan, environment: Environment) -> str:
+    from reconciler.approval.policy import needs_none
+
+    if not plan.actions:
+        return "there is nothing to do in it"
+    name, policy = quote(str(file)), environment.policy
+    steps = [f"`reconcile show {name}`"]
+    if policy.approvers and not all(needs_none(policy, action) for action in plan.actions):
+        steps.append(f"`reconcile approve {name}` (approvers needed: {policy.approvers})")
+    found_by_name = Path("environments") / f"{environment.name}.yaml"
+    by = ""
+    if found_by_name.resolve() != Path(environment.file).resolve():
+        by = f" --env {quote(environment.file)}"
+    steps.append(f"`reconcile apply {name}{by}`")
+    return f"next: {', '.join(steps)}"
+
+
+def save_observation(file: Path, document: ObservationDocument, env: str, options: Options) -> None:
+    """Saves an observation, and says on stderr what it is good for. Raises `CommandError`."""
+    files.save(file, document)
+    if file != files.STDOUT and not options.quiet and file.is_file():
+        plan = f"reconcile plan {quote(env)} --seen {quote(str(file))}"
+        say(f"{file}: the observation is saved; next: `{plan}`")
