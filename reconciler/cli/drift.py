@@ -101,9 +101,9 @@ def _each(envs: Sequence[str], options: Options, outputs: Formats, workplace: Wo
         raise CommandError(Code.USAGE, f"{named_file}: {why}")
     codes, parts = [], []
     for number, env in enumerate(envs):
-        heading = f"{chr(10) if number else ''}== {printable(env)}"
+        heading = f"== {printable(env)}"
         if not (options.json or options.quiet or outputs.markdown or outputs.github):
-            print(heading, flush=True)
+            print(f"{chr(10) if number else ''}{heading}", flush=True)
         problems: list[str] = []
         code, document = Code.USAGE, None
         try:

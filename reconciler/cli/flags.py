@@ -25,7 +25,7 @@ Only = Annotated[
     typer.Option(
         "--only",
         metavar="[HOST] KIND[:NAME]",
-        help="Only these resources: each part may be a pattern; '!…' for all others; repeatable.",
+        help="Only these resources: each part may be a pattern; '!KIND' for all others; repeatable.",
     ),
 ]
 Replace = Annotated[
