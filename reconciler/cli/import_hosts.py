@@ -40,7 +40,7 @@ from reconciler.discovery.environment import ImportInput, Undetermined
 from reconciler.discovery.survey import Survey
 from reconciler.environment.load import InvalidEnvironment, load
 from reconciler.environment.settings import Environment, Host
-from reconciler.model import Ref, State, quote
+from reconciler.model import Plan, Ref, State, quote
 from reconciler.output import differences
 from reconciler.output.documents.resources import import_document
 from reconciler.output.text import incomplete_lines
@@ -120,12 +120,28 @@ def _import(
     if options.json:
         files.print_json(import_document(environment, plan, remarks))
     else:
-        found = incomplete_lines(plan) if options.quiet else differences.lines(environment, plan)
-        for line in (*_remark_lines(remarks), *found):
-            (say if path == files.STDOUT else print)(line)
-    if not (options.quiet or path == files.STDOUT):
-        say(f"{path}: written; next: `reconcile plan {quote(str(path))}`")
+        _print(environment, plan, remarks, path, options)
     return Code.OK if plan.complete else Code.INCOMPLETE
+
+
+def _print(
+    environment: Environment,
+    plan: Plan,
+    remarks: Mapping[str, Sequence[str]],
+    path: Path,
+    options: Options,
+) -> None:
+    """What could not be told, and how the hosts differ from the procedure; where the file is stdout, only
+    the first, on stderr."""
+    if path == files.STDOUT:
+        for line in (*_remark_lines(remarks), *incomplete_lines(plan)):
+            say(line)
+        return
+    files.print_lines(_remark_lines(remarks))
+    found = incomplete_lines(plan) if options.quiet else differences.lines(environment, plan)
+    files.print_lines(found)
+    if not options.quiet:
+        say(f"{path}: written; next: `reconcile plan {quote(str(path))}`")
 
 
 def _remark_lines(remarks: Mapping[str, Sequence[str]]) -> list[str]:

@@ -116,14 +116,20 @@ def _no_match(name: str, refs: Sequence[Ref], label: str) -> Iterator[str]:
 
 
 def nearest(text: str, refs: Iterable[Ref]) -> list[Ref]:
-    """The resources whose names are most like the text, the likest first."""
+    """The resources whose names are most like the text, the likest first: those that begin so, those of
+    its kind and name on another host, and those that are spelled alike."""
     by_spelling: dict[str, Ref] = {}
     for ref in sorted(refs):
         for kind in _without_host(ref):
-            for spelling in (f"{ref.host} {kind}", f"{_first_label(ref.host)} {kind}", kind):
+            for spelling in (kind, f"{ref.host} {kind}", f"{_first_label(ref.host)} {kind}"):
                 by_spelling.setdefault(spelling, ref)
-    close = difflib.get_close_matches(text, by_spelling, n=NEAREST * 3, cutoff=0.5)
-    return list(dict.fromkeys(by_spelling[spelling] for spelling in close))[:NEAREST]
+    begun = [each for each in by_spelling if each.startswith(text)]
+    rest = text.partition(" ")[2]
+    elsewhere = [each for each, ref in by_spelling.items() if rest and _is_of(rest, ref)]
+    first = re.split(r"[\s:]", text, maxsplit=1)[0]
+    of_first = [each for each in by_spelling if each.startswith((f"{first} ", f"{first}:"))]
+    close = difflib.get_close_matches(text, of_first or by_spelling, n=NEAREST * 3, cutoff=0.5)
+    return list(dict.fromkeys(by_spelling[each] for each in (*begun, *elsewhere, *close)))[:NEAREST]
 
 
 def _without_host(ref: Ref) -> tuple[str, str]:

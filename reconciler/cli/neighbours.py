@@ -158,9 +158,9 @@ def refuse_flags(context: Any, arguments: Iterable[str], known: Iterable[str]) -
 def _elsewhere(context: Any, answer: str, known: set[str]) -> str:
     """Says so where the flag that an answer names is one of other commands only."""
     ours = re.match(r"`(--[a-z-]+)", answer)
-    if ours is None or ours[1] in known:
+    if context.parent is None or ours is None or ours[1] in known:
         return ""
-    return f" `{context.command_path}` does not take it."
+    return f" `{context.command_path}` takes no `{ours[1]}`."
 
 
 def refuse_command(context: Any, name: str) -> None:

@@ -75,7 +75,7 @@ def hosts(environment: Environment, options: Options) -> set[str]:
     names = [host.name for host in (*environment.hosts, *environment.retired)]
     if not options.host:
         return set(names)
-    with _told():
+    with _as_command_error():
         return naming.hosts(options.host, names)
 
 
@@ -84,7 +84,7 @@ def replaced(resources: Iterable[Resource], options: Options) -> set[Ref]:
     refs = [each.ref for each in resources]
     chosen: set[Ref] = set()
     for text in options.replace or ():
-        with _told():
+        with _as_command_error():
             found = naming.resources("--replace", [text], refs)
         if any(ref.kind != REPLACEABLE for ref in found):
             raise CommandError(Code.USAGE, f"--replace {text}: only `--replace {REPLACEABLE}` is possible")
@@ -94,7 +94,7 @@ def replaced(resources: Iterable[Resource], options: Options) -> set[Ref]:
 
 def named_one(text: str, refs: Sequence[Ref]) -> Ref:
     """The resource that an argument names. Raises `CommandError`, also where it names several."""
-    with _told():
+    with _as_command_error():
         return naming.one(text, refs)
 
 
@@ -106,7 +106,7 @@ def _selected(environment: Environment, everything: Sequence[Resource], options:
     chosen = {ref for ref in refs if ref.host in names}
     if not options.only:
         return chosen
-    with _told():
+    with _as_command_error():
         wanted = naming.resources("--only", options.only, refs)
     if not wanted & chosen:
         on = ", ".join(sorted({ref.host for ref in wanted}))
@@ -117,7 +117,7 @@ def _selected(environment: Environment, everything: Sequence[Resource], options:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _as_command_error() -> Iterator[None]:
     """What names nothing is a mistake of whoever typed it."""
     try:
         yield

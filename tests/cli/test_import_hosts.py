@@ -123,6 +123,31 @@ def test_import_says_what_it_could_not_see(here: Path, hosts: Scene, capsys: pyt
     assert load("e.yaml").primary.name == "a.example.org"
 
 
+def test_what_is_imported_to_stdout_is_the_file_and_nothing_else(
+    here: Path, hosts: Scene, capsys: pytest.CaptureFixture
+) -> None:
+    assert hosts.run([*IMPORT, "--router", "cn.example.org", "-o", "-"]) == 3
+    captured = capsys.readouterr()
+    assert list(here.iterdir()) == []
+    (here / "e.yaml").write_text(captured.out)
+    assert load("e.yaml").name == "mine"
+    assert "# hosts: the primary cannot be found out" in captured.err
+
+
+def test_import_says_what_comes_next_and_when_quiet_only_what_is_unknown(
+    here: Path, hosts: Scene, capsys: pytest.CaptureFixture
+) -> None:
+    command = [*IMPORT, "--router", "cn.example.org", "-o"]
+    assert hosts.run([*command, "e.yaml"]) == 3
+    captured = capsys.readouterr()
+    assert captured.err == "e.yaml: written; next: `reconcile plan e.yaml`\n"
+    assert "The first plan of mine is empty" in captured.out
+    assert hosts.run([*command, "f.yaml", "-q"]) == 3
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert {line[:2] for line in captured.out.splitlines()} == {"# ", "? "}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

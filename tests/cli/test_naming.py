@@ -117,6 +117,25 @@ def test_what_names_no_resource_says_what_there_is(text: str, said: str) -> None
     assert len(raised.value.lines) == 1 or raised.value.lines[1] == f"    {WEB}"
 
 
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("cn-1 file:/e", [CRON, MOTD]),  # they begin so
+        ("cn-2 file /etc/cron.d/x y", [CRON]),  # it is on another host
+        ("service p", [DB]),
+        ("service apche2", [WEB]),
+        ("cn-2.example.org servce apache", [WEB, STAR]),  # nothing of other hosts
+    ],
+)
+def test_the_nearest_resources_come_first(text: str, near: list[Ref]) -> None:
+    assert naming.nearest(text, REFS)[: len(near)] == near
+
+
+def test_what_is_on_every_host_is_named_once_and_only_what_is_of_the_kind() -> None:
+    refs = [Ref(host, kind, "/etc/motd") for host in ("a", "b") for kind in ("file", "files")]
+    assert naming.nearest("file /etc/motdd", refs) == refs[:1]
+
+
 def test_the_short_name_of_two_hosts_names_no_resource_either() -> None:
     refs = [*REFS, Ref("db.example.net", "file", "/x")]
     for expression in ("db service", "db file /x"):

@@ -323,6 +323,11 @@ def test_report_and_verify_ask_the_hosts(
     assert "Plan: 2 to create" in page.read_text()
     assert world.run(["verify", "e", "--prometheus", str(prom), "--junit", str(xml)]) == 2
     assert metrics(prom.read_text())["reconcile_checks", "a", "wrong"] == 3
+    capsys.readouterr()
+    assert world.run(["verify", "e", "-q", "--host", "?", "--host", "!b"]) == 2
+    shown = capsys.readouterr().out
+    assert "wrong" in shown
+    assert not any(line.startswith("b ") for line in shown.splitlines())
     assert ET.parse(xml).getroot().get("failures") == "6"
     for name in ("a", "b"):
         world[name].error = NoAnswer(name, "it is down")
