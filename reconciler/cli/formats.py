@@ -76,7 +76,7 @@ def plan_text(
     )
 
 
-def _held(plan: Plan, policy: Policy | None, declared: Sequence[Declaration]) -> int:
+def held(plan: Plan, policy: Policy | None, declared: Sequence[Declaration]) -> int:
     """How many actions wait for an approval by this policy; without one none does."""
     from reconciler.approval.policy import needs_none
 
@@ -119,7 +119,7 @@ def print_plan(
             brief = plans.brief_lines(plan, plan_text(plan, options, workplace))
             files.print_lines([*brief, *declared_lines(declared)])
             return
-        shown = plan_text(plan, options, workplace, held=_held(plan, policy, declared), asks=asks)
+        shown = plan_text(plan, options, workplace, held=held(plan, policy, declared), asks=asks)
         lines = [*plans.plan_lines(plan, shown), *declared_lines(declared)]
         if not (pages and workplace.is_terminal() and page(lines)):
             files.print_lines(lines)

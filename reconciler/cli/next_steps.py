@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli import files
+from reconciler.cli.formats import held
 from reconciler.cli.options import Options, say
 from reconciler.model import quote
 
 if TYPE_CHECKING:
+    from reconciler.approval.precedent import Declaration
     from reconciler.environment.settings import Environment
     from reconciler.model import Plan
     from reconciler.output.documents.observation import ObservationDocument
@@ -30,18 +33,21 @@ def save_plan(
         for line in plans.wrong_lines(plan, text):
             say(line)
     elif not options.quiet and file.is_file():  # not /dev/null or a pipe
-        say(f"{file}: the plan is saved; {_after_plan(file, plan, environment)}")
+        from reconciler.output.documents.plan import declared_from
+
+        declared = declared_from(document)
+        say(f"{file}: the plan is saved; {_after_plan(file, plan, environment, declared)}")
 
 
-def _after_plan(file: Path, plan: Plan, environment: Environment) -> str:
-    from reconciler.approval.policy import needs_none
-
-    if not plan.actions:
+def _after_plan(file: Path, plan: Plan, environment: Environment, declared: Sequence[Declaration]) -> str:
+    if not plan.actions and not declared:
         return "there is nothing to do in it"
     name, policy = quote(str(file)), environment.policy
     steps = [f"`reconcile show {name}`"]
-    if policy.approvers and not all(needs_none(policy, action) for action in plan.actions):
-        steps.append(f"`reconcile approve {name}` (approvers needed: {policy.approvers})")
+    former = [each.was for each in declared if (each.subject, each.field) == ("policy", "approvers")]
+    needed = max([policy.approvers, *(was for was in former if isinstance(was, int))])
+    if needed and (declared or held(plan, policy, declared)):
+        steps.append(f"`reconcile approve {name}` (approvers needed: {needed})")
     found_by_name = Path("environments") / f"{environment.name}.yaml"
     by = ""
     if found_by_name.resolve() != Path(environment.file).resolve():

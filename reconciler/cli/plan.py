@@ -73,15 +73,14 @@ def plan(
         host=host, only=only, replace=replace, json=json, parallel=parallel, timeout=timeout,
         no_color=no_color, verbose=verbose, summary=summary, commands=commands, quiet=quiet,
     )  # fmt: skip
-    outputs = Formats(junit=junit, markdown=markdown, github=github)
-    formats.check(options, outputs, output)
+    formats.check(options, outputs := Formats(junit=junit, markdown=markdown, github=github), output)
     environment = open_environment(env, workplace)
     resources = select(environment, options, workplace)
     declared = precedent_here(environment, resources, workplace).declared
     made = _plan(environment, resources, seen, options, workplace)
     # What the document binds is slow to compute on purpose (`approval.commitment`).
-    wanted = output or json
-    document = plan_document(made, environment, options, workplace, declared) if wanted else None
+    bound = output or json
+    document = plan_document(made, environment, options, workplace, declared) if bound else None
     if output and document:
         save_plan(output, document, made, environment, options)
     formats.write_plan("plan", made, outputs, environment, workplace)
