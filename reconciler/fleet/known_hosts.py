@@ -6,7 +6,7 @@ import base64
 import fnmatch
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -33,6 +33,24 @@ def find(lines: Iterable[str], label: str) -> KnownHost:
     revoked = found["@revoked"]
     pinned = (key for key in found[""] if key not in revoked)
     return KnownHost(tuple(pinned), tuple(revoked), tuple(found["@cert-authority"]))
+
+
+def host_label(name: str, port: int) -> str:
+    """What a known_hosts file calls a host."""
+    return name if port == 22 else f"[{name}]:{port}"
+
+
+def find_host(lines: Sequence[str], name: str, address: str, port: int) -> KnownHost:
+    """What the lines say of a host that is reached at an address: the keys pinned for its name, or else
+    for the address, without those that are revoked for either."""
+    # One label, where a host is reached by its name.
+    labels = dict.fromkeys((host_label(name, port), host_label(address, port)))
+    found = [find(lines, label) for label in labels]
+    revoked = tuple(key for each in found for key in each.revoked)
+    pins = next((each.pinned for each in found if each.pinned), ())
+    pinned = tuple(key for key in pins if key not in revoked)
+    authorities = () if pinned else tuple(key for each in found for key in each.authorities)
+    return KnownHost(pinned, revoked, authorities)
 
 
 def _names(patterns: str, label: str) -> bool:

@@ -116,7 +116,7 @@ class ConnectionFactory:
                 name,
                 port,
                 user,
-                pkey=self._key(name),
+                pkey=self.key(name),
                 sock=self._socket(name, address, port, jump),
                 allow_agent=self.ssh.identity is None,
                 look_for_keys=False,
@@ -184,7 +184,8 @@ class ConnectionFactory:
     def _identity(self) -> paramiko.PKey | None:
         return paramiko.PKey.from_path(self.ssh.identity) if self.ssh.identity else None
 
-    def _key(self, name: str) -> paramiko.PKey | None:
+    def key(self, name: str) -> paramiko.PKey | None:
+        """The private key to log in to a host with; None for the agent's. Raises `Refused`."""
         identity = self.ssh.identity
         try:
             return self._identity
@@ -204,20 +205,14 @@ class ConnectionFactory:
     def _pin(
         self, client: paramiko.SSHClient, name: str, address: str, port: int, first: str | None
     ) -> known_hosts.KnownHost:
-        mine = _label(name, port)
-        labels = dict.fromkeys((mine, _label(address, port)))  # one, where a host is reached by its name
+        mine = known_hosts.host_label(name, port)
         try:
-            found = [known_hosts.find(self._known, label) for label in labels]
+            known = known_hosts.find_host(self._known, name, address, port)
         except OSError as error:
             reason = f"the pinned host keys in {self.ssh.known_hosts} cannot be read ({error.strerror})"
             raise Refused(name, f"{reason}; see `ssh.known_hosts`") from None
-        revoked = tuple(key for each in found for key in each.revoked)
-        pins = next((each.pinned for each in found if each.pinned), ())
-        pinned = tuple(key for key in pins if key not in revoked)
-        authorities = () if pinned else tuple(key for each in found for key in each.authorities)
-        known = known_hosts.KnownHost(pinned, revoked, authorities)
         # Of several keys of one type, paramiko keeps the one that was added last.
-        for line in [*pinned, *([first] if first else [])]:
+        for line in [*known.pinned, *([first] if first else [])]:
             with suppress(ValueError, paramiko.SSHException, InvalidHostKey):
                 entry = HostKeyEntry.from_line(f"{mine} {line}")
                 if entry and entry.key:
@@ -243,8 +238,13 @@ def _banner(client: paramiko.SSHClient) -> str:
     return text.decode("utf-8", "replace").strip()[-200:]
 
 
-def _label(name: str, port: int) -> str:
-    return name if port == 22 else f"[{name}]:{port}"
+def identity_fault(ssh: Ssh) -> str | None:
+    """Why nobody can log in with `ssh.identity`; None where it can be read, or none is named."""
+    try:
+        ConnectionFactory(ssh).key("")
+    except Refused as error:
+        return error.reason
+    return None
 
 
 def jump_parts(jump: str, user: str) -> tuple[str, str, int]:
@@ -295,7 +295,9 @@ def _host_key_error(
     file: str, name: str, where: str, error: _UnknownKey | paramiko.BadHostKeyException
 ) -> str:
     key = error.key
-    line = f"{_label(name, int(where.rpartition(':')[2]))} {key.get_name()} {key.get_base64()}"
+    line = (
+        f"{known_hosts.host_label(name, int(where.rpartition(':')[2]))} {key.get_name()} {key.get_base64()}"
+    )
     match error:
         case _RevokedKey():
             return (
