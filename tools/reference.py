@@ -24,8 +24,10 @@ MADE = "Made by `make schemas`"
 CODES = {
     Code.OK: "success; in sync; `plan` printed, even if changes are pending",
     Code.ERROR: "an error of reconcile itself, or of the machine that runs it",
-    Code.CHANGES: "changes pending (`plan --detailed-exitcode`, `apply --auto`); drift; `verify` found any",
-    Code.INCOMPLETE: "incomplete: a host or a resource could not be looked at",
+    Code.CHANGES: (
+        "changes pending (`plan --detailed-exitcode`, `apply --auto`); drift; `verify` or `doctor` found any"
+    ),
+    Code.INCOMPLETE: "incomplete: a host or a resource could not be looked at, or `doctor` cannot tell",
     Code.FAILED: "apply failed; every host is as before or as desired",
     Code.PARTIAL: "apply failed; a host is neither as before nor as desired, and is named",
     Code.STALE: "the plan is stale, or has expired",

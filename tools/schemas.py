@@ -8,11 +8,12 @@ from typing import Any
 from reconciler import document
 from reconciler.document import Document
 from reconciler.monitor.notices import Notice
-from reconciler.output.documents import drifts, observation, plan, resources, results, status
+from reconciler.output.documents import drifts, health, observation, plan, resources, results, status
 
 DOCUMENTS: tuple[type[Document], ...] = (
     results.ApplyDocument,
     results.ApprovalDocument,
+    health.DoctorDocument,
     drifts.DriftsDocument,
     resources.ExplainDocument,
     results.FilesDocument,

@@ -29,6 +29,7 @@ COMMANDS = {
     "approve": "Sign a saved plan with an SSH key, so that it may be applied.",
     "drift": "Report drift; never changes a host.",
     "status": "Show what is known here of environments; contacts no host.",
+    "doctor": "Check what is needed here and on the hosts; say what mends it.",
     "verify": "Check as a client that services serve the right certificate.",
     "report": "Write an HTML page about the environment.",
     "history": "Show past runs and alerts from the journal of this machine.",

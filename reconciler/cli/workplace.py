@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.clock import Clock, utc_now
 
 if TYPE_CHECKING:
+    from reconciler.diagnosis.machine import Machine
     from reconciler.environment.settings import Environment, Host, Ssh
     from reconciler.fleet.fleet import HostConnection
     from reconciler.journal.journal import Journal
@@ -46,6 +47,12 @@ def _probe_tls(endpoints: Iterable[Endpoint], seconds: float, parallel: int, pin
     return probe_all_tls(endpoints, seconds, parallel, ping)
 
 
+def _machine() -> Machine:
+    from reconciler.diagnosis.machine import Machine
+
+    return Machine()
+
+
 def _width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
@@ -63,6 +70,8 @@ class Workplace:
     """What each endpoint serves: (endpoints, seconds, how many at a time, ping)."""
     journal: Callable[[Clock, bool], Journal] = _journal
     """Opens the journal, to write where the second is true; raises `NoJournal`."""
+    machine: Callable[[], Machine] = _machine
+    """Its programs and resolver, and the CA as it is seen from it: what `doctor` checks."""
     is_terminal: Callable[[], bool] = lambda: sys.stdin.isatty() and sys.stdout.isatty()
     """Whether somebody can be asked."""
     has_colour: Callable[[], bool] = lambda: sys.stdout.isatty() and "NO_COLOR" not in os.environ

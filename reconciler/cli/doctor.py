@@ -1,0 +1,241 @@
+"""`reconcile doctor`: what is missing, on this machine and for an environment, and what mends it?
+
+It changes nothing: hosts are looked at as by `drift`, and of the CA only its directory is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reconciler.cli import files, formats
+from reconciler.cli.exit import Code
+from reconciler.cli.flags import Json, NoColor, Parallel, Timeout
+from reconciler.cli.look import connected
+from reconciler.cli.options import Options
+from reconciler.cli.workplace import Workplace
+
+if TYPE_CHECKING:
+    from reconciler.diagnosis.checks import HealthCheck
+    from reconciler.diagnosis.hosts import HostLook
+    from reconciler.diagnosis.machine import AcmeResult, Addresses, Machine
+    from reconciler.environment.load import InvalidEnvironment
+    from reconciler.environment.settings import Environment
+    from reconciler.model import Resource
+
+
+def doctor(
+    context: typer.Context,
+    env: Annotated[
+        str | None,
+        typer.Argument(metavar="[ENV]", help="Without it: this machine and its journal alone."),
+    ] = None,
+    json: Json = False,
+    parallel: Parallel = 32,
+    timeout: Timeout = None,
+    no_color: NoColor = False,
+) -> int:
+    """Returns 0 where nothing is to be mended; 2 for a problem; 3 for none, but something that could not be
+    judged; 64 where the file is not valid. A warning alone is 0."""
+    from reconciler.environment.load import InvalidEnvironment
+
+    workplace: Workplace = context.obj
+    options = Options(json=json, parallel=parallel, timeout=timeout, no_color=no_color)
+    invalid = None
+    environment: Environment | None = None
+    resources: Sequence[Resource] = ()
+    if env is not None:
+        try:
+            environment, resources = _open(env, workplace)
+        except InvalidEnvironment as error:
+            invalid = error
+    checks = _in_order(_checks(environment, resources, invalid, options, workplace))
+    code = _code(checks, is_valid=invalid is None)
+    if json:
+        from reconciler.output.documents.health import doctor_document
+
+        files.print_json(doctor_document(env, checks, workplace.clock(), code))
+    else:
+        from reconciler.output.health import health_lines
+
+        files.print_lines(health_lines(checks, formats.style(options, workplace)))
+    return code
+
+
+def _open(env: str, workplace: Workplace) -> tuple[Environment, list[Resource]]:
+    from reconciler.blueprint import resources as blueprint_resources
+    from reconciler.environment.load import check_whole
+
+    environment = workplace.load(env)
+    resources = blueprint_resources(environment)
+    check_whole(environment, resources)
+    return environment, resources
+
+
+def _in_order(checks: Iterable[HealthCheck]) -> list[HealthCheck]:
+    from reconciler.diagnosis.checks import GROUPS
+
+    return sorted(checks, key=lambda each: GROUPS.index(each.group))
+
+
+def _code(checks: Sequence[HealthCheck], *, is_valid: bool) -> Code:
+    from reconciler.diagnosis.checks import PROBLEM, UNCLEAR
+
+    verdicts = {each.verdict for each in checks}
+    if not is_valid:
+        return Code.USAGE
+    return Code.CHANGES if PROBLEM in verdicts else Code.INCOMPLETE if UNCLEAR in verdicts else Code.OK
+
+
+def _checks(
+    environment: Environment | None,
+    resources: Sequence[Resource],
+    invalid: InvalidEnvironment | None,
+    options: Options,
+    workplace: Workplace,
+) -> Iterable[HealthCheck]:
+    from reconciler.diagnosis import checks, here, journal
+    from reconciler.journal.journal import folder
+
+    machine = workplace.machine()
+    yield here.python(machine.python())
+    yield here.ssh_keygen(machine.output_of(["ssh", "-V"]), environment)
+    yield here.git(machine.output_of(["git", "--version"]), environment)
+    if invalid is not None:
+        problems = [(each.place.file, each.place.line, each.message) for each in invalid.problems]
+        missing = {file for file, _, _ in problems if not Path(file).exists()}
+        yield from here.file_problems(problems, missing)
+        yield from here.without_a_file((checks.KEYS, checks.KNOWN_HOSTS, checks.HOSTS, checks.DNS, checks.CA))
+    if environment is not None:
+        yield from _file(environment, resources)
+        found, blocked = _keys(environment, machine, workplace)
+        yield from found
+        yield from _outside(environment, resources, blocked, options, workplace)
+    name, file = (environment.name, environment.file) if environment else (None, "")
+    yield from journal.checks(folder(), workplace.journal_to_read, name, file)
+
+
+def _file(environment: Environment, resources: Sequence[Resource]) -> Iterable[HealthCheck]:
+    from reconciler.diagnosis import here
+    from reconciler.diagnosis.checks import FILE, HealthCheck
+    from reconciler.diagnosis.machine import unset_variables
+    from reconciler.journal import commit
+    from reconciler.monitor.delivery import SENDMAIL
+
+    found = f"valid: {len(environment.hosts)} hosts, {len(resources)} resources"
+    yield HealthCheck(group=FILE, subject=environment.file, found=found)
+    policy, notices = environment.policy, environment.notices
+    sources = list(environment.sources)
+    sources += [str(Path(policy.allowed_signers).resolve())] if policy.allowed_signers else []
+    path = Path(environment.file)
+    is_in_git = commit.commit(path) is not None
+    yield from here.authors(environment, commit.authors(path, sources), in_git=is_in_git)
+    urls = [*notices.webhooks, *notices.apprise, *([notices.heartbeat] if notices.heartbeat else [])]
+    yield from here.notices(
+        environment,
+        sendmail=any(Path(each).exists() for each in SENDMAIL),
+        apprise=find_spec("apprise") is not None,
+        unset=unset_variables(urls),
+    )
+
+
+def _keys(
+    environment: Environment, machine: Machine, workplace: Workplace
+) -> tuple[Sequence[HealthCheck], str]:
+    """The checks of keys and known hosts, and why nobody can log in anywhere, if so."""
+    from reconciler.diagnosis import keys
+    from reconciler.diagnosis.machine import read_file
+    from reconciler.fleet.ssh import identity_fault
+
+    ssh, signers = environment.ssh, environment.policy.allowed_signers
+    agent = None if ssh.identity else machine.output_of(["ssh-add", "-l"])
+    file = read_file(ssh.identity) if ssh.identity else None
+    fault, known_hosts = identity_fault(ssh), read_file(ssh.known_hosts)
+    people = keys.allowed_signers(environment, read_file(signers) if signers else None, workplace.clock())
+    hosts = (*environment.hosts, *environment.retired)
+    found = [keys.identity(ssh, file, fault, agent), *people, *keys.pinned(ssh, hosts, known_hosts)]
+    return found, keys.no_login(ssh, known_hosts, fault, agent)
+
+
+def _outside(
+    environment: Environment,
+    declared: Sequence[Resource],
+    blocked: str,
+    options: Options,
+    workplace: Workplace,
+) -> Iterable[HealthCheck]:
+    """DNS and the CA from here, then the hosts: none whose name does not resolve in time, and none at all
+    where it is known why nobody can log in."""
+    from reconciler.diagnosis import here, hosts, names
+
+    addresses, directories = _asked(environment, workplace.machine(), options)
+    yield from names.judge(environment, addresses)
+    every = [host.name for host in (*environment.hosts, *environment.retired)]
+    hindered = dict.fromkeys(every, blocked) if blocked else {}
+    lost = {} if blocked else names.lost(environment, addresses)
+    look = _look(environment, declared, HostsLeftOut(hindered, lost), options, workplace)
+    yield here.clock(directories, *hosts.clocks(look), workplace.clock())
+    yield from hosts.judge(look)
+    from_primary = list(hosts.ca_from_primary(look))
+    yield from from_primary
+    if any(hosts.not_asked(each) for each in from_primary):
+        yield from names.ca_from_here(environment, directories)
+
+
+@dataclass(frozen=True)
+class HostsLeftOut:
+    """Hosts that are not asked, by name, with the reason: another check's, or one of their own."""
+
+    blocked: Mapping[str, str]
+    lost: Mapping[str, str]
+
+
+def _asked(
+    environment: Environment, machine: Machine, options: Options
+) -> tuple[Mapping[str, Addresses], Mapping[str, AcmeResult]]:
+    from reconciler.diagnosis import hosts, names
+    from reconciler.diagnosis.machine import SECONDS, NoAcmeAnswer, Unresolved, bounded
+
+    seconds = min(options.timeout or SECONDS, SECONDS)
+    late = f"no answer within {seconds} s"
+    servers, wanted = hosts.servers(environment), names.looked_up(environment)
+    calls: dict[tuple[str, str], partial[Any]] = {
+        **{("name", each): partial(machine.resolve, each) for each in wanted},
+        **{("CA", each): partial(machine.fetch_directory, each) for each in servers},
+    }
+    found = bounded(calls, seconds, None)
+    addresses = {each: found["name", each] or Unresolved(late, certain=False) for each in wanted}
+    directories = {each: found["CA", each] or NoAcmeAnswer(late) for each in servers}
+    return addresses, directories
+
+
+def _look(
+    environment: Environment,
+    declared: Sequence[Resource],
+    left_out: HostsLeftOut,
+    options: Options,
+    workplace: Workplace,
+) -> HostLook:
+    from reconciler.diagnosis import hosts
+
+    blocked, lost = left_out.blocked, left_out.lost
+    wanted = hosts.asked(environment, declared)
+    reached = [each for each in wanted if each.host not in {**blocked, **lost}]
+    with connected(environment, reached, options, workplace) as fleet:
+        seen = fleet.look()
+        plan = fleet.plan()
+    return hosts.HostLook(
+        environment=environment,
+        resources=wanted,
+        seen=seen.seen,
+        unreachable={**lost, **seen.unreachable},
+        without_root=seen.warnings,
+        plan=plan,
+        blocked=blocked,
+    )

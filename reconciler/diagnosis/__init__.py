@@ -1,0 +1,1 @@
+"""What `doctor` checks: this machine, the file, keys, known hosts, hosts, DNS, the CA, the journal."""
