@@ -199,6 +199,7 @@ def messages_page() -> str:
         "",
         f"{MADE} from `reconciler/messages.py`. A message that needs more than its own words carries",
         "a code in brackets; this is what it means, and what to do at three in the morning.",
+        "`reconcile doctor ENV` checks what is needed, and prints the command that mends what is missing.",
     ]
     chapter = ""
     for each in Message:

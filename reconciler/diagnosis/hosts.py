@@ -153,7 +153,7 @@ def judge(look: HostLook) -> Iterable[HealthCheck]:
         elif why := look.hidden(host.name):
             yield _unreachable(environment, host, why)
         if look.hidden(host.name):
-            yield unclear(HOSTS, f"{host.name} root, commands, clock", "it could not be looked at")
+            yield unclear(HOSTS, f"{host.name} needs", "it could not be looked at")
             continue
         yield HealthCheck(group=HOSTS, subject=f"{host.name} login", found=f"as {environment.ssh.user}")
         yield _root(environment, host, look.without_root.get(host.name))
@@ -317,20 +317,20 @@ def ca_from_primary(look: HostLook) -> Iterable[HealthCheck]:
     for resource in look.resources:
         if not isinstance(resource, AcmeDirectory):
             continue
-        subject = f"{server_name(resource.url)} from {primary}"
+        subject = server_name(resource.url)
         seen = look.seen.get(resource.ref)
         if look.hidden(primary):
             yield unclear(CA, subject, f"{primary} could not be looked at")
         elif not isinstance(seen, Mapping):
             yield unclear(CA, subject, seen.reason if seen else "it was not seen")
         elif seen["answer"] is True:
-            yield HealthCheck(group=CA, subject=subject, found="answers with its directory")
+            yield HealthCheck(group=CA, subject=subject, found=f"answers {primary} with its directory")
         else:
             yield HealthCheck(
                 group=CA,
                 subject=subject,
                 verdict=PROBLEM,
-                found=str(seen["answer"]),
+                found=f"from {primary}: {seen['answer']}",
                 expected=f"its directory, over TLS that {primary} trusts, within {PATIENCE} s",
                 owner=f"whoever keeps the network of {primary}, or the CA (its status page)",
                 command=f"curl -v -m {PATIENCE} {quote(resource.url)}",

@@ -96,7 +96,7 @@ def ca_from_here(environment: Environment, found: Mapping[str, AcmeResult]) -> I
         check = HealthCheck(
             group=CA,
             subject=f"{server_name(url)} from here",
-            found="answers with its directory",
+            found="answers this machine with its directory",
             owner="whoever keeps the network here, or the CA (its status page)",
         )
         if isinstance(answer, AcmeAnswer) and answer.is_directory:

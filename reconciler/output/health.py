@@ -10,7 +10,7 @@ from reconciler.output.text import Style, many
 from reconciler.printable import printable
 
 SYMBOLS = {OK: "+", WARNING: "~", UNCLEAR: "~", PROBLEM: "-"}
-WIDEST = 48
+WIDEST = 60
 """The width of the second column; a longer subject has no room of its own."""
 NAMED = 3
 """How many problems the summary names."""

@@ -371,6 +371,51 @@ def test_a_run_is_rolled_back_as_far_as_there_is_a_way(settled: Node, people: Pa
     host.run("rm /srv/note; userdel -r one 2>/dev/null; userdel -r two 2>/dev/null", check=False)
 
 
+def test_doctor_names_what_is_broken_and_its_commands_mend_it(settled: Node) -> None:
+    """A sudo rule is away, a host's key is not pinned, a command is missing; each on another host."""
+    settled.declare()
+    first, second, third = settled.fleet.hosts
+    pins = settled.fleet.known_hosts
+    whole = pins.read_text()
+    first.run("mv /usr/bin/dig /root/dig")
+    second.run("mv /etc/sudoers.d/ops /root/ops-sudoers")
+    pins.write_text("".join(line for line in whole.splitlines(True) if third.name not in line))
+
+    def problems() -> dict[str, dict[str, Any]]:
+        """Of this machine's and the hosts' matters; the names of the lab are in no DNS."""
+        document = settled.document(2, "doctor")
+        hold(document, "doctor")
+        groups = ("keys", "known hosts", "hosts", "CA", "journal")
+        found = [each for each in document["checks"] if each["verdict"] != "ok" and each["group"] in groups]
+        return {f"{each['group']}: {each['subject']}": each for each in found}
+
+    try:
+        broken = problems()
+        assert {name: each["verdict"] for name, each in broken.items()} == {
+            f"hosts: {first.name} commands": "problem",
+            f"hosts: {second.name} root": "problem",
+            f"known hosts: {third.name}": "problem",
+            f"hosts: {third.name} login": "cannot tell",
+            f"hosts: {third.name} needs": "cannot tell",
+        }
+        missing = broken[f"hosts: {first.name} commands"]
+        assert missing["command"] == "apt-get install --reinstall bind9-dnsutils"
+        assert missing["host"] == first.name
+        assert "[host-key-unknown]: ssh-ed25519 SHA256:" in broken[f"hosts: {third.name} login"]["found"]
+        first.run("mv /root/dig /usr/bin/dig")
+        root = broken[f"hosts: {second.name} root"]
+        assert root["host"] == second.name
+        second.run(root["command"])
+        # It asks on the terminal, where somebody compares.
+        pin = broken[f"known hosts: {third.name}"]["command"].replace("=ask ", "=accept-new ")
+        subprocess.run(["sh", "-c", pin], check=True, capture_output=True)
+        assert problems() == {}
+    finally:
+        first.run("[ ! -e /root/dig ] || mv /root/dig /usr/bin/dig")
+        second.run("rm -f /etc/sudoers.d/reconcile; mv /root/ops-sudoers /etc/sudoers.d/ops")
+        pins.write_text(whole)
+
+
 def test_nothing_of_all_that_held_a_private_key(settled: Node) -> None:
     secret = (
         settled.fleet.hosts[0].run(f"cat /etc/letsencrypt/live/{ROUTER}/privkey.pem").stdout.split("-----")[2]
