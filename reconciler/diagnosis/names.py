@@ -52,10 +52,12 @@ def judge(environment: Environment, found: Mapping[str, Addresses]) -> Iterable[
         else:
             ours |= set(map(_plain, answer))
     for name in environment.names:
-        yield _judged(name, found[name], ours, unknown)
+        yield _judged(name, found[name], ours, unknown, environment.certificate.resolver)
 
 
-def _judged(name: str, answer: Addresses, ours: set[str], unknown: list[str]) -> HealthCheck:
+def _judged(
+    name: str, answer: Addresses, ours: set[str], unknown: list[str], resolver: str | None
+) -> HealthCheck:
     check = HealthCheck(
         group=DNS,
         subject=name,
@@ -65,8 +67,11 @@ def _judged(name: str, answer: Addresses, ours: set[str], unknown: list[str]) ->
         command=f"dig +trace {quote(name)}",
     )
     if isinstance(answer, Unresolved):
-        verdict = PROBLEM if answer.certain else UNCLEAR
-        return replace(check, verdict=verdict, found=f"does not resolve from here: {answer.reason}")
+        found = f"does not resolve from here: {answer.reason}"
+        if resolver:  # what this machine is told says nothing of what the CA is
+            found = f"{found}; an order asks {resolver} (`certificate.resolver`)"
+            return replace(check, verdict=UNCLEAR, found=found, command=f"dig @{resolver} {quote(name)}")
+        return replace(check, verdict=PROBLEM if answer.certain else UNCLEAR, found=found)
     mine = [each for each in map(_plain, answer) if each in ours]
     others = [each for each in map(_plain, answer) if each not in ours]
     if not others:

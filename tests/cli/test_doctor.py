@@ -326,6 +326,9 @@ def test_what_cannot_be_told_is_3_and_a_warning_alone_is_0(
     assert checks["DNS", ROUTER]["found"].startswith("203.0.113.1: of no declared host")
     place.addresses[ROUTER] = Unresolved("Temporary failure in name resolution", certain=False)
     assert odd(place.checks(capsys, 3)) == [("cannot tell", "DNS", ROUTER)]
+    place.addresses[ROUTER] = Unresolved("Name or service not known", certain=True)
+    place.declare("certificate:\n  resolver: 192.0.2.53\n")
+    assert place.checks(capsys, 3)["DNS", ROUTER]["command"] == f"dig @192.0.2.53 {ROUTER}"
 
 
 def test_what_apply_installs_is_no_fault_of_the_host(place: Place, capsys: pytest.CaptureFixture) -> None:

@@ -381,16 +381,16 @@ def test_doctor_names_what_is_broken_and_its_commands_mend_it(settled: Node) -> 
     second.run("mv /etc/sudoers.d/ops /root/ops-sudoers")
     pins.write_text("".join(line for line in whole.splitlines(True) if third.name not in line))
 
-    def problems() -> dict[str, dict[str, Any]]:
+    def problems(code: int) -> dict[str, dict[str, Any]]:
         """Of this machine's and the hosts' matters; the names of the lab are in no DNS."""
-        document = settled.document(2, "doctor")
+        document = settled.document(code, "doctor")
         hold(document, "doctor")
         groups = ("keys", "known hosts", "hosts", "CA", "journal")
         found = [each for each in document["checks"] if each["verdict"] != "ok" and each["group"] in groups]
         return {f"{each['group']}: {each['subject']}": each for each in found}
 
     try:
-        broken = problems()
+        broken = problems(2)
         assert {name: each["verdict"] for name, each in broken.items()} == {
             f"hosts: {first.name} commands": "problem",
             f"hosts: {second.name} root": "problem",
@@ -409,7 +409,7 @@ def test_doctor_names_what_is_broken_and_its_commands_mend_it(settled: Node) -> 
         # It asks on the terminal, where somebody compares.
         pin = broken[f"known hosts: {third.name}"]["command"].replace("=ask ", "=accept-new ")
         subprocess.run(["sh", "-c", pin], check=True, capture_output=True)
-        assert problems() == {}
+        assert problems(3) == {}
     finally:
         first.run("[ ! -e /root/dig ] || mv /root/dig /usr/bin/dig")
         second.run("rm -f /etc/sudoers.d/reconcile; mv /root/ops-sudoers /etc/sudoers.d/ops")
