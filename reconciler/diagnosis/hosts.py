@@ -24,7 +24,6 @@ from reconciler.diagnosis.checks import (
     unclear,
 )
 from reconciler.diagnosis.keys import install_key, replace_pin
-from reconciler.diagnosis.machine import is_directory
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.effective.clock import SystemClock
 from reconciler.kinds.effective.commands import NeededCommands
@@ -78,7 +77,15 @@ class AcmeDirectory(Resource):
 
     def ask(self) -> Mapping[str, Question]:
         trust = f" --cacert {quote(self.ca_bundle)}" if self.ca_bundle else ""
-        return {"answer": CommandQuestion(f"curl -sS -m {PATIENCE}{trust} -- {quote(self.url)}")}
+        curl = f"curl -sS -m {PATIENCE}{trust} -- {quote(self.url)}"
+        # The answer to a question is cut off after 3000 characters, and a directory may have more.
+        return {
+            "answer": CommandQuestion(
+                f"o=$({curl} 2>&1) || {{ s=$?; printf '%s\\n' \"$o\"; exit $s; }};"
+                " case $o in *'\"newOrder\"'*) echo directory;;"
+                " *) printf 'no directory, but %.100s' \"$o\";; esac"
+            )
+        }
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         found: CommandResult | CannotSee = answers["answer"]
@@ -86,8 +93,7 @@ class AcmeDirectory(Resource):
             return found
         if found.status != 0:
             return {"answer": found.output or f"curl ends with {found.status}"}
-        # The answer to a question is cut off after 3000 characters; a directory has a third of that.
-        return {"answer": True if is_directory(found.output) else "what it answers is no ACME directory"}
+        return {"answer": True if found.output == "directory" else found.output}
 
     def want(self, look: View) -> State | None:
         return {}

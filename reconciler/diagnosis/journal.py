@@ -65,7 +65,7 @@ def _writable(folder: Path) -> HealthCheck:
         needed = os.W_OK | (os.X_OK if each == there else 0)
         if not os.access(each, needed) or (each == there and not each.is_dir()):
             found = f"{each} cannot be written"
-            command = f'chown -R "$(id -u)" {quote(str(there))}' if folder.is_dir() else whole
+            command = f'sudo chown -R "$(id -u)" {quote(str(there))}' if folder.is_dir() else whole
             if os.statvfs(there).f_flag & os.ST_RDONLY:
                 found, command = f"{found}: its file system is read-only", whole
             return replace(check, verdict=PROBLEM, found=found, expected=expected, command=command)

@@ -44,11 +44,13 @@ def identity(
     check = HealthCheck(group=KEYS, subject="ssh.identity", found=ssh.identity, owner=YOU)
     name = quote(ssh.identity)
     if fault is not None or file is None:
-        make = (
-            f"ssh-keygen -t ed25519 -f {name}" if file is None or file.missing else f"ssh-keygen -y -f {name}"
-        )
+        command = f"ssh-keygen -y -f {name}"  # says what is wrong with it
+        if file is None or file.missing:
+            command = f"ssh-keygen -t ed25519 -f {name}"
+        elif "passphrase" in str(fault):
+            command = f"ssh-add {name}"
         expected = "a private key without a passphrase, or one in an agent and no `ssh.identity`"
-        return replace(check, verdict=PROBLEM, found=str(fault), expected=expected, command=make)
+        return replace(check, verdict=PROBLEM, found=str(fault), expected=expected, command=command)
     if file.mode & 0o077:
         return replace(
             check,

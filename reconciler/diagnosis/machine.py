@@ -112,6 +112,7 @@ def fetch_directory(url: str) -> AcmeResult:
     import urllib.error
     import urllib.request
     from email.utils import parsedate_to_datetime
+    from http.client import HTTPException
 
     request = urllib.request.Request(url, headers={"User-Agent": "reconcile"})  # noqa: S310
     try:
@@ -119,7 +120,7 @@ def fetch_directory(url: str) -> AcmeResult:
             body, date = answer.read(SIZE), answer.headers["Date"]
     except urllib.error.HTTPError as error:
         return NoAcmeAnswer(f"it answers {error.code} {error.reason}")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         return NoAcmeAnswer(str(reason), isinstance(reason, ssl.SSLCertVerificationError))
     try:

@@ -331,6 +331,17 @@ def test_what_cannot_be_told_is_3_and_a_warning_alone_is_0(
     assert place.checks(capsys, 3)["DNS", ROUTER]["command"] == f"dig @192.0.2.53 {ROUTER}"
 
 
+def test_what_is_no_directory_is_no_ca(place: Place, capsys: pytest.CaptureFixture) -> None:
+    place.hosts[FIRST].says("curl", "<html>Log in to this network")
+    found = place.checks(capsys, 2)["CA", CA]
+    assert found["found"] == f"from {FIRST}: no directory, but <html>Log in to this network"
+    place.hosts[FIRST].says("curl", DIRECTORY + " " * 4000)
+    assert place.checks(capsys, 0)["CA", CA]["verdict"] == "ok"
+    (place.hosts[FIRST].programs / "curl").unlink()
+    checks = place.checks(capsys, 2)
+    assert (checks["CA", CA]["verdict"], checks["CA", f"{CA} from here"]["verdict"]) == ("cannot tell", "ok")
+
+
 def test_what_apply_installs_is_no_fault_of_the_host(place: Place, capsys: pytest.CaptureFixture) -> None:
     place.hosts[FIRST].says("dpkg-query", "apache2 installed 2.4")
     for program in ("rsync", "awk"):
@@ -403,6 +414,19 @@ def test_the_journal_tells_of_runs_that_have_not_ended(place: Place, capsys: pyt
     capsys.readouterr()
     assert place.run() == 0
     assert "      here: reconcile drift here.yaml\n" in capsys.readouterr().out
+
+
+def test_a_notice_that_was_not_sent_or_cannot_be(
+    place: Place, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NOWHERE", raising=False)
+    place.declare("notices:\n  heartbeat: env:NOWHERE\n")
+    with Journal(place.folder.parent / "state", clock=StoppedClock(NOW)) as journal:
+        journal.post("here", "webhook https://example.org/secret", "{}")
+        journal.tried(1, sent=False)
+    checks = place.checks(capsys, 0)
+    assert odd(checks) == [("warning", "this machine", "NOWHERE"), ("warning", "journal", "outbox")]
+    assert "secret" not in str(checks)
 
 
 def test_a_journal_that_was_changed_or_cannot_be_used(
