@@ -16,7 +16,7 @@ import typer
 
 from reconciler.cli import files, formats
 from reconciler.cli.exit import Code
-from reconciler.cli.flags import Json, NoColor, Parallel, Timeout
+from reconciler.cli.flags import Json, NoColor, Parallel, Quiet, Timeout
 from reconciler.cli.look import connected
 from reconciler.cli.options import Options
 from reconciler.cli.workplace import Workplace
@@ -40,13 +40,14 @@ def doctor(
     parallel: Parallel = 32,
     timeout: Timeout = None,
     no_color: NoColor = False,
+    quiet: Quiet = False,
 ) -> int:
     """Returns 0 where nothing is to be mended; 2 for a problem; 3 for none, but something that could not be
     judged; 64 where the file is not valid. A warning alone is 0."""
     from reconciler.environment.load import InvalidEnvironment
 
     workplace: Workplace = context.obj
-    options = Options(json=json, parallel=parallel, timeout=timeout, no_color=no_color)
+    options = Options(json=json, parallel=parallel, timeout=timeout, no_color=no_color, quiet=quiet)
     invalid = None
     environment: Environment | None = None
     resources: Sequence[Resource] = ()
@@ -62,9 +63,12 @@ def doctor(
 
         files.print_json(doctor_document(env, checks, workplace.clock(), code))
     else:
+        from reconciler.diagnosis.checks import OK
         from reconciler.output.health import health_lines
 
-        files.print_lines(health_lines(checks, formats.style(options, workplace)))
+        shown = [each for each in checks if not (quiet and each.verdict == OK)]
+        if shown or not quiet:
+            files.print_lines(health_lines(shown, formats.style(options, workplace)))
     return code
 
 

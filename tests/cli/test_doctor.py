@@ -471,3 +471,14 @@ def test_lines_are_aligned_and_the_worst_comes_first(place: Place, capsys: pytes
         "whose",
         "here",
     ]
+
+
+def test_quiet_is_what_is_wrong_alone(place: Place, capsys: pytest.CaptureFixture) -> None:
+    assert place.run("here.yaml", "-q") == 0
+    assert capsys.readouterr().out == ""
+    place.hosts[SECOND].error = NoAnswer(SECOND, "its login said hello")
+    assert place.run("here.yaml", "-q") == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "hosts"
+    assert lines[-1].startswith("Summary: 1 problem")
+    assert not any(line.startswith("  ok ") for line in lines)
