@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.blueprint import certificate, effective, node, services
+from reconciler.blueprint import certificate, effective, mesh, node, services
 from reconciler.blueprint.parts import Row
 from reconciler.environment.settings import Environment
 from reconciler.model import Ref, Resource
@@ -25,15 +25,15 @@ def resources(environment: Environment) -> list[Resource]:
                 for resource in row(environment, host):
                     found[resource.ref] = replace(resource, place=resource.place or host.place)
         for host in environment.retired:
-            found |= {r.ref: r for r in node.retired(environment, host)}
+            found |= {r.ref: r for r in mesh.retired(environment, host)}
     return list((found | {r.ref: r for r in environment.resources}).values())
 
 
 def rows(environment: Environment) -> list[Row]:
     """The rows of the procedure that this environment has."""
-    found: list[Row] = [node.packages, node.node_properties, node.sync_account, node.mesh]
+    found: list[Row] = [node.packages, node.node_properties, mesh.sync_account, mesh.mesh]
     found += [node.challenge_directory, node.hooks, node.notice, effective.clock]
-    found += [effective.commands, effective.sync_account]
+    found += [effective.commands, effective.sync_account, mesh.former]
     if environment.services.apache:
         found += [node.port_80, services.apache, effective.apache]
     if environment.services.postgresql:

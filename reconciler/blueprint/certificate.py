@@ -170,6 +170,7 @@ def distributed(env: Environment, host: Host) -> Iterable[Resource]:
                 arrival=Ref(peer.name, Arrival.kind, incoming),
                 account=env.sync.account,
                 identity=env.sync.identity,
+                known_hosts=env.sync.known_hosts,
                 port=env.ssh.port,
                 needs=(
                     Ref(host.name, Release.kind, env.router),

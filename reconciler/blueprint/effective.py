@@ -91,4 +91,6 @@ def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
     yield WritableFolder(host=host.name, path=env.paths.challenge, account=account)
     peers = tuple(other.name for other in env.hosts if other.name != host.name)
     if peers:
-        yield AccountAccess(host=host.name, account=account, home=env.sync.folder, peers=peers)
+        yield AccountAccess(
+            host=host.name, account=account, home=env.sync.folder, peers=peers, keys=env.sync.authorized
+        )

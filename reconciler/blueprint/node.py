@@ -1,29 +1,22 @@
-"""The node: account, mesh, challenges, port 80, hooks; rows S1 to S8 of the procedure."""
+"""The node: packages, challenges, port 80, hooks; rows S1, S2 and S5 to S8 of the procedure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from dataclasses import replace
 
 from reconciler.blueprint import templates
 from reconciler.blueprint.parts import part
 from reconciler.environment.settings import Environment, Host
-from reconciler.kinds.account import Account
 from reconciler.kinds.acl import Acl
 from reconciler.kinds.apache import ApacheModule, ApacheSite
 from reconciler.kinds.certificate.answer import Answer
 from reconciler.kinds.certificate.release import Current
 from reconciler.kinds.directory import Directory
-from reconciler.kinds.effective.login import AccountAccess
 from reconciler.kinds.file import File
-from reconciler.kinds.keypair import HostKey, Keypair
 from reconciler.kinds.package import Package
 from reconciler.kinds.property import Property
 from reconciler.kinds.service import Service
 from reconciler.kinds.ssh_access import SshAccess
-from reconciler.kinds.sudoers import Sudoers
-from reconciler.kinds.tagged_lines import AuthorizedKeys, KnownHosts
 from reconciler.model import Ref, Resource
 from reconciler.subjects import Subject
 
@@ -57,90 +50,6 @@ def node_properties(env: Environment, host: Host) -> Iterable[Resource]:
         yield Property(host=host.name, path=path, key=key, value=value)
 
 
-@part(Subject.ACCOUNTS)
-def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
-    """S3: the sync account, its key pair, its wrapper; and that it can never become root."""
-    account, home = env.sync.account, env.sync.folder
-    settings = {"challenge": env.paths.challenge, "home": home}
-    yield Account(host=host.name, account=account, home=home, shell="/bin/sh")
-    yield Directory(host=host.name, path=f"{home}/.ssh", owner=account, group=account, mode="0700")
-    yield Keypair(host=host.name, path=env.sync.identity, user=account, comment=f"{env.tag} {host.name}")
-    yield Directory(host=host.name, path=f"{home}/bin", mode="0755")
-    yield File(
-        host=host.name,
-        path=f"{home}/bin/rsync-wrapper.sh",
-        content=templates.script("rsync-wrapper.sh", env.name, settings),
-        mode="0755",
-        check="sh -n {}",
-    )
-    yield Sudoers(
-        host=host.name,
-        drop_in=f"zz-reconciler-{account.replace('.', '_')}",
-        content=templates.text("zz-reconciler.sudoers", env.name, {"account": account}),
-        needs=(Ref(host.name, "account", account),),
-    )
-
-
-@part(Subject.ACCOUNTS)
-def mesh(env: Environment, host: Host) -> Iterable[Resource]:
-    """S4: on each host the others' keys authorised and their host keys pinned, and the access
-    from each host to each other one proven."""
-    account, ssh = env.sync.account, f"{env.sync.folder}/.ssh"
-    peers = [other.name for other in env.hosts if other.name != host.name]
-    host_key = HostKey(host=host.name)
-    yield host_key
-    yield AuthorizedKeys(
-        host=host.name,
-        path=f"{ssh}/authorized_keys",
-        user=account,
-        tag=env.tag,
-        options_of=tuple((peer.name, _may(env, peer)) for peer in env.hosts if peer.name != host.name),
-        keys_of=tuple((peer, Ref(peer, Keypair.kind, env.sync.identity)) for peer in peers),
-    )
-    yield KnownHosts(
-        host=host.name,
-        path=f"{ssh}/known_hosts",
-        user=account,
-        tag=env.tag,
-        keys_of=tuple((_pinned(env, peer), Ref(peer, HostKey.kind, host_key.path)) for peer in peers),
-    )
-    for peer in peers:
-        yield SshAccess(
-            host=host.name,
-            destination=f"{account}@{peer}",
-            user=account,
-            identity=env.sync.identity,
-            port=env.ssh.port,
-            command="ping",
-            needs=(
-                Ref(host.name, KnownHosts.kind, f"{ssh}/known_hosts"),
-                Ref(peer, AuthorizedKeys.kind, f"{ssh}/authorized_keys"),
-                Ref(peer, File.kind, f"{env.sync.folder}/bin/rsync-wrapper.sh"),
-                Ref(peer, Account.kind, account),
-                Ref(peer, AccountAccess.kind, account),
-            ),
-        )
-
-
-def _may(env: Environment, peer: Host) -> str:
-    """What a host's key opens on the others: the primary's brings challenges and certificates, any other
-    only proves that it gets in; and, where it is known, from which addresses."""
-    address = peer.address or ""
-    sources = peer.sources or ((address,) if ADDRESS.match(address) else ())
-    role = "deliver" if peer.primary else "ping"
-    start = f'from="{",".join(sources)}",' if sources else ""
-    return f'{start}restrict,command="{env.sync.folder}/bin/rsync-wrapper.sh {role}"'
-
-
-ADDRESS = re.compile(r"[0-9.]+$|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$")
-"""An address, and no name: sshd compares names only where it looks them up (sshd_config(5), UseDNS)."""
-
-
-def _pinned(env: Environment, peer: str) -> str:
-    """A host's name as known_hosts spells it (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
-    return peer if env.ssh.port == 22 else f"[{peer}]:{env.ssh.port}"
-
-
 @part(Subject.CHALLENGE)
 def challenge_directory(env: Environment, host: Host) -> Iterable[Resource]:
     """S5: the directory of challenges, writable by the sync account."""
@@ -160,7 +69,7 @@ def parents(path: str) -> list[str]:
 @part(Subject.CHALLENGE)
 def port_80(env: Environment, host: Host) -> Iterable[Resource]:
     """S6: port 80 redirects everything but challenges."""
-    values = {"router": env.router, "host": host.name, "challenge": env.paths.challenge}
+    values = {"router": env.router, "host": host.name, "challenge": env.paths.challenge, "web": WEB}
     yield Package(host=host.name, package="apache2")
     yield ApacheModule(host=host.name, module="alias")
     yield File(
@@ -174,6 +83,8 @@ def port_80(env: Environment, host: Host) -> Iterable[Resource]:
 
 
 PROBE = "reconcile-probe"
+WEB = "/usr/local/lib/reconciler/web"
+"""The folder of the probe: root's, and not the one that the sync account writes challenges into."""
 PROBE_URL = f"/.well-known/acme-challenge/{PROBE}"
 """The path at which port 80 of every host is asked for the probe."""
 
@@ -187,8 +98,9 @@ def probe_text(env: Environment, host: Host) -> str:
 def challenge_answer(env: Environment, host: Host) -> Iterable[Resource]:
     """S6: port 80 answers with the files of the challenge directory, under every name."""
     text = probe_text(env, host)
-    path = f"{env.paths.challenge}/{PROBE}"
+    path = f"{WEB}/{PROBE}"
     yield Package(host=host.name, package="curl")
+    yield Directory(host=host.name, path=WEB, owner="root", mode="0755")
     yield File(host=host.name, path=path, content=f"{text}\n", mode="0644")
     yield Answer(
         host=host.name,
@@ -218,8 +130,14 @@ def hooks(env: Environment, host: Host) -> Iterable[Resource]:
         "challenge": env.paths.challenge,
         "account": env.sync.account,
         "identity": env.sync.identity,
+        "known_hosts": env.sync.known_hosts,
         "port": env.ssh.port,
     }
+    proven = [
+        Ref(host.name, SshAccess.kind, f"{env.sync.account}@{other.name}")
+        for other in env.hosts
+        if other.name != host.name
+    ]
     if host.primary:
         yield Directory(host=host.name, path=env.paths.letsencrypt)
         yield Directory(host=host.name, path=folder)
@@ -230,6 +148,8 @@ def hooks(env: Environment, host: Host) -> Iterable[Resource]:
             content=templates.script("challenge-hook.sh", env.name, {"verb": verb, **settings}),
             mode="0755",
             check="sh -n {}",
+            # Whoever runs the old one meanwhile gets in by it until the new way is there.
+            follows=tuple(proven) if host.primary else (),
             absent=not host.primary,
         )
 
@@ -258,12 +178,3 @@ def notice(env: Environment, host: Host) -> Iterable[Resource]:
         check="sh -n {}",
         absent=content is None,
     )
-
-
-def retired(env: Environment, host: Host) -> Iterable[Resource]:
-    """What is removed from a retired host: the keys that open its former peers, and its hooks."""
-    for resource in (*mesh(env, host), *sync_account(env, host), *hooks(env, host)):
-        if isinstance(resource, (AuthorizedKeys, KnownHosts, Keypair)) or (
-            isinstance(resource, File) and resource.path.startswith(env.paths.letsencrypt)
-        ):
-            yield replace(resource, absent=True, needs=(), place=host.place)

@@ -8,5 +8,6 @@ echo "$entry"
 as=
 # As the account, for its home may hold a link, or a pipe.
 if [ "$entry" ] && [ "$(id -u)" = 0 ]; then as="timeout 5 runuser -u ${entry%%:*} --"; fi
-[ ! "$entry" ] ||
-  $as grep -D skip -Ecv '^[[:space:]]*(#|$)|reconciler [A-Za-z0-9-]+ ' "${entry#*:}/.ssh/authorized_keys"
+keys=/etc/ssh/reconciler/authorized_keys
+[ -e "$keys" ] || keys=${entry#*:}/.ssh/authorized_keys
+[ ! "$entry" ] || $as grep -D skip -Ecv '^[[:space:]]*(#|$)|reconciler [A-Za-z0-9-]+ ' "$keys"

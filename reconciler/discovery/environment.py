@@ -231,8 +231,8 @@ def _not_declared(state: State) -> Iterable[str]:
     if sites := state.get("other sites"):
         yield f"not changed: {sites} also make Apache answer to this name; disable them once ours are there"
     if keys := state.get("other keys"):
-        account = state.get("sync.account")
-        yield f"not changed: {keys} keys that are not ours open {account}; remove them once ours are there"
+        opened = f"{keys} keys that are not ours open {state.get('sync.account')}"
+        yield f"not changed: {opened}; once ours are there they open nothing"
     if state.get("without root"):
         yield "observed without root; settings that only root can see are missing here"
     if hidden := state.get("hidden"):

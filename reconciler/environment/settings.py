@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from reconciler.environment.rules import HOST_NAME, Acknowledged, Notices, Policy
 from reconciler.kinds.paths import ABSOLUTE, LINE, NAME, PLAIN
@@ -81,10 +82,14 @@ class Sync:
         """Its home."""
         return self.home or f"/home/{self.account}"
 
-    @property
-    def identity(self) -> str:
-        """The private key with which it logs in on the other hosts."""
-        return f"{self.folder}/.ssh/id_ed25519"
+    keys: ClassVar[str] = "/etc/ssh/reconciler"
+    """The folder of its keys, which is root's: the account reads there, and puts nothing there."""
+    identity: ClassVar[str] = f"{keys}/id_ed25519"
+    """The private key with which it logs in on the other hosts."""
+    authorized: ClassVar[str] = f"{keys}/authorized_keys"
+    """The keys that open it."""
+    known_hosts: ClassVar[str] = f"{keys}/known_hosts"
+    """The host keys of the others."""
 
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"

@@ -42,6 +42,8 @@ class Keypair(Resource):
     path: str = option("The private key; the public one lies beside it as .pub.", schema=ABSOLUTE)
     user: str = option("Who owns and makes it.", default="root", schema=NAME)
     comment: str = option("The comment in the public key.", default="reconciler", schema=LINE)
+    former: str | None = None
+    """Where earlier versions kept the pair; it is taken over, so that what it opens stays open."""
 
     def ask(self) -> Mapping[str, Question]:
         return {
@@ -90,8 +92,7 @@ class Keypair(Resource):
         elif change.creates or "type" in change.deltas:
             yield from move_aside(self.path, change)
             yield Step(
-                f"rm -f -- {path}.pub && ssh-keygen -q -t ed25519 -N ''"
-                f" -C {quote(self.comment)} -f {path} </dev/null && chown -h {user}: {path} {path}.pub",
+                f"rm -f -- {path}.pub && {self._make()} && chown -h {user}: {path} {path}.pub",
                 "makes the pair; the private key stays on this host",
                 where=where,
             )
@@ -104,6 +105,19 @@ class Keypair(Resource):
                     "writes the public key that belongs to the private one",
                     where=where,
                 )
+
+    def _make(self) -> str:
+        path = quote(self.path)
+        make = f"ssh-keygen -q -t ed25519 -N '' -C {quote(self.comment)} -f {path} </dev/null"
+        if self.former is None:
+            return make
+        former, user = quote(self.former), quote(self.user)
+        run = f"runuser -u {user} --"
+        return (
+            f"if {run} ssh-keygen -y -P '' -f {former} 2>/dev/null | grep -q '^ssh-ed25519 ';"
+            f" then {run} head -c 65536 -- {former} | install -m 0600 -o {user} /dev/stdin {path}"
+            f" && ssh-keygen -y -P '' -f {path} >{path}.pub; else {make}; fi"
+        )
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.path}", f"path:{self.path}.pub")

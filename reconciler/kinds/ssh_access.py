@@ -22,12 +22,13 @@ DESTINATION = {
 }
 
 
-def client(identity: str, port: int, seconds: int) -> str:
+def client(identity: str, port: int, seconds: int, known_hosts: str | None = None) -> str:
     """The ssh of an account, which goes by nothing but what is said here: with `-F none` neither by that
     account's own configuration, which could send it elsewhere, nor by the host's (ssh(1))."""
+    pinned = f" -o UserKnownHostsFile={quote(known_hosts)}" if known_hosts else ""
     return (
         f"ssh -F none -o BatchMode=yes -o ConnectTimeout={seconds} -o StrictHostKeyChecking=yes"
-        f" -o IdentitiesOnly=yes -p {port} -i {quote(identity)}"
+        f" -o IdentitiesOnly=yes{pinned} -p {port} -i {quote(identity)}"
     )
 
 
@@ -52,9 +53,15 @@ class SshAccess(Resource):
     command: str = "true"
     """What is run there: not the YAML's to say, for every look runs it."""
 
+    known_hosts: str | None = option(
+        "The file with the host keys that are pinned; the user's own otherwise.",
+        default=None,
+        schema=ABSOLUTE,
+    )
+
     def _command(self) -> str:
         return (
-            f"runuser -u {quote(self.user)} -- {client(self.identity, self.port, 5)}"
+            f"runuser -u {quote(self.user)} -- {client(self.identity, self.port, 5, self.known_hosts)}"
             f" -- {quote(self.destination)} {quote(self.command)}"
         )
 

@@ -67,6 +67,7 @@ class TaggedLines(Resource):
 
     path: str = option("The file.", schema=ABSOLUTE)
     user: str = option("Who owns the file.", default="root", schema=NAME)
+    mode: str = "0600"
     tag: str = "reconciler"
     keys_of: tuple[tuple[str, Ref], ...] = ()
     """Further entries, whose public key is a field of another resource: (name, its ref)."""
@@ -125,7 +126,7 @@ class TaggedLines(Resource):
                     ours[field] = None
         if not wanted and seen is None:
             return None
-        return {"type": "file", "mode": "0600", "owner": self.user} | wanted | ours
+        return {"type": "file", "mode": self.mode, "owner": self.user} | wanted | ours
 
     def refuses(self, change: Change) -> str | None:
         if "type" in change.deltas and change.seen is not None:
@@ -138,7 +139,7 @@ class TaggedLines(Resource):
     def steps(self, change: Change) -> Iterable[Step]:
         if change.creates:
             user, path = quote(self.user), quote(self.path)
-            make = f'install -m 0600 -o {user} -g "$(id -g {user})" /dev/null {path}'
+            make = f'install -m {self.mode} -o {user} -g "$(id -g {user})" /dev/null {path}'
             yield Step(make, "makes the file", where=(self.path,))
         else:
             yield from chown_steps(self.path, change)
@@ -164,14 +165,17 @@ class TaggedLines(Resource):
 
     def _edit(self, why: str, scripts: Iterable[str], line: str | None = None) -> Step:
         """Edits the file by scripts of sed, and adds a line: in a copy, which takes the file's place in
-        one rename, so that nobody is shut out by half a file."""
+        one rename, so that nobody is shut out by half a file. One that is declared absent goes with the
+        last of its lines."""
         path, new = quote(self.path), quote(self.path + NEW)
         commands = [f"cp -p --remove-destination {path} {new}"]
         commands += [f"sed -i {script} {new}" for script in scripts]
         if line is not None:
             commands.append(f"printf '%s\\n' {quote(line)} >>{new}")
-        command = " && ".join([*commands, into_place(self.path + NEW, self.path)])
-        return Step(command, why, where=(self.path,))
+        commands.append(into_place(self.path + NEW, self.path))
+        if self.absent:
+            commands.append(f"find {path} -empty -delete")
+        return Step(" && ".join(commands), why, where=(self.path,))
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.path}",)

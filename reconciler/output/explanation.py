@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from reconciler.blueprint import node, rows
+from reconciler.blueprint import mesh, rows
 from reconciler.environment.settings import Environment
 from reconciler.model import Action, CannotSee, Observation, Ref, Resource, Seen, State, Value
 from reconciler.output.text import Style, action_lines, value_text
@@ -88,8 +88,8 @@ def procedure(environment: Environment) -> dict[Ref, str]:
             text = " ".join((row.__doc__ or "").split())
             found |= {each.ref: text for each in row(environment, host)}
     for host in environment.retired if environment.blueprint else ():
-        text = " ".join((node.retired.__doc__ or "").split())
-        found |= {each.ref: text for each in node.retired(environment, host)}
+        text = " ".join((mesh.retired.__doc__ or "").split())
+        found |= {each.ref: text for each in mesh.retired(environment, host)}
     return {ref: text for ref, text in found.items() if ref not in {r.ref for r in environment.resources}}
 
 

@@ -54,6 +54,8 @@ class AccessQuestion:
 
     account: str
     peers: tuple[str, ...]
+    keys: str = ""
+    """The file with its keys, where that is not in its home."""
 
     @classmethod
     def script(cls, questions: list[AccessQuestion]) -> str:
@@ -80,7 +82,9 @@ section groups; id -nG "$u" | tr ' ' '\\n'
 section shell; s=${{h##*:}}; [ -x "$s" ] && case $s in */nologin | */false) ;; *) echo yes ;; esac
 section nologin; for f in /etc/nologin /run/nologin; do [ ! -e $f ] || echo $f; done
 h=${{h%:*}}; h=${{h##*:}}
-section paths; stat -c '%a %U %n' -- "$h" "$h/.ssh" "$h/.ssh/authorized_keys" 2>/dev/null
+section paths; f={quote(self.keys)}
+[ "$f" ] || stat -c '%a %U %n' -- "$h" "$h/.ssh" "$h/.ssh/authorized_keys" 2>/dev/null
+while [ "$f" ]; do stat -c '%a %U %n' -- "$f" 2>/dev/null; f=${{f%/*}}; done
 section rules; grep -nHiE '^[[:space:]]*(sshd|ALL)[[:space:]]*:' /etc/hosts.deny 2>/dev/null
 grep -qsE '^[^#]*pam_access' /etc/pam.d/sshd && grep -nHE '^[[:space:]]*-' /etc/security/access.conf
 section sudo; command -v sudo >/dev/null && sudo -n -l -U "$u" 2>/dev/null | grep -E '^ +\\('

@@ -124,7 +124,8 @@ def test_a_graph_needs_no_host_and_is_the_same_every_time(capsys: pytest.Capture
         '    n1["package apache2"]',
         '    n2["service apache2"]',
         '    n3["service postgresql@15-main"]',
-        '    n4["service tomcat10"]',
+        '    n4["service ssh"]',
+        '    n5["service tomcat10"]',
         "  end",
         "  n1 --> n2",
     ]

@@ -206,7 +206,7 @@ def test_every_difference_is_named(node: Node, first: tuple[Path, dict[str, Any]
     assert {
         ("account", "rsync_user", "shell"),
         ("directory", "/var/www/.well-known/acme-challenge", "mode"),
-        ("file", "/home/rsync_user/bin/rsync-wrapper.sh", "content"),
+        ("file", "/usr/local/lib/reconciler/rsync-wrapper.sh", "content"),
         ("file", "/etc/apache2/sites-available/cn-ssl.conf", "content"),
         ("property", "/etc/dataone/node.properties cn.server.publiccert.filename", "value"),
         ("service", "certbot.timer", "running"),

@@ -18,7 +18,7 @@ from tests.support.running import HERE, AdminMachine, begun_actions, free
 
 pytestmark = pytest.mark.fleet
 
-SYNC = "/home/rsync_user"
+KEYS = "/etc/ssh/reconciler"
 CHALLENGE = "/var/www/.well-known/acme-challenge"
 PROPERTIES = "/etc/dataone/node.properties"
 
@@ -50,11 +50,11 @@ def on(host: LabHost, resources: str) -> str:
 # -- only what was asked for -------------------------------------------------------------------
 
 STRANGE = {
-    f"{SYNC}/.ssh/authorized_keys": (
+    f"{KEYS}/authorized_keys": (
         "# a note\nssh-ed25519 AAAAtheirs reconciler\n",
         "ssh-rsa AAAA their key",
     ),
-    f"{SYNC}/.ssh/known_hosts": ("@revoked * ssh-ed25519 AAAAtheirs\n", "other,10.0.0.1 ssh-ed25519 AAAA"),
+    f"{KEYS}/known_hosts": ("@revoked * ssh-ed25519 AAAAtheirs\n", "other,10.0.0.1 ssh-ed25519 AAAA"),
     PROPERTIES: ("their.key : a \\\n    b\n\n", "# the end, without a newline"),
 }
 GRANT = "%adm ALL=(ALL) NOPASSWD: /usr/bin/true\n"
@@ -72,7 +72,7 @@ def test_what_nobody_declared_stays_while_what_we_keep_is_mended(node: AdminMach
     assert node.pending(0) == []
 
     ours = {path: host.run(f"cat {path}").stdout for path in STRANGE}
-    host.run(f"sed -i '/cn-lab-1/d' {SYNC}/.ssh/authorized_keys {SYNC}/.ssh/known_hosts")
+    host.run(f"sed -i '/cn-lab-1/d' {KEYS}/authorized_keys {KEYS}/known_hosts")
     host.run(
         f"sed -i 's/^cn.rsyncuser=.*/cn.rsyncuser=somebody/' {PROPERTIES}; setfacl -x d:g:rsync_user {CHALLENGE}"
     )

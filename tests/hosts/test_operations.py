@@ -264,7 +264,7 @@ def test_known_drift_is_shown_and_no_reason_for_a_code(settled: Node) -> None:
 def test_drift_with_a_host_away_with_one_drifted_and_with_all_away(settled: Node) -> None:
     settled.declare()
     first, second, third = settled.fleet.hosts
-    second.run("chmod 0700 /home/rsync_user/bin/rsync-wrapper.sh")
+    second.run("chmod 0700 /usr/local/lib/reconciler/rsync-wrapper.sh")
     try:
         assert "drifted since" in settled.run(2, "drift").out
         (known,) = settled.document(2, "status")["environments"]

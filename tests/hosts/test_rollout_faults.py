@@ -125,9 +125,9 @@ def test_a_full_disk_while_staging_means_that_this_host_does_not_switch(node: No
 def test_a_sync_key_that_was_taken_out_is_authorised_again_and_the_rollout_goes_on(node: Node) -> None:
     before = node.one()
     node.renew()
-    node.fleet.hosts[1].run("sed -i /cn-lab-1/d /home/rsync_user/.ssh/authorized_keys")
+    node.fleet.hosts[1].run("sed -i /cn-lab-1/d /etc/ssh/reconciler/authorized_keys")
     ended = node.apply(0)
-    assert "change cn-lab-2 authorized_keys /home/rsync_user/.ssh/authorized_keys" in begun_actions(ended)
+    assert "change cn-lab-2 authorized_keys /etc/ssh/reconciler/authorized_keys" in begun_actions(ended)
     assert node.one() != before
 
 

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.fleet
 PROPERTIES = "/etc/dataone/node.properties"
 WRITTEN = "/etc /home /srv /usr /var/www /var/lib/reconciler /var/lib/dpkg"
 SYNC = "/home/rsync_user"
+KEYS = "/etc/ssh/reconciler"
 CHALLENGE = "/var/www/.well-known/acme-challenge"
 HOOKS = "/etc/letsencrypt/renewal/manual"
 
@@ -72,7 +73,7 @@ def test_everything_is_to_be_created_on_bare_hosts(admin: AdminMachine, bare: di
     for action in document["actions"]:
         count[action["verb"]] += 1
     assert bare["text"].splitlines()[-1] == (
-        f"Plan: {count['create']} to create, 0 to change, 3 to remove, 3 reloads on 3 hosts."
+        f"Plan: {count['create']} to create, 0 to change, 3 to remove, 6 reloads on 3 hosts."
     )
     assert count["create"] > 60
     # The keys of the hosts are not made yet: the plan says of what it does not know them.
@@ -153,18 +154,18 @@ def test_a_saved_observation_plans_the_same_with_no_host_at_hand(
 
 BROKEN = {
     1: "systemctl stop apache2; echo '# by hand' >>/etc/letsencrypt/renewal/manual-auth-hook.sh",
-    2: f"sed -i 's/^environment.hosts=.*/environment.hosts=cn-old/' {PROPERTIES}; chmod 755 {SYNC}/.ssh",
-    3: f"setfacl -k {CHALLENGE}; sed -i /cn-lab-2/d {SYNC}/.ssh/authorized_keys; a2ensite -q 000-default",
+    2: f"sed -i 's/^environment.hosts=.*/environment.hosts=cn-old/' {PROPERTIES}; chmod 711 {KEYS}",
+    3: f"setfacl -k {CHALLENGE}; sed -i /cn-lab-2/d {KEYS}/authorized_keys; a2ensite -q 000-default",
 }
 DRIFT = [
     f"change cn-lab-1 file {HOOKS}-auth-hook.sh",
     "change cn-lab-1 service apache2",
-    f"change cn-lab-2 directory {SYNC}/.ssh",
+    f"change cn-lab-2 directory {KEYS}",
     f"change cn-lab-2 property {PROPERTIES} environment.hosts",
     # The proof that host 2 reaches host 3 fails with the key that is gone.
     "create cn-lab-2 ssh_access rsync_user@cn-lab-3.test.dataone.org",
     f"change cn-lab-3 acl {CHALLENGE}",
-    f"change cn-lab-3 authorized_keys {SYNC}/.ssh/authorized_keys",
+    f"change cn-lab-3 authorized_keys {KEYS}/authorized_keys",
     "reload cn-lab-3 service apache2",
     "remove cn-lab-3 apache_site 000-default",
 ]
@@ -191,10 +192,10 @@ def test_what_is_broken_by_hand_is_found_and_nothing_else_is_mended(admin: Admin
     first, second, third = (changed_since(host, "/root/mark") for host in admin.fleet.hosts)
     apache = ["/var/lib/reconciler/loaded", "/var/lib/reconciler/loaded/apache2"]
     assert first == ["/etc/letsencrypt/renewal", f"{HOOKS}-auth-hook.sh", *apache]
-    assert second == ["/etc/dataone", PROPERTIES, f"{SYNC}/.ssh"]
+    assert second == ["/etc/dataone", PROPERTIES, KEYS]
     state = "/var/lib/apache2/site"
     assert [path for path in third if not path.startswith(state)] == sorted(
-        ["/etc/apache2/sites-enabled", f"{SYNC}/.ssh", f"{SYNC}/.ssh/authorized_keys", *apache, CHALLENGE]
+        ["/etc/apache2/sites-enabled", KEYS, f"{KEYS}/authorized_keys", *apache, CHALLENGE]
     )
     admin.settled()
 
@@ -207,7 +208,7 @@ def test_only_the_word_yes_on_a_terminal_is_an_answer(admin: AdminMachine) -> No
         assert "Apply these changes? Only 'yes' will be accepted: " in screen
         assert screen.endswith("not approved; nothing was done\n")
         assert "\x1b[33m  ~ directory" in screen
-    assert admin.fleet.hosts[1].run(f"stat -c %a {SYNC}/.ssh").stdout == "755\n"
+    assert admin.fleet.hosts[1].run(f"stat -c %a {KEYS}").stdout == "711\n"
     code, screen = admin.asked("yes\n", "--no-color")
     assert code == 0
     assert screen.endswith("Apply: 2 done.\n")
@@ -261,8 +262,8 @@ def test_a_saved_plan_is_refused_once_the_file_has_changed(admin: AdminMachine) 
     admin.run(0, "plan", "-o", plan)
     changes = {
         "more": "{directory: /srv/meanwhile}",
-        "other": f"{{directory: {SYNC}/.ssh, owner: rsync_user, group: rsync_user, mode: '0711'}}",
-        "less": f"{{directory: {SYNC}/.ssh}}",
+        "other": f"{{directory: {KEYS}, owner: root, group: root, mode: '0700'}}",
+        "less": f"{{directory: {KEYS}}}",
     }
     for resource in changes.values():
         admin.declare(f"resources: [{resource}]\n")
@@ -275,7 +276,7 @@ def test_a_saved_plan_is_refused_once_the_file_has_changed(admin: AdminMachine) 
 
 def test_a_saved_plan_that_was_edited_is_none(admin: AdminMachine) -> None:
     plan = admin.folder / "old.json"
-    plan.write_text(plan.read_text(encoding="utf-8").replace("chmod 00700", "chmod 00777"), encoding="utf-8")
+    plan.write_text(plan.read_text(encoding="utf-8").replace("chmod 00755", "chmod 00777"), encoding="utf-8")
     for command, code in (("show", 64), ("apply", 8)):
         assert (
             "its digest does not fit: it was changed after it was saved" in admin.run(code, command, plan).err
@@ -323,7 +324,7 @@ def test_control_c_ends_it_at_once_and_the_next_apply_finishes(admin: AdminMachi
 
 # -- the mesh really works ---------------------------------------------------------------------
 
-SSH = f"-o BatchMode=yes -o IdentitiesOnly=yes -o ConnectTimeout=5 -i {SYNC}/.ssh/id_ed25519"
+SSH = f"-o BatchMode=yes -o IdentitiesOnly=yes -o ConnectTimeout=5 -o UserKnownHostsFile={KEYS}/known_hosts -i {KEYS}/id_ed25519"
 AS_SYNC = "runuser -u rsync_user --"
 
 
@@ -522,7 +523,7 @@ def test_no_secret_was_ever_told(admin: AdminMachine) -> None:
     assert "canary" not in everything
     assert "PRIVATE KEY" not in everything
     for host in admin.fleet.hosts:
-        key = host.run(f"cat {SYNC}/.ssh/id_ed25519 /etc/ssh/ssh_host_ed25519_key").stdout
+        key = host.run(f"cat {KEYS}/id_ed25519 /etc/ssh/ssh_host_ed25519_key").stdout
         bodies = [line for line in key.splitlines() if len(line) > 60 and not line.startswith("-")]
         assert len(bodies) >= 8
         # The first lines of a private key hold what its public key holds.

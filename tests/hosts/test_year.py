@@ -78,17 +78,16 @@ def test_a_host_is_added_and_another_retired(env: Path, fleet: Fleet) -> None:
     try:
         ok("apply", declare(env, fleet), "--yes")
         assert ok("plan", env) == SETTLED
-        peers = extra.run("cat /home/rsync_user/.ssh/known_hosts").stdout
+        peers = extra.run("cat /etc/ssh/reconciler/known_hosts").stdout
         assert all(name in peers for name in HOSTS)
         assert extra.name in fleet.hosts[0].run("cat /etc/dataone/node.properties").stdout
 
         ok("apply", declare(env, fleet, fleet.hosts[:3], retired=[extra]), "--yes")
         assert ok("plan", env) == SETTLED
         for host in fleet.hosts[:3]:
-            trusted = host.run("cat /home/rsync_user/.ssh/* /etc/dataone/node.properties").stdout
+            trusted = host.run("cat /etc/ssh/reconciler/* /etc/dataone/node.properties").stdout
             assert extra.name not in trusted
-        assert "reconciler lab" not in extra.run("cat /home/rsync_user/.ssh/*").stdout
-        assert extra.run("ls /home/rsync_user/.ssh").stdout.split() == ["authorized_keys", "known_hosts"]
+        assert extra.run("ls /etc/ssh/reconciler").stdout == ""
     finally:
         fleet.remove_added()
 
@@ -102,7 +101,7 @@ def test_a_host_rebuilt_under_its_name_is_refused_until_its_key_is_changed(env: 
     fleet.pin()
     ok("apply", env, "--yes")
     assert ok("plan", env) == SETTLED
-    ping = f"runuser -u rsync_user -- ssh -i /home/rsync_user/.ssh/id_ed25519 rsync_user@{HOSTS[1]} ping"
+    ping = f"runuser -u rsync_user -- ssh -F none -i /etc/ssh/reconciler/id_ed25519 -o UserKnownHostsFile=/etc/ssh/reconciler/known_hosts rsync_user@{HOSTS[1]} ping"
     assert fleet.hosts[0].run(ping).stdout == "pong\n"
 
 

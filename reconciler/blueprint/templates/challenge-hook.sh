@@ -5,7 +5,8 @@ host=cn-1.example.org
 peers='cn-2.example.org cn-3.example.org'
 challenge=/var/www/.well-known/acme-challenge
 account=rsync_user
-identity=/home/rsync_user/.ssh/id_ed25519
+identity=/etc/ssh/reconciler/id_ed25519
+known_hosts=/etc/ssh/reconciler/known_hosts
 port=22
 
 # certbot runs this on the primary: with the verb put before the CA asks for a challenge, with
@@ -30,8 +31,8 @@ on_this_host() {
 
 on_peer() {  # PEER: the wrapper over there reads the validation from stdin
   printf %s "${CERTBOT_VALIDATION:-}" | runuser -u "$account" -- ssh -F none -o BatchMode=yes \
-    -o ConnectTimeout=10 -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -p "$port" \
-    -i "$identity" -- "$account@$1" "challenge $verb $token" >&2
+    -o ConnectTimeout=10 -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes \
+    -o UserKnownHostsFile="$known_hosts" -p "$port" -i "$identity" -- "$account@$1" "challenge $verb $token" >&2
 }
 
 failed=$(

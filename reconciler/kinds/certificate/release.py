@@ -121,6 +121,7 @@ class Delivery(Resource):
     arrival: Ref
     account: str
     identity: str
+    known_hosts: str
     port: int
 
     def ask(self) -> Mapping[str, Question]:
@@ -139,7 +140,7 @@ class Delivery(Resource):
         return {"delivered": release}
 
     def steps(self, change: Change) -> Iterable[Step]:
-        ssh = f"runuser -u {quote(self.account)} -- {client(self.identity, self.port, 10)}"
+        ssh = f"runuser -u {quote(self.account)} -- {client(self.identity, self.port, 10, self.known_hosts)}"
         files = " ".join(f"{STORE}/staged/{name}.pem" for name in NAMES)
         yield Step(
             f"rsync -tc --timeout=60 --chmod=F600 -e {quote(ssh)} -- {files}"

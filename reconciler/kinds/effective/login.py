@@ -37,9 +37,11 @@ class AccountAccess(Judged):
     account: str
     home: str
     peers: tuple[str, ...]
+    keys: str = ""
+    """The one file whose keys shall open it; that of its home otherwise, among others."""
 
     def ask(self) -> Mapping[str, Question]:
-        return {"access": AccessQuestion(self.account, self.peers)}
+        return {"access": AccessQuestion(self.account, self.peers, self.keys)}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         access: Access | None | CannotSee = answers["access"]
@@ -91,7 +93,9 @@ class AccountAccess(Judged):
         return all(found) if every else any(found)
 
     def _reads_keys(self, value: str) -> bool:
-        paths = (each.replace("%u", self.account).replace("%h", self.home) for each in value.split())
+        paths = [each.replace("%u", self.account).replace("%h", self.home) for each in value.split()]
+        if self.keys:
+            return paths == [self.keys]
         own = f"{self.home}/.ssh/authorized_keys"
         return own in {path if path.startswith("/") else f"{self.home}/{path}" for path in paths}
 
@@ -110,6 +114,10 @@ class AccountAccess(Judged):
             return f"its key is on every peer: `gpasswd -d {self.account} GROUP`"
         if field == "has no sudo":
             return f"its key is on every peer: remove the rule; `sudo -l -U {self.account}` shows it"
+        if self.keys and "authorizedkeysfile" in seen.lower():
+            return (
+                "put `Include /etc/ssh/sshd_config.d/*.conf` before everything else in /etc/ssh/sshd_config"
+            )
         if "has expired" in seen:
             return f"if it shall be used again: `usermod --expiredate '' {self.account}`"
         if "StrictModes" in seen:

@@ -89,7 +89,14 @@ def test_a_release_in_order_is_left_alone_and_an_older_one_is_not() -> None:
 def test_a_delivery_is_due_until_it_has_arrived_over_there() -> None:
     arrival = Arrival(host="b", folder="/in", trust=TRUST)
     delivery = Delivery(
-        host="a", peer="b", lineage=LINEAGE, arrival=arrival.ref, account="sync", identity="/k", port=22
+        host="a",
+        peer="b",
+        lineage=LINEAGE,
+        arrival=arrival.ref,
+        account="sync",
+        identity="/k",
+        known_hosts="/h",
+        port=22,
     )
 
     def due(shown: dict[str, Any]) -> bool:

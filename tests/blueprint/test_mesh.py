@@ -1,4 +1,6 @@
-"""What the key of another host may do here: the script that sshd runs for it, run as sshd would."""
+"""The mesh: what a key of another host may do here, and that root keeps nothing where the account writes.
+
+The script that sshd runs for a key is run as sshd would."""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.blueprint import resources, templates
-from reconciler.environment.settings import Environment, Host
+from reconciler.environment.settings import Certificate, Environment, Host, Services
+from reconciler.kinds.certificate.former import Former
 from reconciler.kinds.tagged_lines import AuthorizedKeys
 
 HOSTS = (
@@ -100,3 +103,36 @@ def test_each_hosts_key_has_its_role_and_its_addresses() -> None:
     assert there["b"]["d"].startswith('from="10.0.0.0/8,2001:db8::4",restrict,')
     others = [text for at in there.values() for name, text in at.items() if name != "a"]
     assert all(text.endswith(' ping"') for text in others)
+
+
+def test_nothing_that_root_keeps_lies_in_a_folder_of_the_account() -> None:
+    env = Environment(
+        name="e", router="r", hosts=HOSTS, certificate=Certificate(trusted=b""), services=Services(tomcat="9")
+    )
+    made = resources(env)
+    kept = {
+        token.removeprefix("path:") for each in made for token in each.provides() if token[:6] == "path:/"
+    }
+    assert env.sync.identity in kept
+    for path in kept:
+        assert not path.startswith((f"{env.sync.folder}/", f"{env.paths.challenge}/")), path
+
+
+def test_what_earlier_versions_kept_goes_once_all_else_is_proven() -> None:
+    env = Environment(name="e", router="r", hosts=HOSTS[:2], certificate=Certificate(manage=False))
+    found = {each.host: each for each in resources(env) if isinstance(each, Former)}
+    needs = {(ref.host, ref.kind, ref.name) for ref in found["a"].needs}
+    assert needs >= {
+        ("a", "ssh_access", "rsync_user@b"),
+        ("b", "ssh_access", "rsync_user@a"),
+        ("a", "login", "rsync_user"),
+        ("a", "service", "ssh"),
+        ("a", "file", "/etc/letsencrypt/renewal/manual-auth-hook.sh"),
+    }
+
+
+def test_a_retired_host_keeps_none_of_it_and_waits_for_nobody() -> None:
+    gone = Host(name="gone")
+    env = Environment(name="e", router="r", hosts=HOSTS[:1], retired=(gone,))
+    (former,) = (each for each in resources(env) if isinstance(each, Former) and each.host == "gone")
+    assert former.needs == ()

@@ -1,0 +1,106 @@
+"""The kind `former`: what earlier versions kept below the sync account's home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, quote
+from reconciler.questions.system import CommandQuestion, CommandResult
+from reconciler.subjects import Subject
+
+LINES = (".ssh/authorized_keys", ".ssh/known_hosts")
+KEY = ".ssh/id_ed25519"
+WRAPPER = "bin/rsync-wrapper.sh"
+LEFT = "left over"
+
+LOOK = (
+    'cd "$1" || exit 0; has() { [ -f "$1" ] && grep -q "$2" "$1" && echo "${3:-$1}"; };'
+    ' has .ssh/authorized_keys "$2"; has .ssh/known_hosts "$2"; has .ssh/id_ed25519.pub "$2" .ssh/id_ed25519;'
+    ' has bin/rsync-wrapper.sh "^$3"; [ ! -e "$4" ] || echo "$4"'
+)
+"""Run as the account: the folder, the pattern of our lines, how the wrapper began, the probe."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Former(Resource):
+    """What earlier versions kept in folders of the sync account: there root acted on paths that the
+    account could turn elsewhere. Only what is ours goes; folders go where nothing else is in them.
+
+    The account itself looks and removes. What lies in root's own folder `bin` root removes, from within
+    that folder, so that no link can lead it into another.
+    """
+
+    kind: ClassVar[str] = "former"
+    title: ClassVar[str] = "home"
+    subject: ClassVar[str] = Subject.ACCOUNTS
+    declarable: ClassVar[bool] = False
+    reversible: ClassVar[bool] = False
+
+    home: str
+    account: str
+    tag: str
+    mark: str
+    """How the wrapper began."""
+    probe: str
+    """The file in the challenge directory by which it was known which host answers."""
+
+    @property
+    def _ours(self) -> str:
+        """The pattern of a line of ours (grep(1), basic)."""
+        escaped = "".join("\\" + c if c in ".[]*^$" else c for c in self.tag)
+        return f" {escaped} [^ ]*$"
+
+    def _run(self, *words: str) -> str:
+        return " ".join(["runuser", "-u", quote(self.account), "--", *map(quote, words)])
+
+    def ask(self) -> Mapping[str, Question]:
+        words = ("sh", "-c", LOOK, "sh", self.home, self._ours, self.mark, self.probe)
+        return {"left": CommandQuestion(self._run(*words))}
+
+    def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        result: CommandResult | CannotSee = answers["left"]
+        if isinstance(result, CannotSee):
+            return result
+        if "may not be used by non-root" in result.output:
+            return CannotSee("only root can look as another account")
+        if result.status != 0:
+            gone = "does not exist" in result.output
+            return None if gone else CannotSee(f"it could not be looked at: {result.output or result.status}")
+        known = (*LINES, KEY, WRAPPER, self.probe)
+        return {path: LEFT for path in known if path in result.output.splitlines()} or None
+
+    def want(self, look: View) -> State | None:
+        return None
+
+    def steps(self, change: Change) -> Iterable[Step]:
+        for path in LINES:
+            if path in change.deltas:
+                file = f"{self.home}/{path}"
+                yield Step(
+                    f"{self._run('sed', '-i', f'/{self._ours}/d', file)}"
+                    f" && {self._run('find', file, '-empty', '-delete')}",
+                    "ours, and not read any more; other lines stay",
+                )
+        if KEY in change.deltas:
+            path = f"{self.home}/{KEY}"
+            yield Step(self._run("rm", "-f", "--", path, f"{path}.pub"), "it was taken over")
+        if WRAPPER in change.deltas:
+            folder, _, name = WRAPPER.partition("/")
+            yield Step(
+                f'(h=$(cd -P -- {quote(self.home)} && pwd -P) && cd -P -- "$h/{folder}"'
+                f' && [ "$(pwd -P)" = "$h/{folder}" ] && rm -f -- {name})',
+                "no key runs it any more; from within its folder, so that no link leads elsewhere",
+            )
+        if self.probe in change.deltas:
+            yield Step(self._run("rm", "-f", "--", self.probe), "Apache answers with another one")
+        folders = [f"{self.home}/{path}" for path in ("bin", ".ssh")]
+        yield Step(
+            f"{self._run('find', *folders, '-maxdepth', '0', '-empty', '-delete')} 2>/dev/null || :",
+            "and the folders, where nothing else is in them",
+        )
+
+    def requires(self) -> Iterable[str]:
+        return (f"account:{self.account}",)
