@@ -53,11 +53,8 @@ class SshAccess(Resource):
     command: str = "true"
     """What is run there: not the YAML's to say, for every look runs it."""
 
-    known_hosts: str | None = option(
-        "The file with the host keys that are pinned; the user's own otherwise.",
-        default=None,
-        schema=ABSOLUTE,
-    )
+    known_hosts: str | None = None
+    """The file with the host keys that are pinned; the user's own otherwise."""
 
     def _command(self) -> str:
         return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from dataclasses import dataclass
 
 from reconciler.model import VERBS, Delta, Plan, Step
@@ -133,7 +134,7 @@ def _hosts(entry: Entry, plan: Plan) -> str:
 
 def _one_line_each(folded: Sequence[Entry], plan: Plan, text: PlanText) -> Iterable[str]:
     for subject, entries in by_subject(folded):
-        for entry in entries:
+        for entry in _by_thing(entries):
             symbol = VERBS[entry.shown.verb]
             ref = entry.shown.ref
             what = printable(f"{symbol} {ref.kind} {ref.name}")
@@ -141,6 +142,21 @@ def _one_line_each(folded: Sequence[Entry], plan: Plan, text: PlanText) -> Itera
             if text.width and len(what) + len(about) > text.width:
                 about = printable(f"  {_hosts(entry, plan)}")
             yield text.style.mark(symbol, what) + text.style.dim(about)
+
+
+def _by_thing(entries: Iterable[Entry]) -> Iterable[Entry]:
+    """What is done to one thing is one line, also where what it shall be differs from host to host."""
+
+    def thing(each: Entry) -> tuple[str, str, str]:
+        return each.shown.verb, each.shown.ref.kind, each.shown.ref.name
+
+    for _, alike in groupby(entries, key=thing):
+        first, *rest = alike
+        actions = [action for each in (first, *rest) for action in each.actions]
+        peers = [named for each in (first, *rest) for named in each.peers]
+        if not all(peers):
+            peers = [()] * len(actions)
+        yield Entry(tuple(actions), first.shown, tuple(peers))
 
 
 def _entry_lines(entry: Entry, plan: Plan, text: PlanText) -> Iterable[str]:
