@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from reconciler.environment.rules import CLASSES
-from reconciler.environment.settings import Certificate, Paths
+from reconciler.environment.settings import Certificate, Paths, Ssh, Sync
 from reconciler.environment.yaml_reader import Path, Placed, Problem
 from reconciler.kinds import KINDS
 from reconciler.plan.order import is_below
@@ -54,6 +54,7 @@ class _Cross:
         self._check_primary()
         self._check_names()
         self._check_schedule()
+        self._check_sync_account()
         self._check_paths()
         self._check_reserved((), self._value)
         self._check_resources()
@@ -110,6 +111,18 @@ class _Cross:
             )
         if not marked and len(self._hosts) > 1:
             self._problem(("hosts",), "no primary: mark the host on which certbot runs with `primary: true`")
+
+    def _check_sync_account(self) -> None:
+        account = self._section("sync").get("account", Sync.account)
+        login = self._section("ssh").get("user", Ssh.user)
+        if self._value.get("blueprint") is False or account not in ("root", login):
+            return
+        path: Path = ("sync", "account") if "account" in self._section("sync") else ("ssh", "user")
+        self._problem(
+            path,
+            f"{account} cannot be the sync account, whose keys open nothing but one program and which is"
+            " denied sudo: nobody could log in with it any more; name an account for that alone",
+        )
 
     def _check_names(self) -> None:
         first: dict[str, Path] = {}
