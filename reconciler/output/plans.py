@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 from dataclasses import dataclass
+from itertools import groupby
 
 from reconciler.model import VERBS, Delta, Plan, Step
 from reconciler.output.fold import Entry, by_subject, fold, hosts_text
