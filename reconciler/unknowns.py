@@ -12,12 +12,11 @@ import re
 UNKNOWN_PREFIX = "(known after apply"
 """How a value that only apply can know begins, in a plan, a diff and a command."""
 
-PUBLIC_KEY, RELEASE, WORD = "a public key", "a release", "a word"
+PUBLIC_KEY, CERTIFICATE, RELEASE, WORD = "a public key", "a certificate", "a release", "a word"
 TYPES = {
     PUBLIC_KEY: r"(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/]{4,2000}={0,2}",
+    CERTIFICATE: r"[A-Za-z0-9+/]{100,4000}={0,2}",
     RELEASE: r"[0-9a-f]{16,64}",
-    "a number": r"(?:0|[1-9][0-9]{0,17})",
-    "a SHA-256": r"[0-9a-f]{64}",
     WORD: r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}",
 }
 """The types, and all that each of them can be."""

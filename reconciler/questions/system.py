@@ -178,16 +178,18 @@ class CommandQuestion:
     The answer is a `CommandResult`. Of a command that did not end in time, that could not be run
     or that a signal ended, it is `CannotSee`: such a status tells nothing about the host. Where it
     is an answer that a program is not there, the command looks for it with `command -v`.
+    `most` is how many characters of what it says are kept.
     """
 
     limit: ClassVar[int] = 20
 
     command: str
+    most: int = 3000
 
     @classmethod
     def script(cls, questions: list[CommandQuestion]) -> str:
         lines = [
-            f'{{ {q.run()}\nprintf \'{number} %d %.3000s\\0\' "$s" "$o"; }} &'
+            f'{{ {q.run()}\nprintf \'{number} %d %.{q.most}s\\0\' "$s" "$o"; }} &'
             for number, q in enumerate(questions)
         ]
         return "\n".join([*lines, "wait"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+from reconciler.kinds.certificate.pair import NAMES
 from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, quote
 from reconciler.questions.system import CommandQuestion, CommandResult
 from reconciler.subjects import Subject
@@ -14,12 +15,14 @@ from reconciler.subjects import Subject
 LINES = (".ssh/authorized_keys", ".ssh/known_hosts")
 KEY = ".ssh/id_ed25519"
 WRAPPER = "bin/rsync-wrapper.sh"
+DELIVERED = "incoming/privkey.pem"
+"""A key that was delivered in the clear."""
 LEFT = "left over"
 
 LOOK = (
     'cd "$1" || exit 0; has() { [ -f "$1" ] && grep -q "$2" "$1" && echo "${3:-$1}"; };'
     ' has .ssh/authorized_keys "$2"; has .ssh/known_hosts "$2"; has .ssh/id_ed25519.pub "$2" .ssh/id_ed25519;'
-    ' has bin/rsync-wrapper.sh "^$3"; [ ! -e "$4" ] || echo "$4"'
+    ' has bin/rsync-wrapper.sh "^$3"; for f in incoming/privkey.pem "$4"; do [ ! -e "$f" ] || echo "$f"; done'
 )
 """Run as the account: the folder, the pattern of our lines, how the wrapper began, the probe."""
 
@@ -69,7 +72,7 @@ class Former(Resource):
         if result.status != 0:
             gone = "does not exist" in result.output
             return None if gone else CannotSee(f"it could not be looked at: {result.output or result.status}")
-        known = (*LINES, KEY, WRAPPER, self.probe)
+        known = (*LINES, KEY, WRAPPER, DELIVERED, self.probe)
         return {path: LEFT for path in known if path in result.output.splitlines()} or None
 
     def want(self, look: View) -> State | None:
@@ -94,9 +97,12 @@ class Former(Resource):
                 f' && [ "$(pwd -P)" = "$h/{folder}" ] && rm -f -- {name})',
                 "no key runs it any more; from within its folder, so that no link leads elsewhere",
             )
+        if DELIVERED in change.deltas:
+            files = [f"{self.home}/incoming/{name}.pem" for name in NAMES]
+            yield Step(self._run("rm", "-f", "--", *files), "deliveries are encrypted now")
         if self.probe in change.deltas:
             yield Step(self._run("rm", "-f", "--", self.probe), "Apache answers with another one")
-        folders = [f"{self.home}/{path}" for path in ("bin", ".ssh")]
+        folders = [f"{self.home}/{path}" for path in ("bin", ".ssh", "incoming")]
         yield Step(
             f"{self._run('find', *folders, '-maxdepth', '0', '-empty', '-delete')} 2>/dev/null || :",
             "and the folders, where nothing else is in them",
