@@ -142,6 +142,15 @@ def public_key_pem(leaf: x509.Certificate) -> str:
     return leaf.public_key().public_bytes(serialization.Encoding.PEM, form).decode("ascii")
 
 
+def base64_der(certificate: x509.Certificate) -> str:
+    """The whole certificate on one line."""
+    from base64 import b64encode
+
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return b64encode(certificate.public_bytes(Encoding.DER)).decode("ascii")
+
+
 def window(leaf: x509.Certificate) -> tuple[datetime, datetime]:
     """From when until when it is valid, in UTC."""
     return leaf.not_valid_before_utc, leaf.not_valid_after_utc

@@ -11,6 +11,7 @@ from reconciler.blueprint.node import PROBE_URL, parents, probe_text
 from reconciler.blueprint.parts import part
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.certificate.answer import Answer
+from reconciler.kinds.certificate.delivery_key import KEYS, PINS, DeliveryKey, DeliveryPins
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.kinds.certificate.outside import Outside, Reachable
 from reconciler.kinds.certificate.pair import GROUP, Trust
@@ -149,7 +150,7 @@ def renewed(env: Environment, host: Host) -> Iterable[Resource]:
 
 
 def _tool(env: Environment, host: Host) -> File:
-    settings = {"store": STORE, "group": GROUP, "complaint": COMPLAINT}
+    settings = {"store": STORE, "group": GROUP, "keys": KEYS, "complaint": COMPLAINT}
     content = templates.script("release.sh", env.name, settings)
     return File(host=host.name, path=TOOL, content=content, mode="0755", check="sh -n {}")
 
@@ -161,6 +162,8 @@ def distributed(env: Environment, host: Host) -> Iterable[Resource]:
     yield Package(host=host.name, package=GROUP)
     yield Directory(host=host.name, path=TOOL.rsplit("/", 1)[0])
     yield _tool(env, host)
+    pins = Ref(host.name, DeliveryPins.kind, PINS)
+    yield from _delivery_keys(env, host)
     if host.primary:
         for peer in env.replicas:
             yield Delivery(
@@ -175,10 +178,14 @@ def distributed(env: Environment, host: Host) -> Iterable[Resource]:
                 needs=(
                     Ref(host.name, Release.kind, env.router),
                     Ref(host.name, "ssh_access", f"{env.sync.account}@{peer.name}"),
+                    pins,
                 ),
             )
     else:
-        yield Arrival(host=host.name, folder=incoming, trust=trust(env))
+        sender = env.primary.name
+        yield Arrival(
+            host=host.name, folder=incoming, account=env.sync.account, sender=sender, trust=trust(env)
+        )
     yield Release(
         host=host.name,
         router=env.router,
@@ -187,11 +194,12 @@ def distributed(env: Environment, host: Host) -> Iterable[Resource]:
         users=_users(env),
         source=f"{env.paths.letsencrypt}/live/{env.router}" if host.primary else incoming,
         account=None if host.primary else env.sync.account,
+        sender=None if host.primary else env.primary.name,
         needs=(
             Ref(host.name, Package.kind, GROUP),
             Ref(host.name, File.kind, TOOL),
             *(Ref(host.name, "account", user) for user in _users(env)),
-            *(() if host.primary else (Ref(env.primary.name, Delivery.kind, host.name),)),
+            *(() if host.primary else (Ref(env.primary.name, Delivery.kind, host.name), pins)),
         ),
     )
     yield Current(host=host.name, needs=(Ref(host.name, Release.kind, env.router),))
@@ -200,6 +208,22 @@ def distributed(env: Environment, host: Host) -> Iterable[Resource]:
             # Services that do not run as root must be able to pass.
             yield Directory(host=host.name, path=parent, mode="0755")
         yield Symlink(host=host.name, path=env.paths.certificate, target=Current.path)
+
+
+def _delivery_keys(env: Environment, host: Host) -> Iterable[Resource]:
+    """Root's key on each host, and those of the hosts to which it delivers, or from which it gets."""
+    peers = env.replicas if host.primary else (env.primary,)
+    if not env.replicas:
+        return
+    yield Directory(host=host.name, path=KEYS, owner="root", mode="0700")
+    key = DeliveryKey(host=host.name)
+    yield key
+    yield DeliveryPins(
+        host=host.name,
+        path=PINS,
+        tag=env.tag,
+        keys_of=tuple((peer.name, Ref(peer.name, DeliveryKey.kind, key.path)) for peer in peers),
+    )
 
 
 def _users(env: Environment) -> tuple[str, ...]:

@@ -11,39 +11,84 @@ from pathlib import Path
 
 import pytest
 
+from reconciler import x509
 from reconciler.blueprint import templates
+from reconciler.kinds.certificate.delivery_key import DeliveryKey
+from reconciler.model import Change
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="reads as another account: needs root")
 
-NAMES = ("cert", "chain", "fullchain", "privkey")
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n"
+PAIR = {"cert": CERTIFICATE.format("leaf"), "chain": CERTIFICATE.format("issuer"), "privkey": KEY}
+PAIR["fullchain"] = PAIR["cert"] + PAIR["chain"]
+
+
+class Root:
+    """Root on a host of its own: its store, its key for deliveries, and the script."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store, self.keys = folder / "store", folder / "delivery"
+        self.keys.mkdir(parents=True, mode=0o700)
+        key = DeliveryKey(host="h", path=f"{self.keys}/key.pem", certificate=f"{self.keys}/certificate.pem")
+        for step in key.steps(Change({}, None, {})):
+            subprocess.run(["sh", "-c", step.command], check=True, capture_output=True)
+        settings = {
+            "store": str(self.store),
+            "group": "root",
+            "keys": str(self.keys),
+            "complaint": "{ print }",
+        }
+        self.script = templates.script("release.sh", "e", settings)
+
+    def knows(self, host: str, other: Root) -> None:
+        """Is told the key of another host's root."""
+        (chain,) = x509.chain((other.keys / "certificate.pem").read_bytes())
+        with (self.keys / "pins").open("a", encoding="ascii") as pins:
+            pins.write(f"{host} {x509.base64_der(chain)} reconciler e {host}\n")
+
+    def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
+        command = ["sh", "-s", "--", *map(str, words)]
+        return subprocess.run(
+            command, input=self.script, text=True, capture_output=True, timeout=40, check=False
+        )
 
 
 class Staging:
-    """The script with a store of its own, and a folder of the account `bin` with what it says was delivered."""
+    """A primary with a staged pair, and a replica with a folder of the account `bin` for deliveries."""
 
     def __init__(self, folder: Path) -> None:
         folder.chmod(0o755)
-        self.store, self.incoming = folder / "store", folder / "home" / "incoming"
+        self.primary, self.replica = Root(folder / "cn-1"), Root(folder / "cn-2")
+        self.primary.knows("cn-2", self.replica)
+        self.replica.knows("cn-1", self.primary)
+        for name, text in PAIR.items():
+            file = self.primary.store / "staged" / f"{name}.pem"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        self.incoming = folder / "home" / "incoming"
         self.incoming.mkdir(parents=True)
-        settings = {"store": str(self.store), "group": "root", "complaint": "{ print }"}
-        self.script = templates.script("release.sh", "e", settings)
-        for name in NAMES:
-            self.file(name).write_text(name)
         for each in (self.incoming.parent, self.incoming):
             os.chown(each, 2, 2)
+        self.delivered = self.incoming / "delivery.cms"
 
-    def file(self, name: str) -> Path:
-        return self.incoming / f"{name}.pem"
+    @property
+    def sealed(self) -> Path:
+        return self.primary.store / "outgoing" / "cn-2" / "delivery.cms"
+
+    def deliver(self, sender: Root | None = None) -> None:
+        """The account carries what root has sealed for the replica."""
+        sender = sender or self.primary
+        assert sender.run("seal", "cn-2").returncode == 0
+        self.delivered.write_bytes((sender.store / "outgoing" / "cn-2" / "delivery.cms").read_bytes())
 
     def stage(self) -> tuple[bool, int, float]:
         """Whether it was staged, how many bytes the store has, and how many seconds it took."""
         start = time.monotonic()
-        command = ["sh", "-s", "--", "stage", "0" * 16, str(self.incoming), "bin"]
-        done = subprocess.run(
-            command, input=self.script, text=True, capture_output=True, timeout=40, check=False
-        )
-        size = sum(each.stat().st_size for each in self.store.rglob("*.pem"))
-        return done.returncode == 0 and (self.store / "staged").is_dir(), size, time.monotonic() - start
+        done = self.replica.run("stage", "0" * 16, self.incoming, "bin", "cn-1")
+        store = self.replica.store
+        size = sum(each.stat().st_size for each in store.rglob("*.pem"))
+        return done.returncode == 0 and (store / "staged").is_dir(), size, time.monotonic() - start
 
 
 @pytest.fixture
@@ -53,34 +98,80 @@ def staging() -> Iterator[Staging]:
 
 
 def test_what_was_delivered_is_staged_and_gone(staging: Staging) -> None:
+    staging.deliver()
     assert staging.stage()[0]
-    assert {each.stem: each.read_text() for each in (staging.store / "staged").iterdir()} == {
-        name: name for name in NAMES
-    }
+    staged = staging.replica.store / "staged"
+    assert {each.stem: each.read_text() for each in staged.iterdir()} == PAIR
+    assert (staged / "privkey.pem").stat().st_mode & 0o777 == 0o640
+    assert not staging.incoming.exists()
+
+
+def test_the_account_can_neither_read_nor_change_what_it_carries(staging: Staging) -> None:
+    staging.deliver()
+    carried = staging.delivered.read_bytes()
+    assert b"PRIVATE" not in carried
+    assert b"secret" not in carried
+    assert {each.name for each in staging.sealed.parent.iterdir()} == {"delivery.cms"}, "nothing else to read"
+    for at in range(0, len(carried), 97):
+        staging.delivered.write_bytes(carried[:at] + bytes([carried[at] ^ 1]) + carried[at + 1 :])
+        assert staging.stage()[:2] == (False, 0), f"byte {at} was changed"
+    staging.delivered.write_bytes(carried)
+    assert staging.stage()[0]
+
+
+def test_a_delivery_of_somebody_elses_is_none(staging: Staging) -> None:
+    """Encrypting to the replica is for everybody to do who was told its key; signing is not."""
+    other = Root(staging.incoming.parents[1] / "cn-3")
+    other.knows("cn-2", staging.replica)
+    other.store.mkdir()
+    (staging.primary.store / "staged").rename(other.store / "staged")
+    staging.deliver(other)
+    assert staging.stage()[:2] == (False, 0)
+    said = staging.replica.run("stage", "0" * 16, staging.incoming, "bin", "cn-1").stderr
+    assert f"what is in {staging.incoming} was not signed by cn-1" in said
+
+
+def test_a_delivery_to_somebody_else_is_none(staging: Staging) -> None:
+    third = Root(staging.incoming.parents[1] / "cn-3")
+    third.knows("cn-1", staging.primary)
+    staging.deliver()
+    staging.replica = third
+    assert staging.stage()[:2] == (False, 0)
+
+
+def test_a_look_tells_the_chain_and_the_public_key(staging: Staging) -> None:
+    key = staging.primary.keys / "key.pem"
+    (staging.primary.store / "staged" / "privkey.pem").write_text(key.read_text())
+    assert staging.replica.run("inspect", staging.incoming, "bin", "cn-1").returncode == 1
+    staging.deliver()
+    seen = staging.replica.run("inspect", staging.incoming, "bin", "cn-1")
+    public = subprocess.run(["openssl", "pkey", "-pubout", "-in", key], capture_output=True, text=True)
+    assert seen.stdout == PAIR["fullchain"] + public.stdout
+    assert staging.delivered.exists()
 
 
 def test_a_link_to_a_file_of_roots_is_not_staged(staging: Staging) -> None:
-    (staging.store.parent / "secret").write_text("root's own")
-    (staging.store.parent / "secret").chmod(0o600)
-    staging.file("cert").unlink()
-    staging.file("cert").symlink_to(staging.store.parent / "secret")
+    staging.deliver()
+    secret = staging.incoming.parents[1] / "secret"
+    staging.delivered.rename(secret)
+    secret.chmod(0o600)
+    staging.delivered.symlink_to(secret)
     assert staging.stage()[:2] == (False, 0)
 
 
 def test_a_pipe_and_what_never_ends_are_no_delivery(staging: Staging) -> None:
-    staging.file("cert").unlink()
-    os.mkfifo(staging.file("cert"), 0o666)
+    os.mkfifo(staging.delivered, 0o666)
     staged, size, seconds = staging.stage()
     assert (staged, size) == (False, 0)
     assert seconds < 15
-    staging.file("cert").unlink()
-    staging.file("cert").symlink_to("/dev/zero")
+    staging.delivered.unlink()
+    staging.delivered.symlink_to("/dev/zero")
     assert staging.stage()[:2] == (False, 0)
     # A regular file may be as long.
-    staging.file("cert").unlink()
-    staging.file("cert").touch()
-    os.truncate(staging.file("cert"), 100_000_000)
-    assert staging.stage()[1] <= 64 * 1024 + 100
+    staging.delivered.unlink()
+    staging.delivered.touch()
+    os.truncate(staging.delivered, 100_000_000)
+    assert staging.stage()[:2] == (False, 0)
 
 
 @pytest.fixture

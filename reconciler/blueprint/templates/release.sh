@@ -2,9 +2,14 @@
 # Examples of its settings; the blueprint writes those of the environment.
 store=/var/lib/reconciler/certificate
 group=ssl-cert
+keys=/var/lib/reconciler/delivery
 complaint='{ print }'
 
-# release stage ID SOURCE [ACCOUNT]  copies the pair in SOURCE (read as ACCOUNT) into a new folder
+# release seal PEER                  signs and encrypts the staged pair for root on PEER
+# release inspect SOURCE ACCOUNT SENDER
+#                                    what SENDER delivered into SOURCE: the chain, and the public key
+# release stage ID SOURCE [ACCOUNT SENDER]
+#                                    copies the pair in SOURCE, or what was delivered there, into a new folder
 # release use staged | proven        lets services read that one from now on
 # release proven KEEP                records the current one as proven; keeps the KEEP newest folders
 # release prove SECONDS PORT tls | postgresql NAME...
@@ -19,32 +24,78 @@ point() {  # LINK TARGET: in one rename, so that the link is never missing; on t
   ln -s -f -n -- "$2" "$store/$1.new" && mv -T "$store/$1.new" "$store/$1" && sync "$store"
 }
 
-# Reads a file as the account that owns its folder: no link in there leads root anywhere. It may have put a
-# pipe there, or what never ends: after 10 s, and after 64 KB, it is none.
-arrived() {  # FILE ACCOUNT
-  if [ -z "$2" ]; then
-    cat "$1"
-  else
-    # shellcheck disable=SC2016
-    timeout -k 1 10 runuser -u "$2" -- sh -c 'test -f "$1" && exec cat "$1"' sh "$1" </dev/null | head -c 65536
+pin() {  # HOST: the certificate of its key for deliveries
+  awk -v host="$1" '$1 == host { print $2; exit }' "$keys/pins" | openssl base64 -d -A | openssl x509 -inform DER
+}
+
+# Signed by root here and encrypted to root over there (RFC 5652), so that the account that carries it can
+# neither read nor replace it. No rsync of root's talks to another host: the account reads it here.
+seal() {
+  out=$store/outgoing/$1
+  rm -rf -- "$out" && install -d -m 0755 "$store/outgoing" "$out" && pin "$1" >"$out/to.pem" || return 1
+  signed=$(cat "$store/staged/fullchain.pem" "$store/staged/privkey.pem" | openssl cms -sign -binary -nodetach \
+    -nocerts -md sha256 -signer "$keys/certificate.pem" -inkey "$keys/key.pem" -outform PEM) || return 1
+  printf '%s\n' "$signed" |
+    openssl cms -encrypt -binary -aes256 -outform DER -out "$out/delivery.cms" "$out/to.pem" &&
+    rm -f -- "$out/to.pem" && chmod 0644 "$out/delivery.cms"
+}
+
+# The delivered file is read as the account that owns its folder: no link in there leads root anywhere. It may
+# have put a pipe there, or what never ends: after 10 s, and after 64 KB, it is none.
+delivered() {  # SOURCE ACCOUNT SENDER: the chain and the key that are in it
+  if ! pinned=$(pin "$3"); then
+    echo "the key of $3 is not in $keys/pins" >&2
+    return 1
   fi
+  # shellcheck disable=SC2016
+  signed=$(timeout -k 1 10 runuser -u "$2" -- sh -c 'test -f "$1" && exec cat "$1"' sh "$1/delivery.cms" </dev/null |
+    head -c 65536 |
+    openssl cms -decrypt -binary -inform DER -recip "$keys/certificate.pem" -inkey "$keys/key.pem") || {
+    echo "there is no delivery to this host in $1" >&2
+    return 1
+  }
+  # Whose certificate it is was told by the controlling machine, so nobody has to have issued it.
+  printf '%s\n' "$signed" | openssl cms -verify -binary -inform PEM -nointern -noverify -certfile /dev/fd/3 3<<EOF || {
+$pinned
+EOF
+    echo "what is in $1 was not signed by $3" >&2
+    return 1
+  }
+}
+
+part() {  # NAME: of a text with a chain and its key
+  certificates='/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/p'
+  case $1 in
+  cert) sed -n "$certificates" | awk '{ print } /^-----END/ { exit }' ;;
+  chain) sed -n "$certificates" | awk 'rest { print } /^-----END/ { rest = 1 }' ;;
+  fullchain) sed -n "$certificates" ;;
+  privkey) sed -n '/^-----BEGIN .*PRIVATE KEY-----/,/^-----END .*PRIVATE KEY-----/p' ;;
+  esac
+}
+
+inspect() {
+  pair=$(delivered "$@" 2>/dev/null) || return 1
+  printf '%s\n' "$pair" | part fullchain
+  printf '%s\n' "$pair" | part privkey | openssl pkey -pubout
 }
 
 stage() {
   new=$store/next
   rm -rf "$new" && install -d -m 0755 "$store" "$store/releases" "$new" || return 1
+  pair=
+  if [ "${3:-}" ]; then pair=$(delivered "$2" "$3" "$4") || return 1; fi
   for name in cert chain fullchain privkey; do
     mode=0644
     [ $name != privkey ] || mode=0640
-    arrived "$2/$name.pem" "${3:-}" | install -m $mode -o root -g "$group" /dev/stdin "$new/$name.pem" &&
-      test -s "$new/$name.pem" || return 1
+    if [ "$pair" ]; then printf '%s\n' "$pair" | part $name; else cat "$2/$name.pem"; fi |
+      install -m $mode -o root -g "$group" /dev/stdin "$new/$name.pem" && test -s "$new/$name.pem" || return 1
   done
   release=releases/$(date -u +%Y%m%d-%H%M%S)-$1
   # No link leads to a release before all of it is on the disk.
   sync "$new"/*.pem "$new" && mv -T "$new" "$store/$release" && sync "$store/releases" &&
     point staged "$release" || return 1
-  # The primary delivers the next one again; a key that nobody needs is not left behind.
-  [ -z "${3:-}" ] || runuser -u "$3" -- rm -rf -- "$2"
+  # The primary delivers the next one again; what nobody needs is not left behind.
+  [ -z "$pair" ] || runuser -u "$3" -- rm -rf -- "$2"
 }
 
 loadable() {  # FOLDER: whether services can load the pair in it
@@ -127,6 +178,6 @@ prove() {
 }
 
 case ${1:-} in
-stage | use | proven | prove) "$@" ;;
-*) echo "usage: $0 stage | use | proven | prove" >&2; exit 64 ;;
+seal | inspect | stage | use | proven | prove) "$@" ;;
+*) echo "usage: $0 seal | inspect | stage | use | proven | prove" >&2; exit 64 ;;
 esac

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler.kinds.certificate import pair
-from reconciler.kinds.certificate.pair import GROUP, NAMES, Trust
+from reconciler.kinds.certificate.pair import GROUP, Trust
 from reconciler.kinds.paths import move_aside, ownership, type_of, unseen
 from reconciler.kinds.ssh_access import client
 from reconciler.model import (
@@ -36,6 +36,10 @@ from reconciler.questions.system import CommandQuestion, CommandResult
 from reconciler.subjects import Subject
 
 STORE = "/var/lib/reconciler/certificate"
+SEALED = "delivery.cms"
+DELIVERED_MOST = 100_000
+"""Characters of a chain and a public key that are read."""
+
 INCOMING = "incoming"
 """The folder for deliveries, below the home of the sync account."""
 
@@ -70,15 +74,24 @@ class Arrival(Resource):
 
     folder: str
     """The folder in the sync account's home into which the primary delivers."""
+    account: str
+    sender: str
+    """The primary, whose root signs."""
     trust: Trust
 
     def ask(self) -> Mapping[str, Question]:
         there = {f"staged {name}": each for name, each in pair.questions(f"{STORE}/staged").items()}
-        return {**pair.questions(self.folder), **there, "staged parts": CommandQuestion(PARTS)}
+        # Before the first apply the tool is not there, and so nothing has arrived.
+        inspect = f"[ ! -e {TOOL} ] || {tool('inspect', self.folder, self.account, self.sender)}"
+        arrived = CommandQuestion(inspect, most=DELIVERED_MOST)
+        return {"arrived": arrived, **there, "staged parts": CommandQuestion(PARTS)}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        arrived = _inspected(answers["arrived"])
+        if isinstance(arrived, CannotSee):
+            return arrived
         states = {
-            "arrived": pair.facts(answers, self.trust, now),
+            "arrived": pair.facts(arrived, self.trust, now),
             "staged": pair.facts(
                 {k: answers[f"staged {k}"] for k in ("fullchain", "public")}, self.trust, now
             ),
@@ -100,12 +113,24 @@ class Arrival(Resource):
         return ()
 
 
+def _inspected(result: CommandResult | CannotSee) -> dict[str, Any] | CannotSee:
+    """What was delivered, as answers to `pair.questions`. What this host cannot open is nothing."""
+    if isinstance(result, CannotSee):
+        return result
+    if "may not be used by non-root" in result.output:
+        return CannotSee("only root can open what was delivered")
+    chain, mark, public = result.output.partition("-----BEGIN PUBLIC KEY-----")
+    if result.status != 0 or not mark:
+        return {"fullchain": None, "public": CommandResult(1, "")}
+    return {"fullchain": chain, "public": CommandResult(0, mark + public)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Delivery(Resource):
     """The primary has delivered the staged pair to a replica, through the sync account.
 
-    Whether it has arrived is observed on the replica. Root reads the key here, the sync account
-    transfers it, and the wrapper over there accepts these four files only.
+    Whether it has arrived is observed on the replica. Root signs it here and encrypts it to root over
+    there; the sync account carries it, and can neither read nor replace it.
     """
 
     kind: ClassVar[str] = "delivery"
@@ -140,13 +165,15 @@ class Delivery(Resource):
         return {"delivered": release}
 
     def steps(self, change: Change) -> Iterable[Step]:
-        ssh = f"runuser -u {quote(self.account)} -- {client(self.identity, self.port, 10, self.known_hosts)}"
-        files = " ".join(f"{STORE}/staged/{name}.pem" for name in NAMES)
+        ssh = client(self.identity, self.port, 10, self.known_hosts)
+        folder = f"{STORE}/outgoing/{self.peer}"
+        yield Step(tool("seal", self.peer), "signs the pair, and encrypts it to root on the replica")
         yield Step(
-            f"rsync -tc --timeout=60 --chmod=F600 -e {quote(ssh)} -- {files}"
-            f" {quote(f'{self.account}@{self.peer}:{INCOMING}/')}",
-            "delivers the pair to the replica, whose wrapper accepts nothing else",
+            f"runuser -u {quote(self.account)} -- rsync -tc --timeout=60 --chmod=F600 -e {quote(ssh)}"
+            f" -- {quote(f'{folder}/{SEALED}')} {quote(f'{self.account}@{self.peer}:{INCOMING}/')}",
+            "delivers it to the replica, whose wrapper accepts nothing else",
         )
+        yield Step(f"rm -r -- {quote(folder)}", "it was delivered")
 
     def refers(self) -> Iterable[Ref]:
         return (self.lineage, self.arrival)
@@ -158,8 +185,8 @@ class Release(Resource):
     and not in use yet.
 
     On the primary it is copied from certbot's folder, whose links are neither replaced at once nor
-    safe to move back; elsewhere from what was delivered, read as the sync account so that root
-    follows no link in a folder of that account.
+    safe to move back; elsewhere from what was delivered, if root there has signed it; that is read as
+    the sync account, so that root follows no link in a folder of that account.
     """
 
     kind: ClassVar[str] = "release"
@@ -177,6 +204,8 @@ class Release(Resource):
     source: str
     account: str | None = None
     """Who reads `source`: the sync account; None on the primary, where root does."""
+    sender: str | None = None
+    """Whose delivery it is that `account` reads."""
 
     def ask(self) -> Mapping[str, Question]:
         staged = f"{STORE}/staged"
@@ -232,7 +261,7 @@ class Release(Resource):
         if intact and not change.creates:
             source: tuple[str, ...] = (f"{STORE}/staged",)
         else:
-            source = (self.source, self.account) if self.account else (self.source,)
+            source = tuple(each for each in (self.source, self.account, self.sender) if each)
         yield Step(
             tool("stage", release, *source),
             "copies the pair into a new folder; no service reads it yet",
