@@ -41,7 +41,8 @@ def rows(environment: Environment) -> list[Row]:
     if environment.services.tomcat:
         found.append(services.tomcat)
     if environment.certificate.manage:
-        found += [certificate.issued, certificate.renewed, certificate.distributed, certificate.served]
+        found += [certificate.issued, certificate.renewed, certificate.distributed]
+        found += [certificate.delivered, certificate.served]
         found.append(certificate.proven_outside)
         if environment.services.apache:
             found += [node.challenge_answer, services.port_443]

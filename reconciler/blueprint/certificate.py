@@ -11,7 +11,7 @@ from reconciler.blueprint.node import PROBE_URL, parents, probe_text
 from reconciler.blueprint.parts import part
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.certificate.answer import Answer
-from reconciler.kinds.certificate.delivery_key import KEYS, PINS, DeliveryKey, DeliveryPins
+from reconciler.kinds.certificate.delivery_key import PINS, DeliveryKey, DeliveryPins
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.kinds.certificate.outside import Outside, Reachable
 from reconciler.kinds.certificate.pair import GROUP, Trust
@@ -150,7 +150,7 @@ def renewed(env: Environment, host: Host) -> Iterable[Resource]:
 
 
 def _tool(env: Environment, host: Host) -> File:
-    settings = {"store": STORE, "group": GROUP, "keys": KEYS, "complaint": COMPLAINT}
+    settings = {"store": STORE, "group": GROUP, "keys": env.sync.keys, "complaint": COMPLAINT}
     content = templates.script("release.sh", env.name, settings)
     return File(host=host.name, path=TOOL, content=content, mode="0755", check="sh -n {}")
 
@@ -163,29 +163,6 @@ def distributed(env: Environment, host: Host) -> Iterable[Resource]:
     yield Directory(host=host.name, path=TOOL.rsplit("/", 1)[0])
     yield _tool(env, host)
     pins = Ref(host.name, DeliveryPins.kind, PINS)
-    yield from _delivery_keys(env, host)
-    if host.primary:
-        for peer in env.replicas:
-            yield Delivery(
-                host=host.name,
-                peer=peer.name,
-                lineage=lineage(env),
-                arrival=Ref(peer.name, Arrival.kind, incoming),
-                account=env.sync.account,
-                identity=env.sync.identity,
-                known_hosts=env.sync.known_hosts,
-                port=env.ssh.port,
-                needs=(
-                    Ref(host.name, Release.kind, env.router),
-                    Ref(host.name, "ssh_access", f"{env.sync.account}@{peer.name}"),
-                    pins,
-                ),
-            )
-    else:
-        sender = env.primary.name
-        yield Arrival(
-            host=host.name, folder=incoming, account=env.sync.account, sender=sender, trust=trust(env)
-        )
     yield Release(
         host=host.name,
         router=env.router,
@@ -210,20 +187,42 @@ def distributed(env: Environment, host: Host) -> Iterable[Resource]:
         yield Symlink(host=host.name, path=env.paths.certificate, target=Current.path)
 
 
-def _delivery_keys(env: Environment, host: Host) -> Iterable[Resource]:
-    """Root's key on each host, and those of the hosts to which it delivers, or from which it gets."""
-    peers = env.replicas if host.primary else (env.primary,)
+@part(Subject.DISTRIBUTION)
+def delivered(env: Environment, host: Host) -> Iterable[Resource]:
+    """S14: the pair on its way to the replicas: signed by root on the primary and encrypted to root over
+    there, by keys that the hosts are told of each other; the sync account carries it."""
     if not env.replicas:
         return
-    yield Directory(host=host.name, path=KEYS, owner="root", mode="0700")
     key = DeliveryKey(host=host.name)
-    yield key
-    yield DeliveryPins(
+    peers = env.replicas if host.primary else (env.primary,)
+    pins = DeliveryPins(
         host=host.name,
         path=PINS,
         tag=env.tag,
         keys_of=tuple((peer.name, Ref(peer.name, DeliveryKey.kind, key.path)) for peer in peers),
     )
+    yield from (key, pins)
+    account, incoming = env.sync.account, f"{env.sync.folder}/{INCOMING}"
+    if not host.primary:
+        sender = env.primary.name
+        yield Arrival(host=host.name, folder=incoming, account=account, sender=sender, trust=trust(env))
+        return
+    for peer in env.replicas:
+        yield Delivery(
+            host=host.name,
+            peer=peer.name,
+            lineage=lineage(env),
+            arrival=Ref(peer.name, Arrival.kind, incoming),
+            account=account,
+            identity=env.sync.identity,
+            known_hosts=env.sync.known_hosts,
+            port=env.ssh.port,
+            needs=(
+                Ref(host.name, Release.kind, env.router),
+                Ref(host.name, "ssh_access", f"{account}@{peer.name}"),
+                pins.ref,
+            ),
+        )
 
 
 def _users(env: Environment) -> tuple[str, ...]:

@@ -116,7 +116,6 @@ def mesh(env: Environment, host: Host) -> Iterable[Resource]:
 def _sshd(env: Environment, host: Host) -> Iterable[Resource]:
     """That sshd reads the keys of this account from root's file and from nowhere else."""
     values = {"account": env.sync.account, "keys": env.sync.authorized}
-    yield Directory(host=host.name, path=DROP_IN.rpartition("/")[0])
     yield File(
         host=host.name,
         path=DROP_IN,

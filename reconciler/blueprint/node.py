@@ -83,7 +83,7 @@ def port_80(env: Environment, host: Host) -> Iterable[Resource]:
 
 
 PROBE = "reconcile-probe"
-WEB = "/usr/local/lib/reconciler/web"
+WEB = "/usr/local/lib/reconciler"
 """The folder of the probe: root's, and not the one that the sync account writes challenges into."""
 PROBE_URL = f"/.well-known/acme-challenge/{PROBE}"
 """The path at which port 80 of every host is asked for the probe."""
@@ -100,7 +100,6 @@ def challenge_answer(env: Environment, host: Host) -> Iterable[Resource]:
     text = probe_text(env, host)
     path = f"{WEB}/{PROBE}"
     yield Package(host=host.name, package="curl")
-    yield Directory(host=host.name, path=WEB, owner="root", mode="0755")
     yield File(host=host.name, path=path, content=f"{text}\n", mode="0644")
     yield Answer(
         host=host.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from reconciler.messages import Message
@@ -184,7 +184,7 @@ class CommandQuestion:
     limit: ClassVar[int] = 20
 
     command: str
-    most: int = 3000
+    most: int = field(default=3000, repr=False)
 
     @classmethod
     def script(cls, questions: list[CommandQuestion]) -> str:

@@ -30,7 +30,9 @@ class Root:
     def __init__(self, folder: Path) -> None:
         self.store, self.keys = folder / "store", folder / "delivery"
         self.keys.mkdir(parents=True, mode=0o700)
-        key = DeliveryKey(host="h", path=f"{self.keys}/key.pem", certificate=f"{self.keys}/certificate.pem")
+        key = DeliveryKey(
+            host="h", path=f"{self.keys}/delivery-key.pem", certificate=f"{self.keys}/delivery.pem"
+        )
         for step in key.steps(Change({}, None, {})):
             subprocess.run(["sh", "-c", step.command], check=True, capture_output=True)
         settings = {
@@ -43,8 +45,8 @@ class Root:
 
     def knows(self, host: str, other: Root) -> None:
         """Is told the key of another host's root."""
-        (chain,) = x509.chain((other.keys / "certificate.pem").read_bytes())
-        with (self.keys / "pins").open("a", encoding="ascii") as pins:
+        (chain,) = x509.chain((other.keys / "delivery.pem").read_bytes())
+        with (self.keys / "delivery-pins").open("a", encoding="ascii") as pins:
             pins.write(f"{host} {x509.base64_der(chain)} reconciler e {host}\n")
 
     def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -140,7 +142,7 @@ def test_a_delivery_to_somebody_else_is_none(staging: Staging) -> None:
 
 
 def test_a_look_tells_the_chain_and_the_public_key(staging: Staging) -> None:
-    key = staging.primary.keys / "key.pem"
+    key = staging.primary.keys / "delivery-key.pem"
     (staging.primary.store / "staged" / "privkey.pem").write_text(key.read_text())
     assert staging.replica.run("inspect", staging.incoming, "bin", "cn-1").returncode == 1
     staging.deliver()

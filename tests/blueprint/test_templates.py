@@ -60,7 +60,7 @@ def test_what_is_written_is_complete_and_names_its_environment() -> None:
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",))), st.integers())
 def test_a_setting_reaches_the_script_as_it_is(value: str, number: int) -> None:
-    settings: dict[str, str | int] = {"store": value, "group": number, "complaint": ""}
+    settings: dict[str, str | int] = {"store": value, "group": number, "keys": "", "complaint": ""}
     assignments = templates.script("release.sh", "stage", settings).partition("\n\n#")[0]
     command = f"{assignments}\n" + 'printf "%s\\0%s\\0%s" "$store" "$group" "$complaint"'
     printed = subprocess.run(["sh", "-c", command], capture_output=True, check=True).stdout
@@ -68,9 +68,9 @@ def test_a_setting_reaches_the_script_as_it_is(value: str, number: int) -> None:
 
 
 def test_settings_that_are_not_those_of_the_template_are_an_error() -> None:
-    for settings in ({}, {"store": "/x"}, {"group": "g", "store": "/x", "complaint": ""}):
+    for settings in ({}, {"store": "/x"}, {"group": "g", "store": "/x", "keys": "", "complaint": ""}):
         with pytest.raises(
-            ValueError, match=r"release\.sh has the settings \['store', 'group', 'complaint'\]"
+            ValueError, match=r"release\.sh has the settings \['store', 'group', 'keys', 'complaint'\]"
         ):
             templates.script("release.sh", "stage", settings)
     with pytest.raises(KeyError, match="key"):

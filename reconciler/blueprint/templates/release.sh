@@ -2,7 +2,7 @@
 # Examples of its settings; the blueprint writes those of the environment.
 store=/var/lib/reconciler/certificate
 group=ssl-cert
-keys=/var/lib/reconciler/delivery
+keys=/etc/ssh/reconciler
 complaint='{ print }'
 
 # release seal PEER                  signs and encrypts the staged pair for root on PEER
@@ -25,7 +25,7 @@ point() {  # LINK TARGET: in one rename, so that the link is never missing; on t
 }
 
 pin() {  # HOST: the certificate of its key for deliveries
-  awk -v host="$1" '$1 == host { print $2; exit }' "$keys/pins" | openssl base64 -d -A | openssl x509 -inform DER
+  awk -v host="$1" '$1 == host { print $2; exit }' "$keys/delivery-pins" | openssl base64 -d -A | openssl x509 -inform DER
 }
 
 # Signed by root here and encrypted to root over there (RFC 5652), so that the account that carries it can
@@ -34,7 +34,7 @@ seal() {
   out=$store/outgoing/$1
   rm -rf -- "$out" && install -d -m 0755 "$store/outgoing" "$out" && pin "$1" >"$out/to.pem" || return 1
   signed=$(cat "$store/staged/fullchain.pem" "$store/staged/privkey.pem" | openssl cms -sign -binary -nodetach \
-    -nocerts -md sha256 -signer "$keys/certificate.pem" -inkey "$keys/key.pem" -outform PEM) || return 1
+    -nocerts -md sha256 -signer "$keys/delivery.pem" -inkey "$keys/delivery-key.pem" -outform PEM) || return 1
   printf '%s\n' "$signed" |
     openssl cms -encrypt -binary -aes256 -outform DER -out "$out/delivery.cms" "$out/to.pem" &&
     rm -f -- "$out/to.pem" && chmod 0644 "$out/delivery.cms"
@@ -44,13 +44,13 @@ seal() {
 # have put a pipe there, or what never ends: after 10 s, and after 64 KB, it is none.
 delivered() {  # SOURCE ACCOUNT SENDER: the chain and the key that are in it
   if ! pinned=$(pin "$3"); then
-    echo "the key of $3 is not in $keys/pins" >&2
+    echo "the key of $3 is not in $keys/delivery-pins" >&2
     return 1
   fi
   # shellcheck disable=SC2016
   signed=$(timeout -k 1 10 runuser -u "$2" -- sh -c 'test -f "$1" && exec cat "$1"' sh "$1/delivery.cms" </dev/null |
     head -c 65536 |
-    openssl cms -decrypt -binary -inform DER -recip "$keys/certificate.pem" -inkey "$keys/key.pem") || {
+    openssl cms -decrypt -binary -inform DER -recip "$keys/delivery.pem" -inkey "$keys/delivery-key.pem") || {
     echo "there is no delivery to this host in $1" >&2
     return 1
   }

@@ -27,9 +27,8 @@ from reconciler.questions.tls import CertificatesQuestion
 from reconciler.subjects import Subject
 from reconciler.unknowns import CERTIFICATE
 
-KEYS = "/var/lib/reconciler/delivery"
-"""The folder of root's key, its certificate, and those of the others."""
-PINS = f"{KEYS}/pins"
+KEY, CERTIFICATE_FILE = "/etc/ssh/reconciler/delivery-key.pem", "/etc/ssh/reconciler/delivery.pem"
+PINS = "/etc/ssh/reconciler/delivery-pins"
 
 USABLE = "a pair"
 
@@ -49,8 +48,8 @@ class DeliveryKey(Resource):
     declarable: ClassVar[bool] = False
     unknowns: ClassVar[Mapping[str, str]] = {"public": CERTIFICATE}
 
-    path: str = f"{KEYS}/key.pem"
-    certificate: str = f"{KEYS}/certificate.pem"
+    path: str = KEY
+    certificate: str = CERTIFICATE_FILE
 
     def ask(self) -> Mapping[str, Question]:
         return {

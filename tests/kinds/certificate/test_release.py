@@ -87,7 +87,7 @@ def test_a_release_in_order_is_left_alone_and_an_older_one_is_not() -> None:
 
 
 def test_a_delivery_is_due_until_it_has_arrived_over_there() -> None:
-    arrival = Arrival(host="b", folder="/in", trust=TRUST)
+    arrival = Arrival(host="b", folder="/in", account="sync", sender="a", trust=TRUST)
     delivery = Delivery(
         host="a",
         peer="b",
@@ -104,15 +104,14 @@ def test_a_delivery_is_due_until_it_has_arrived_over_there() -> None:
         return bool(planned(delivery, delivery.read({}, NOW), states=states).actions)
 
     nothing = {
-        "fullchain": None,
-        "public": CommandResult(1, ""),
+        "arrived": CommandResult(1, ""),
         "staged fullchain": None,
         "staged public": CommandResult(1, ""),
         "staged parts": CommandResult(1, ""),
     }
     assert due(nothing)
-    assert due({**nothing, "fullchain": WHOLE, "public": CommandResult(1, "unable to load key")})
-    assert not due({**nothing, "fullchain": WHOLE, "public": public(WHOLE)})
+    assert due({**nothing, "arrived": CommandResult(1, WHOLE)}), "it has no key"
+    assert not due({**nothing, "arrived": CommandResult(0, f"{WHOLE}{public(WHOLE).output}")})
     there = {**nothing, "staged fullchain": WHOLE, "staged public": public(WHOLE)}
     assert due(there), "cert.pem and chain.pem are not what fullchain.pem is"
     assert not due({**there, "staged parts": CommandResult(0, "")})
