@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from reconciler.model import VERBS, Delta, Plan, Step
+from reconciler.model import VERBS, Action, Delta, Plan, Step
 from reconciler.output.fold import Entry, by_subject, fold, hosts_text
 from reconciler.output.text import (
     Style,
@@ -172,9 +172,9 @@ def _entry_lines(entry: Entry, plan: Plan, text: PlanText) -> Iterable[str]:
     else:
         yield style.mark(symbol, last)
         yield from _wrapped(hosts.strip(), 4, 6, text, style.dim)
-    values = [_value(delta, shown.verb) for delta in shown.deltas if _is_inline(delta, shown.verb)]
-    yield from _packed(values, text)
-    for delta in shown.deltas:
+    deltas = [each for each in shown.deltas if not _repeats_kind(each, shown)]
+    yield from _packed([_value(delta, shown.verb) for delta in deltas if _is_inline(delta, shown.verb)], text)
+    for delta in deltas:
         if not _is_inline(delta, shown.verb):
             yield from _delta_lines(delta, text)
     if shown.blocked:
@@ -188,6 +188,11 @@ def _commands(when: str, steps: Iterable[Step], text: PlanText) -> Iterable[str]
     for step in steps:
         for line in step_lines(when, step):
             yield from _wrapped(line.strip(), 6, 8, text, text.style.dim)
+
+
+def _repeats_kind(delta: Delta, action: Action) -> bool:
+    """Whether it says no more than the heading: that a file which comes is a file."""
+    return delta.field == "type" and delta.seen is None and delta.want == action.ref.kind
 
 
 def _is_inline(delta: Delta, verb: str) -> bool:
