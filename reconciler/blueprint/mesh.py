@@ -151,6 +151,7 @@ def _former(env: Environment, host: Host, needs: Iterable[Ref] = ()) -> Former:
         account=env.sync.account,
         tag=env.tag,
         mark=templates.MARK,
+        hooks=f"{env.paths.letsencrypt}/renewal/manual-",
         probe=f"{env.paths.challenge}/{node.PROBE}",
         needs=tuple(needs),
     )

@@ -270,8 +270,17 @@ class _Rounds:
     def _partial(self, plan: Plan) -> tuple[Ref, ...]:
         """What is neither as before nor as desired; also what was as desired, and is not since a
         change on its host or on one it comes after."""
-        off = {action.ref for action in plan.actions if self._unsettled_fields(action)}
+        off = {action.ref: action for action in plan.actions if self._unsettled_fields(action)}
         changed = {ref for ref in off if self.fleet.sight.seen.get(ref) != self.seen_first.get(ref)}
         lost = {ref for ref in self.attempted if ref.host in plan.unreachable or ref in plan.unknown}
         spoilt = {ref for ref in changed - self.open_first if self._follows_from_ours(ref)}
+        spoilt -= {ref for ref in spoilt if not self._was_fine(off[ref])}
         return tuple(sorted(lost | (changed & self.attempted) | spoilt))
+
+    def _was_fine(self, action: Action) -> bool:
+        """Whether what is only judged was as desired at first, in a field that is not now. No plan says so
+        where what it watches was about to change."""
+        first = self.seen_first.get(action.ref)
+        return bool(action.steps) or any(
+            isinstance(first, Mapping) and first.get(delta.field) == delta.want for delta in action.deltas
+        )

@@ -85,17 +85,17 @@ def test_another_line_does_not_let_a_key_of_ours_in_past_its_options(admin: Admi
     public, other = (host.run(f"cat {KEY}.pub").stdout.strip() for host in (primary, second))
     theirs = f"# {public} too\n{other} too\n"  # not let in by us on its own host, so not ours to limit there
     mine = f"{public}\n{public} by hand\nno-pty {public} reconciler renamed {primary.name}\n"
-    ours = second.run(f"cat {SYNC}/.ssh/authorized_keys").stdout
-    second.run(f"cat >{SYNC}/.ssh/authorized_keys", stdin=mine + theirs + ours)  # sshd takes the first
+    ours = second.run(f"cat {KEYS}/authorized_keys").stdout
+    second.run(f"cat >{KEYS}/authorized_keys", stdin=mine + theirs + ours)  # sshd takes the first
     assert over(primary, second, "id -un") == (0, "rsync_user")
-    assert "change cn-lab-2 authorized_keys /home/rsync_user/.ssh/authorized_keys" in admin.pending(2)
+    assert f"change cn-lab-2 authorized_keys {KEYS}/authorized_keys" in admin.pending(2)
     admin.settle()
     assert over(primary, second, "id -un")[0] == 64
-    left = second.run(f"cat {SYNC}/.ssh/authorized_keys").stdout
+    left = second.run(f"cat {KEYS}/authorized_keys").stdout
     assert theirs in left
     assert "by hand" not in left
     assert "renamed" not in left
-    second.run(f"sed -i '/^#/d; /^ssh/d' {SYNC}/.ssh/authorized_keys")
+    second.run(f"sed -i '/^#/d; /^ssh/d' {KEYS}/authorized_keys")
     assert admin.pending(0) == []
 
 

@@ -69,7 +69,7 @@ part() {  # NAME: of a text with a chain and its key
   cert) sed -n "$certificates" | awk '{ print } /^-----END/ { exit }' ;;
   chain) sed -n "$certificates" | awk 'rest { print } /^-----END/ { rest = 1 }' ;;
   fullchain) sed -n "$certificates" ;;
-  privkey) sed -n '/^-----BEGIN .*PRIVATE KEY-----/,/^-----END .*PRIVATE KEY-----/p' ;;
+  privkey) sed -n '/^-----BEGIN [A-Z ]*KEY-----/,/^-----END [A-Z ]*KEY-----/p' ;;
   esac
 }
 

@@ -47,6 +47,8 @@ class Former(Resource):
     tag: str
     mark: str
     """How the wrapper began."""
+    hooks: str
+    """How the paths of certbot's hooks begin."""
     probe: str
     """The file in the challenge directory by which it was known which host answers."""
 
@@ -89,6 +91,11 @@ class Former(Resource):
                 )
         if KEY in change.deltas:
             path = f"{self.home}/{KEY}"
+            yield Step(
+                f"for f in $(grep -lsaF -- {quote(self.hooks)} /proc/[0-9]*/cmdline); do p=${{f#/proc/}};"
+                ' timeout 60 tail -f --pid="${p%/*}" /dev/null || exit 1; done',
+                "lets a hook of certbot's come to its end that began with this key",
+            )
             yield Step(self._run("rm", "-f", "--", path, f"{path}.pub"), "it was taken over")
         if WRAPPER in change.deltas:
             folder, _, name = WRAPPER.partition("/")
