@@ -9,10 +9,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from reconciler.blueprint import node, templates
+from reconciler.blueprint import certificate, node, templates
 from reconciler.blueprint.parts import part
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.account import Account
+from reconciler.kinds.certificate.delivery_key import DeliveryKey
 from reconciler.kinds.certificate.former import Former
 from reconciler.kinds.directory import Directory
 from reconciler.kinds.effective.login import AccountAccess
@@ -151,8 +152,7 @@ def _former(env: Environment, host: Host, needs: Iterable[Ref] = ()) -> Former:
         account=env.sync.account,
         tag=env.tag,
         mark=templates.MARK,
-        hooks=f"{env.paths.letsencrypt}/renewal/manual-",
-        probe=f"{env.paths.challenge}/{node.PROBE}",
+        hooks=f"{env.paths.letsencrypt}/renewal",
         needs=tuple(needs),
     )
 
@@ -168,15 +168,14 @@ def former(env: Environment, host: Host) -> Iterable[Resource]:
             needs.append(Ref(peer.name, SshAccess.kind, f"{account}@{host.name}"))
             needs.append(Ref(host.name, SshAccess.kind, f"{account}@{peer.name}"))
     needs += [resource.ref for resource in node.hooks(env, host)]
-    if env.certificate.manage and env.services.apache:
-        needs += [resource.ref for resource in node.challenge_answer(env, host)]
     yield _former(env, host, needs)
 
 
 def retired(env: Environment, host: Host) -> Iterable[Resource]:
     """What is removed from a retired host: the keys that open its former peers, and its hooks."""
-    for resource in (*mesh(env, host), *sync_account(env, host), *node.hooks(env, host)):
-        if isinstance(resource, (AuthorizedKeys, KnownHosts, Keypair)) or (
+    delivered = certificate.delivered(env, host) if env.certificate.manage else ()
+    for resource in (*mesh(env, host), *sync_account(env, host), *node.hooks(env, host), *delivered):
+        if isinstance(resource, (AuthorizedKeys, KnownHosts, Keypair, DeliveryKey)) or (
             isinstance(resource, File) and resource.path.startswith(env.paths.letsencrypt)
         ):
             yield replace(resource, absent=True, needs=(), follows=(), place=host.place)

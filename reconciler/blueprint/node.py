@@ -69,7 +69,7 @@ def parents(path: str) -> list[str]:
 @part(Subject.CHALLENGE)
 def port_80(env: Environment, host: Host) -> Iterable[Resource]:
     """S6: port 80 redirects everything but challenges."""
-    values = {"router": env.router, "host": host.name, "challenge": env.paths.challenge, "web": WEB}
+    values = {"router": env.router, "host": host.name, "challenge": env.paths.challenge}
     yield Package(host=host.name, package="apache2")
     yield ApacheModule(host=host.name, module="alias")
     yield File(
@@ -83,8 +83,6 @@ def port_80(env: Environment, host: Host) -> Iterable[Resource]:
 
 
 PROBE = "reconcile-probe"
-WEB = "/usr/local/lib/reconciler"
-"""The folder of the probe: root's, and not the one that the sync account writes challenges into."""
 PROBE_URL = f"/.well-known/acme-challenge/{PROBE}"
 """The path at which port 80 of every host is asked for the probe."""
 
@@ -98,7 +96,7 @@ def probe_text(env: Environment, host: Host) -> str:
 def challenge_answer(env: Environment, host: Host) -> Iterable[Resource]:
     """S6: port 80 answers with the files of the challenge directory, under every name."""
     text = probe_text(env, host)
-    path = f"{WEB}/{PROBE}"
+    path = f"{env.paths.challenge}/{PROBE}"
     yield Package(host=host.name, package="curl")
     yield File(host=host.name, path=path, content=f"{text}\n", mode="0644")
     yield Answer(

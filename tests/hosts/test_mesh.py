@@ -134,7 +134,6 @@ for name in id_ed25519 id_ed25519.pub known_hosts; do install -m 0600 -o rsync_u
 sed 's,^.*command="[^"]*",restrict\\,command="{SYNC}/bin/rsync-wrapper.sh",' {KEYS}/authorized_keys |
   install -m 0600 -o rsync_user -g rsync_user /dev/stdin .ssh/authorized_keys
 echo 'ssh-ed25519 AAAA somebody' >>.ssh/authorized_keys
-echo lab >{CHALLENGE}/reconcile-probe
 sed -i 's,{KEYS}/,{SYNC}/.ssh/,' /etc/letsencrypt/renewal/manual-*-hook.sh 2>/dev/null || :
 rm -r {KEYS} /usr/local/lib/reconciler {DROP_IN} /var/lib/reconciler/loaded/ssh
 systemctl reload ssh

@@ -33,7 +33,7 @@ case $request in
   flags=${flags% --timeout=60 . incoming/}
   case $flags in *[!A-Za-z]*) refuse 'these options of rsync are not allowed' ;; esac
   umask 077
-  ulimit -f 256  # blocks of 512 bytes: the four files are far smaller
+  ulimit -f 256  # blocks of 512 bytes: a delivery is far smaller
   mkdir -p "$home/incoming" && cd "$home" || exit 1
   note 'delivery'
   exec rsync --server "-tce.$flags" --timeout=60 . incoming/

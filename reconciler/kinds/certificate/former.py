@@ -17,14 +17,16 @@ KEY = ".ssh/id_ed25519"
 WRAPPER = "bin/rsync-wrapper.sh"
 DELIVERED = "incoming/privkey.pem"
 """A key that was delivered in the clear."""
+HOOK = "{}/manual-[a-z]*-hook[.]sh"
 LEFT = "left over"
 
 LOOK = (
     'cd "$1" || exit 0; has() { [ -f "$1" ] && grep -q "$2" "$1" && echo "${3:-$1}"; };'
     ' has .ssh/authorized_keys "$2"; has .ssh/known_hosts "$2"; has .ssh/id_ed25519.pub "$2" .ssh/id_ed25519;'
-    ' has bin/rsync-wrapper.sh "^$3"; for f in incoming/privkey.pem "$4"; do [ ! -e "$f" ] || echo "$f"; done'
+    ' has bin/rsync-wrapper.sh "^$3";'
+    " [ ! -e incoming/privkey.pem ] || echo incoming/privkey.pem"
 )
-"""Run as the account: the folder, the pattern of our lines, how the wrapper began, the probe."""
+"""Run as the account: the folder, the pattern of our lines, how the wrapper began."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +50,7 @@ class Former(Resource):
     mark: str
     """How the wrapper began."""
     hooks: str
-    """How the paths of certbot's hooks begin."""
-    probe: str
-    """The file in the challenge directory by which it was known which host answers."""
+    """Where certbot's hooks lie."""
 
     @property
     def _ours(self) -> str:
@@ -62,7 +62,7 @@ class Former(Resource):
         return " ".join(["runuser", "-u", quote(self.account), "--", *map(quote, words)])
 
     def ask(self) -> Mapping[str, Question]:
-        words = ("sh", "-c", LOOK, "sh", self.home, self._ours, self.mark, self.probe)
+        words = ("sh", "-c", LOOK, "sh", self.home, self._ours, self.mark)
         return {"left": CommandQuestion(self._run(*words))}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
@@ -74,7 +74,7 @@ class Former(Resource):
         if result.status != 0:
             gone = "does not exist" in result.output
             return None if gone else CannotSee(f"it could not be looked at: {result.output or result.status}")
-        known = (*LINES, KEY, WRAPPER, DELIVERED, self.probe)
+        known = (*LINES, KEY, WRAPPER, DELIVERED)
         return {path: LEFT for path in known if path in result.output.splitlines()} or None
 
     def want(self, look: View) -> State | None:
@@ -92,9 +92,9 @@ class Former(Resource):
         if KEY in change.deltas:
             path = f"{self.home}/{KEY}"
             yield Step(
-                f"for f in $(grep -lsaF -- {quote(self.hooks)} /proc/[0-9]*/cmdline); do p=${{f#/proc/}};"
-                ' timeout 60 tail -f --pid="${p%/*}" /dev/null || exit 1; done',
-                "lets a hook of certbot's come to its end that began with this key",
+                f"for f in $(grep -lsazx -- {quote(HOOK.format(self.hooks))} /proc/[0-9]*/cmdline);"
+                ' do p=${f#/proc/}; timeout 60 tail -f --pid="${p%/*}" /dev/null || :; done',
+                "lets a hook of certbot's that began with this key come to its end",
             )
             yield Step(self._run("rm", "-f", "--", path, f"{path}.pub"), "it was taken over")
         if WRAPPER in change.deltas:
@@ -107,8 +107,6 @@ class Former(Resource):
         if DELIVERED in change.deltas:
             files = [f"{self.home}/incoming/{name}.pem" for name in NAMES]
             yield Step(self._run("rm", "-f", "--", *files), "deliveries are encrypted now")
-        if self.probe in change.deltas:
-            yield Step(self._run("rm", "-f", "--", self.probe), "Apache answers with another one")
         folders = [f"{self.home}/{path}" for path in ("bin", ".ssh", "incoming")]
         yield Step(
             f"{self._run('find', *folders, '-maxdepth', '0', '-empty', '-delete')} 2>/dev/null || :",
