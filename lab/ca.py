@@ -112,6 +112,13 @@ class Authority:
         if addresses:
             self._dns("add-a", {"host": f"{name}.", "addresses": list(addresses)})
 
+    def set_caa(self, domain: str, *values: str) -> None:
+        """What CAA set the DNS has for a domain: an `issue` property for each value, or none at all."""
+        self._dns("clear-caa", {"host": f"{domain}."})
+        if values:
+            policies = [{"tag": "issue", "value": value} for value in values]
+            self._dns("add-caa", {"host": f"{domain}.", "policies": policies})
+
     def forget(self, name: str) -> None:
         """Let the DNS know no address of a name."""
         self.set_name(name)

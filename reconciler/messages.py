@@ -215,6 +215,16 @@ class Message(enum.Enum):
             " the usual cause is a vhost, DNS or a firewall"
         ),
     )
+    CAA_FORBIDS = (
+        "caa-forbids",
+        CERTIFICATE,
+        "the CA would refuse by the CAA records of the DNS",
+        (
+            "no order was placed. The message says for each name which domain has the set, and what it"
+            " allows instead: another CA, another account (`accounturi`), or other methods than http-01."
+            " Have the set changed where the DNS is kept; `reconcile verify` prints the record to publish"
+        ),
+    )
     REHEARSAL_FAILED = (
         "rehearsal-failed",
         CERTIFICATE,

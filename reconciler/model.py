@@ -7,10 +7,9 @@ function (`diff`), and the *deltas* become an *action* with the *steps* that set
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
@@ -18,10 +17,6 @@ from reconciler.unknowns import is_unknown
 
 Value = str | int | bool | None
 State = Mapping[str, Value]
-
-SECRET_SAME = "(secret) as desired"
-SECRET_OTHER = "(secret) differs"
-"""What a state, a plan and a diff say in place of a secret value, which was compared on the host."""
 
 
 @dataclass(frozen=True, order=True)
@@ -93,8 +88,7 @@ class Step:
 
     `stdin` is fed to the command and never shown; `public`: nothing in it is secret. `minutes` is how long it
     may take; one of more is a round of its own. Of a saved step's stdin only `bytes_fed`, its size, and the
-    `commitment` to it are known.
-    `where` are the paths (`questions.locations`) by which it is decided as whom it is taken.
+    `commitment` to it are known. `where`: the paths (`questions.locations`) that decide as whom it is taken.
     """
 
     command: str
@@ -140,8 +134,7 @@ class Action:
     @property
     def minutes(self) -> int:
         """How long the whole action may take."""
-        steps = max((step.minutes for step in self.steps), default=1)
-        return steps + sum(step.minutes for step in self.rescue)
+        return max((each.minutes for each in self.steps), default=1) + sum(e.minutes for e in self.rescue)
 
 
 VERBS = {"create": "+", "change": "~", "remove": "-", "reload": "!", "restart": "!"}
@@ -162,6 +155,7 @@ class Plan:
     """Those of `unknown` that are on their way, and can be judged soon."""
     wants: Mapping[Ref, State | None] = field(default_factory=dict, compare=False)
     """What is wanted, of each resource that could be judged, also where it is so."""
+    notes: Mapping[Ref, tuple[str, ...]] = field(default_factory=dict, compare=False)
 
     @property
     def complete(self) -> bool:
@@ -258,7 +252,7 @@ class LocalFile:
 def option(
     text: str,
     *,
-    default: Any = dataclasses.MISSING,
+    default: Any = MISSING,
     schema: Mapping[str, Any] | None = None,
     needed: bool = False,
     files: Mapping[str, LocalFile] | None = None,
@@ -268,8 +262,7 @@ def option(
     text    its one-line description, for the reference and for editors
     default what it is where the YAML does not set it; without one it must be set
     schema  what its JSON Schema says beyond the type
-    needed  it must be set, or one of its `files`, unless the resource is declared absent;
-            `default` then only stands in for it
+    needed  it must be set, or one of its `files`, unless it is absent; `default` only stands in for it
     files   keys that may be set in its place, each naming a local file
     """
     more = {"doc": text, "schema": dict(schema or {}), "needed": needed, "files": dict(files or {})}
@@ -301,6 +294,9 @@ class Resource:
     """Which of `unknowns.TYPES` its fields are that others refer to; by default words."""
     observed_on_peers: ClassVar[bool] = False
     """Whether what its steps bring about is seen on the hosts that it refers to."""
+
+    asides: ClassVar[str] = ""
+    """How those of its fields begin that are told, never settled: no approval depends on them."""
 
     host: str
     needs: tuple[Ref, ...] = ()
@@ -370,6 +366,10 @@ class Resource:
     def refuses(self, change: Change) -> str | None:
         """Why this change is not made, and what the administrator can do instead."""
         return None
+
+    def notes(self, seen: State) -> Iterable[str]:
+        """What an administrator should know or do beside what apply does, a line each."""
+        return ()
 
     def diff_text(self, delta: Delta, seen: State | None) -> str | None:
         """A unified diff for a delta whose values are digests, where one may be shown."""

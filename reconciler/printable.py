@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+SECRET_SAME = "(secret) as desired"
+SECRET_OTHER = "(secret) differs"
+"""What a state, a plan and a diff say in place of a secret value, which was compared on the host."""
+
 _MENTION = re.compile(r"<(?=[!@#]|[a-z]+:)|@(?=(?:everyone|here|channel|all)\b)")
 """What calls people, or hides where a link leads, in the formats of Slack, Mattermost and Discord
 (Slack, "Formatting text for app surfaces", "Special mentions")."""

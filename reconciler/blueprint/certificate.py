@@ -26,7 +26,7 @@ from reconciler.kinds.file import File
 from reconciler.kinds.package import Package
 from reconciler.kinds.service import Service
 from reconciler.kinds.symlink import Symlink
-from reconciler.model import Ref, Resource
+from reconciler.model import Ref, Resource, quote
 from reconciler.questions.tls import COMPLAINT
 from reconciler.subjects import Subject
 
@@ -62,13 +62,25 @@ def _renewal_script(env: Environment) -> str:
         "auth_hook": _hook(env, "auth"),
         "cleanup_hook": _hook(env, "cleanup"),
     }
-    return templates.script("certificate.sh", env.name, settings)
+    return templates.script("certificate.sh", env.name, settings, part="caa.sh")
 
 
 def _limits(env: Environment) -> str:
     values = renewal.variables(env.certificate)
     settings = {"ledger": LEDGER, **{name: values[name] for name in ("orders_a_week", "failures_an_hour")}}
     return f"{templates.functions('certificate.sh', ('say', 'limits'), settings)}\nlimits"
+
+
+def _caa(env: Environment) -> str:
+    settings = {
+        "names": " ".join(env.names),
+        "folder": env.paths.letsencrypt,
+        "router": env.router,
+        "resolver": renewal.variables(env.certificate)["resolver"],
+        "ca_bundle": renewal.variables(env.certificate)["ca_bundle"],
+    }
+    parts = ("caa", "caa_identities", "caa_accounts", "caa_answers", "caa_judged")
+    return f"{templates.functions('caa.sh', parts, settings)}\ncaa {quote(env.certificate.server)}"
 
 
 @part(Subject.CERTIFICATE)
@@ -98,6 +110,7 @@ def issued(env: Environment, host: Host) -> Iterable[Resource]:
         folder=env.paths.letsencrypt,
         script=script,
         limits=_limits(env),
+        caa=_caa(env) if host.primary else "",
         server=env.certificate.server,
         trust=trust(env),
         renewal=(

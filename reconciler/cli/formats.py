@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from reconciler.output import prometheus
     from reconciler.output.plans import PlanText
     from reconciler.output.text import Style
+    from reconciler.tls.names import NameCheck
     from reconciler.tls.verify import Check
 
 
@@ -149,7 +150,11 @@ def write_plan(
 
 
 def write_checks(
-    checks: Sequence[Check], formats: Formats, environment: Environment, workplace: Workplace
+    checks: Sequence[Check],
+    formats: Formats,
+    environment: Environment,
+    workplace: Workplace,
+    names: Sequence[NameCheck] = (),
 ) -> None:
     """Writes the files that were asked for. Raises `CommandError`."""
     from reconciler.output import junit
@@ -157,7 +162,7 @@ def write_checks(
     from reconciler.tls import status
 
     if formats.junit:
-        files.write(formats.junit, junit.checks_xml(environment.name, checks))
+        files.write(formats.junit, junit.checks_xml(environment.name, checks, names))
     if formats.prometheus:
         served = status.from_checks(checks)
         run = MetricsInput("verify", environment.name, workplace.clock(), served, checks=checks)

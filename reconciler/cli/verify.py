@@ -27,6 +27,7 @@ from reconciler.cli.workplace import Workplace
 from reconciler.output import text
 from reconciler.output.documents.results import verify_document
 from reconciler.tls import verify as verification
+from reconciler.tls.names import name_checks
 
 
 def verify(
@@ -42,7 +43,8 @@ def verify(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """Returns 0; 2 where a service is not as desired; 3 where one cannot be judged.
+    """Returns 0; 2 where a service is not as desired, or the DNS forbids the next renewal; 3 where one of
+    them cannot be judged.
 
     Raises `CommandError`.
     """
@@ -67,13 +69,16 @@ def verify(
         observation = fleet.settle()
     release = verification.wanted(environment, observation)
     checks = run_checks(environment, options, observation, workplace)
-    formats.write_checks(checks, outputs, environment, workplace)
+    names = name_checks(environment, observation)
+    formats.write_checks(checks, outputs, environment, workplace, names)
     if json:
-        files.print_json(verify_document(environment.name, release, checks))
+        files.print_json(verify_document(environment.name, release, checks, names))
     else:
         shown = [each for each in checks if not (quiet and each.verdict == "ok")]
+        shown_names = [each for each in names if not (quiet and each.verdict in ("ok", "open"))]
         files.print_lines(text.check_lines(shown, formats.style(options, workplace)))
-        if shown or not quiet:
-            print(verification.summary(environment, checks))
-    verdicts = {each.verdict for each in checks}
+        files.print_lines(text.name_lines(shown_names, formats.style(options, workplace)))
+        if shown or shown_names or not quiet:
+            print(verification.summary(environment, checks, names))
+    verdicts = {each.verdict for each in checks} | {each.verdict for each in names}
     return Code.CHANGES if "wrong" in verdicts else Code.INCOMPLETE if "unknown" in verdicts else Code.OK

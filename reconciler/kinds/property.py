@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 from reconciler.kinds.paths import ABSOLUTE, LINE, NEW, parents, type_of, unseen
 from reconciler.model import (
-    SECRET_SAME,
     CannotSee,
     Change,
     LocalFile,
@@ -23,6 +22,7 @@ from reconciler.model import (
     option,
     quote,
 )
+from reconciler.printable import SECRET_SAME
 from reconciler.questions.files import StatQuestion
 from reconciler.questions.properties import (
     JOIN,

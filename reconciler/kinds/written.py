@@ -22,8 +22,6 @@ from reconciler.kinds.paths import (
     unseen,
 )
 from reconciler.model import (
-    SECRET_OTHER,
-    SECRET_SAME,
     CannotSee,
     Change,
     Delta,
@@ -36,6 +34,7 @@ from reconciler.model import (
     View,
     quote,
 )
+from reconciler.printable import SECRET_OTHER, SECRET_SAME
 from reconciler.questions.files import StatQuestion, SumQuestion, TextQuestion
 
 CONTENT_FILES = {

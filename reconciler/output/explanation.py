@@ -35,6 +35,7 @@ class Explanation:
     action: Action | None
     before: tuple[Neighbour, ...]
     after: tuple[Neighbour, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -76,6 +77,7 @@ def explain(
         action=actions.get(ref),
         before=neighbours(before[ref]),
         after=neighbours(each for each, waits in before.items() if ref in waits),
+        notes=plan.notes.get(ref, ()),
     )
 
 
@@ -107,6 +109,7 @@ def lines(found: Explanation, style: Style) -> Iterable[str]:
         yield from _state("desired", found.want)
     yield from _neighbours("waits for", found.before)
     yield from _neighbours("waited for by", found.after)
+    yield from (f"    note: {printable(each)}" for each in found.notes)
 
 
 def _state(what: str, state: Seen) -> Iterable[str]:

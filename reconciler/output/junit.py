@@ -8,23 +8,28 @@ from xml.etree import ElementTree as ET
 from reconciler.model import Plan
 from reconciler.output.text import Style, action_lines, value_text
 from reconciler.printable import printable
+from reconciler.tls.names import NameCheck
 from reconciler.tls.verify import INSIDE, Check
 
 Case = tuple[str, str, str, str, str]
 """Host, name, `ok`, `failure` or `error`, the message, and the text below it."""
 
-VERDICTS = {"ok": "ok", "wrong": "failure", "unknown": "error"}
+VERDICTS = {"ok": "ok", "open": "ok", "wrong": "failure", "unknown": "error"}
 
 
-def checks_xml(environment: str, checks: Sequence[Check]) -> str:
+def checks_xml(environment: str, checks: Sequence[Check], names: Sequence[NameCheck] = ()) -> str:
     """One test case for each check (https://github.com/testmoapp/junitxml has the common form)."""
-    return _suite(f"reconcile verify {environment}", [_check(each) for each in checks])
+    return _suite(f"reconcile verify {environment}", [*map(_check, checks), *map(_name, names)])
 
 
 def _check(each: Check) -> Case:
     under = INSIDE if each.seen_from == INSIDE else each.endpoint.name or "without a name"
     name = f"{each.endpoint.service} on {each.endpoint.port}, {under}"
     return each.endpoint.host, name, VERDICTS[each.verdict], each.detail, ""
+
+
+def _name(each: NameCheck) -> Case:
+    return each.name, "CAA", VERDICTS[each.verdict], each.detail, each.record or ""
 
 
 def plan_xml(command: str, plan: Plan) -> str:

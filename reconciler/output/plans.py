@@ -179,6 +179,8 @@ def _entry_lines(entry: Entry, plan: Plan, text: PlanText) -> Iterable[str]:
             yield from _delta_lines(delta, text)
     if shown.blocked:
         yield from _wrapped(f"refused: {printable(shown.blocked)}", 6, 8, text, lambda p: style.mark("-", p))
+    for note in dict.fromkeys(note for each in entry.actions for note in plan.notes.get(each.ref, ())):
+        yield from _wrapped(f"note: {printable(note)}", 6, 8, text, style.dim)
     if text.layers.commands:
         yield from _commands("", shown.steps, text)
         yield from _commands("if one fails: ", shown.rescue, text)

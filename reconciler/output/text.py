@@ -17,6 +17,7 @@ from reconciler.printable import printable
 if TYPE_CHECKING:  # text is needed by every command, and these load much
     from reconciler.journal.journal import JournalEntry
     from reconciler.monitor.findings import Finding
+    from reconciler.tls.names import NameCheck
     from reconciler.tls.verify import Check
 
 COLOURS = {"+": "32", "~": "33", "-": "31", "!": "36"}
@@ -158,6 +159,16 @@ def check_lines(checks: Sequence[Check], style: Style) -> Iterable[str]:
         cells = "  ".join(printable(cell).ljust(width) for cell, width in zip(row, widths, strict=False))
         text = f"{cells}  {printable(row[4])}"
         yield text if row[3] == "ok" else style.mark("-" if row[3] == "wrong" else "~", text)
+
+
+def name_lines(names: Sequence[NameCheck], style: Style) -> Iterable[str]:
+    """What the DNS has of CAA for each name, and below it the record to publish where one is missing."""
+    width = max((len(each.name) for each in names), default=0)
+    for each in names:
+        line = printable(f"{each.name.ljust(width)}  CAA  {each.verdict.ljust(7)}  {each.detail}")
+        yield line if each.verdict == "ok" else style.mark("-" if each.verdict == "wrong" else "~", line)
+        if each.record:
+            yield f"    to publish: {printable(each.record)}"
 
 
 def _under(check: Check) -> str:

@@ -44,6 +44,7 @@ class _Progress:
     """Of `unknown`: those that were seen, and whose desired state depends on what was not looked at."""
     provided: dict[Ref, tuple[str, ...]] = field(default_factory=dict)
     wants: dict[Ref, State | None] = field(default_factory=dict)
+    notes: dict[Ref, tuple[str, ...]] = field(default_factory=dict)
     local: set[Ref] = field(default_factory=set)
     insisting: set[Ref] = field(default_factory=set)
 
@@ -105,6 +106,7 @@ def plan(
         hosts=tuple(sorted({ref.host for ref in everyone})),
         resources=len(everyone),
         wants=progress.wants,
+        notes=progress.notes,
     )
 
 
@@ -141,6 +143,8 @@ def _judge(resource: Resource, before: set[Ref], progress: _Progress) -> None:
         progress.undetermined.add(resource.ref)
         return
     progress.wants[resource.ref] = want
+    if seen is not None and (notes := tuple(resource.notes(seen))):
+        progress.notes[resource.ref] = notes
     deltas = diff(expected, want)
     if not deltas:
         if view.missing and resource.depends:
@@ -177,10 +181,17 @@ def _action(resource: Resource, change: Change, seen: State | None) -> Action:
         steps=() if refused else tuple(resource.steps(change)),
         rescue=() if refused else tuple(resource.rescue(change)),
         blocked=refused,
-        seen_digest=digest(dict(seen) if seen is not None else None),
+        seen_digest=digest(_bound(resource, seen)),
         place=resource.place,
         subject=resource.part or resource.subject,
     )
+
+
+def _bound(resource: Resource, seen: State | None) -> State | None:
+    """What was seen, without what no approval depends on."""
+    if seen is None or not resource.asides:
+        return seen if seen is None else dict(seen)
+    return {name: value for name, value in seen.items() if not name.startswith(resource.asides)}
 
 
 def _with_waits(

@@ -12,7 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from reconciler.model import SECRET_OTHER, SECRET_SAME, CannotSee, quote
+from reconciler.model import CannotSee, quote
+from reconciler.printable import SECRET_OTHER, SECRET_SAME
 from reconciler.questions.files import NO_ANSWER, SUM_LIMIT
 
 JOIN = r":a;/^[[:space:]]*[#!]/!{/\(^\|[^\]\)\(\\\\\)*\\$/{$!{N;ba}}}"

@@ -19,6 +19,7 @@ from reconciler.kinds.certificate.pair import is_good
 from reconciler.kinds.certificate.serving import Serving
 from reconciler.model import Observation, Ref
 from reconciler.tls.endpoint import Endpoint, NoHandshake, TlsAnswer
+from reconciler.tls.names import NameCheck
 
 INSIDE = "the host itself"
 
@@ -130,9 +131,11 @@ def _check_inside(
     return Check(endpoint, INSIDE, "wrong", f"{found}, but {release} was issued")
 
 
-def summary(environment: Environment, checks: Sequence[Check]) -> str:
+def summary(environment: Environment, checks: Sequence[Check], names: Sequence[NameCheck] = ()) -> str:
     """The last line of the output: how many checks, and how many of them failed."""
-    count = {verdict: sum(each.verdict == verdict for each in checks) for verdict in ("wrong", "unknown")}
-    if not any(count.values()):
-        return f"Verified: {len(checks)} checks of {environment.name}, all as desired."
-    return f"Verified: {len(checks)} checks, {count['wrong']} wrong, {count['unknown']} could not be judged."
+    verdicts = [each.verdict for each in checks] + [each.verdict for each in names]
+    wrong, unknown, bare = (verdicts.count(verdict) for verdict in ("wrong", "unknown", "open"))
+    if wrong or unknown:
+        return f"Verified: {len(verdicts)} checks, {wrong} wrong, {unknown} could not be judged."
+    whole = f"Verified: {len(verdicts)} checks of {environment.name}"
+    return f"{whole}, none wrong; {bare} names not bound by CAA." if bare else f"{whole}, all as desired."

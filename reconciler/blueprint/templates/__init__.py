@@ -28,8 +28,8 @@ def _head(environment: str) -> str:
     return f"{MARK}{environment}; changes here are undone.\n"
 
 
-def script(name: str, environment: str, settings: Mapping[str, str | int]) -> str:
-    """The shell script `name` with these settings, quoted.
+def script(name: str, environment: str, settings: Mapping[str, str | int], part: str = "") -> str:
+    """The shell script `name` with these settings, quoted, and the functions of the script `part`.
 
     Raises `ValueError` unless they are those that the template assigns, in its order, and
     `FileNotFoundError` where there is no such template.
@@ -39,7 +39,8 @@ def script(name: str, environment: str, settings: Mapping[str, str | int]) -> st
     assigned = re.findall("^([a-z_]+)=", examples, re.MULTILINE)
     if assigned != list(settings):
         raise ValueError(f"{name} has the settings {assigned}, not {list(settings)}")
-    return f"{shebang}\n{_head(environment)}{_assigned(settings)}\n{body}"
+    functions = _template(part).partition("\n\n")[2] + "\n" if part else ""
+    return f"{shebang}\n{_head(environment)}{_assigned(settings)}\n{functions}{body}"
 
 
 def _assigned(settings: Mapping[str, str | int]) -> str:
@@ -53,7 +54,7 @@ def functions(name: str, names: Iterable[str], settings: Mapping[str, str | int]
     template.
     """
     found = dict(
-        re.findall(r"^([a-z_]+)\(\) (\{ .*? \}$|\{.*?^\}$)", _template(name), re.MULTILINE | re.DOTALL)
+        re.findall(r"^([a-z_]+)\(\) (\{ [^\n]* \}$|\{.*?^\}$)", _template(name), re.MULTILINE | re.DOTALL)
     )
     if lacks := set(names) - set(found):
         raise ValueError(f"{name} has no function {', '.join(sorted(lacks))}")

@@ -15,7 +15,7 @@ failures_an_hour=5
 auth_hook=/etc/letsencrypt/renewal/manual-auth-hook.sh
 cleanup_hook=/etc/letsencrypt/renewal/manual-cleanup-hook.sh
 
-# certificate.sh preflight           proves that the CA would find a challenge everywhere
+# certificate.sh preflight           proves that the CA may issue and would find a challenge everywhere
 # certificate.sh order [RELEASE]     preflight, rehearsal if there is one, then an order; nothing is
 #                                    ordered if another run has replaced RELEASE meanwhile
 # certificate.sh renew [SECONDS]     the same, if it is due; waits up to SECONDS first (cron)
@@ -152,7 +152,28 @@ fetch() {  # NAME ADDRESS HOST: as the CA does it, with the redirects that it fo
   printf '%s through %s (%s): %s\n' "$1" "$2" "$3" "$(printf %s "$why" | head -n 1)" >>"$work/wrong"
 }
 
+# By `caa`, which comes from caa.sh. What cannot be told refuses nothing: the CA has the last word.
+allowed() {
+  told=$(caa "$server")
+  printf '%s\n' "$told" | sed -n 's/^untold \([^ ]*\)/warning: \1:/p' >&2
+  case $told in *"
+forbidden "*) ;; *) return 0 ;; esac
+  say 'the CA would refuse by the CAA records of the DNS, so nothing was ordered [caa-forbids]:'
+  printf '%s\n' "$told" | sed -n 's/^forbidden \([^ ]*\)/  \1:/p' >&2
+  return 1
+}
+
+# The account at the rehearsal's CA is another one, which a set that binds ours need not let in.
+may_rehearse() {
+  told=$(caa "$rehearsal" | sed -n 's/^forbidden \([^ ]*\)/  \1:/p')
+  [ -n "$told" ] || return 0
+  say "the rehearsal at $rehearsal is left out, as the CAA records of the DNS forbid it:"
+  printf '%s\n' "$told" >&2
+  return 1
+}
+
 preflight() {
+  allowed || return 1
   token=reconcile-canary-$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
   value=$token.preflight
   work=$(mktemp -d) || return 1
@@ -253,7 +274,7 @@ order() {  # [RELEASE]
     --cert-name "$router"
   for name in $names; do set -- "$@" -d "$name"; done
   if [ -n "$email" ]; then set -- "$@" -m "$email"; else set -- "$@" --register-unsafely-without-email; fi
-  if [ -n "$rehearsal" ]; then
+  if [ -n "$rehearsal" ] && may_rehearse; then
     run "$@" --dry-run --server "$rehearsal" || return $?
     if busy; then return 0; fi
     if [ "$status" != 0 ]; then

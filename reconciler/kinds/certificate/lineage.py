@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler import x509
-from reconciler.kinds.certificate import certbot, pair
+from reconciler.kinds.certificate import caa, certbot, pair
 from reconciler.kinds.certificate.certbot import CertbotLineage
 from reconciler.kinds.certificate.pair import Trust
 from reconciler.model import (
@@ -56,6 +56,7 @@ class Lineage(Resource):
     subject: ClassVar[str] = Subject.CERTIFICATE
     declarable: ClassVar[bool] = False
     unknowns: ClassVar[Mapping[str, str]] = {"release": RELEASE}
+    asides: ClassVar[str] = caa.FIELD
 
     router: str
     folder: str
@@ -64,6 +65,8 @@ class Lineage(Resource):
     limits: str = ""
     """Shell that ends with 75, and says why, if the CA would refuse another order. It is no file on the
     host, for the YAML says where those are, and every look runs it."""
+    caa: str = ""
+    """Shell that tells what the DNS lets the CA issue, as `caa.facts` reads it."""
     server: str
     trust: Trust
     renewal: tuple[tuple[str, str], ...] = ()
@@ -93,6 +96,7 @@ class Lineage(Resource):
             **self.certbot.questions(),
             "account": self.certbot.account_question(self.server),
             **({"limits": CommandQuestion(self.limits)} if self.limits else {}),
+            **({"caa": CommandQuestion(self.caa)} if self.caa else {}),
             "ari": TextQuestion("/var/lib/reconciler/ari"),
         }
 
@@ -101,10 +105,7 @@ class Lineage(Resource):
             return answers["conf"]
         if self.absent:
             return {"lineage": "present"} if answers["conf"] is not None else None
-        state: dict[str, Value] = {}
-        limits: CommandResult | CannotSee | None = answers.get("limits")
-        if isinstance(limits, CommandResult) and limits.status == 75:
-            state["limit"] = limits.output
+        state = self._about_orders(answers)
         found, live = pair.facts(answers, self.trust, now), answers["live"]
         if isinstance(found, CannotSee) or isinstance(live, CannotSee):
             return found if isinstance(found, CannotSee) else live
@@ -129,6 +130,14 @@ class Lineage(Resource):
         if (account := certbot.account(answers)) is not None:
             state["account"] = account
         return state | self._remembered(answers["conf"])
+
+    def _about_orders(self, answers: Mapping[str, Any]) -> dict[str, Value]:
+        """What lets no order be placed: the CA's limits, and what the DNS lets it issue."""
+        state: dict[str, Value] = {}
+        limits: CommandResult | CannotSee | None = answers.get("limits")
+        if isinstance(limits, CommandResult) and limits.status == 75:
+            state["limit"] = limits.output
+        return state | (caa.facts(answers["caa"], self.trust.names) if "caa" in answers else {})
 
     def _spare(self, answers: Mapping[str, Any], now: datetime) -> str | CannotSee:
         """The release in use if it is good and fresh; else "none", and a new one is ordered."""
@@ -187,6 +196,8 @@ class Lineage(Resource):
         orders = self._orders(seen)
         if orders and "limit" in seen:
             return str(seen["limit"])
+        if orders and (why := caa.forbidden(seen, self.trust.names)):
+            return why
         if "chain" in change.deltas and not orders and not _absent(seen) and not _stale_links(seen):
             return (
                 f"{seen['chain']}; another order would most likely bring the same: look at `certificate:`"
@@ -209,6 +220,9 @@ class Lineage(Resource):
 
     def replacement(self, seen: State) -> Resource:
         return replace(self, replaces=str(seen.get("release")))
+
+    def notes(self, seen: State) -> Iterable[str]:
+        return caa.notes(seen, self.trust.names)
 
     def diff_text(self, delta: Delta, seen: State | None) -> str | None:
         known = seen is not None and "names" in seen

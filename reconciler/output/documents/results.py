@@ -10,6 +10,7 @@ from reconciler.journal.journal import JournalEntry
 from reconciler.model import Report
 from reconciler.output.documents.parts import ResourcePart, UnreachablePart, unreachable_parts
 from reconciler.output.documents.plan import PlanDocument
+from reconciler.tls.names import NameCheck
 from reconciler.tls.verify import Check
 
 
@@ -73,6 +74,23 @@ class CheckPart(Part, frozen=True, kw_only=True):
     ]
 
 
+class NamePart(Part, frozen=True, kw_only=True):
+    """What the DNS lets the CA issue for a name of the certificate (CAA)."""
+
+    name: str
+    verdict: Annotated[
+        Literal["ok", "open", "wrong", "unknown"],
+        Meta(
+            description="`ok`: bound to our account and method; `open`: others may get a certificate for it;"
+            " `wrong`: the next renewal will be refused."
+        ),
+    ]
+    detail: str
+    record: Annotated[
+        str | None, Meta(description="The record to publish, as a line of a zone file; null where none is.")
+    ]
+
+
 class VerifyDocument(Document, frozen=True, kw_only=True):
     """What `reconcile verify --json` gives."""
 
@@ -86,9 +104,12 @@ class VerifyDocument(Document, frozen=True, kw_only=True):
         ),
     ]
     checks: list[CheckPart]
+    names: Annotated[list[NamePart], Meta(description="Empty where the primary was left out (--host).")]
 
 
-def verify_document(environment: str, release: str | None, checks: Sequence[Check]) -> VerifyDocument:
+def verify_document(
+    environment: str, release: str | None, checks: Sequence[Check], names: Sequence[NameCheck] = ()
+) -> VerifyDocument:
     """What `verify` found."""
     parts = [
         CheckPart(
@@ -103,7 +124,11 @@ def verify_document(environment: str, release: str | None, checks: Sequence[Chec
         )
         for each in checks
     ]
-    return VerifyDocument(environment=environment, release=release, checks=parts)
+    found = [
+        NamePart(name=each.name, verdict=each.verdict, detail=each.detail, record=each.record)  # type: ignore[arg-type]
+        for each in names
+    ]
+    return VerifyDocument(environment=environment, release=release, checks=parts, names=found)
 
 
 class EntryPart(Part, frozen=True, kw_only=True):

@@ -1,0 +1,87 @@
+"""What the DNS lets the CA issue (CAA, RFC 8659 and 8657), as `caa` of templates/caa.sh tells it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.messages import Message
+from reconciler.model import CannotSee, State, Value
+from reconciler.questions.system import CommandResult
+
+FIELD = "CAA "
+"""How the fields of a state begin that tell of CAA: one for each name, and two of the account."""
+
+IDENTITY, ACCOUNT = FIELD + "identity", FIELD + "account"
+VERDICTS = ("bound", "open", "none", "forbidden", "untold")
+
+LATER = "(known after apply: the account's URI)"
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What the DNS has for one name. `verdict` is one of `VERDICTS`; `record`, as a line of a zone file, is
+    the one to publish, None where the name is bound or another would not help."""
+
+    name: str
+    verdict: str
+    detail: str
+    record: str | None = None
+
+
+def facts(answer: CommandResult | CannotSee, names: Iterable[str]) -> dict[str, Value]:
+    """Fields of a state: the verdict and its words for each name, and what a record would name."""
+    told: dict[str, Value] = {}
+    lines = answer.output.splitlines() if isinstance(answer, CommandResult) else []
+    for line in lines:
+        word, _, rest = line.partition(" ")
+        first, _, more = rest.partition(" ")
+        if word == "ours":
+            told |= {IDENTITY: _first(first), ACCOUNT: _first(more)}
+        elif word in VERDICTS and more:
+            told[FIELD + first] = f"{word}: {more}"
+    why = answer.reason if isinstance(answer, CannotSee) else "the answer is not whole"
+    return {**{FIELD + name: f"untold: {why}" for name in names}, **told}
+
+
+def _first(text: str) -> str | None:
+    """The first of a list; None where there is none, or where it cannot be told."""
+    return None if text in ("", "-", "?") else text.partition(",")[0]
+
+
+def allowances(state: Mapping[str, Any], names: Iterable[str]) -> list[Allowance]:
+    """What a state tells of each name; none where CAA was not asked about."""
+    found = []
+    for name in names:
+        if (told := state.get(FIELD + name)) is None:
+            continue
+        verdict, _, detail = str(told).partition(": ")
+        record = None if verdict in ("bound", "untold") else _record(name, state)
+        found.append(Allowance(name, verdict, detail, record))
+    return found
+
+
+def _record(name: str, state: Mapping[str, Any]) -> str | None:
+    if not (identity := state.get(IDENTITY)):
+        return None
+    account = state.get(ACCOUNT) or LATER
+    return f'{name}. IN CAA 0 issue "{identity}; accounturi={account}; validationmethods=http-01"'
+
+
+def forbidden(state: State, names: Iterable[str]) -> str | None:
+    """Why the CA would refuse an order; None where nothing says that it would."""
+    why = [f"{each.name}: {each.detail}" for each in allowances(state, names) if each.verdict == "forbidden"]
+    said = "; ".join(why)
+    return f"the CA would refuse by the CAA records of the DNS {Message.CAA_FORBIDS}: {said}" if why else None
+
+
+def notes(state: State, names: Iterable[str]) -> Iterable[str]:
+    """What the DNS lacks so that no other account gets a certificate for the names, with the records."""
+    lacks = [each for each in allowances(state, names) if each.verdict in ("open", "none")]
+    if lacks:
+        yield "the CAA records of the DNS do not bind this account of the CA; to bind it, publish there:"
+        yield from (each.record or f"{each.name}: {NO_IDENTITY}" for each in lacks)
+
+
+NO_IDENTITY = "its CA does not say by which name CAA records mean it"
