@@ -192,6 +192,55 @@ def test_a_name_that_does_not_resolve_costs_no_order(node: Node) -> None:
     assert more == []
 
 
+def test_a_caa_set_that_forbids_costs_no_order_and_fails_verify(node: Node) -> None:
+    before, orders, ca = node.one(), node.orders(), node.fleet.ca
+    ca.set_caa("test.dataone.org", "ca.example.org")
+    try:
+        planned = node.run(0, "plan", "--replace", "certificate").out
+        assert "the CA would refuse by the CAA records of the DNS [caa-forbids]" in planned
+        why, more = ordering(node)
+        by_cron = node.fleet.hosts[0].run(f"{SCRIPT} order", check=False)
+        names = node.document(2, "verify")["names"]
+    finally:
+        ca.set_caa("test.dataone.org")
+    assert f"{HOSTS[1]}: the CAA set of test.dataone.org allows only what this order is not" in why
+    assert (by_cron.returncode, "so nothing was ordered [caa-forbids]:" in by_cron.stderr) == (1, True)
+    assert {each["name"]: each["verdict"] for each in names} == dict.fromkeys(NAMES, "wrong")
+    assert (node.one(), node.orders(), more) == (before, orders, [])
+
+
+def test_the_records_that_verify_prints_bind_the_account_and_let_it_renew(node: Node) -> None:
+    orders, ca, primary = node.orders(), node.fleet.ca, node.fleet.hosts[0]
+    bare = node.document(0, "verify")["names"]
+    assert {each["name"]: each["verdict"] for each in bare} == dict.fromkeys(NAMES, "open")
+    # Pebble does not say by which name it is meant.
+    values = {
+        each["name"]: "pebble.example.org;" + each["record"].split('"')[1].partition(";")[2] for each in bare
+    }
+    try:
+        for name, value in values.items():
+            ca.set_caa(name, value)
+        names = node.document(0, "verify")["names"]
+        assert {each["name"]: (each["verdict"], each["record"]) for each in names} == dict.fromkeys(
+            NAMES, ("ok", None)
+        )
+        node.renew()
+        ca.set_caa(ROUTER, values[ROUTER].replace("validationmethods", "9; validationmethods"))
+        ca.set_caa(HOSTS[1], values[HOSTS[1]].replace("/my-account/", "/my-account/0"))
+        refused = primary.run(f"{SCRIPT} order", check=False).stderr
+    finally:
+        for name in NAMES:
+            ca.set_caa(name)
+    assert f"{ROUTER}: the CAA set of {ROUTER} allows only what this order is not" in refused
+    assert (
+        f"{HOSTS[1]}: the CAA set of {HOSTS[1]} allows only what this order is not: another account"
+        in refused
+    )
+    assert f"{HOSTS[2]}:" not in refused
+    assert node.orders() == [*orders, "begun", "issued"]
+    node.apply(0)
+
+
 def test_a_vhost_that_swallows_the_challenge_costs_no_order(node: Node) -> None:
     host = node.fleet.hosts[2]
     vhost = f"<VirtualHost *:80>\nServerName {ROUTER}\nRedirect gone /\n</VirtualHost>\n"

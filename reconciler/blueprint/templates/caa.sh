@@ -136,7 +136,7 @@ caa_judged() {  # IDENTITIES ACCOUNTS: of the answers on stdin
         return "bound binds this account and http-01" (others == "" ? "" : "; it lets other CAs issue as well: " others)
       }
       if (dubious != "") return "untold cannot be judged: " dubious
-      why = add(why, others == "" ? "" : "another CA: " others)
+      if (others != "") why = add(why, "another CA: " others)
       return "forbidden allows " (why == "" ? "no CA" : "only what this order is not: " why)
     }
 

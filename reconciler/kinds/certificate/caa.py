@@ -17,6 +17,7 @@ IDENTITY, ACCOUNT = FIELD + "identity", FIELD + "account"
 VERDICTS = ("bound", "open", "none", "forbidden", "untold")
 
 LATER = "(known after apply: the account's URI)"
+NOT_SAID = "(the name of the CA, which its directory does not say)"
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,8 @@ def allowances(state: Mapping[str, Any], names: Iterable[str]) -> list[Allowance
     return found
 
 
-def _record(name: str, state: Mapping[str, Any]) -> str | None:
-    if not (identity := state.get(IDENTITY)):
-        return None
-    account = state.get(ACCOUNT) or LATER
+def _record(name: str, state: Mapping[str, Any]) -> str:
+    identity, account = state.get(IDENTITY) or NOT_SAID, state.get(ACCOUNT) or LATER
     return f'{name}. IN CAA 0 issue "{identity}; accounturi={account}; validationmethods=http-01"'
 
 
@@ -81,7 +80,4 @@ def notes(state: State, names: Iterable[str]) -> Iterable[str]:
     lacks = [each for each in allowances(state, names) if each.verdict in ("open", "none")]
     if lacks:
         yield "the CAA records of the DNS do not bind this account of the CA; to bind it, publish there:"
-        yield from (each.record or f"{each.name}: {NO_IDENTITY}" for each in lacks)
-
-
-NO_IDENTITY = "its CA does not say by which name CAA records mean it"
+        yield from (each.record for each in lacks if each.record)
