@@ -165,7 +165,7 @@ def write_checks(
         files.write(formats.junit, junit.checks_xml(environment.name, checks, names))
     if formats.prometheus:
         served = status.from_checks(checks)
-        run = MetricsInput("verify", environment.name, workplace.clock(), served, checks=checks)
+        run = MetricsInput("verify", environment.name, workplace.clock(), served, checks=checks, names=names)
         write_prometheus(formats.prometheus, run)
 
 

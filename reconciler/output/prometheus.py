@@ -14,6 +14,7 @@ from datetime import datetime
 
 from reconciler.model import Plan
 from reconciler.printable import printable
+from reconciler.tls.names import NameCheck
 from reconciler.tls.status import ServiceStatus, proven
 from reconciler.tls.verify import Check
 
@@ -25,6 +26,7 @@ FAMILIES = {
     "reconcile_pending_actions": "Actions that would make a host as declared.",
     "reconcile_drift_since_timestamp_seconds": "Since when a host has not been as declared.",
     "reconcile_checks": "Checks of what a host's services show, by verdict.",
+    "reconcile_names": "Names of the certificate, by what CAA records of the DNS allow for them.",
     "reconcile_certificate_expiry_timestamp_seconds": "Until when the certificate that is served is valid.",
     "reconcile_certificate_lifetime_seconds": "How long the certificate that is served is valid in all.",
     "reconcile_last_proof_timestamp_seconds": "When a host last served the right certificate everywhere.",
@@ -46,11 +48,12 @@ class MetricsInput:
     served: Sequence[ServiceStatus]
     plan: Plan | None = None
     checks: Sequence[Check] = ()
+    names: Sequence[NameCheck] = ()
 
     @property
     def success(self) -> bool:
         """Whether all could be judged."""
-        unknown = any(each.verdict == "unknown" for each in self.checks)
+        unknown = "unknown" in {each.verdict for each in self.checks} | {each.verdict for each in self.names}
         return not unknown and (self.plan is None or self.plan.complete)
 
 
@@ -95,6 +98,7 @@ def metrics_text(run: MetricsInput, before: Mapping[str, float]) -> str:
     if run.plan is not None:
         _plan(samples, run.plan, now)
     _checks(samples, run.checks)
+    _names(samples, run.names)
     _certificates(samples, run.served)
     well = proven(run.served)
     for host in dict.fromkeys(each.host for each in run.served):
@@ -132,6 +136,12 @@ def _checks(samples: _Samples, checks: Sequence[Check]) -> None:
     for host in dict.fromkeys(each.endpoint.host for each in checks):
         for verdict in ("ok", "wrong", "unknown"):
             samples.add("reconcile_checks", count[host, verdict], host=host, verdict=verdict)
+
+
+def _names(samples: _Samples, names: Sequence[NameCheck]) -> None:
+    count = Counter(each.verdict for each in names)
+    for verdict in ("ok", "open", "wrong", "unknown") if names else ():
+        samples.add("reconcile_names", count[verdict], verdict=verdict)
 
 
 def _certificates(samples: _Samples, served: Iterable[ServiceStatus]) -> None:

@@ -138,4 +138,4 @@ def summary(environment: Environment, checks: Sequence[Check], names: Sequence[N
     if wrong or unknown:
         return f"Verified: {len(verdicts)} checks, {wrong} wrong, {unknown} could not be judged."
     whole = f"Verified: {len(verdicts)} checks of {environment.name}"
-    return f"{whole}, none wrong; {bare} names not bound by CAA." if bare else f"{whole}, all as desired."
+    return f"{whole}, none wrong; names not bound by CAA: {bare}." if bare else f"{whole}, all as desired."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -178,7 +179,7 @@ def test_the_account_is_the_one_that_certbot_renews_with(tmp_path: Path) -> None
     def account(identity: str, uri: str) -> None:
         folder = tmp_path / "accounts/acme-v02.api.letsencrypt.org/directory" / identity
         folder.mkdir(parents=True)
-        (folder / "regr.json").write_text('{"body": {}, "uri": "%s"}' % uri, encoding="utf-8")
+        (folder / "regr.json").write_text(json.dumps({"body": {}, "uri": uri}), encoding="utf-8")
 
     server = "https://acme-v02.api.letsencrypt.org/directory"
     ask = f"caa_identities {server}; caa_accounts {server}"
