@@ -70,8 +70,11 @@ def _record(name: str, state: Mapping[str, Any]) -> str:
 
 def forbidden(state: State, names: Iterable[str]) -> str | None:
     """Why the CA would refuse an order; None where nothing says that it would."""
-    why = [f"{each.name}: {each.detail}" for each in allowances(state, names) if each.verdict == "forbidden"]
-    said = "; ".join(why)
+    why: dict[str, list[str]] = {}
+    for each in allowances(state, names):
+        if each.verdict == "forbidden":
+            why.setdefault(each.detail, []).append(each.name)
+    said = "; ".join(f"{', '.join(alike)}: {detail}" for detail, alike in why.items())
     return f"the CA would refuse by the CAA records of the DNS {Message.CAA_FORBIDS}: {said}" if why else None
 
 

@@ -28,7 +28,7 @@ def text_of(plan: Plan) -> str:
 def test_an_order_that_the_ca_would_refuse_is_refused_and_the_names_are_told() -> None:
     (action,) = looked(OVERDUE, "bound", "forbidden", "forbidden").actions
     assert action.steps == ()
-    assert f"[caa-forbids]: {NAMES[1]}: what is told; {NAMES[2]}: what is told" in str(action.blocked)
+    assert f"[caa-forbids]: {NAMES[1]}, {NAMES[2]}: what is told" in str(action.blocked)
     for word in ("bound", "open", "none", "untold"):
         assert looked(OVERDUE, *[word] * len(NAMES)).actions[0].blocked is None
 
