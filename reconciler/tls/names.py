@@ -39,6 +39,11 @@ def name_checks(environment: Environment, observation: Observation) -> list[Name
     if not isinstance(seen, Mapping):
         return []
     return [
-        NameCheck(each.name, VERDICTS[each.verdict], each.detail, each.record)
+        NameCheck(
+            each.name,
+            VERDICTS[each.verdict],
+            each.detail,
+            None if each.verdict == "untold" else each.record,
+        )
         for each in caa.allowances(seen, environment.names)
     ]

@@ -203,3 +203,30 @@ def test_a_ca_says_by_which_names_records_mean_it(tmp_path: Path) -> None:
     assert shell(f"caa_identities file://{directory}") == "a.example,b.example\n"
     directory.write_text('{"meta": {}}', encoding="utf-8")
     assert shell(f"caa_identities file://{directory}") == "?\n"
+
+
+def asked(function: str, *told: str) -> tuple[int, str]:
+    """How a function of the renewal script ends, and what it says, where `caa` tells this."""
+    settings = {"server": "https://ca/dir", "rehearsal": "https://rehearsal/dir"}
+    script = templates.functions("certificate.sh", ("say", function), settings)
+    lines = "\n".join(["ours a.example -", *told])
+    ended = subprocess.run(
+        ["sh", "-uc", f"{script}\ncaa() {{ cat; }}\n{function}"], input=f"{lines}\n", text=True,
+        capture_output=True, check=False,
+    )  # fmt: skip
+    return ended.returncode, ended.stderr
+
+
+def test_an_order_is_refused_where_a_set_forbids_it_and_goes_on_where_that_cannot_be_told() -> None:
+    assert asked("allowed", "bound a x", "open b x", "none c x") == (0, "")
+    assert asked("allowed", "bound a x", "untold b SERVFAIL") == (0, "warning: b: SERVFAIL\n")
+    status, said = asked("allowed", "bound a x", "forbidden b it is not ours")
+    assert (status, said.splitlines()[1:]) == (1, ["  b: it is not ours"])
+    assert "[caa-forbids]" in said
+
+
+def test_a_rehearsal_is_left_out_where_a_set_does_not_let_its_account_in() -> None:
+    assert asked("may_rehearse", "bound a x", "none b x", "untold c x") == (0, "")
+    status, said = asked("may_rehearse", "bound a x", "forbidden b it is not ours")
+    assert (status, said.splitlines()[1:]) == (1, ["  b: it is not ours"])
+    assert said.startswith("the rehearsal at https://rehearsal/dir is left out")

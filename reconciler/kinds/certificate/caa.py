@@ -23,7 +23,7 @@ NOT_SAID = "(the name of the CA, which its directory does not say)"
 @dataclass(frozen=True)
 class Allowance:
     """What the DNS has for one name. `verdict` is one of `VERDICTS`; `record`, as a line of a zone file, is
-    the one to publish, None where the name is bound or another would not help."""
+    the one that binds our account, None where one does."""
 
     name: str
     verdict: str
@@ -58,7 +58,7 @@ def allowances(state: Mapping[str, Any], names: Iterable[str]) -> list[Allowance
         if (told := state.get(FIELD + name)) is None:
             continue
         verdict, _, detail = str(told).partition(": ")
-        record = None if verdict in ("bound", "untold") else _record(name, state)
+        record = None if verdict == "bound" else _record(name, state)
         found.append(Allowance(name, verdict, detail, record))
     return found
 
@@ -80,7 +80,13 @@ def forbidden(state: State, names: Iterable[str]) -> str | None:
 
 def notes(state: State, names: Iterable[str]) -> Iterable[str]:
     """What the DNS lacks so that no other account gets a certificate for the names, with the records."""
-    lacks = [each for each in allowances(state, names) if each.verdict in ("open", "none")]
+    found = allowances(state, names)
+    lacks = [each for each in found if each.verdict in ("open", "none")]
+    untold = [each for each in found if each.verdict == "untold"]
     if lacks:
         yield "the CAA records of the DNS do not bind this account of the CA; to bind it, publish there:"
         yield from (each.record for each in lacks if each.record)
+    if untold:
+        why = "; ".join(dict.fromkeys(each.detail for each in untold))
+        yield f"whether the DNS binds this account of the CA cannot be told yet ({why}); if not, publish:"
+        yield from (each.record for each in untold if each.record)

@@ -47,6 +47,9 @@ def test_a_plan_of_the_certificate_prints_the_records_to_publish() -> None:
     assert "note:" not in text_of(looked(OVERDUE, *["bound"] * len(NAMES)))
     first = text_of(looked(OVERDUE, "none", ours="ours letsencrypt.org -"))
     assert "accounturi=(known after apply: the account's URI); " in first
+    bare = text_of(looked(OVERDUE, *["untold"] * len(NAMES), ours="ours letsencrypt.org -"))
+    assert "cannot be told yet (what is told); if not, publish:" in bare
+    assert bare.count("(known after apply: the account's URI); ") == len(NAMES)
 
 
 def test_what_was_not_told_whole_is_untold() -> None:
