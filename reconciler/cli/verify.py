@@ -50,14 +50,8 @@ def verify(
     """
     workplace: Workplace = context.obj
     options = Options(
-        host=host,
-        json=json,
-        parallel=parallel,
-        timeout=timeout,
-        no_color=no_color,
-        verbose=verbose,
-        quiet=quiet,
-    )
+        host=host, json=json, parallel=parallel, timeout=timeout, no_color=no_color, verbose=verbose, quiet=quiet
+    )  # fmt: skip
     outputs = Formats(junit=junit, prometheus=prometheus)
     formats.check(options, outputs)
     environment = open_environment(env, workplace)
@@ -75,10 +69,10 @@ def verify(
         files.print_json(verify_document(environment.name, release, checks, names))
     else:
         shown = [each for each in checks if not (quiet and each.verdict == "ok")]
-        shown_names = [each for each in names if not (quiet and each.verdict in ("ok", "open"))]
-        files.print_lines(text.check_lines(shown, formats.style(options, workplace)))
-        files.print_lines(text.name_lines(shown_names, formats.style(options, workplace)))
-        if shown or shown_names or not quiet:
+        told = [each for each in names if not (quiet and each.verdict in ("ok", "open"))]
+        style = formats.style(options, workplace)
+        files.print_lines([*text.check_lines(shown, style), *text.name_lines(told, style)])
+        if shown or told or not quiet:
             print(verification.summary(environment, checks, names))
     verdicts = {each.verdict for each in checks} | {each.verdict for each in names}
     return Code.CHANGES if "wrong" in verdicts else Code.INCOMPLETE if "unknown" in verdicts else Code.OK

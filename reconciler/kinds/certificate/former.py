@@ -81,6 +81,13 @@ class Former(Resource):
         return None
 
     def steps(self, change: Change) -> Iterable[Step]:
+        # It may take minutes, so it has a round of its own: whether all else goes the new way was looked at.
+        yield Step(
+            f"for f in $(grep -lsazx -- {quote(HOOK.format(self.hooks))} /proc/[0-9]*/cmdline);"
+            ' do p=${f#/proc/}; timeout 60 tail -f --pid="${p%/*}" /dev/null || :; done',
+            "lets a hook of certbot's that began with what goes come to its end",
+            minutes=3,
+        )
         for path in LINES:
             if path in change.deltas:
                 file = f"{self.home}/{path}"
@@ -91,11 +98,6 @@ class Former(Resource):
                 )
         if KEY in change.deltas:
             path = f"{self.home}/{KEY}"
-            yield Step(
-                f"for f in $(grep -lsazx -- {quote(HOOK.format(self.hooks))} /proc/[0-9]*/cmdline);"
-                ' do p=${f#/proc/}; timeout 60 tail -f --pid="${p%/*}" /dev/null || :; done',
-                "lets a hook of certbot's that began with this key come to its end",
-            )
             yield Step(self._run("rm", "-f", "--", path, f"{path}.pub"), "it was taken over")
         if WRAPPER in change.deltas:
             folder, _, name = WRAPPER.partition("/")
