@@ -50,7 +50,8 @@ def verify(
     """
     workplace: Workplace = context.obj
     options = Options(
-        host=host, json=json, parallel=parallel, timeout=timeout, no_color=no_color, verbose=verbose, quiet=quiet
+        host=host, json=json, parallel=parallel, timeout=timeout,
+        no_color=no_color, verbose=verbose, quiet=quiet,
     )  # fmt: skip
     outputs = Formats(junit=junit, prometheus=prometheus)
     formats.check(options, outputs)
