@@ -13,6 +13,7 @@ import pytest
 
 from lab import Fleet, LabHost
 from tests import ROOT
+from tests.monitor.test_notices import Mailbox, mailbox  # noqa: F401 - a fixture
 from tests.support.faults import until
 from tests.support.running import HERE, AdminMachine, begun_actions, free
 
@@ -335,12 +336,19 @@ def test_a_look_runs_a_command_of_the_yaml_only_once_an_apply_has(admin: AdminMa
 # -- secrets -----------------------------------------------------------------------------------
 
 
-def test_a_secret_is_compared_on_the_host_and_never_told(admin: AdminMachine) -> None:
-    host = admin.fleet.hosts[0]
+def test_a_secret_is_compared_on_the_host_and_never_told(
+    admin: AdminMachine,
+    mailbox: tuple[Mailbox, str],  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    host, (box, smtp) = admin.fleet.hosts[0], mailbox
+    temporary = tmp_path_factory.mktemp("temporary")
+    admin.environ = {"TMPDIR": str(temporary)}
     plan = admin.folder / "plan.json"
     (admin.folder / "secret").write_text("canary-two\n", encoding="utf-8")
     more = "property: /srv/p, key: password, value_file: secret\nfile: /srv/f, source: secret, secret: true"
-    admin.declare(on(host, more))
+    notices = f"notices:\n  mail: [ada@example.org]\n  smtp: {smtp}\n"
+    admin.declare(on(host, more) + notices)
     assert admin.run(0, "plan", "-o", plan).out.count("(secret) as desired") == 2
     admin.run(0, "show", plan)
     admin.run(0, "apply", plan)
@@ -355,3 +363,9 @@ def test_a_secret_is_compared_on_the_host_and_never_told(admin: AdminMachine) ->
     assert host.run("cat /srv/p /srv/f").stdout == "password=canary-two\ncanary-two\n"
     saved = [json.dumps(json.loads(path.read_text(encoding="utf-8"))) for path in admin.folder.glob("*.json")]
     assert "canary" not in "".join([*admin.said, *saved])
+    assert box.mails, "drift was told of"
+    assert "canary" not in "".join(map(str, box.mails))
+    left = [each for folder in (admin.state, temporary) for each in folder.rglob("*") if each.is_file()]
+    assert [each for each in left if b"canary" in each.read_bytes()] == []
+    everywhere = "/etc /home /root /run /srv /tmp /var"
+    assert host.run(f"grep -rlsa -D skip canary {everywhere}").stdout.split() == ["/srv/p", "/srv/f"]

@@ -96,7 +96,7 @@ class Lineage(Resource):
             **self.certbot.questions(),
             "account": self.certbot.account_question(self.server),
             **({"limits": CommandQuestion(self.limits)} if self.limits else {}),
-            **({"caa": CommandQuestion(self.caa)} if self.caa else {}),
+            **({"caa": CommandQuestion(self.caa, most=caa.MOST)} if self.caa else {}),
             "ari": TextQuestion("/var/lib/reconciler/ari"),
         }
 
