@@ -17,7 +17,7 @@ IDENTITY, ACCOUNT = FIELD + "identity", FIELD + "account"
 VERDICTS = ("bound", "open", "none", "forbidden", "untold")
 
 MOST = 50_000
-"""Characters of the answer that are read: of a hundred names, the most that a certificate of Let's Encrypt has."""
+"""Characters of the answer that are read: enough for a hundred names, the most that Let's Encrypt takes."""
 
 LATER = "(known after apply: the account's URI)"
 NOT_SAID = "(the name of the CA, which its directory does not say)"
