@@ -101,13 +101,13 @@ def _parsed(part: bytes, load: Callable[[bytes], x509.Certificate]) -> x509.Cert
 
 
 def identity(certificates: Chain) -> str:
-    """16 hexadecimal digits that stand for the leaf together with its chain: a release's id."""
+    """32 hexadecimal digits that stand for the leaf together with its chain: a release's id."""
     from cryptography.hazmat.primitives import serialization
 
     digest = hashlib.sha256()
     for each in certificates:
         digest.update(each.public_bytes(serialization.Encoding.DER))
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()[:32]
 
 
 def names(leaf: x509.Certificate) -> tuple[str, ...]:

@@ -227,7 +227,7 @@ def test_a_damaged_certificate_is_unreadable_or_answers_everything(data: st.Data
 
 def test_the_identity_is_that_of_the_leaf_with_its_chain() -> None:
     sum_of_leaf = certificates.identity((LEAF.certificate,))
-    assert sum_of_leaf == LEAF.certificate.fingerprint(hashes.SHA256()).hex()[:16]
+    assert sum_of_leaf == LEAF.certificate.fingerprint(hashes.SHA256()).hex()[:32]
     assert len({sum_of_leaf, certificates.identity(CHAIN), certificates.identity(CHAIN[::-1])}) == 3
 
 

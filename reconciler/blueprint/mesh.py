@@ -128,7 +128,7 @@ def _sshd(env: Environment, host: Host) -> Iterable[Resource]:
         # From the moment it is loaded the account's own file opens nothing.
         needs=(Ref(host.name, AuthorizedKeys.kind, env.sync.authorized), Ref(host.name, File.kind, WRAPPER)),
     )
-    yield Service(host=host.name, unit="ssh", check="sshd -t", loads=(DROP_IN,))
+    yield Service(host=host.name, unit="ssh", check="sshd -t", known_check=True, loads=(DROP_IN,))
 
 
 def _may(peer: Host) -> str:

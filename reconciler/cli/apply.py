@@ -151,16 +151,17 @@ class _Apply:
         check(saved, self.environment, self.precedent, now)
         look_with(self.fleet, self.options)
         judged = approvals(self.environment, saved, now)
-        valid = [each for each in judged if not each.reason]
-        counts = [people(valid)] if self.environment.policy.approvers else []
-        if (
-            former := former_approvals(self.environment, saved, self.precedent, self.journal, now)
-        ) is not None:
-            counts.append(people(each for each in former if not each.reason))
+        former = former_approvals(self.environment, saved, self.precedent, self.journal, now)
+        asked = [judged] if self.environment.policy.approvers else []
+        asked += [] if former is None else [former]
+        counts = [people(each for each in some if not each.reason) for some in asked]
+        everyone = [*judged, *(former or ())]
         if reasons := self._forbidden(saved.plan, self._support(min(counts, default=0))):
-            raise self._refused(saved.plan, [*reasons, *(each.reason for each in judged if each.reason)])
+            why_not = dict.fromkeys(each.reason for each in everyone if each.reason)
+            raise self._refused(saved.plan, [*reasons, *why_not])
+        approvers = dict.fromkeys(each.approver for each in everyone if not each.reason)
         return self._run("apply of a saved plan").carry_out(
-            saved.plan, [each.approver for each in valid], digest=saved.document.digest
+            saved.plan, list(approvers), digest=saved.document.digest
         )
 
     def _automatic(self, shown: Plan) -> Code:

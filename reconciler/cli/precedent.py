@@ -44,6 +44,11 @@ class Precedent:
         return found if isinstance(found, int) else 0
 
     @property
+    def former_author_may(self) -> bool:
+        """Whether by then an author could approve a change of his own."""
+        return bool((self.approved.policy or {}).get("author_may_approve"))
+
+    @property
     def former_signers(self) -> str | None:
         """The SHA-256 of the file that said by then who may approve."""
         found = (self.approved.policy or {}).get("allowed_signers")

@@ -126,16 +126,20 @@ def approvals(environment: Environment, saved: SavedPlan, at: datetime) -> Seque
             Code.USAGE,
             f"{environment.file}: `policy: allowed_signers` names {allowed}, and there is no such file",
         )
-    return _judged(environment, saved, Path(allowed), at)
+    author_may = environment.policy.author_may_approve
+    return _judged(environment, saved, Path(allowed), at, author_may=author_may)
 
 
 def former_approvals(
     environment: Environment, saved: SavedPlan, precedent: Precedent, journal: Journal, at: datetime
 ) -> Sequence[JudgedApproval] | None:
-    """The approvals by those who could approve before the policy was changed: they, too, have to approve
-    that. None where the same people can. Raises `CommandError`, `NoJournal`."""
-    digest = precedent.former_signers
-    if not precedent.former_approvers or digest == precedent.policy["allowed_signers"]:
+    """The approvals by those who could approve before the policy was changed, as it was: they, too, have to
+    approve that. None where the same people can. Raises `CommandError`, `NoJournal`."""
+    digest, author_may = precedent.former_signers, precedent.former_author_may
+    same = (
+        digest == precedent.policy["allowed_signers"] and author_may == environment.policy.author_may_approve
+    )
+    if not precedent.former_approvers or same:
         return None
     text = journal.text(digest) if digest else None
     if text is None:
@@ -143,16 +147,16 @@ def former_approvals(
     with tempfile.NamedTemporaryFile(suffix=".signers") as file:
         file.write(text)
         file.flush()
-        return _judged(environment, saved, Path(file.name), at)
+        return _judged(environment, saved, Path(file.name), at, author_may=author_may)
 
 
 def _judged(
-    environment: Environment, saved: SavedPlan, allowed: Path, at: datetime
+    environment: Environment, saved: SavedPlan, allowed: Path, at: datetime, *, author_may: bool
 ) -> Sequence[JudgedApproval]:
     try:
         found = signatures.read(signatures.beside(saved.file))
         judged = signatures.judge(found, as_json(saved.document), allowed, at)
-        if environment.policy.author_may_approve:
+        if author_may:
             return judged
         named = environment.policy.allowed_signers
         sources = [*environment.sources, *([str(Path(named).resolve())] if named else [])]

@@ -59,6 +59,10 @@ LISTENERS = """ss -Hltnp | awk '{split($6, p, "\\""); print p[2] " on " $4}' | s
 """Prints who listens where, in one line."""
 
 
+NO_HOST_KEY = "no hostkeys available"
+"""What `sshd -t` says of any configuration where it may not read the host keys (sshd.c, main)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Service(Resource):
     """A systemd unit: enabled, running, listening, its configuration valid, and the
@@ -163,6 +167,8 @@ class Service(Resource):
         }
         state |= {f"port {port}": port in answers["ports"] for port in self.ports}
         if self.check and not self.absent:
+            if NO_HOST_KEY in answers["check"].output:
+                return CannotSee("its configuration could not be checked: only root can read the host keys")
             state |= self._checked(answers["check"])
         if self.group:
             found = answers["group"]

@@ -14,7 +14,7 @@ from reconciler.model import Observation, Ref, Value
 from reconciler.tls import verify
 from reconciler.tls.verify import INSIDE, Check
 
-RELEASE = re.compile(r"\b[0-9a-f]{16}\b")
+RELEASE = re.compile(r"\b[0-9a-f]{32}\b")
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,6 @@ from reconciler.model import Change
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="reads as another account: needs root")
 
-CERTIFICATE = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
-KEY = "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n"
-PAIR = {"cert": CERTIFICATE.format("leaf"), "chain": CERTIFICATE.format("issuer"), "privkey": KEY}
-PAIR["fullchain"] = PAIR["cert"] + PAIR["chain"]
-
 
 class Root:
     """Root on a host of its own: its store, its key for deliveries, and the script."""
@@ -56,6 +51,13 @@ class Root:
         )
 
 
+def some_pair(root: Root) -> dict[str, str]:
+    """A certificate with its key and an issuer, by certbot's names; it takes root's own."""
+    leaf, key = ((root.keys / f"delivery{name}.pem").read_text() for name in ("", "-key"))
+    issuer = "-----BEGIN CERTIFICATE-----\nissuer\n-----END CERTIFICATE-----\n"
+    return {"cert": leaf, "chain": issuer, "fullchain": leaf + issuer, "privkey": key}
+
+
 class Staging:
     """A primary with a staged pair, and a replica with a folder of the account `bin` for deliveries."""
 
@@ -64,7 +66,8 @@ class Staging:
         self.primary, self.replica = Root(folder / "cn-1"), Root(folder / "cn-2")
         self.primary.knows("cn-2", self.replica)
         self.replica.knows("cn-1", self.primary)
-        for name, text in PAIR.items():
+        self.pair = some_pair(self.primary)
+        for name, text in self.pair.items():
             file = self.primary.store / "staged" / f"{name}.pem"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
@@ -87,7 +90,7 @@ class Staging:
     def stage(self) -> tuple[bool, int, float]:
         """Whether it was staged, how many bytes the store has, and how many seconds it took."""
         start = time.monotonic()
-        done = self.replica.run("stage", "0" * 16, self.incoming, "bin", "cn-1")
+        done = self.replica.run("stage", "0" * 32, self.incoming, "bin", "cn-1")
         store = self.replica.store
         size = sum(each.stat().st_size for each in store.rglob("*.pem"))
         return done.returncode == 0 and (store / "staged").is_dir(), size, time.monotonic() - start
@@ -103,7 +106,7 @@ def test_what_was_delivered_is_staged_and_gone(staging: Staging) -> None:
     staging.deliver()
     assert staging.stage()[0]
     staged = staging.replica.store / "staged"
-    assert {each.stem: each.read_text() for each in staged.iterdir()} == PAIR
+    assert {each.stem: each.read_text() for each in staged.iterdir()} == staging.pair
     assert (staged / "privkey.pem").stat().st_mode & 0o777 == 0o640
     assert not staging.incoming.exists()
 
@@ -112,7 +115,7 @@ def test_the_account_can_neither_read_nor_change_what_it_carries(staging: Stagin
     staging.deliver()
     carried = staging.delivered.read_bytes()
     assert b"PRIVATE" not in carried
-    assert b"secret" not in carried
+    assert staging.pair["privkey"].split()[3].encode() not in carried
     assert {each.name for each in staging.sealed.parent.iterdir()} == {"delivery.cms"}, "nothing else to read"
     for at in range(0, len(carried), 97):
         staging.delivered.write_bytes(carried[:at] + bytes([carried[at] ^ 1]) + carried[at + 1 :])
@@ -129,7 +132,7 @@ def test_a_delivery_of_somebody_elses_is_none(staging: Staging) -> None:
     (staging.primary.store / "staged").rename(other.store / "staged")
     staging.deliver(other)
     assert staging.stage()[:2] == (False, 0)
-    said = staging.replica.run("stage", "0" * 16, staging.incoming, "bin", "cn-1").stderr
+    said = staging.replica.run("stage", "0" * 32, staging.incoming, "bin", "cn-1").stderr
     assert f"what is in {staging.incoming} was not signed by cn-1" in said
 
 
@@ -141,14 +144,21 @@ def test_a_delivery_to_somebody_else_is_none(staging: Staging) -> None:
     assert staging.stage()[:2] == (False, 0)
 
 
+def test_a_key_of_another_certificate_is_not_staged(staging: Staging) -> None:
+    other = (staging.replica.keys / "delivery-key.pem").read_text()
+    (staging.primary.store / "staged" / "privkey.pem").write_text(other)
+    staging.deliver()
+    assert staging.stage()[0] is False
+    assert not (staging.replica.store / "staged").exists()
+
+
 def test_a_look_tells_the_chain_and_the_public_key(staging: Staging) -> None:
     key = staging.primary.keys / "delivery-key.pem"
-    (staging.primary.store / "staged" / "privkey.pem").write_text(key.read_text())
     assert staging.replica.run("inspect", staging.incoming, "bin", "cn-1").returncode == 1
     staging.deliver()
     seen = staging.replica.run("inspect", staging.incoming, "bin", "cn-1")
     public = subprocess.run(["openssl", "pkey", "-pubout", "-in", key], capture_output=True, text=True)
-    assert seen.stdout == PAIR["fullchain"] + public.stdout
+    assert seen.stdout == staging.pair["fullchain"] + public.stdout
     assert staging.delivered.exists()
 
 

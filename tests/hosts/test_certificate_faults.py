@@ -314,10 +314,10 @@ def test_cron_and_apply_at_one_moment_give_one_order_and_no_failure(node: Node) 
     primary, conf = node.fleet.hosts[0], f"/etc/letsencrypt/renewal/{ROUTER}.conf"
     release, lines = node.one(), len(node.ledger())
     identity = "sed -n '/^-----B/,/^-----E/{/^-----/d;p}' " + f"{LIVE}/fullchain.pem | base64 -d | sha256sum"
-    assert primary.run(identity).stdout[:16] == release
+    assert primary.run(identity).stdout[:32] == release
     primary.run(f"sed -i '1i renew_before_expiry = 3650 days' {conf}")
     for first, second, delay in (("renew", "order", 0), ("renew", "order", 1.5), ("order", "renew", 1.5)):
-        seen = primary.run(identity).stdout[:16]
+        seen = primary.run(identity).stdout[:32]
         commands = {"renew": f"{SCRIPT} renew", "order": f"{SCRIPT} order {seen}"}
         primary.run(f"{commands[first]} & sleep {delay}; {commands[second]} || exit 1; wait $! || exit 2")
         begun, issued = (line.split() for line in node.ledger()[lines:])

@@ -18,7 +18,7 @@ from reconciler.tls import status, verify
 from tests import CASES
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-OLD, NEW = "3b9d0c4471fe6a25", "9f3c5a7d1e2b4c60"
+OLD, NEW = "3b9d0c4471fe6a25" * 2, "9f3c5a7d1e2b4c60" * 2
 UCSB, ORC, UNM = (f"cn-stage-{name}-1.test.dataone.org" for name in ("ucsb", "orc", "unm"))
 ROUTER = "cn-stage.test.dataone.org"
 VHOST = "/etc/apache2/sites-available/cn-port80.conf"

@@ -92,7 +92,7 @@ limits() {
 
 release() {  # the identity of the newest certificate with its chain, as `reconcile` computes it; or none
   sed -n '/^-----BEGIN CERT/,/^-----END CERT/{/^-----/d;p}' "$folder/live/$router/fullchain.pem" 2>/dev/null |
-    base64 -d 2>/dev/null | sha256sum | cut -c 1-16 | sed 's/^e3b0c44298fc1c14$/none/'
+    base64 -d 2>/dev/null | sha256sum | cut -c 1-32 | sed 's/^e3b0c44298fc1c149afbf4c8996fb924$/none/'
 }
 
 good() {  # whether the newest certificate is one that nobody would order anew: names, key, time

@@ -90,6 +90,10 @@ stage() {
     if [ "$pair" ]; then printf '%s\n' "$pair" | part $name; else cat "$2/$name.pem"; fi |
       install -m $mode -o root -g "$group" /dev/stdin "$new/$name.pem" && test -s "$new/$name.pem" || return 1
   done
+  if ! loadable "$new"; then
+    echo "the key in $2 does not belong to its certificate: nothing is staged" >&2
+    return 1
+  fi
   release=releases/$(date -u +%Y%m%d-%H%M%S)-$1
   # No link leads to a release before all of it is on the disk.
   sync "$new"/*.pem "$new" && mv -T "$new" "$store/$release" && sync "$store/releases" &&

@@ -268,7 +268,7 @@ class Lineage(Resource):
 def _release(seen: State) -> str:
     """The release that an order is to replace: where another is there by then, nothing is ordered."""
     release = str(seen.get("release"))
-    return release if re.fullmatch("[0-9a-f]{16}", release) else "none"
+    return release if re.fullmatch("[0-9a-f]{32}", release) else "none"
 
 
 def _absent(own: Seen) -> bool:

@@ -99,7 +99,7 @@ class VerifyDocument(Document, frozen=True, kw_only=True):
     release: Annotated[
         str | None,
         Meta(
-            description="What was issued: 16 hexadecimal digits that stand for the leaf and its chain;"
+            description="What was issued: 32 hexadecimal digits that stand for the leaf and its chain;"
             " null where the primary does not show it."
         ),
     ]

@@ -33,14 +33,14 @@ OUTCOMES = [
 def test_certificates_that_are_served_say_when_they_were_issued() -> None:
     first, second = (datetime(2026, 11, day, 8, tzinfo=UTC) for day in (1, 22))
     served = [
-        ServiceStatus("a", "apache", 443, "x", "2222222222222222", begin=second),
-        ServiceStatus("b", "apache", 443, "x", "1111111111111111", begin=first),
-        ServiceStatus("b", "tomcat", 8443, "x", "1111111111111111", begin=first),
+        ServiceStatus("a", "apache", 443, "x", "22222222222222222222222222222222", begin=second),
+        ServiceStatus("b", "apache", 443, "x", "11111111111111111111111111111111", begin=first),
+        ServiceStatus("b", "tomcat", 8443, "x", "11111111111111111111111111111111", begin=first),
         ServiceStatus("c", "apache", 443, "nothing listens"),
     ]
     assert [(each.at, each.detail) for each in renewals(served)] == [
-        (first, "1111111111111111, served by 2 services now"),
-        (second, "2222222222222222, served by 1 service now"),
+        (first, "11111111111111111111111111111111, served by 2 services now"),
+        (second, "22222222222222222222222222222222, served by 1 service now"),
     ]
 
 
