@@ -83,7 +83,7 @@ class Node(AdminMachine):
         found = set().union(*self.served().values())
         assert len(found) == 1, self.served()
         (release,) = found
-        assert len(release) == 16, release
+        assert len(release) == 32, release
         return release
 
     def orders(self) -> list[str]:
@@ -148,7 +148,7 @@ class Clients:
             except NoHandshake as why_not:
                 said = why_not.reason
             self.asked += 1
-            if len(said) != 16:
+            if len(said) != 32:
                 self.failures.append(f"{where}: {said}")
             if not history or history[-1][1] != said:
                 history.append((time.monotonic(), said))
