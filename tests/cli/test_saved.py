@@ -399,6 +399,32 @@ def test_a_weaker_policy_needs_the_approval_of_the_one_before(
     assert cron.scene.run(["apply", "environments/e.yaml", "--yes"]) == 0
 
 
+def test_that_an_author_may_approve_himself_is_not_his_to_say(
+    cron: Cron, capsys: pytest.CaptureFixture
+) -> None:
+    def committed(who: str) -> None:
+        cron.file.write_text(f"environment: e # {who}\n")
+        git(cron.folder, "add", "-A")
+        git(cron.folder, "commit", "-qm", who, who=who)
+
+    git(cron.folder, "init", "-q")
+    cron.declare(author_may_approve=False)
+    committed("carol@example.org")
+    cron.save()
+    cron.approve("ada")
+    assert cron.apply() == 0
+    cron.plan.with_name("p.json.approvals").unlink()
+    committed("ada@example.org")
+    cron.declare(digest="3" * 64, author_may_approve=True)
+    cron.save()
+    cron.approve("ada")
+    capsys.readouterr()
+    assert cron.apply() == 8
+    assert "ada@example.org has changed" in capsys.readouterr().err
+    cron.approve("bob")
+    assert cron.apply() == 0
+
+
 def test_a_plan_made_where_less_is_known_does_not_hide_a_changed_policy(
     cron: Cron, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
