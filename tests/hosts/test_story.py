@@ -73,7 +73,7 @@ def test_everything_is_to_be_created_on_bare_hosts(admin: AdminMachine, bare: di
     for action in document["actions"]:
         count[action["verb"]] += 1
     assert bare["text"].splitlines()[-1] == (
-        f"Plan: {count['create']} to create, 3 to change, 3 to remove, 3 reloads on 3 hosts."
+        f"Plan: {count['create']} to create, 0 to change, 3 to remove, 6 reloads on 3 hosts."
     )
     assert count["create"] > 60
     # The keys of the hosts are not made yet: the plan says of what it does not know them.
