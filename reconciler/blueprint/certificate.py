@@ -72,12 +72,13 @@ def _limits(env: Environment) -> str:
 
 
 def _caa(env: Environment) -> str:
+    values = renewal.variables(env.certificate)
     settings = {
         "names": " ".join(env.names),
         "folder": env.paths.letsencrypt,
         "router": env.router,
-        "resolver": renewal.variables(env.certificate)["resolver"],
-        "ca_bundle": renewal.variables(env.certificate)["ca_bundle"],
+        "resolver": values["resolver"],
+        "ca_bundle": values["ca_bundle"],
     }
     parts = ("caa", "caa_identities", "caa_accounts", "caa_answers", "caa_judged")
     return f"{templates.functions('caa.sh', parts, settings)}\ncaa {quote(env.certificate.server)}"
@@ -137,9 +138,8 @@ def _ready(env: Environment) -> Iterable[Ref]:
         yield Ref(host.name, "acl", env.paths.challenge)
         if env.services.apache:
             yield Ref(host.name, Answer.kind, PROBE_URL)
-        for other in env.hosts:
-            if other.name != host.name:
-                yield Ref(other.name, "ssh_access", f"{env.sync.account}@{host.name}")
+        for other in env.others(host):
+            yield Ref(other.name, "ssh_access", f"{env.sync.account}@{host.name}")
 
 
 @part(Subject.CERTIFICATE)
@@ -293,9 +293,8 @@ def proven_outside(env: Environment, host: Host) -> Iterable[Resource]:
 
 def _elsewhere(env: Environment, host: Host) -> Iterable[Ref]:
     """The other hosts have it staged, and those before this one in the rollout have switched."""
-    for each in env.hosts:
-        if each.name != host.name:
-            yield Ref(each.name, Release.kind, env.router)
+    for each in env.others(host):
+        yield Ref(each.name, Release.kind, env.router)
     size = env.certificate.max_unavailable
     replicas = list(env.replicas)
     count = len(replicas) if host.primary else replicas.index(host) // size * size

@@ -89,7 +89,7 @@ def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
     """S3 to S5: the sync account can log in and write challenges, and its key leads no further."""
     account = env.sync.account
     yield WritableFolder(host=host.name, path=env.paths.challenge, account=account)
-    peers = tuple(other.name for other in env.hosts if other.name != host.name)
+    peers = tuple(other.name for other in env.others(host))
     if peers:
         yield AccountAccess(
             host=host.name, account=account, home=env.sync.folder, peers=peers, keys=env.sync.authorized

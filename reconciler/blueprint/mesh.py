@@ -73,7 +73,7 @@ def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
 def mesh(env: Environment, host: Host) -> Iterable[Resource]:
     """S4: on each host the others' keys authorised and their host keys pinned, and the access
     from each host to each other one proven."""
-    peers = [other for other in env.hosts if other.name != host.name]
+    peers = env.others(host)
     host_key = HostKey(host=host.name)
     yield host_key
     yield AuthorizedKeys(
@@ -163,10 +163,9 @@ def former(env: Environment, host: Host) -> Iterable[Resource]:
     go another way: sshd reads the new file, each host gets in by it, and hooks use the new key."""
     account = env.sync.account
     needs = [Ref(host.name, Service.kind, "ssh"), Ref(host.name, AccountAccess.kind, account)]
-    for peer in env.hosts:
-        if peer.name != host.name:
-            needs.append(Ref(peer.name, SshAccess.kind, f"{account}@{host.name}"))
-            needs.append(Ref(host.name, SshAccess.kind, f"{account}@{peer.name}"))
+    for peer in env.others(host):
+        needs.append(Ref(peer.name, SshAccess.kind, f"{account}@{host.name}"))
+        needs.append(Ref(host.name, SshAccess.kind, f"{account}@{peer.name}"))
     needs += [resource.ref for resource in node.hooks(env, host)]
     yield _former(env, host, needs)
 

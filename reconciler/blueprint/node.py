@@ -123,7 +123,7 @@ def hooks(env: Environment, host: Host) -> Iterable[Resource]:
     folder = f"{env.paths.letsencrypt}/renewal"
     settings: dict[str, str | int] = {
         "host": host.name,
-        "peers": " ".join(other.name for other in env.hosts if other.name != host.name),
+        "peers": " ".join(other.name for other in env.others(host)),
         "challenge": env.paths.challenge,
         "account": env.sync.account,
         "identity": env.sync.identity,
@@ -131,9 +131,7 @@ def hooks(env: Environment, host: Host) -> Iterable[Resource]:
         "port": env.ssh.port,
     }
     proven = [
-        Ref(host.name, SshAccess.kind, f"{env.sync.account}@{other.name}")
-        for other in env.hosts
-        if other.name != host.name
+        Ref(host.name, SshAccess.kind, f"{env.sync.account}@{other.name}") for other in env.others(host)
     ]
     if host.primary:
         yield Directory(host=host.name, path=env.paths.letsencrypt)

@@ -17,8 +17,9 @@ import typer
 from reconciler.cli import files, formats
 from reconciler.cli.exit import Code
 from reconciler.cli.flags import Json, NoColor, Parallel, Quiet, Timeout
-from reconciler.cli.look import connected
+from reconciler.cli.look import authors_of, connected
 from reconciler.cli.options import Options
+from reconciler.cli.selection import declared
 from reconciler.cli.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def doctor(
     resources: Sequence[Resource] = ()
     if env is not None:
         try:
-            environment, resources = _open(env, workplace)
+            loaded = workplace.load(env)
+            resources, environment = declared(loaded), loaded
         except InvalidEnvironment as error:
             invalid = error
     checks = _in_order(_checks(environment, resources, invalid, options, workplace))
@@ -70,16 +72,6 @@ def doctor(
         if shown or not quiet:
             files.print_lines(health_lines(shown, formats.style(options, workplace)))
     return code
-
-
-def _open(env: str, workplace: Workplace) -> tuple[Environment, list[Resource]]:
-    from reconciler.blueprint import resources as blueprint_resources
-    from reconciler.environment.load import check_whole
-
-    environment = workplace.load(env)
-    resources = blueprint_resources(environment)
-    check_whole(environment, resources)
-    return environment, resources
 
 
 def _in_order(checks: Iterable[HealthCheck]) -> list[HealthCheck]:
@@ -134,12 +126,8 @@ def _file(environment: Environment, resources: Sequence[Resource]) -> Iterable[H
 
     found = f"valid: {len(environment.hosts)} hosts, {len(resources)} resources"
     yield HealthCheck(group=FILE, subject=environment.file, found=found)
-    policy, notices = environment.policy, environment.notices
-    sources = list(environment.sources)
-    sources += [str(Path(policy.allowed_signers).resolve())] if policy.allowed_signers else []
-    path = Path(environment.file)
-    is_in_git = commit.commit(path) is not None
-    yield from here.authors(environment, commit.authors(path, sources), in_git=is_in_git)
+    notices, is_in_git = environment.notices, commit.commit(Path(environment.file)) is not None
+    yield from here.authors(environment, authors_of(environment), in_git=is_in_git)
     urls = [*notices.webhooks, *notices.apprise, *([notices.heartbeat] if notices.heartbeat else [])]
     yield from here.notices(
         environment,
@@ -162,7 +150,7 @@ def _keys(
     file = read_file(ssh.identity) if ssh.identity else None
     fault, known_hosts = identity_fault(ssh), read_file(ssh.known_hosts)
     people = keys.allowed_signers(environment, read_file(signers) if signers else None, workplace.clock())
-    hosts = (*environment.hosts, *environment.retired)
+    hosts = environment.all_hosts
     found = [keys.identity(ssh, file, fault, agent), *people, *keys.pinned(ssh, hosts, known_hosts)]
     return found, keys.no_login(ssh, known_hosts, fault, agent)
 
@@ -180,7 +168,7 @@ def _outside(
 
     addresses, directories = _asked(environment, workplace.machine(), options)
     yield from names.judge(environment, addresses)
-    every = [host.name for host in (*environment.hosts, *environment.retired)]
+    every = [host.name for host in environment.all_hosts]
     hindered = dict.fromkeys(every, blocked) if blocked else {}
     lost = {} if blocked else names.lost(environment, addresses)
     look = _look(environment, declared, HostsLeftOut(hindered, lost), options, workplace)

@@ -20,7 +20,7 @@ from reconciler.cli.flags import (
 )
 from reconciler.cli.look import look
 from reconciler.cli.options import Options
-from reconciler.cli.selection import named_one, open_environment, select
+from reconciler.cli.selection import hosts, named_one, open_environment, select
 from reconciler.cli.workplace import Workplace
 from reconciler.output import explanation
 from reconciler.output.documents.observation import observation_from
@@ -60,8 +60,8 @@ def explain(
     )
     environment = open_environment(env, workplace)
     resources = select(environment, Options(), workplace)
-    candidates = [each.ref for each in select(environment, Options(host=host), workplace)]
-    meant = named_one(" ".join(ref), candidates)
+    on = hosts(environment, options)
+    meant = named_one(" ".join(ref), [each.ref for each in resources if each.host in on])
     if seen:
         observation = observation_from(files.saved_observation(seen))
     else:

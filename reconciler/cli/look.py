@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from reconciler.approval.precedent import Declaration
     from reconciler.environment.settings import Environment
     from reconciler.fleet.fleet import Fleet
+    from reconciler.journal.commit import Authors
     from reconciler.model import Observation, Plan, Resource
-    from reconciler.output.documents.plan import Origin, PlanDocument
+    from reconciler.output.documents.plan import Origin, PlanDocument, PolicyPart
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def connected(
     if options.timeout:
         ssh = replace(ssh, timeout=options.timeout)
     wanted = {resource.host for resource in resources}
-    hosts = [host for host in (*environment.hosts, *environment.retired) if host.name in wanted]
+    hosts = [host for host in environment.all_hosts if host.name in wanted]
     return Fleet(
         environment.name,
         resources,
@@ -103,16 +104,32 @@ def origin(environment: Environment) -> Origin:
     """What a plan of an environment is made from: its file, the files that it names, and its policy, as
     they are now."""
     from reconciler.journal import commit as checkout
-    from reconciler.output.documents.plan import Origin, policy_part
+    from reconciler.output.documents.plan import Origin
 
     commit = checkout.commit(Path(environment.file))
     return Origin(
         file=environment.file,
         file_digest=environment.digest,
         sources=environment.sources,
-        policy=policy_part(environment.policy, _signers(environment)),
+        policy=policy_of(environment),
         commit=None if commit is None else {"id": commit.id, "dirty": commit.dirty},
     )
+
+
+def policy_of(environment: Environment) -> PolicyPart:
+    """The policy of an environment, with the sum of its allowed signers as they are now."""
+    from reconciler.output.documents.plan import policy_part
+
+    return policy_part(environment.policy, _signers(environment))
+
+
+def authors_of(environment: Environment) -> Authors:
+    """Who changed an environment last: its file, those that it names, and who may approve."""
+    from reconciler.journal import commit as checkout
+
+    named = environment.policy.allowed_signers
+    sources = [*environment.sources, *([str(Path(named).resolve())] if named else [])]
+    return checkout.authors(Path(environment.file), sources)
 
 
 def _signers(environment: Environment) -> str | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.exit import Code, CommandError
-from reconciler.cli.look import origin
+from reconciler.cli.look import policy_of
 from reconciler.cli.workplace import Workplace
 from reconciler.document import as_json
 
@@ -69,7 +70,7 @@ def precedent(journal: Journal | None, environment: Environment, resources: Sequ
 
     ends = journal.entries(None, environment.name, "end") if journal else ()
     approved = recorded(each.body for each in ends)
-    policy, default = as_json(origin(environment).policy), as_json(policy_part(Policy(), None))
+    policy, default = as_json(policy_of(environment)), as_json(policy_part(Policy(), None))
     settings = settings_of(resources)
     declared = declarations(approved, policy, default, settings)
     former = (approved.policy or {}).get("approvers")
@@ -85,7 +86,7 @@ def precedent_here(
     from reconciler.journal.journal import NoJournal
 
     try:
-        with workplace.journal(workplace.clock, False) as journal:
+        with workplace.journal_to_read() or nullcontext() as journal:
             return precedent(journal, environment, resources)
     except NoJournal:
         return precedent(None, environment, resources)

@@ -20,7 +20,7 @@ from reconciler.approval.signatures import JudgedApproval, NoSignature
 from reconciler.approval.signed import differences, invalid_times
 from reconciler.cli import files
 from reconciler.cli.exit import Code, CommandError
-from reconciler.cli.look import origin
+from reconciler.cli.look import authors_of, origin
 from reconciler.cli.options import say
 from reconciler.cli.precedent import Precedent
 from reconciler.cli.selection import open_environment
@@ -28,7 +28,6 @@ from reconciler.cli.workplace import Workplace
 from reconciler.document import as_json
 from reconciler.environment.load import InvalidEnvironment
 from reconciler.environment.settings import Environment
-from reconciler.journal import commit as checkout
 from reconciler.journal.journal import Journal
 from reconciler.messages import Message
 from reconciler.model import Plan
@@ -158,9 +157,7 @@ def _judged(
         judged = signatures.judge(found, as_json(saved.document), allowed, at)
         if author_may:
             return judged
-        named = environment.policy.allowed_signers
-        sources = [*environment.sources, *([str(Path(named).resolve())] if named else [])]
-        authors = checkout.authors(Path(environment.file), sources)
+        authors = authors_of(environment)
         return [may_count(each, authors, environment.file, allowed) for each in judged]
     except NoSignature as error:
         raise CommandError(Code.ERROR, str(error)) from None

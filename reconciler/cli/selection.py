@@ -49,6 +49,16 @@ def named(envs: Sequence[str] | None, *, everything: bool) -> list[str]:
     return found
 
 
+def declared(environment: Environment) -> list[Resource]:
+    """All that an environment declares, checked as a whole. Raises `InvalidEnvironment`."""
+    from reconciler.blueprint import resources as blueprint_resources
+    from reconciler.environment.load import check_whole
+
+    everything = blueprint_resources(environment)
+    check_whole(environment, everything)
+    return everything
+
+
 def select(environment: Environment, options: Options, workplace: Workplace) -> list[Resource]:
     """The resources that the flags leave. Raises `CommandError`.
 
@@ -58,12 +68,10 @@ def select(environment: Environment, options: Options, workplace: Workplace) -> 
         from reconciler.cli.inverse import inverse
 
         return list(inverse(environment, int(options.rollback[0]), workplace).resources)
-    from reconciler.blueprint import resources as blueprint_resources
-    from reconciler.environment.load import InvalidEnvironment, check_whole
+    from reconciler.environment.load import InvalidEnvironment
 
-    everything = blueprint_resources(environment)
     try:
-        check_whole(environment, everything)
+        everything = declared(environment)
     except InvalidEnvironment as error:
         raise CommandError(Code.USAGE, *map(str, error.problems)) from None
     left = _selected(environment, everything, options)
@@ -72,7 +80,7 @@ def select(environment: Environment, options: Options, workplace: Workplace) -> 
 
 def hosts(environment: Environment, options: Options) -> set[str]:
     """The names of the hosts that --host leaves. Raises `CommandError`."""
-    names = [host.name for host in (*environment.hosts, *environment.retired)]
+    names = [host.name for host in environment.all_hosts]
     if not options.host:
         return set(names)
     with _as_command_error():

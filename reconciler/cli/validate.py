@@ -14,7 +14,7 @@ from reconciler.cli.flags import (
     Json,
     Quiet,
 )
-from reconciler.cli.selection import named
+from reconciler.cli.selection import declared, named
 from reconciler.cli.workplace import Workplace
 
 
@@ -27,16 +27,14 @@ def validate(
 ) -> int:
     """Returns 0, or 64 where a file is not valid: every problem of every file is printed.
     Raises `CommandError`."""
-    from reconciler.blueprint import resources as blueprint_resources
-    from reconciler.environment.load import InvalidEnvironment, check_whole
+    from reconciler.environment.load import InvalidEnvironment
 
     workplace: Workplace = context.obj
     problems: list[str] = []
     for env in named(envs, everything=everything):
         try:
             environment = workplace.load(env)
-            resources = blueprint_resources(environment)
-            check_whole(environment, resources)
+            resources = declared(environment)
         except InvalidEnvironment as error:
             problems += map(str, error.problems)
         else:

@@ -108,7 +108,7 @@ def asked(environment: Environment, declared: Iterable[Resource]) -> list[Resour
     clocks = {each.host for each in resources if each.kind == SystemClock.kind}
     resources += [
         SystemClock(host=host.name, seconds=environment.ssh.timeout)
-        for host in (*environment.hosts, *environment.retired)
+        for host in environment.all_hosts
         if host.name not in clocks
     ]
     if environment.owns_certificate:
@@ -153,7 +153,7 @@ class HostLook:
 def judge(look: HostLook) -> Iterable[HealthCheck]:
     """Whether each host can be logged in to, lets us become root, and has what it needs."""
     environment = look.environment
-    for host in (*environment.hosts, *environment.retired):
+    for host in environment.all_hosts:
         if why := look.blocked.get(host.name):
             yield unclear(HOSTS, f"{host.name} login", why)
         elif why := look.hidden(host.name):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reconciler.diagnosis.checks import JOURNAL, PROBLEM, WARNING, YOU, HealthCheck, unclear
 from reconciler.journal.entries import unfinished
-from reconciler.journal.journal import NAME, Journal, JournalEntry, NoJournal
+from reconciler.journal.journal import NAME, Journal, NoJournal
 from reconciler.model import quote
 
 ROOM = 10 * 1024 * 1024
@@ -100,35 +100,26 @@ def _runs(journal: Journal, environment: str | None, file: str) -> Iterable[Heal
     ended = {each.run for each in entries if each.what == "end"}
     left = [each for each in entries if each.what == "begin" and each.run not in ended]
     for begin in left:
-        name = file or str(begin.body.get("file") or begin.environment)
-        yield _under_way(begin, name) if journal.lives(begin.run) else _interrupted(journal, begin, name)
+        name = quote(file or str(begin.body.get("file") or begin.environment))
+        if journal.lives(begin.run):
+            found = f"is under way since {begin.at}, and holds the locks of {begin.environment}"
+            expected, command = "no run, or one that ends soon", f"reconcile unlock {name}"
+        else:
+            open_ = ", ".join(unfinished(journal.entries(begin.run))) or "nothing"
+            found = f"of {begin.at} was interrupted; not known of: {open_}"
+            expected = "runs that have ended; the next look checks what it left"
+            command = f"reconcile drift {name}"
+        yield HealthCheck(
+            group=JOURNAL,
+            subject=f"run {begin.run}",
+            verdict=WARNING,
+            found=found,
+            expected=expected,
+            owner=str(begin.body.get("who")),
+            command=command,
+        )
     if not left:
         yield HealthCheck(group=JOURNAL, subject="runs", found="every one has ended; none holds a lock")
-
-
-def _under_way(begin: JournalEntry, file: str) -> HealthCheck:
-    return HealthCheck(
-        group=JOURNAL,
-        subject=f"run {begin.run}",
-        verdict=WARNING,
-        found=f"is under way since {begin.at}, and holds the locks of {begin.environment}",
-        expected="no run, or one that ends soon",
-        owner=str(begin.body.get("who")),
-        command=f"reconcile unlock {quote(file)}",
-    )
-
-
-def _interrupted(journal: Journal, begin: JournalEntry, file: str) -> HealthCheck:
-    open_ = unfinished(journal.entries(begin.run))
-    return HealthCheck(
-        group=JOURNAL,
-        subject=f"run {begin.run}",
-        verdict=WARNING,
-        found=f"of {begin.at} was interrupted; not known of: {', '.join(open_) or 'nothing'}",
-        expected="runs that have ended; the next look checks what it left",
-        owner=str(begin.body.get("who")),
-        command=f"reconcile drift {quote(file)}",
-    )
 
 
 def _outbox(journal: Journal, environment: str | None) -> Iterable[HealthCheck]:

@@ -24,7 +24,7 @@ def addresses(environment: Environment) -> dict[str, str]:
     """By host, where it is reached from this machine; empty where a jump host does that."""
     if environment.ssh.jump:
         return {}
-    return {host.name: host.address or host.name for host in (*environment.hosts, *environment.retired)}
+    return {host.name: host.address or host.name for host in environment.all_hosts}
 
 
 def lost(environment: Environment, found: Mapping[str, Addresses]) -> dict[str, str]:

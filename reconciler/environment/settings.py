@@ -312,6 +312,15 @@ class Environment:
         return tuple(sorted((h for h in self.hosts if not h.primary), key=lambda host: host.name))
 
     @property
+    def all_hosts(self) -> tuple[Host, ...]:
+        """The retired ones, too."""
+        return (*self.hosts, *self.retired)
+
+    def others(self, host: Host) -> list[Host]:
+        """All hosts but one, which may be a retired one."""
+        return [other for other in self.hosts if other.name != host.name]
+
+    @property
     def owns_certificate(self) -> bool:
         """Whether it declares a certificate, which then has an end and a renewal."""
         return self.blueprint and self.certificate.manage

@@ -273,8 +273,11 @@ class _Rounds:
         off = {action.ref: action for action in plan.actions if self._unsettled_fields(action)}
         changed = {ref for ref in off if self.fleet.sight.seen.get(ref) != self.seen_first.get(ref)}
         lost = {ref for ref in self.attempted if ref.host in plan.unreachable or ref in plan.unknown}
-        spoilt = {ref for ref in changed - self.open_first if self._follows_from_ours(ref)}
-        spoilt -= {ref for ref in spoilt if not self._was_fine(off[ref])}
+        spoilt = {
+            ref
+            for ref in changed - self.open_first
+            if self._follows_from_ours(ref) and self._was_fine(off[ref])
+        }
         return tuple(sorted(lost | (changed & self.attempted) | spoilt))
 
     def _was_fine(self, action: Action) -> bool:

@@ -153,14 +153,14 @@ class TaggedLines(Resource):
 
     def _settle(self, name: str, line: Value, created: bool) -> Step:
         mark = f" {self.tag} {name}"
-        remove = [] if created else [f"-e {quote(f'/{_literally(mark)}$/d')} -e '$a\\'"]
+        remove = [] if created else [f"-e {quote(f'/{literally(mark)}$/d')} -e '$a\\'"]
         if line is None:
             return self._edit("ours, and no longer declared", remove)
         return self._edit(f"the line for {name}", remove, f"{line}{mark}")
 
     def _without(self, key: str) -> Step:
-        kept = f"-e {quote(f'/ {_literally(self.tag)} [^ ]*$/b')} -e {quote('/^[[:blank:]]*#/b')}"
-        edit = f"{kept} -e {quote(f'/{_literally(key)}/d')}"
+        kept = f"-e {quote(f'/ {literally(self.tag)} [^ ]*$/b')} -e {quote('/^[[:blank:]]*#/b')}"
+        edit = f"{kept} -e {quote(f'/{literally(key)}/d')}"
         return self._edit("let in one of our keys past its options", [edit])
 
     def _edit(self, why: str, scripts: Iterable[str], line: str | None = None) -> Step:
@@ -192,7 +192,7 @@ class TaggedLines(Resource):
             yield name, value if isinstance(value, CannotSee) else str(value)
 
 
-def _literally(text: str) -> str:
+def literally(text: str) -> str:
     """A text as sed's pattern for just that text."""
     return "".join(f"\\{c}" if c in r".[]*^$/" + "\\" else c for c in text)
 

@@ -162,6 +162,11 @@ class CommandResult:
     status: int
     output: str
 
+    @property
+    def needs_root(self) -> bool:
+        """Whether runuser(1) says that nobody else may become another account."""
+        return "may not be used by non-root" in self.output
+
 
 TIMED_OUT = 124
 """How timeout(1) ends where the time was up. A shell ends with 126 where a command cannot be

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler.kinds.certificate.pair import NAMES
+from reconciler.kinds.tagged_lines import literally
 from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, quote
 from reconciler.questions.system import CommandQuestion, CommandResult
 from reconciler.subjects import Subject
@@ -55,8 +56,7 @@ class Former(Resource):
     @property
     def _ours(self) -> str:
         """The pattern of a line of ours (grep(1), basic)."""
-        escaped = "".join("\\" + c if c in ".[]*^$" else c for c in self.tag)
-        return f" {escaped} [^ ]*$"
+        return f" {literally(self.tag)} [^ ]*$"
 
     def _run(self, *words: str) -> str:
         return " ".join(["runuser", "-u", quote(self.account), "--", *map(quote, words)])
@@ -69,7 +69,7 @@ class Former(Resource):
         result: CommandResult | CannotSee = answers["left"]
         if isinstance(result, CannotSee):
             return result
-        if "may not be used by non-root" in result.output:
+        if result.needs_root:
             return CannotSee("only root can look as another account")
         if result.status != 0:
             gone = "does not exist" in result.output

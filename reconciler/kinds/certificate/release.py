@@ -117,7 +117,7 @@ def _inspected(result: CommandResult | CannotSee) -> dict[str, Any] | CannotSee:
     """What was delivered, as answers to `pair.questions`. What this host cannot open is nothing."""
     if isinstance(result, CannotSee):
         return result
-    if "may not be used by non-root" in result.output:
+    if result.needs_root:
         return CannotSee("only root can open what was delivered")
     chain, mark, public = result.output.partition("-----BEGIN PUBLIC KEY-----")
     if result.status != 0 or not mark:
@@ -297,7 +297,7 @@ def _is_readable(result: CommandResult | CannotSee) -> bool | CannotSee:
     """The answer to `pair.readable_by`. test(1) prints nothing; runuser(1) says what it cannot do."""
     if isinstance(result, CannotSee):
         return result
-    if "may not be used by non-root" in result.output:
+    if result.needs_root:
         return CannotSee("only root can try whether a service could read the key")
     if result.status != 0 and result.output and "does not exist" not in result.output:
         return CannotSee(f"whether a service could read the key could not be tried: {result.output}")
