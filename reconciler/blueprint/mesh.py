@@ -150,7 +150,6 @@ def _former(env: Environment, host: Host, needs: Iterable[Ref] = ()) -> Former:
         host=host.name,
         home=env.sync.folder,
         account=env.sync.account,
-        tag=env.tag,
         mark=templates.MARK,
         hooks=f"{env.paths.letsencrypt}/renewal",
         needs=tuple(needs),

@@ -156,6 +156,8 @@ def test_a_fleet_of_an_earlier_version_moves_in_one_apply_and_its_mesh_never_sto
     public = second.run(f"ssh-keygen -y -f {KEY}").stdout
     for host in admin.fleet.hosts:
         host.run(AS_BEFORE, stdin=OLD_WRAPPER)
+    renamed = f"sed -i 's/ reconciler [^ ]* / reconciler renamed /' {SYNC}/.ssh/id_ed25519.pub {SYNC}/.ssh/known_hosts"
+    second.run(renamed)  # the environment had another name
     assert over(primary, second, "ping", f"{SYNC}/.ssh/id_ed25519") == (0, "pong")
     planned = admin.pending(2)
     assert {f"remove cn-lab-{n} former {SYNC}" for n in (1, 2, 3)} <= set(planned)
@@ -202,6 +204,8 @@ def test_without_the_include_nothing_old_is_given_up(admin: AdminMachine) -> Non
     second = admin.fleet.hosts[1]
     for host in admin.fleet.hosts:
         host.run(AS_BEFORE, stdin=OLD_WRAPPER)
+    renamed = f"sed -i 's/ reconciler [^ ]* / reconciler renamed /' {SYNC}/.ssh/id_ed25519.pub {SYNC}/.ssh/known_hosts"
+    second.run(renamed)  # the environment had another name
     second.run("cp -a /etc/ssh/sshd_config /srv/kept; sed -i '/^Include/d' /etc/ssh/sshd_config")
     try:
         ended = admin.apply(4)

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler.kinds.certificate.pair import NAMES
-from reconciler.kinds.tagged_lines import literally
 from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, quote
 from reconciler.questions.system import CommandQuestion, CommandResult
 from reconciler.subjects import Subject
@@ -20,6 +19,9 @@ DELIVERED = "incoming/privkey.pem"
 """A key that was delivered in the clear."""
 HOOK = "{}/manual-[a-z]*-hook[.]sh"
 LEFT = "left over"
+OURS = " reconciler [^ ]* [^ ]*$"
+"""The pattern of a line of ours (grep(1), basic), whatever the environment is called: sshd reads none of them
+here any more."""
 
 LOOK = (
     'cd "$1" || exit 0; has() { [ -f "$1" ] && grep -q "$2" "$1" && echo "${3:-$1}"; };'
@@ -47,22 +49,16 @@ class Former(Resource):
 
     home: str
     account: str
-    tag: str
     mark: str
     """How the wrapper began."""
     hooks: str
     """Where certbot's hooks lie."""
 
-    @property
-    def _ours(self) -> str:
-        """The pattern of a line of ours (grep(1), basic)."""
-        return f" {literally(self.tag)} [^ ]*$"
-
     def _run(self, *words: str) -> str:
         return " ".join(["runuser", "-u", quote(self.account), "--", *map(quote, words)])
 
     def ask(self) -> Mapping[str, Question]:
-        words = ("sh", "-c", LOOK, "sh", self.home, self._ours, self.mark)
+        words = ("sh", "-c", LOOK, "sh", self.home, OURS, self.mark)
         return {"left": CommandQuestion(self._run(*words))}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
@@ -92,7 +88,7 @@ class Former(Resource):
             if path in change.deltas:
                 file = f"{self.home}/{path}"
                 yield Step(
-                    f"{self._run('sed', '-i', f'/{self._ours}/d', file)}"
+                    f"{self._run('sed', '-i', f'/{OURS}/d', file)}"
                     f" && {self._run('find', file, '-empty', '-delete')}",
                     "ours, and not read any more; other lines stay",
                 )
