@@ -7,6 +7,7 @@ what each command must not load.
 from __future__ import annotations
 
 import importlib
+import resource
 import sys
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
@@ -134,6 +135,8 @@ def run(arguments: list[str], workplace: Workplace | None = None) -> int:
 
     The commands use the given `workplace`: the real one, unless a test hands in its own.
     """
+    most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))  # a core would hold the secrets of the YAML
     code = _ended(arguments, workplace or Workplace())
     if code == Code.INTERRUPTED:
         # In one write, for the threads of hosts that are lost by it write too.

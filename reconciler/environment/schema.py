@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from typing import Any
@@ -37,7 +38,7 @@ def local_files(kind: type[Resource]) -> dict[str, tuple[str, LocalFile]]:
 
 def options(cls: type[Any]) -> dict[str, dict[str, Any]]:
     """The schema of each field of a class that the YAML may set."""
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]  # mypy: a class is not Hashable
     found = {}
     for each in dataclasses.fields(cls):
         if "doc" in each.metadata:
@@ -47,6 +48,10 @@ def options(cls: type[Any]) -> dict[str, dict[str, Any]]:
                 schema["default"] = list(each.default) if isinstance(each.default, tuple) else each.default
             found[each.name] = schema
     return found
+
+
+# It compiles each annotation anew, and takes most of the time that the schema does.
+_hints = functools.cache(typing.get_type_hints)
 
 
 def _type(hint: Any) -> dict[str, Any]:

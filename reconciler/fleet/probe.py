@@ -20,8 +20,12 @@ from reconciler.questions.locations import location, take
 MERGED = 400
 """How many questions one command answers at most: keeps far from the argument limit."""
 
-# Output in the C locale is what the parsers know, and sbin is not in every account's PATH.
-PROLOGUE = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; LC_ALL=C; export PATH LC_ALL"
+# Output in the C locale is what the parsers know, and sbin is not in every account's PATH. A core would hold
+# the secrets that a step is fed.
+PROLOGUE = (
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; LC_ALL=C; export PATH LC_ALL;"
+    " ulimit -S -c 0 2>/dev/null"
+)
 
 
 CUT = CannotSee("the host's reply was cut short")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -45,6 +46,13 @@ def test_the_story_of_a_plan(world: Scene, capsys: pytest.CaptureFixture, tmp_pa
     assert world.run(["apply", str(plan)]) == 6
     assert "a thing /x: it has been settled since" in capsys.readouterr().err
     assert world.run(["apply", "e", "--yes"]) == 0
+
+
+def test_a_run_leaves_no_core(world: Scene) -> None:
+    most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+    assert world.run(["plan", "e"]) == 0
+    assert (resource.getrlimit(resource.RLIMIT_CORE)[0], most != 0) == (0, True)
 
 
 def test_a_plan_is_stale_when_a_host_is_not_as_it_was(

@@ -81,6 +81,16 @@ def test_what_is_fed_to_a_step_arrives_as_it_is_and_only_there(text: str) -> Non
     assert found.detail.startswith(expected.decode().strip())
 
 
+def test_no_command_leaves_a_core_with_what_it_was_fed() -> None:
+    unlimited = f"ulimit -S -c $(ulimit -H -c); ulimit -c\n{runbook.script([action('a', step('ulimit -c'))], (), BOUNDARY)}"
+    done = subprocess.run(
+        ["sh", "-s"], input=unlimited, capture_output=True, text=True, check=True, timeout=20
+    )
+    before, _, after = done.stdout.partition("begin\n")
+    assert before.split()[0] != "0", "a machine where no process may leave one shows nothing"
+    assert after.split()[0] == "0"
+
+
 def test_the_command_that_fails_counts_and_not_what_feeds_it() -> None:
     failing = action("x", step("exit 4", stdin="y" * 200_000))
     assert told([failing], carried_out(failing))["x"] == ("failed", "it gave no reason (status 4 of: exit 4)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -333,6 +334,37 @@ def test_a_look_runs_a_command_of_the_yaml_only_once_an_apply_has(admin: AdminMa
     host.run("rm /var/lib/reconciler/approved-commands")
 
 
+class Watched:
+    """Every process of this machine, and so of all hosts on it, looked at again and again for a text among its
+    arguments and its environment."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text, self._over, self._rounds = text, threading.Event(), 0
+        self._found: set[bytes] = set()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            self._rounds += 1
+            for path in (
+                each for name in ("cmdline", "environ") for each in Path("/proc").glob(f"[0-9]*/{name}")
+            ):
+                try:
+                    said = path.read_bytes()
+                except OSError:  # it has ended
+                    continue
+                if self._text in said:
+                    self._found.add(said)
+
+    def end(self) -> list[bytes]:
+        """What was found."""
+        self._over.set()
+        self._thread.join()
+        assert self._rounds > 20
+        return sorted(self._found)
+
+
 # -- secrets -----------------------------------------------------------------------------------
 
 
@@ -342,6 +374,7 @@ def test_a_secret_is_compared_on_the_host_and_never_told(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     host, (box, smtp) = admin.fleet.hosts[0], mailbox
+    watched = Watched(b"canary-two")
     temporary = tmp_path_factory.mktemp("temporary")
     admin.environ = {"TMPDIR": str(temporary)}
     plan = admin.folder / "plan.json"
@@ -361,6 +394,9 @@ def test_a_secret_is_compared_on_the_host_and_never_told(
     admin.run(0, "observe")
     admin.apply(0)
     assert host.run("cat /srv/p /srv/f").stdout == "password=canary-two\ncanary-two\n"
+    admin.run(0, "report", "-o", admin.folder / "page.html")
+    assert "canary" not in (admin.folder / "page.html").read_text(encoding="utf-8")
+    assert watched.end() == []
     saved = [json.dumps(json.loads(path.read_text(encoding="utf-8"))) for path in admin.folder.glob("*.json")]
     assert "canary" not in "".join([*admin.said, *saved])
     assert box.mails, "drift was told of"
