@@ -56,7 +56,10 @@ Text = tuple[str, str]
 def host(spare_fleet: Fleet) -> Iterator[LabHost]:
     """A host with the programs."""
     (host,) = spare_fleet.hosts
-    host.run(f"install -d {FOLDER} /run/sshd; touch {FOLDER}/postgresql.auto.conf; cat >{FOLDER}/apache", stdin=APACHE)
+    host.run(
+        f"install -d {FOLDER} /run/sshd; touch {FOLDER}/postgresql.auto.conf; cat >{FOLDER}/apache",
+        stdin=APACHE,
+    )
     yield host
     host.run(f"rm -r {FOLDER}; crontab -u nobody -r", check=False)
 
