@@ -17,7 +17,7 @@ Hosts = Annotated[
     typer.Option(
         "--host",
         metavar="NAME",
-        help="Only these hosts: a name, its first label, 'cn-*', or '!NAME' for all others; repeatable.",
+        help="Only these hosts: names, first labels, groups, 'cn-*', or '!NAME' for the others; repeatable.",
     ),
 ]
 Only = Annotated[

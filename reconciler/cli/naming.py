@@ -1,6 +1,6 @@
 """How hosts and resources are named on the command line: one spelling for every flag and argument.
 
-A host: its name; its first label, where no other host has the same; a pattern (`cn-*`).
+A host: its name; its first label, where no other host has the same; a pattern (`cn-*`). A group: its hosts.
 A resource: `HOST KIND NAME` as a plan prints it, `KIND NAME` or `KIND:NAME`, and `KIND` or `HOST KIND` for
 all of a kind; each part may be a pattern. `!` before either takes away from what the others name, or from
 everything where there are no others. In a pattern, `*` stands for slashes and spaces too. Pure.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
@@ -29,9 +29,14 @@ class Unmatched(Exception):
         super().__init__(*lines)
 
 
-def hosts(texts: Iterable[str], known: Sequence[str]) -> set[str]:
+def hosts(
+    texts: Iterable[str], known: Sequence[str], groups: Mapping[str, Collection[str]] | None = None
+) -> set[str]:
     """The hosts that the expressions of --host name. Raises `Unmatched`."""
-    return _combined("--host", texts, known, lambda name, label: _hosts(name, known, label))
+    named = groups or {}
+    return _combined(
+        "--host", texts, known, lambda name, label: named.get(name) or _hosts(name, known, label, named)
+    )
 
 
 def resources(flag: str, texts: Iterable[str], refs: Sequence[Ref]) -> set[Ref]:
@@ -71,7 +76,7 @@ def _combined(
     return chosen - excluded
 
 
-def _hosts(name: str, known: Sequence[str], label: str) -> list[str]:
+def _hosts(name: str, known: Sequence[str], label: str, groups: Iterable[str] = ()) -> list[str]:
     if name in known:
         return [name]
     found = [host for host in known if _fits(name, host) or _fits(name, _first_label(host))]
@@ -80,8 +85,9 @@ def _hosts(name: str, known: Sequence[str], label: str) -> list[str]:
         raise Unmatched(f"{label}: {name} is the short name of several hosts: {several}; write one of them")
     if not found:
         there = ", ".join(sorted(known)) or "none"
-        near = _did_you_mean(name, [*known, *map(_first_label, known)])
-        raise Unmatched(f"{label}: no such host; known: {there}{near}")
+        near = _did_you_mean(name, [*known, *map(_first_label, known), *groups])
+        of = f"; groups: {', '.join(sorted(groups))}" if groups else ""
+        raise Unmatched(f"{label}: no such host; known: {there}{of}{near}")
     return found
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import getpass
-import hashlib
 import os
 import socket
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from reconciler.approval import binding
@@ -58,7 +56,7 @@ class Run:
         Raises `CommandError`, and `NoJournal` where the run cannot be recorded.
         """
         name = self.environment.name
-        number = self.journal.begin(name, self._begun(approved, approvers, digest), self._text())
+        number = self.journal.begin(name, self._begun(approved, approvers, digest), self.environment.text)
         ended: dict[str, Any] = {}
         try:
             code = self._locked(approved, RunRecord(self.journal, number, name), waiting, ended)
@@ -91,14 +89,6 @@ class Run:
             "digest": digest,
             "actions": len(approved.actions),
         }
-
-    def _text(self) -> bytes:
-        """The environment file as it is now, if it is still the one that was read."""
-        try:
-            text = Path(self.environment.file).read_bytes()
-        except OSError:
-            return b""
-        return text if hashlib.sha256(text).hexdigest() == self.environment.digest else b""
 
     def _locked(
         self, approved: Plan, run: RunRecord, waiting: Collection[Ref], ended: dict[str, Any]

@@ -84,7 +84,7 @@ def hosts(environment: Environment, options: Options) -> set[str]:
     if not options.host:
         return set(names)
     with _as_command_error():
-        return naming.hosts(options.host, names)
+        return naming.hosts(options.host, names, environment.groups)
 
 
 def replaced(resources: Iterable[Resource], options: Options) -> set[Ref]:

@@ -3,12 +3,12 @@ is too slow."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
 from reconciler.environment.rules import CLASSES
-from reconciler.environment.settings import Certificate, Paths, Ssh, Sync
+from reconciler.environment.settings import PRIMARY, REPLICAS, Certificate, Paths, Ssh, Sync
 from reconciler.environment.yaml_reader import Path, Placed, Problem
 from reconciler.kinds import KINDS
 from reconciler.plan.order import is_below
@@ -53,6 +53,7 @@ class _Cross:
     def check(self) -> None:
         self._check_primary()
         self._check_names()
+        self._check_groups()
         self._check_schedule()
         self._check_sync_account()
         self._check_paths()
@@ -185,6 +186,23 @@ class _Cross:
                 " rollback; give certbot another one with `letsencrypt:`, such as /var/lib/certbot",
             )
 
+    def _check_groups(self) -> None:
+        """A word means a host or a group, on the command line too."""
+        names = {host["name"] for _, host in (*self._hosts, *self._retired)}
+        short = {name.partition(".")[0]: name for name in sorted(names)}
+        for number, group in self._groups:
+            meant = "a group of every environment" if group in (PRIMARY, REPLICAS) else short.get(group)
+            if meant or group in names:
+                self._problem(("hosts", number, "groups"), f"{group} is {meant or 'a host'} already")
+
+    @property
+    def _groups(self) -> Iterable[tuple[int, str]]:
+        for number, host in self._hosts:
+            groups = host.get("groups")
+            for each in groups if isinstance(groups, list) else ():
+                if isinstance(each, str):
+                    yield number, each
+
     def _check_reserved(self, path: Path, value: Any) -> None:
         if isinstance(value, dict):
             for key, each in value.items():
@@ -198,11 +216,13 @@ class _Cross:
             )
 
     def _check_resources(self) -> None:
-        known = {host["name"] for _, host in self._hosts} | {"primary", "replicas"}
+        known = {host["name"] for _, host in self._hosts} | {PRIMARY, REPLICAS}
+        known |= {group for _, group in self._groups}
+        there = ", ".join(sorted(known))
         items = self._value.get("resources")
         for number, item in enumerate(items if isinstance(items, list) else ()):
             hosts = item.get("hosts") if isinstance(item, dict) else None
             for index, name in enumerate(hosts if isinstance(hosts, list) else ()):
                 if name not in known:
                     path: Path = ("resources", number, "hosts", index)
-                    self._problem(path, f"there is no host {name} (known: {', '.join(sorted(known))})")
+                    self._problem(path, f"there is no host or group {name} (known: {there})")

@@ -14,6 +14,7 @@ from string import Template
 from typing import Any
 
 from reconciler.environment.cross_checks import cross_check
+from reconciler.environment.include import as_one, include
 from reconciler.environment.local_files import SIZE, UnusableFile, read
 from reconciler.environment.rules import Acknowledged, Notices, Policy
 from reconciler.environment.schema import local_files
@@ -65,14 +66,15 @@ def load(path: str, raw: bytes | None = None) -> Environment:
     """
     raw = _read(path) if raw is None else raw
     placed = parse(path, raw)
+    included = include(placed)
     if placed.problems:
-        raise InvalidEnvironment(placed.problems)
+        raise InvalidEnvironment(_in_order(placed.problems))
     placed.problems += check(placed)
     placed.problems += cross_check(placed)
     if placed.problems:
         raise InvalidEnvironment(_in_order(placed.problems))
     placed.value = _plain(placed.value)
-    environment = _Builder(placed).environment(hashlib.sha256(raw).hexdigest())
+    environment = _Builder(placed, included).environment(as_one(placed.value) if included else raw)
     if placed.problems:
         raise InvalidEnvironment(_in_order(placed.problems))
     return environment
@@ -88,7 +90,10 @@ def _plain(value: Any) -> Any:
 
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:
-    return sorted(set(problems), key=lambda each: (each.place.line, each.place.column, each.message))
+    def key(each: Problem) -> tuple[str, int, int, str]:
+        return each.place.file, each.place.line, each.place.column, each.message
+
+    return sorted(set(problems), key=key)
 
 
 def _read(path: str) -> bytes:
@@ -109,13 +114,13 @@ def _read(path: str) -> bytes:
 class _Builder:
     """Makes the environment of values that have been checked."""
 
-    def __init__(self, placed: Placed) -> None:
+    def __init__(self, placed: Placed, included: Mapping[str, bytes]) -> None:
         self._placed = placed
         self._value: Mapping[str, Any] = placed.value
         self._folder = FilePath(placed.file).parent
-        self._sources: dict[str, str] = {}
+        self._sources = {name: hashlib.sha256(raw).hexdigest() for name, raw in included.items()}
 
-    def environment(self, digest: str) -> Environment:
+    def environment(self, text: bytes) -> Environment:
         value = self._value
         hosts = self._hosts("hosts")
         if len(hosts) == 1:
@@ -135,14 +140,15 @@ class _Builder:
             acknowledged=tuple(Acknowledged(**each) for each in value.get("acknowledged", ())),
             blueprint=value.get("blueprint", True),
             file=self._placed.file,
-            digest=digest,
+            text=text,
+            digest=hashlib.sha256(text).hexdigest(),
         )
         resources = tuple(self._resources(environment))
         return dataclasses.replace(environment, resources=resources, sources=self._sources)
 
     def _hosts(self, key: str) -> list[Host]:
         return [
-            Host(**each, place=self._placed.place((key, number)))
+            Host(**_tuples(each), place=self._placed.place((key, number)))
             for number, each in enumerate(self._value.get(key, ()))
         ]
 
@@ -216,7 +222,7 @@ class _Builder:
         if issubclass(kind, TaggedLines):
             options["tag"] = environment.tag
         for host in environment.hosts:
-            if wanted is not None and not _is_for(host, wanted):
+            if wanted is not None and not host.is_in(wanted):
                 continue
             own = dict(options)
             if template is not None:
@@ -283,10 +289,6 @@ class _Builder:
 
 def _tuples(item: Mapping[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in item.items()}
-
-
-def _is_for(host: Host, wanted: list[str]) -> bool:
-    return host.name in wanted or ("primary" if host.primary else "replicas") in wanted
 
 
 def _need(text: str, host: Host, environment: Environment) -> Ref:

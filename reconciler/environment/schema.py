@@ -84,7 +84,7 @@ def kind_schema(kind: type[Resource]) -> dict[str, Any]:
             "type": "array",
             "minItems": 1,
             "items": {"type": "string"},
-            "description": "The hosts it is for: names, or `primary`, `replicas`; all where there are none.",
+            "description": "The hosts it is for: names, groups, `primary`, `replicas`; all by default.",
         },
         "needs": {
             "type": "array",
@@ -153,6 +153,12 @@ def environment_schema() -> dict[str, Any]:
                 "pattern": "^[A-Za-z0-9][A-Za-z0-9-]*$",
                 "x-want": "a name of letters, digits and `-`",
                 "description": "What the environment is called; it marks lines on hosts as ours.",
+            },
+            "include": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "Files below this one's folder with what it has in common with others."
+                " Mappings are merged key by key; of anything else, this file's counts, then the last one's.",
             },
             "router": {
                 "type": "string",

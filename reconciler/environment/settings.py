@@ -6,7 +6,7 @@ field's description, type, default and schema are its documentation and its chec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -15,6 +15,10 @@ from reconciler.kinds.paths import ABSOLUTE, LINE, NAME, PLAIN
 from reconciler.model import Place, Resource, option
 
 VERSION = {"pattern": r"^[0-9]+(\.[0-9]+)?$", "x-want": 'a version in quotes, such as "15"'}
+
+
+PRIMARY, REPLICAS = "primary", "replicas"
+"""The groups that every environment has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +43,24 @@ class Host:
             "uniqueItems": True,
         },
     )
+    groups: tuple[str, ...] = option(
+        "Groups it belongs to, which `hosts:` of a resource and `--host` name as they name hosts.",
+        default=(),
+        schema={
+            "items": {
+                "type": "string",
+                "pattern": "^[A-Za-z][A-Za-z0-9_-]*$",
+                "x-want": "a word of letters, digits, `-` and `_`",
+            },
+            "uniqueItems": True,
+        },
+    )
     place: Place | None = field(default=None, compare=False)
+
+    def is_in(self, named: Collection[str]) -> bool:
+        """Whether it is one of those that are named, by their names or by their groups."""
+        role = PRIMARY if self.primary else REPLICAS
+        return not {self.name, role, *self.groups}.isdisjoint(named)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,8 +294,9 @@ class Environment:
     """One environment: one to many hosts behind one router name, sharing a certificate.
 
     `resources` are the YAML's own further resources, one object per host they are for.
-    `file` is the path it was read from, `digest` the SHA-256 of that file's bytes; `sources` has that
-    of each local file that it names and whose text is not secret, by the name it has there.
+    `file` is the path it was read from, `text` what it says, with what it includes, and `digest` the SHA-256
+    of that; `sources` has that of each local file that it names and whose text is not secret, by the name it
+    has there.
     """
 
     name: str
@@ -292,6 +314,7 @@ class Environment:
     blueprint: bool = True
     resources: tuple[Resource, ...] = ()
     file: str = ""
+    text: bytes = field(default=b"", compare=False, repr=False)
     digest: str = ""
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -315,6 +338,12 @@ class Environment:
     def all_hosts(self) -> tuple[Host, ...]:
         """The retired ones, too."""
         return (*self.hosts, *self.retired)
+
+    @property
+    def groups(self) -> Mapping[str, Collection[str]]:
+        """The hosts of each group, by name; every host is in one of those for the primary and the others."""
+        named = {PRIMARY, REPLICAS, *(group for host in self.hosts for group in host.groups)}
+        return {group: [host.name for host in self.hosts if host.is_in([group])] for group in sorted(named)}
 
     def others(self, host: Host) -> list[Host]:
         """All hosts but one, which may be a retired one."""

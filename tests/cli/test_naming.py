@@ -42,6 +42,24 @@ def test_a_host_by_its_name_its_first_label_a_pattern_or_without_others(
 
 
 @pytest.mark.parametrize(
+    ("texts", "left"),
+    [
+        (["web"], HOSTS[:2]),
+        (["!web"], HOSTS[2:]),
+        (["web", "!cn-1", "db.*"], HOSTS[1:]),
+    ],
+)
+def test_a_group_is_its_hosts(texts: list[str], left: list[str]) -> None:
+    assert naming.hosts(texts, HOSTS, {"web": HOSTS[:2], "cn": HOSTS[2:]}) == set(left)
+
+
+def test_a_group_that_is_not_there_is_answered_with_those_that_are() -> None:
+    said = f"--host webb: no such host; known: {', '.join(sorted(HOSTS))}; groups: cn, web; did you mean web?"
+    with pytest.raises(Unmatched, match=f"^{re.escape(said)}$"):
+        naming.hosts(["webb"], HOSTS, {"web": HOSTS[:2], "cn": HOSTS[2:]})
+
+
+@pytest.mark.parametrize(
     ("texts", "said"),
     [
         (

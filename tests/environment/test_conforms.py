@@ -10,6 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from reconciler.environment.conforms import conforms
+from reconciler.environment.load import load
 from reconciler.environment.schema import environment_schema, kind_schema
 from reconciler.kinds import DECLARABLE
 from tests import CASES, ROOT
@@ -22,7 +23,7 @@ SCHEMA = {**environment_schema(), "properties": {**environment_schema()["propert
 def values() -> Iterator[tuple[Any, dict[str, Any]]]:
     """Valid values with their schemas: whole files, and resources of every kind."""
     for file in FILES:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        document = yaml.safe_load(load(str(file)).text)
         document.pop("resources", None)
         yield document, {**SCHEMA, "properties": {**SCHEMA["properties"], "resources": {"type": "array"}}}
     for kind in DECLARABLE:
