@@ -26,6 +26,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     plan.PlanDocument,
     status.StatusDocument,
     results.ValidationDocument,
+    results.FormattingDocument,
     results.VerifyDocument,
 )
 

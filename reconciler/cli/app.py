@@ -23,6 +23,7 @@ from reconciler.cli.workplace import Workplace
 
 COMMANDS = {
     "validate": "Check environment files; contacts no host.",
+    "fmt": "Bring environment files to today's form; comments stay.",
     "observe": "Print or save what is observed on the hosts.",
     "plan": "Show what apply would do; changes nothing.",
     "show": "Print a saved plan, even a stale one.",

@@ -118,7 +118,6 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "describe": "`reconcile explain` says why one resource is as it is.",
         "why": "`reconcile explain` says why one resource is as it is.",
         "lint": "`reconcile validate` checks environment files.",
-        "fmt": "`reconcile validate` checks environment files; none is rewritten.",
         "taint": REPLACE,
         "renew": REPLACE,
         "force-unlock": "`reconcile unlock --break` ends the processes that hold a lock.",

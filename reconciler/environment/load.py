@@ -14,6 +14,7 @@ from string import Template
 from typing import Any
 
 from reconciler.environment.cross_checks import cross_check
+from reconciler.environment.form import too_new
 from reconciler.environment.include import as_one, include
 from reconciler.environment.local_files import SIZE, UnusableFile, read
 from reconciler.environment.rules import Acknowledged, Notices, Policy
@@ -67,6 +68,7 @@ def load(path: str, raw: bytes | None = None) -> Environment:
     raw = _read(path) if raw is None else raw
     placed = parse(path, raw)
     included = include(placed)
+    placed.problems += too_new(placed)
     if placed.problems:
         raise InvalidEnvironment(_in_order(placed.problems))
     placed.problems += check(placed)

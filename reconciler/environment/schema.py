@@ -11,6 +11,7 @@ import types
 import typing
 from typing import Any
 
+from reconciler.environment.form import VERSION
 from reconciler.environment.rules import HOST_NAME, Acknowledged, Notices, Policy
 from reconciler.environment.settings import Certificate, Host, Paths, Services, Ssh, Sync, TomcatTls
 from reconciler.kinds import DECLARABLE
@@ -138,6 +139,33 @@ def _sections() -> dict[str, Any]:
     }
 
 
+_FIRST: dict[str, Any] = {
+    "version": {
+        "type": "integer",
+        "enum": [VERSION],
+        "default": VERSION,
+        "description": "The version of this file's form; `reconcile fmt` brings it to the latest.",
+    },
+    "environment": {
+        "type": "string",
+        "pattern": "^[A-Za-z0-9][A-Za-z0-9-]*$",
+        "x-want": "a name of letters, digits and `-`",
+        "description": "What the environment is called; it marks lines on hosts as ours.",
+    },
+    "include": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Files below this one's folder with what it has in common with others."
+        " Mappings are merged key by key; of anything else, this file's counts, then the last one's.",
+    },
+    "router": {
+        "type": "string",
+        **HOST_NAME,
+        "description": "The name in front of all hosts; the certificate's first name.",
+    },
+}
+
+
 def environment_schema() -> dict[str, Any]:
     """The schema of the environment file (JSON Schema, draft 2020-12)."""
     host = _section(Host) | {"required": ["name"]}
@@ -148,23 +176,7 @@ def environment_schema() -> dict[str, Any]:
         "title": "reconcile: an environment",
         "type": "object",
         "properties": {
-            "environment": {
-                "type": "string",
-                "pattern": "^[A-Za-z0-9][A-Za-z0-9-]*$",
-                "x-want": "a name of letters, digits and `-`",
-                "description": "What the environment is called; it marks lines on hosts as ours.",
-            },
-            "include": {
-                "type": "array",
-                "items": {"type": "string"},
-                "description": "Files below this one's folder with what it has in common with others."
-                " Mappings are merged key by key; of anything else, this file's counts, then the last one's.",
-            },
-            "router": {
-                "type": "string",
-                **HOST_NAME,
-                "description": "The name in front of all hosts; the certificate's first name.",
-            },
+            **_FIRST,
             "hosts": {"type": "array", "minItems": 1, "items": host, "description": "The hosts."},
             "retired": {
                 "type": "array",

@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from reconciler.environment.form import VERSION
 from reconciler.environment.settings import Environment, TomcatTls
 
 Remarks = Mapping[str, Sequence[str]]
@@ -26,7 +27,7 @@ _WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 def text(environment: Environment, schema: str, remarks: Remarks) -> str:
     """The file, with the line by which editors check it first."""
     lines = [f"# yaml-language-server: $schema={schema}", *_comments("", remarks, "")]
-    lines += [f"environment: {scalar(environment.name)}"]
+    lines += [f"version: {VERSION}", f"environment: {scalar(environment.name)}"]
     lines += [*_comments("router", remarks, ""), f"router: {scalar(environment.router)}"]
     lines += ["", *_comments("hosts", remarks, ""), "hosts:"]
     for host in environment.hosts:

@@ -34,11 +34,11 @@ def explained(capsys: pytest.CaptureFixture, code: int, *words: str) -> str:
 def test_why_something_would_change(capsys: pytest.CaptureFixture) -> None:
     out = explained(capsys, 0, f"{HOST} service apache2")
     lines = out.splitlines()
-    assert lines[0] == f"! {HOST} service apache2  ({FILE}:12:5)"
+    assert lines[0] == f"! {HOST} service apache2  ({FILE}:13:5)"
     assert '    loaded: "older than on disk" → "as on disk"' in lines
     assert any(line.startswith("    $ systemctl reload apache2") for line in lines)
     assert "    verdict: reload: not as desired: loaded" in lines
-    assert f"    declared in: {FILE}:12:5 (S15, Apache: reloaded" in out
+    assert f"    declared in: {FILE}:13:5 (S15, Apache: reloaded" in out
     waits = lines[lines.index("    waits for:") : lines.index("    waited for by: nothing")]
     assert f"      {HOST} file {VHOST} (change)" in waits
     assert f"      {HOST} package apache2 (as desired)" in waits
@@ -47,7 +47,7 @@ def test_why_something_would_change(capsys: pytest.CaptureFixture) -> None:
 def test_what_is_as_wanted_is_explained_too(capsys: pytest.CaptureFixture) -> None:
     out = explained(capsys, 0, HOST, "file", "/etc/motd")
     assert out.startswith(f"  {HOST} file /etc/motd\n    verdict: it is as desired\n")
-    assert f"    declared in: {FILE}:26:5\n" in out  # the line in `resources:`, and no row
+    assert f"    declared in: {FILE}:27:5\n" in out  # the line in `resources:`, and no row
     assert out.count("content:") == 2
 
 

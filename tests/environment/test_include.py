@@ -118,5 +118,5 @@ def test_stage_and_prod_say_only_how_they_differ() -> None:
             for line in path.read_text(encoding="utf-8").splitlines()
             if line[:1].isalpha()
         }
-        assert own == {"environment", "router", "include", "hosts", "services"}
+        assert own == {"version", "environment", "router", "include", "hosts", "services"}
         assert load(str(path)).sync.account == "rsync_user"

@@ -67,6 +67,7 @@ def test_defaults_are_left_out_and_remarks_stand_where_the_setting_would() -> No
     assert yaml_writer.text(small, "s.json", remarks).splitlines() == [
         "# yaml-language-server: $schema=s.json",
         "# of the whole?file",
+        "version: 1",
         "environment: e",
         f"router: {ROUTER}",
         "",

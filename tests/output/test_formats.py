@@ -342,7 +342,7 @@ DOCUMENTS = {
     "apply": "apply", "verify": "verify", "explain": "explain", "import": "import",
     "history": "history", "rollback": "plan", "graph": "graph", "approve": "approval",
     "init": "files", "report": "files", "cron": "files", "unlock": "locks", "status": "status",
-    "doctor": "doctor",
+    "doctor": "doctor", "fmt": "formatting",
 }  # fmt: skip
 
 
@@ -370,6 +370,7 @@ def test_the_documents_of_commands_without_a_host_are_as_their_schemas_say(
     capsys.readouterr()
     for arguments in (
         ["graph", f"{example}.yaml"],
+        ["fmt", f"{example}.yaml"],
         ["cron", f"{example}.yaml", "--auto"],
         ["cron", f"{example}.yaml", "--systemd"],
         ["report", f"{example}.yaml", "--seen", seen, "-o", str(tmp_path / "page.html")],

@@ -21,6 +21,13 @@ class ValidationDocument(Document, frozen=True, kw_only=True):
     problems: Annotated[list[str], Meta(description="file:line:column: message")]
 
 
+class FormattingDocument(Document, frozen=True, kw_only=True):
+    """What `reconcile fmt --json` gives."""
+
+    document: Literal["formatting"] = "formatting"
+    changed: Annotated[list[str], Meta(description="The files that were, or with --check would be, written.")]
+
+
 class OutcomePart(ResourcePart, frozen=True, kw_only=True):
     """What became of an action."""
 
