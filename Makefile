@@ -15,7 +15,7 @@ DEMO ?= demo
 DIST ?= dist
 WORKERS ?= 2
 
-.PHONY: setup builders demo test lab lab-down lint bench schemas cases docs dist lock coverage clean
+.PHONY: setup builders demo fuzz test lab lab-down lint bench schemas cases docs dist lock coverage clean
 
 setup: .venv/ready
 builders: .venv/builders
@@ -73,6 +73,12 @@ lint: builders
 bench: machine builders
 	@$(BIN)/python -m benchmarks
 
+# What comes in from outside, with inputs that a coverage-guided fuzzer makes up: SECONDS_EACH for each door, or for DOOR alone.
+SECONDS_EACH ?= 60
+fuzz: builders
+	@$(BIN)/python $(PIP) install --no-deps --require-hashes -r tests/fuzz/requirements.lock
+	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS_EACH) $(DOOR)
+
 schemas: builders
 	@$(BIN)/python -m tools.reference .
 
@@ -99,6 +105,7 @@ lock:
 	$(COMPILE) --all-extras --group build --group dev -c requirements.lock -c requirements-build.lock pyproject.toml \
 		-o requirements-dev.lock
 	$(COMPILE) benchmarks/requirements.in -o benchmarks/requirements.lock
+	$(COMPILE) tests/fuzz/requirements.in -o tests/fuzz/requirements.lock
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* dist site

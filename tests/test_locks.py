@@ -127,7 +127,7 @@ def test_what_a_lock_lacks_is_told(case: str) -> None:
     assert unmet(lock, ["a[x]"], known.get, python) == problems
 
 
-@pytest.mark.parametrize("name", [*LOCKS, "benchmarks/requirements.lock"])
+@pytest.mark.parametrize("name", [*LOCKS, "benchmarks/requirements.lock", "tests/fuzz/requirements.lock"])
 def test_every_pin_has_hashes_and_names_no_registry(name: str) -> None:
     lock = (ROOT / name).read_text(encoding="utf-8")
     whole = re.sub(r"\\\n\s+", "", lock)

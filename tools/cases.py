@@ -110,13 +110,18 @@ def read(kind: str, case: Mapping[str, Any]) -> Any:
     """The state that is made of the `output`, which is by class of question."""
     one = resource(kind, case["declared"])
     questions = one.ask()
-    groups = _classes(questions.values())
-    assert set(groups) == set(case["output"]), f"{case['case']}: it asks {', '.join(groups)}"
-    sections = [b"%d\n%b" % (number, _bytes(case["output"][name])) for number, name in enumerate(groups)]
+    sections = [b"%d\n%b" % (number, each) for number, each in enumerate(printed(one, case))]
     fence = f"\n{BOUNDARY} ".encode()
     answers = probe.parse(fence.join([b"", *sections, b"end\n"]), questions.values(), BOUNDARY)
     now = case.get("now", NOW)
     return _state(one.read({label: answers[each] for label, each in questions.items()}, now))
+
+
+def printed(one: Resource, case: Mapping[str, Any]) -> list[bytes]:
+    """What the host printed for each class of the resource's questions, in the order in which it is asked."""
+    groups = _classes(one.ask().values())
+    assert set(groups) == set(case["output"]), f"{case['case']}: it asks {', '.join(groups)}"
+    return [_bytes(case["output"][name]) for name in groups]
 
 
 def _classes(questions: Iterable[Question]) -> list[str]:

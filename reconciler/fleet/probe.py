@@ -31,6 +31,9 @@ PROLOGUE = (
 CUT = CannotSee("the host's reply was cut short")
 """The answer to a question whose section did not come whole."""
 
+NONSENSE = CannotSee("the host's answer to this question makes no sense")
+"""The answer to a question whose section cannot be read."""
+
 WHOLE = 16 * 1024 * 1024
 """Bytes that are kept of what one class of questions prints."""
 
@@ -119,7 +122,15 @@ def parse(reply: bytes, questions: Iterable[Question], boundary: str) -> Mapping
 def _parsed(group: list[Question], section: bytes | None, otherwise: CannotSee) -> Mapping[Question, Any]:
     if section is None or not group:
         return dict.fromkeys(group, otherwise)
-    return dict(zip(group, type(group[0]).parse(section, group), strict=True))
+    return dict(zip(group, _understood(group, section), strict=True))
+
+
+def _understood(group: list[Question], section: bytes) -> list[Any]:
+    """What the class of the questions makes of what was printed, which may be anything."""
+    try:
+        return type(group[0]).parse(section, group)
+    except (ValueError, LookupError):
+        return [NONSENSE for _ in group]
 
 
 def _located(
@@ -223,7 +234,7 @@ def parse_each(
                 said += f"\n{boundary}p end\n".encode()
                 answers[question] = parse(said, [question], f"{boundary}p")[question]
             else:
-                (answers[question],) = type(question).parse(said, [question])
+                (answers[question],) = _understood([question], said)
         else:
             what = vars(question)
             about = ", ".join(str(each) for each in what.values()) if what else ""

@@ -8,10 +8,14 @@ from typing import Any
 from reconciler.model import CannotSee, Change, Step, quote
 from reconciler.questions.files import FileEntry
 
-ABSOLUTE = {"pattern": r"^/[^\x00-\x1f\x7f]*$", "x-want": "an absolute path"}
+_NO_DOTS = r"(?!.*/\.{1,2}(/|$))"  # two spellings of one path would be two resources
+ABSOLUTE = {
+    "pattern": rf"^{_NO_DOTS}/[^\x00-\x1f\x7f]*$",
+    "x-want": "an absolute path without `.` or `..`",
+}
 PLAIN = {
-    "pattern": r"^(/[A-Za-z0-9._+@-]+)+$",
-    "x-want": "an absolute path of letters, digits and `._+@-` only",
+    "pattern": rf"^{_NO_DOTS}(/[A-Za-z0-9._+@-]+)+$",
+    "x-want": "an absolute path of letters, digits and `._+@-` only, without `.` or `..`",
 }
 """A path that cron, sshd, Apache, PostgreSQL and certbot read, each by rules of quoting of its own."""
 MODE = {"pattern": "^[0-7]{4}$", "x-want": 'four octal digits in quotes, such as "0644"'}

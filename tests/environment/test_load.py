@@ -259,3 +259,13 @@ def test_no_mutation_of_a_good_file_makes_anything_but_a_list_of_problems(data: 
         problems(path)
     finally:
         path.unlink()
+
+
+@pytest.mark.parametrize("path", ["/a/../b", "/a/.", "/..", "/./a"])
+@pytest.mark.parametrize("place", ["directory", "client_ca"])
+def test_a_path_has_one_spelling(path: str, place: str) -> None:
+    own = (
+        f"resources: [{{directory: {path}}}]" if place == "directory" else f"services: {{client_ca: {path}}}"
+    )
+    with pytest.raises(InvalidEnvironment, match=r"without `\.` or"):
+        load("e.yaml", f"environment: e\nrouter: r.a\nhosts: [{{name: a.b}}]\n{own}\n".encode())
