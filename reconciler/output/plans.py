@@ -5,29 +5,28 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
-from reconciler.model import VERBS, Action, Delta, Plan, Step
-from reconciler.output.fold import Entry, by_subject, fold, hosts_text
+from reconciler.model import VERBS, Delta, Plan, Step
+from reconciler.output.entries import (
+    by_thing,
+    entry_hosts,
+    notes,
+    parted,
+    risk_lines,
+    short_diff,
+    value_line,
+    values,
+)
+from reconciler.output.fold import Entry, by_subject, fold
 from reconciler.output.text import (
     Style,
     action_lines,
-    diff_lines,
     incomplete_lines,
     many,
     step_lines,
     summary,
-    value_text,
 )
 from reconciler.printable import printable
-from reconciler.subjects import Risk
-
-SHORT_DIFF = 16
-"""Lines of a diff that are shown where a text changes; a longer one is counted."""
-SHORT_TEXT = 3
-"""Lines of a new text that are shown; of a longer one they are counted."""
-NAMED = 3
-"""Entries that the head names for each risk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,50 +112,22 @@ def _nothing(plan: Plan, scope: str) -> str:
 
 def _head(entries: Sequence[Entry], plan: Plan, text: PlanText) -> Iterable[str]:
     """What a reader should know first: a line for each risk, with what it is about."""
-    for risk in Risk:
-        found = [each for each in entries if risk in each.risks]
-        count = sum(len(each.actions) for each in found)
-        if not found:
-            continue
-        names = [f"{each.shown.ref.kind} {each.shown.ref.name} ({_hosts(each, plan)})" for each in found]
-        more = f"; and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        symbol = "-" if risk in (Risk.REMOVAL, Risk.REFUSED, Risk.STOP) else "!"
-        counted = f"{count} refused" if risk is Risk.REFUSED else many(count, risk)
-        line = f"{counted}: {'; '.join(names[:NAMED])}{more}"
+    for symbol, line in risk_lines(entries, plan):
         yield from _wrapped(printable(line), 2, 4, text, lambda part, s=symbol: text.style.mark(s, part))
     if text.held:
         yield "  " + text.style.mark("!", f"{many(text.held, 'action')} wait for an approval")
 
 
-def _hosts(entry: Entry, plan: Plan) -> str:
-    return hosts_text(entry, plan.hosts or entry.hosts)
-
-
 def _one_line_each(folded: Sequence[Entry], plan: Plan, text: PlanText) -> Iterable[str]:
     for subject, entries in by_subject(folded):
-        for entry in _by_thing(entries):
+        for entry in by_thing(entries):
             symbol = VERBS[entry.shown.verb]
             ref = entry.shown.ref
             what = printable(f"{symbol} {ref.kind} {ref.name}")
-            about = printable(f"  {_hosts(entry, plan)} · {subject or 'others'}")
+            about = printable(f"  {entry_hosts(entry, plan)} · {subject or 'others'}")
             if text.width and len(what) + len(about) > text.width:
-                about = printable(f"  {_hosts(entry, plan)}")
+                about = printable(f"  {entry_hosts(entry, plan)}")
             yield text.style.mark(symbol, what) + text.style.dim(about)
-
-
-def _by_thing(entries: Iterable[Entry]) -> Iterable[Entry]:
-    """What is done to one thing is one line, also where what it shall be differs from host to host."""
-
-    def thing(each: Entry) -> tuple[str, str, str]:
-        return each.shown.verb, each.shown.ref.kind, each.shown.ref.name
-
-    for _, alike in groupby(entries, key=thing):
-        first, *rest = alike
-        actions = [action for each in (first, *rest) for action in each.actions]
-        peers = [named for each in (first, *rest) for named in each.peers]
-        if not all(peers):
-            peers = [()] * len(actions)
-        yield Entry(tuple(actions), first.shown, tuple(peers))
 
 
 def _entry_lines(entry: Entry, plan: Plan, text: PlanText) -> Iterable[str]:
@@ -164,7 +135,7 @@ def _entry_lines(entry: Entry, plan: Plan, text: PlanText) -> Iterable[str]:
     symbol = VERBS[shown.verb]
     verb = f"{shown.verb} " if symbol == "!" else ""
     head = printable(f"{symbol} {verb}{shown.ref.kind} {shown.ref.name}")
-    hosts = printable(f"  ({_hosts(entry, plan)})")
+    hosts = printable(f"  ({entry_hosts(entry, plan)})")
     *above, last = _wrapped(head, 2, 4, text)
     yield from (style.mark(symbol, line) for line in above)
     if text.width is None or len(last) + len(hosts) <= text.width:
@@ -172,14 +143,13 @@ def _entry_lines(entry: Entry, plan: Plan, text: PlanText) -> Iterable[str]:
     else:
         yield style.mark(symbol, last)
         yield from _wrapped(hosts.strip(), 4, 6, text, style.dim)
-    deltas = [each for each in shown.deltas if not _repeats_kind(each, shown)]
-    yield from _packed([_value(delta, shown.verb) for delta in deltas if _is_inline(delta, shown.verb)], text)
-    for delta in deltas:
-        if not _is_inline(delta, shown.verb):
-            yield from _delta_lines(delta, text)
+    inline, others = parted(shown)
+    yield from _packed([value_line(delta, shown.verb) for delta in inline], text)
+    for delta in others:
+        yield from _delta_lines(delta, text)
     if shown.blocked:
         yield from _wrapped(f"refused: {printable(shown.blocked)}", 6, 8, text, lambda p: style.mark("-", p))
-    for note in dict.fromkeys(note for each in entry.actions for note in plan.notes.get(each.ref, ())):
+    for note in notes(entry, plan):
         yield from _wrapped(f"note: {printable(note)}", 6, 8, text, style.dim)
     if text.layers.commands:
         yield from _commands("", shown.steps, text)
@@ -190,35 +160,6 @@ def _commands(when: str, steps: Iterable[Step], text: PlanText) -> Iterable[str]
     for step in steps:
         for line in step_lines(when, step):
             yield from _wrapped(line.strip(), 6, 8, text, text.style.dim)
-
-
-def _repeats_kind(delta: Delta, action: Action) -> bool:
-    """Whether it says no more than the heading: that a file which comes is a file."""
-    return delta.field == "type" and delta.seen is None and delta.want == action.ref.kind
-
-
-def _is_inline(delta: Delta, verb: str) -> bool:
-    """Whether a value stands in one line with others: all of what comes or goes, if it is short."""
-    if delta.text is not None:
-        return len(_changes(delta.text)) > (SHORT_TEXT if verb == "create" else SHORT_DIFF)
-    return delta.seen is None or verb in ("create", "remove")
-
-
-def _value(delta: Delta, verb: str) -> str:
-    field = printable(delta.field)
-    if delta.text is not None:
-        changes = _changes(delta.text)
-        plus, minus = (sum(symbol == each for symbol, _ in changes) for each in "+-")
-        counts = [f"{symbol}{many(count, 'line')}" for symbol, count in (("+", plus), ("-", minus)) if count]
-        return f"{field}: {' '.join(counts)}"
-    if verb == "remove":
-        return f"{field}: {value_text(delta.seen)}"
-    return f"{field}: {_values(delta)}"
-
-
-def _values(delta: Delta) -> str:
-    seen = "" if delta.seen is None else f"{value_text(delta.seen)} → "
-    return f"{seen}{value_text(delta.want)}"
 
 
 def _packed(values: Iterable[str], text: PlanText) -> Iterable[str]:
@@ -236,17 +177,11 @@ def _packed(values: Iterable[str], text: PlanText) -> Iterable[str]:
 
 def _delta_lines(delta: Delta, text: PlanText) -> Iterable[str]:
     if delta.text is None:
-        yield from _wrapped(f"{printable(delta.field)}: {_values(delta)}", 6, 8, text)
+        yield from _wrapped(f"{printable(delta.field)}: {values(delta)}", 6, 8, text)
         return
     yield f"      {printable(delta.field)}:"
-    for symbol, line in diff_lines(delta.text):
-        if not line.startswith(("--- ", "+++ ")) or symbol:
-            yield from _wrapped(printable(line), 8, 10, text, lambda p, s=symbol: text.style.mark(s, p))
-
-
-def _changes(text: str) -> list[tuple[str, str]]:
-    """The lines of a diff that come or go."""
-    return [(symbol, line) for symbol, line in diff_lines(text) if symbol]
+    for symbol, line in short_diff(delta.text):
+        yield from _wrapped(printable(line), 8, 10, text, lambda p, s=symbol: text.style.mark(s, p))
 
 
 def _wrapped(line: str, first: int, more: int, text: PlanText, mark: object = None) -> Iterable[str]:
