@@ -48,7 +48,7 @@ LAYERS = (
 PURE = (
     "approval.binding", "approval.commitment", "approval.policy", "approval.precedent", "approval.signed", "blueprint", "diagnosis.checks", "diagnosis.here", "diagnosis.hosts", "diagnosis.keys", "diagnosis.names", "discovery", "document", "environment.conforms", "environment.rules", "environment.schema",
     "environment.settings", "environment.yaml_writer", "fleet.probe", "fleet.reply", "fleet.script", "journal.entries", "journal.chain", "journal.undo",
-    "kinds", "messages", "model", "monitor.findings", "monitor.notices", "monitor.status", "output", "plan", "printable", "questions", "subjects",
+    "kinds", "messages", "model", "monitor.findings", "monitor.notices", "monitor.severity", "monitor.status", "output", "plan", "printable", "questions", "subjects",
     "tls.endpoint", "tls.status", "tls.verify", "unknowns", "x509",
 )  # fmt: skip
 """Packages and modules without I/O and without a clock."""

@@ -19,6 +19,7 @@ from reconciler.journal.journal import JournalEntry
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.model import Observation, Ref
 from reconciler.monitor.findings import Finding, last_moment
+from reconciler.tls import verify
 from reconciler.tls.status import from_observation, urgency, utc
 
 STATES = ("in sync", "drifted", "pending", "unknown")
@@ -136,7 +137,9 @@ def look_body(
     for each in found:
         counts["acknowledged" if each.acknowledged else each.verdict] += 1
     times = _times(environment, observation, now)
-    if times is None and before is not None and environment.owns_certificate:
+    # One that was seen not to be there is not one that could not be seen.
+    hidden = times is None and verify.is_issued(environment, observation) is not False
+    if hidden and before is not None and environment.owns_certificate:
         times = before.certificate
     certificate = times and {
         "end": times.end.isoformat(),
@@ -149,7 +152,9 @@ def look_body(
 
 def _times(environment: Environment, observation: Observation, now: datetime) -> CertificateTimes | None:
     served = [
-        (each.end, each.begin) for each in from_observation(environment, observation) if each.end is not None
+        (each.end, each.begin)
+        for each in from_observation(environment, observation)
+        if each.own and each.end is not None
     ]
     if not served:
         return None

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from reconciler.monitor import severity
 from reconciler.monitor.status import EnvironmentStatus
 from reconciler.output.text import Style, many
 from reconciler.printable import printable
 
 HEADS = ("environment", "state", "looked", "valid until", "renewal", "last run", "lock")
-SYMBOLS = {"in sync": "+", "drifted": "~", "pending": "~", "unknown": "~"}
-URGENCY = {"warn": "~", "bad": "-", "unknown": "~"}
+SYMBOLS = {severity.OK: "+", severity.WARN: "~", severity.BAD: "-"}
 
 
 def table_lines(found: Sequence[EnvironmentStatus], now: datetime, style: Style) -> Iterable[str]:
@@ -21,8 +21,9 @@ def table_lines(found: Sequence[EnvironmentStatus], now: datetime, style: Style)
     yield style.dim(_row(HEADS, widths))
     for each, row in zip(found, rows, strict=True):
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        cells[1] = style.mark(SYMBOLS[each.state], cells[1])
-        cells[3] = style.mark(URGENCY.get(each.urgency(now), ""), cells[3])
+        cells[1] = style.mark(SYMBOLS[severity.STATES[each.state]], cells[1])
+        if (tone := severity.of_certificate(each, now)) != severity.OK:
+            cells[3] = style.mark(SYMBOLS[tone], cells[3])
         yield "  ".join(cells).rstrip()
         for line in (each.reason, *each.problems):
             if line:
@@ -40,10 +41,11 @@ def _cells(each: EnvironmentStatus, now: datetime) -> tuple[str, ...]:
     run = "none here"
     if each.run is not None:
         run = f"run {each.run.number}, {age(now - each.run.began)} ago: {each.run.result}"
-    return (each.label, each.state, looked, *_certificate(each, now), run, each.lock or "none here")
+    return (each.label, each.state, looked, *certificate_words(each, now), run, each.lock or "none here")
 
 
-def _certificate(each: EnvironmentStatus, now: datetime) -> tuple[str, str]:
+def certificate_words(each: EnvironmentStatus, now: datetime) -> tuple[str, str]:
+    """Until when the certificate is valid, and about when it is renewed."""
     times = each.certificate
     if times is None:
         return ("unknown", "unknown") if each.owns else ("no certificate", "-")

@@ -20,7 +20,8 @@ RELEASE = re.compile(r"\b[0-9a-f]{32}\b")
 @dataclass(frozen=True)
 class ServiceStatus:
     """What one service of one host shows. `detail` says so in words; `release` is None where it
-    is not one release under all names. `as_wanted` is None where that cannot be judged."""
+    is not one release under all names. `as_wanted` is None where that cannot be judged; `own` says whether
+    the certificate is the environment's, and no other that a service happens to have."""
 
     host: str
     service: str
@@ -31,6 +32,7 @@ class ServiceStatus:
     begin: datetime | None = None
     end: datetime | None = None
     as_wanted: bool | None = None
+    own: bool = False
 
 
 def from_observation(environment: Environment, sight: Observation) -> list[ServiceStatus]:
@@ -56,16 +58,22 @@ def _from_inside(
     detail = str(state.get(f"{service} on {port}"))
     shown = RELEASE.findall(detail)
     one = detail if shown == [detail] else None
-    ends = [(moment(state.get(f"end of {each}")), each) for each in shown]
+    own = [each for each in shown if each == wanted or environment.router.lower() in _names(state, each)]
+    ends = [(moment(state.get(f"end of {each}")), each) for each in own or shown]
     # Of several, the one that ends first is what somebody has to care about.
     end, first = min(((end, each) for end, each in ends if end), default=(None, ""))
     return ServiceStatus(
         host, service, port, detail, one,
-        names=tuple(str(state.get(f"names of {first}") or "").split()),
+        names=_names(state, first),
         begin=moment(state.get(f"begin of {first}")),
         end=end,
         as_wanted=None if wanted is None else one == wanted,
+        own=bool(own),
     )  # fmt: skip
+
+
+def _names(state: Mapping[str, Value], release: str) -> tuple[str, ...]:
+    return tuple(str(state.get(f"names of {release}") or "").split())
 
 
 def moment(text: Value) -> datetime | None:

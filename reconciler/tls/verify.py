@@ -17,11 +17,12 @@ from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.kinds.certificate.pair import is_good
 from reconciler.kinds.certificate.serving import Serving
-from reconciler.model import Observation, Ref
+from reconciler.model import CannotSee, Observation, Ref
 from reconciler.tls.endpoint import Endpoint, NoHandshake, TlsAnswer
 from reconciler.tls.names import NameCheck
 
 INSIDE = "the host itself"
+UNSEEN = CannotSee("it was not looked at")
 
 KINDS = (Lineage.kind, Serving.kind)
 """What has to be looked at to know what is desired, and what the hosts see themselves."""
@@ -56,6 +57,14 @@ def wanted(environment: Environment, sight: Observation) -> str | None:
     if not isinstance(seen, Mapping) or not is_good(seen, trust(environment)):
         return None
     return str(seen["release"])
+
+
+def is_issued(environment: Environment, sight: Observation) -> bool | None:
+    """Whether the primary has a certificate of the environment, good or not; None where that was not seen."""
+    seen = sight.seen.get(Ref(environment.primary.name, Lineage.kind, environment.router), UNSEEN)
+    if isinstance(seen, CannotSee) or environment.primary.name in sight.unreachable:
+        return None
+    return seen is not None and (seen.get("lineage") != "absent" or seen.get("release") != "none")
 
 
 def outside(
