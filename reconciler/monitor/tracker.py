@@ -84,6 +84,11 @@ def watch(journal: Journal, environment: Environment, found: Sequence[Finding]) 
     return {key: alert.since for key, alert in alerts.items()}
 
 
+def open_since(journal: Journal, environment: Environment) -> dict[str, datetime]:
+    """Since when each finding has been open, by its id. Raises `NoJournal`."""
+    return {key: alert.since for key, alert in _known(journal.alerts(environment.name))}
+
+
 def ask_for_approval(
     journal: Journal,
     environment: Environment,

@@ -1,8 +1,11 @@
-"""Three states of a fleet for the page: all well, drift, and a rollout that stopped."""
+"""States of a fleet for the page, from all well to a rollout that stopped."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -11,16 +14,26 @@ from reconciler.blueprint import resources as blueprint_resources
 from reconciler.environment.load import load
 from reconciler.environment.settings import Environment
 from reconciler.model import Observation, Ref, Resource, Seen, Value
-from reconciler.output.html import Event, Facts
+from reconciler.monitor.findings import want_digest
+from reconciler.monitor.status import LastRun, look_body, look_from
+from reconciler.output.documents.observation import observation_from, read_observation
+from reconciler.output.html import Event, Facts, Frame
+from reconciler.output.html.past import Kept, facts_from
 from reconciler.plan.order import edges, ordered
 from reconciler.plan.planner import plan
-from reconciler.tls import status, verify
+from reconciler.tls import verify
+from reconciler.tls.endpoint import Endpoint
+from reconciler.tls.verify import Check
 from tests import CASES
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 OLD, NEW = "3b9d0c4471fe6a25" * 2, "9f3c5a7d1e2b4c60" * 2
 UCSB, ORC, UNM = (f"cn-stage-{name}-1.test.dataone.org" for name in ("ucsb", "orc", "unm"))
 ROUTER = "cn-stage.test.dataone.org"
+DOWN = "it does not answer on port 22 within 30 s; is it up?"
+SNAKEOIL = "5a54469e92151937"
+FRAME = Frame(made=NOW, again="reconcile report stage -o stage.html")
+NOTHING = Kept()
 VHOST = "/etc/apache2/sites-available/cn-port80.conf"
 
 
@@ -98,7 +111,7 @@ def drifted() -> Observation:
     vhost |= {"content": f"sha256:{hashlib.sha256(text.encode()).hexdigest()}", "text": text}
     for ref in [ref for ref in seen if ref.host == UNM]:
         del seen[ref]
-    return Observation(seen, {UNM: "it does not answer on port 22 within 30 s; is it up?"})
+    return Observation(seen, {UNM: DOWN})
 
 
 def stopped() -> Observation:
@@ -127,6 +140,10 @@ FOUND = (
     *QUIET[2:],
 )
 STOPPED = (
+    *(
+        Event(NOW - timedelta(minutes=at), "apply", "2 actions", how, idle=True)
+        for at, how in ((1, "locked"), (2, "stale"), (3, "locked"))
+    ),
     *events(
         (
             0.1,
@@ -140,24 +157,84 @@ STOPPED = (
 )
 
 
-def facts(sight: Observation, happened: tuple[Event, ...] = (), *, asked: bool = True) -> Facts:
+def facts(
+    sight: Observation,
+    happened: tuple[Event, ...] = (),
+    *,
+    asked: bool = True,
+    kept: Kept = NOTHING,
+    env: Environment | None = None,
+    declared: Sequence[Resource] = (),
+    frame: Frame = FRAME,
+) -> Facts:
     """The facts about what was seen; `asked`: verify's checks from the hosts are among them."""
-    env = environment()
+    env, declared = env or environment(), declared or resources()
     release = verify.wanted(env, sight)
-    return Facts(
-        environment=env.name,
-        router=env.router,
-        when=NOW,
-        plan=plan(env.name, resources(), sight.seen, sight.unreachable),
-        served=status.from_observation(env, sight),
-        checks=list(verify.inside(env, sight, release)) if asked else None,
-        events=happened,
-        warnings=sight.warnings,
+    checks = list(verify.inside(env, sight, release)) if asked else None
+    made = plan(env.name, declared, sight.seen, sight.unreachable)
+    told = facts_from(env, made, sight, kept, frame, checks=checks)
+    return replace(told, events=happened)
+
+
+def settled() -> Kept:
+    """The journal of a fleet that was as declared: what is otherwise now has drifted since."""
+    wants = plan("stage", resources(), as_declared(OLD), {}).wants
+    known = {str(ref): want_digest(want) for ref, want in wants.items()}
+    found = facts(drifted(), kept=Kept(settled=known)).findings
+    return Kept(settled=known, since=dict.fromkeys((each.id for each in found), NOW - timedelta(hours=3)))
+
+
+def bare() -> Facts:
+    """Three hosts on which nothing was set up yet; PostgreSQL has the certificate that Debian gives it."""
+    env = load(CASES / "screens" / "lab.yaml")
+    text = (CASES / "screens" / "bare.json").read_text(encoding="utf-8")
+    # They were observed when the names of releases were half as long.
+    text = text.replace(SNAKEOIL, SNAKEOIL * 2)
+    sight = observation_from(read_observation(json.loads(text)))
+    declared = blueprint_resources(env)
+    seen = {each.ref: sight.seen.get(each.ref) for each in declared}
+    return facts(
+        Observation(seen),
+        env=env,
+        declared=declared,
+        frame=replace(FRAME, made=datetime(2026, 11, 25, 4, 29, tzinfo=UTC)),
     )
 
 
+def away() -> Facts:
+    """One host is down, and the others are as declared."""
+    sight = well()
+    for ref in [ref for ref in sight.seen if ref.host == UNM]:
+        del sight.seen[ref]
+    sight.unreachable[UNM] = DOWN
+    return facts(sight, QUIET)
+
+
+def blind() -> Facts:
+    """Our own file of pinned host keys is missing, so that no host was looked at; yesterday all was well."""
+    why = "the pinned host keys in known_hosts cannot be read (No such file or directory); see `ssh.known_hosts`"
+    sight = Observation({}, dict.fromkeys((UCSB, ORC, UNM), why))
+    begin = NOW - timedelta(hours=20)
+    body = look_body(environment(), (), well(), None, begin)
+    asked = [
+        Check(Endpoint(host, host, "apache", 443, "tls", host), "outside", "unknown",
+              f"it serves {NEW}; what it should serve cannot be determined on the primary")
+        for host in (UCSB, ORC, UNM)
+    ]  # fmt: skip
+    told = facts(sight, QUIET, kept=Kept(look=look_from((begin.isoformat(), 0, body))))
+    return replace(told, checks=[*asked, *(told.checks or ())])
+
+
+FAILED = LastRun(
+    number=12, command="apply", who="ada", began=NOW - timedelta(hours=0.1), ended=NOW, code=4, alive=False
+)
 STATES = {
     "well": lambda: facts(well(), QUIET),
-    "drift": lambda: facts(drifted(), FOUND),
-    "stopped": lambda: facts(stopped(), STOPPED),
+    "drift": lambda: facts(drifted(), FOUND, kept=settled()),
+    "bare": bare,
+    "away": away,
+    "blind": blind,
+    "stopped": lambda: facts(stopped(), STOPPED, kept=Kept(run=FAILED)),
+    "old": lambda: facts(well(), QUIET, frame=replace(FRAME, made=NOW - timedelta(days=800))),
 }
+"""Old is a page that a browser of today finds too old, whenever that is: it was made in the past."""

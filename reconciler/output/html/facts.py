@@ -7,45 +7,66 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from reconciler.model import Plan
+from reconciler.monitor.findings import Finding
+from reconciler.monitor.status import EnvironmentStatus
 from reconciler.tls.status import ServiceStatus, urgency
 from reconciler.tls.verify import Check
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened: a run, drift that began or ended, a renewal."""
+    """Something that happened: a run, drift that began or ended, a renewal. `idle`: it changed nothing."""
 
     at: datetime
     what: str
     detail: str
     result: str
+    idle: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """What holds of a page whatever it is about.
+
+    made     the moment it tells of, and counts from
+    max_age  from this age on, it says nothing of today
+    refresh  after how long a browser loads it again; None: never
+    again    the command that makes it anew
+    """
+
+    made: datetime
+    max_age: timedelta = timedelta(hours=24)
+    refresh: timedelta | None = None
+    again: str = "reconcile report"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """All that goes into the page; `when` is the moment it tells of, and counts days from.
+    """All that goes into the page of one environment.
 
-    `source` names the saved observation it was made from, if it was; `checks` is None where
-    nothing was asked from outside; `overdue` is the fraction of a lifetime below which a
-    renewal is overdue.
+    `status` is what `status` would say right after this look; `issued` whether there is a certificate
+    (see `tls.verify.is_issued`); `source` names the saved observation it was made from, if it was;
+    `checks` is None where nothing was asked from outside; `since` says by a finding's id since when it is
+    so; `overview` is the page of all environments, if there is one.
     """
 
-    environment: str
-    router: str
-    when: datetime
+    frame: Frame
+    status: EnvironmentStatus
     plan: Plan
+    issued: bool | None = None
     served: Sequence[ServiceStatus] = ()
     checks: Sequence[Check] | None = None
+    findings: Sequence[Finding] = ()
+    since: Mapping[str, datetime] = field(default_factory=dict)
     events: Sequence[Event] = ()
     warnings: Mapping[str, str] = field(default_factory=dict)
     source: str | None = None
-    overdue: float = 0.25
+    overview: str | None = None
 
     @property
-    def first_end(self) -> ServiceStatus | None:
-        """The service whose certificate ends first."""
-        dated = [each for each in self.served if each.end]
-        return min(dated, key=lambda each: each.end or self.when, default=None)
+    def when(self) -> datetime:
+        """The moment it tells of."""
+        return self.frame.made
 
     def left(self, each: ServiceStatus) -> timedelta:
         """How long a certificate is still valid; below zero where it is over."""
@@ -58,5 +79,5 @@ class Facts:
         return max(0.0, min(1.0, self.left(each) / (each.end - each.begin)))
 
     def tone(self, each: ServiceStatus) -> str:
-        """How bad that is: see `urgency`."""
-        return urgency(self.fraction(each), self.overdue)
+        """How bad that is: see `urgency`; neutral for a certificate that is not the environment's."""
+        return urgency(self.fraction(each), self.status.overdue) if each.own else "note"

@@ -1,19 +1,77 @@
-"""The journal's entries as events of the page."""
+"""A look and what the journal has, as the facts of the page; the journal's entries as its events."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
+from reconciler.environment.settings import Environment
 from reconciler.journal.journal import JournalEntry
 from reconciler.kinds.certificate.serving import Serving
-from reconciler.output.html.facts import Event
+from reconciler.model import Observation, Plan
+from reconciler.monitor.findings import findings
+from reconciler.monitor.status import (
+    UNCHANGED,
+    LastRun,
+    Look,
+    environment_status,
+    look_body,
+    look_from,
+)
+from reconciler.output.html.facts import Event, Facts, Frame
 from reconciler.output.text import many
-from reconciler.tls.status import ServiceStatus
+from reconciler.tls.status import ServiceStatus, from_observation
+from reconciler.tls.verify import Check, is_issued
 
 ENDED = {None: "lost: it was interrupted", 0: "done", 2: "done; the rest is waiting", 6: "stale", 7: "locked"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What the journal has of an environment; nothing where there is none. `settled` as `findings` takes it,
+    `since` when each finding began, by its id; `look` is the last one at all of it."""
+
+    entries: Sequence[JournalEntry] = ()
+    settled: Mapping[str, str] = field(default_factory=dict)
+    since: Mapping[str, datetime] = field(default_factory=dict)
+    look: Look | None = None
+    run: LastRun | None = None
+
+
+def facts_from(
+    environment: Environment,
+    plan: Plan,
+    observation: Observation,
+    kept: Kept,
+    frame: Frame,
+    *,
+    checks: Sequence[Check] | None = None,
+    source: str | None = None,
+    overview: str | None = None,
+) -> Facts:
+    """The facts of a page about a look; its state is what `status` would say right after it."""
+    now = frame.made
+    served = from_observation(environment, observation)
+    found = findings(environment, plan, observation.seen, kept.settled, now)
+    body = look_body(environment, found, observation, kept.look, now)
+    look = look_from((now.isoformat(), 0, body))
+    return Facts(
+        frame=frame,
+        status=environment_status(environment, look, kept.run, (), now=now, oldest=timedelta.max),
+        plan=plan,
+        issued=is_issued(environment, observation),
+        served=served,
+        checks=checks,
+        findings=found,
+        since=kept.since,
+        events=(*events(kept.entries), *renewals(each for each in served if each.own)),
+        warnings=observation.warnings,
+        source=source,
+        overview=overview,
+    )
 
 
 def renewals(served: Iterable[ServiceStatus]) -> tuple[Event, ...]:
@@ -47,7 +105,7 @@ def _event(group: list[JournalEntry], ends: Mapping[int, object]) -> Event:
         who = str(body["who"]).partition(" (")[0]  # its process and since when are for a lock
         highlights = "".join(f"; {part}" for part in _highlights(end)) if isinstance(end, Mapping) else ""
         detail = f"{many(body['actions'], 'action')}, {who}{approved}{highlights}"
-        return Event(at, f"Run {first.run}: {body['command']}", detail, result)
+        return Event(at, f"Run {first.run}: {body['command']}", detail, result, idle=code in UNCHANGED)
     if first.what == "refused":
         return Event(at, "Refused", "; ".join(body["reasons"]), "not approved")
     named = [f"{each.body['host']} {each.body['kind']} {each.body['name']}".strip() for each in group]

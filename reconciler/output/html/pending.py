@@ -1,16 +1,30 @@
-"""The plan as a diff to read, and what could not be judged."""
+"""The plan as a diff to read, folded as in the terminal, and what could not be judged."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from reconciler.model import VERBS, Action, Delta, Plan, Step
+from reconciler.monitor import severity
+from reconciler.output.entries import (
+    by_thing,
+    entry_hosts,
+    line_counts,
+    notes,
+    parted,
+    risk_lines,
+    short_diff,
+)
+from reconciler.output.fold import Entry, by_subject, fold
 from reconciler.output.html.facts import Facts
+from reconciler.output.html.problems import pending_words
 from reconciler.output.html.text import badge, code, esc, section
-from reconciler.output.text import diff_lines, incomplete_lines, many, summary, value_text
+from reconciler.output.text import incomplete_lines, many, value_text
 
-OPEN = 4
-"""Actions that are shown unfolded; of more, one reads the list first."""
+OPEN = 8
+"""Entries that are shown unfolded; of more, one reads the list of subjects first."""
+LONG = 120
+"""Characters of a value that are shown; a longer one is folded away."""
 
 TONES = {"+": "plus", "~": "tilde", "-": "minus", "!": "bang"}
 
@@ -18,67 +32,113 @@ TONES = {"+": "plus", "~": "tilde", "-": "minus", "!": "bang"}
 def pending(facts: Facts) -> str:
     """The section of the plan."""
     plan = facts.plan
-    body = list(_unseen(plan))
-    if plan.actions:
-        unfolded = len(plan.actions) <= OPEN
-        body.append('<ol class="plan">')
-        body += [f"<li>{_action(action, unfolded)}</li>" for action in plan.actions]
-        body.append("</ol>")
-    note = esc(summary(plan))
-    return section("plan", "Pending plan", body, note)
+    entries = fold(plan)
+    body = [*_unseen(plan), *_risks(entries, plan)]
+    for subject, group in by_subject(entries):
+        body.append(_subject(subject or "others", group, plan, len(entries) <= OPEN))
+    told = {note for each in entries for note in notes(each, plan)}
+    left = dict.fromkeys(note for each in plan.notes.values() for note in each if note not in told)
+    if left:
+        body.append(
+            f'<h3>Notes</h3><ul class="unseen">{"".join(f"<li>{esc(each)}</li>" for each in left)}</ul>'
+        )
+    return section("plan", "Pending plan", body, esc(pending_words(facts)))
 
 
 def _unseen(plan: Plan) -> Iterable[str]:
     lines = [line.removeprefix("? ") for line in incomplete_lines(plan)]
     if lines:
         yield '<ul class="unseen">'
-        yield from (f"<li>{badge('warn', 'not seen')} {esc(line)}</li>" for line in lines)
+        yield from (f"<li>{badge(severity.WARN, 'not seen')} {esc(line)}</li>" for line in lines)
         yield "</ul>"
 
 
-def _action(action: Action, unfolded: bool) -> str:
-    symbol = VERBS[action.verb]
-    ref = action.ref
-    head = (
-        f'<span class="symbol {TONES[symbol]}" aria-hidden="true">{esc(symbol)}</span>'
-        f'<span class="what"><strong>{esc(action.verb)}</strong> {esc(ref.kind)} {code(ref.name)}'
-        f' <span class="dim">on {esc(ref.host)}</span></span>'
+def _risks(entries: Sequence[Entry], plan: Plan) -> Iterable[str]:
+    lines = "".join(f"<li>{esc(line)}</li>" for _, line in risk_lines(entries, plan))
+    if lines:
+        yield f'<ul class="risks">{lines}</ul>'
+
+
+def _subject(subject: str, entries: Sequence[Entry], plan: Plan, unfolded: bool) -> str:
+    actions = many(sum(len(each.actions) for each in entries), "action")
+    names = ", ".join(
+        dict.fromkeys(f"{VERBS[each.shown.verb]} {each.shown.ref.kind}" for each in by_thing(entries))
     )
+    rows = "".join(f"<li>{_entry(each, plan)}</li>" for each in entries)
     return (
-        f"<details{' open' if unfolded else ''}><summary>{head}</summary>"
-        f'<div class="body">{"".join(_body(action))}</div></details>'
+        f'<details class="subject"{" open" if unfolded else ""}><summary><strong>{esc(subject)}</strong>'
+        f' <span class="dim">{actions}: {esc(names)}</span></summary><ol class="plan">{rows}</ol></details>'
     )
 
 
-def _body(action: Action) -> Iterable[str]:
-    if action.blocked:
-        yield f"<p>{badge('bad', 'refused')} {esc(action.blocked)}</p>"
-    yield "<dl>"
-    yield from map(_delta, action.deltas)
-    yield "</dl>"
-    if action.steps:
-        yield f"<details><summary>{many(len(action.steps), 'command')}</summary>"
-        yield _steps(action.steps)
-        if action.rescue:
-            yield f"<h3>If one of them fails</h3>{_steps(action.rescue)}"
-        yield "</details>"
-    if action.place:
-        yield f'<p class="place">Asked for in {code(action.place)}</p>'
+def _entry(entry: Entry, plan: Plan) -> str:
+    shown = entry.shown
+    symbol, ref = VERBS[shown.verb], shown.ref
+    head = (
+        f'<p class="entry"><span class="symbol {TONES[symbol]}" aria-hidden="true">{esc(symbol)}</span>'
+        f"<span><strong>{esc(shown.verb)}</strong> {esc(ref.kind)} {code(ref.name)}"
+        f' <span class="dim">{esc(entry_hosts(entry, plan))}</span></span></p>'
+    )
+    return f'{head}<div class="body">{"".join(_body(entry, plan))}</div>'
+
+
+def _body(entry: Entry, plan: Plan) -> Iterable[str]:
+    shown = entry.shown
+    if shown.blocked:
+        yield f"<p>{badge(severity.BAD, 'refused')} {esc(shown.blocked)}</p>"
+    inline, others = parted(shown)
+    values = [each for each in inline if each.text is None]
+    if values:
+        yield f'<p class="values">{" · ".join(_value(each, shown.verb) for each in values)}</p>'
+    yield from (_long_text(each) for each in inline if each.text is not None)
+    if others:
+        yield f"<dl>{''.join(map(_delta, others))}</dl>"
+    yield from (f'<p class="noted"><strong>Note:</strong> {esc(note)}</p>' for note in notes(entry, plan))
+    yield from _commands(shown)
+
+
+def _value(delta: Delta, verb: str) -> str:
+    value = value_text(delta.seen if verb == "remove" else delta.want)
+    if delta.seen is not None and verb != "remove":
+        value = f"{value_text(delta.seen)} → {value}"
+    return f'<span class="dim">{esc(delta.field)}:</span> {_folded(value)}'
+
+
+def _folded(value: str) -> str:
+    if len(value) <= LONG:
+        return f"<code>{esc(value)}</code>"
+    return f"<details><summary>{len(value)} characters</summary><code>{esc(value)}</code></details>"
+
+
+def _long_text(delta: Delta) -> str:
+    summary = f"{esc(delta.field)}: {esc(line_counts(delta.text or ''))}"
+    return f"<details><summary>{summary}</summary>{_diff(delta.text or '')}</details>"
 
 
 def _delta(delta: Delta) -> str:
     name = f"<dt>{esc(delta.field)}</dt>"
     if delta.text is not None:
-        lines = "".join(_line(*each) for each in diff_lines(delta.text))
-        return f'{name}<dd><div class="diff">{lines}</div></dd>'
+        return f"{name}<dd>{_diff(delta.text)}</dd>"
     old = f"<del>{esc(value_text(delta.seen))}</del>" if delta.seen is not None else ""
     new = f"<ins>{esc(value_text(delta.want))}</ins>" if delta.want is not None else ""
     return f"{name}<dd>{old}{' ' if old and new else ''}{new}</dd>"
 
 
-def _line(symbol: str, line: str) -> str:
-    tag = {"+": "ins", "-": "del"}.get(symbol, "span")
-    return f"<{tag}>{esc(line)}</{tag}>"
+def _diff(text: str) -> str:
+    tags = {"+": "ins", "-": "del"}
+    lines = ((tags.get(symbol, "span"), line) for symbol, line in short_diff(text))
+    return f'<div class="diff">{"".join(f"<{tag}>{esc(line)}</{tag}>" for tag, line in lines)}</div>'
+
+
+def _commands(action: Action) -> Iterable[str]:
+    if action.steps:
+        yield f"<details><summary>{many(len(action.steps), 'command')}</summary>"
+        yield _steps(action.steps)
+        if action.rescue:
+            yield f"<h4>If one of them fails</h4>{_steps(action.rescue)}"
+        if action.place:
+            yield f'<p class="place">Asked for in {code(action.place)}</p>'
+        yield "</details>"
 
 
 def _steps(steps: Iterable[Step]) -> str:

@@ -1,16 +1,17 @@
-"""Hosts × services: what each serves, and how long that is good for."""
+"""Hosts × services: what each serves, and how long that is good for. What is the same is one row."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
+from reconciler.monitor import severity
+from reconciler.output.fold import short_names
 from reconciler.output.html.facts import Facts
-from reconciler.output.html.text import badge, clock, code, day, days, esc, section, table
+from reconciler.output.html.text import badge, clock, code, day, days, esc, meter, section, table
 from reconciler.output.text import many
 from reconciler.tls.status import ServiceStatus
-from reconciler.tls.verify import Check
-
-VERDICTS = {"ok": "ok", "wrong": "bad", "unknown": "warn"}
+from reconciler.tls.verify import INSIDE, Check
 
 
 def certificates(facts: Facts) -> str:
@@ -23,13 +24,14 @@ def certificates(facts: Facts) -> str:
         return ""
     rows = [
         [
-            f'<span id="release-{esc(release)}">{code(release)}</span>',
+            f'<span id="release-{esc(release)}">{code(release)}</span>'
+            + ("" if group[0].own else f" {badge('note', 'not of this environment')}"),
             '<ul class="names">' + "".join(f"<li>{esc(name)}</li>" for name in group[0].names) + "</ul>",
             day(group[0].begin) if group[0].begin else "not known",
             bar(facts, group[0]),
             f"{many(len(group), 'service')} on {many(len({each.host for each in group}), 'host')}",
         ]
-        for release, group in users.items()
+        for release, group in sorted(users.items(), key=lambda item: not item[1][0].own)
     ]
     columns = ("Release", "Names", "Issued", "Left", "Served by")
     note = "A release is one certificate with its chain. More than one in use means a rollout is not over."
@@ -39,15 +41,21 @@ def certificates(facts: Facts) -> str:
 
 
 def services(facts: Facts) -> str:
-    """The table of hosts and services."""
+    """The table of hosts and services; where the certificate is not managed, only of hosts."""
     if not facts.served:
         why = (
             "The certificate of this environment is not managed here, so nothing is known of what is served."
         )
-        return section("services", "Services", [f'<p class="empty">{why}</p>'])
-    hosts = list(dict.fromkeys(each.host for each in facts.served))
+        rows = [
+            [f"<strong>{esc(host)}</strong>{_note(facts, host)}", _host(facts, host)]
+            for host in facts.plan.hosts
+        ]
+        hosts = [table("Hosts", ("Host", "State"), [(None, rows)])] if rows else []
+        return section("services", "Hosts", [f'<p class="empty">{why}</p>', *hosts])
+    names = list(dict.fromkeys(each.host for each in facts.served))
     groups = [
-        (_host(facts, host), [_row(facts, e) for e in facts.served if e.host == host]) for host in hosts
+        (f"<span>{esc(host)}</span> {_host(facts, host)}{_note(facts, host)}", _rows(facts, host))
+        for host in names
     ]
     columns = ("Service", "Serves", "Valid until", "Left", "State")
     return section(
@@ -61,31 +69,52 @@ def services(facts: Facts) -> str:
 def _host(facts: Facts, host: str) -> str:
     pending = sum(action.ref.host == host for action in facts.plan.actions)
     if host in facts.plan.unreachable:
-        state = badge("warn", "could not be looked at")
-    elif pending:
-        state = badge("warn", f"{many(pending, 'action')} pending")
-    elif any(ref.host == host for ref in facts.plan.unknown):
-        state = badge("warn", "checked partially")
-    else:
-        state = badge("ok", "as declared")
+        return badge(severity.WARN, "could not be looked at")
+    if pending:
+        return badge(severity.WARN, f"{many(pending, 'action')} pending")
+    if any(ref.host == host for ref in facts.plan.unknown):
+        return badge(severity.WARN, "checked partially")
+    return badge(severity.OK, "as declared")
+
+
+def _note(facts: Facts, host: str) -> str:
     warning = facts.warnings.get(host)
-    without_root = f' <span class="dim">looked without root: {esc(warning)}</span>' if warning else ""
-    return f"<span>{esc(host)}</span> {state}{without_root}"
+    return f' <span class="dim">looked without root: {esc(warning)}</span>' if warning else ""
 
 
-def _row(facts: Facts, each: ServiceStatus) -> list[str]:
+def _rows(facts: Facts, host: str) -> Iterable[list[str]]:
+    """Services of a host that serve the same are one row."""
+
+    def same(each: ServiceStatus) -> tuple[object, ...]:
+        return each.detail, each.release, each.end, each.as_wanted, each.own
+
+    groups: dict[tuple[object, ...], list[ServiceStatus]] = {}
+    for each in facts.served:
+        if each.host == host:
+            groups.setdefault(same(each), []).append(each)
+    for group in groups.values():
+        yield _row(facts, group)
+
+
+def _row(facts: Facts, group: Sequence[ServiceStatus]) -> list[str]:
+    first = group[0]
     shown = (
-        f'<a href="#release-{esc(each.release)}">{code(each.release)}</a>'
-        if each.release
-        else f'<span class="detail">{esc(each.detail)}</span>'
+        f'<a href="#release-{esc(first.release)}">{code(first.release)}</a>'
+        if first.release
+        else f'<span class="detail">{esc(first.detail)}</span>'
     )
-    state = {True: ("ok", "as desired"), False: ("bad", "not as desired"), None: ("warn", "not known")}
+    if first.end and not first.own:
+        shown += ' <span class="dim">not a certificate of this environment</span>'
+    named = (
+        f'<li><strong>{esc(each.service)}</strong> <span class="dim">on {each.port}</span></li>'
+        for each in group
+    )
     return [
-        f'<strong>{esc(each.service)}</strong> <span class="dim">on {each.port}</span>',
+        f'<ul class="names">{"".join(named)}</ul>',
         shown,
-        clock(each.end) if each.end else "–",
-        bar(facts, each) if each.end else "–",
-        badge(*state[each.as_wanted]),
+        clock(first.end) if first.end and first.own else "–",
+        bar(facts, first) if first.end and first.own else "–",
+        badge(*severity.of_service(first, facts.issued)),
     ]
 
 
@@ -100,10 +129,7 @@ def bar(facts: Facts, each: ServiceStatus) -> str:
         text = f"{days(left)} days"
     else:
         text = f"{days(left)} of {days(each.end - each.begin)} days"
-    return (
-        f'<span class="left"><span class="bar {facts.tone(each)}" aria-hidden="true">'
-        f'<i style="width:{100 * facts.fraction(each):.0f}%"></i></span> {text}</span>'
-    )
+    return meter(facts.tone(each), facts.fraction(each), text)
 
 
 def outside(facts: Facts) -> str:
@@ -113,28 +139,51 @@ def outside(facts: Facts) -> str:
         return ""
     wrong = [each for each in checks if each.verdict != "ok"]
     all_well = f"{many(len(checks), 'check')}, all as desired"
-    parts = [] if wrong else [f"<p>{badge('ok', all_well)}</p>"]
+    parts = [] if wrong else [f"<p>{badge(severity.OK, all_well)}</p>"]
     if wrong:
-        parts.append(_checks("Checks that are not as desired", wrong))
+        parts.append(_checks(facts, "Checks that are not as desired", wrong))
     good = [each for each in checks if each.verdict == "ok"]
     if good:
         summary = f"{many(len(good), 'check')} as desired"
-        parts.append(
-            f"<details><summary>{summary}</summary>{_checks('Checks that are as desired', good)}</details>"
-        )
+        table_of_good = _checks(facts, "Checks that are as desired", good)
+        parts.append(f"<details><summary>{summary}</summary>{table_of_good}</details>")
     note = "Every host, service and name, asked as a client asks, from outside and from the host itself."
     return section("checks", "Checks", parts, note)
 
 
-def _checks(label: str, checks: Sequence[Check]) -> str:
-    rows: Iterable[list[str]] = (
-        [
-            esc(each.endpoint.host),
-            f"{esc(each.endpoint.service)} on {each.endpoint.port}",
-            esc(each.endpoint.name or "without a name" if each.seen_from == "outside" else each.seen_from),
-            badge(VERDICTS[each.verdict], each.verdict),
-            f'<span class="detail">{esc(each.detail)}</span>',
-        ]
-        for each in checks
-    )
-    return table(label, ("Host", "Service", "Name", "Verdict", "Detail"), [(None, rows)])
+def _checks(facts: Facts, label: str, checks: Sequence[Check]) -> str:
+    """Checks with one result are one row, with what they asked."""
+
+    def same(each: Check) -> tuple[str, ...]:
+        _, words = severity.of_check(each, facts.issued)
+        return words, each.detail, f"{each.endpoint.service} on {each.endpoint.port}", each.seen_from
+
+    rows = []
+    for (words, detail, service, seen_from), alike in groupby(sorted(checks, key=same), same):
+        group = list(alike)
+        tone, _ = severity.of_check(group[0], facts.issued)
+        rows.append(
+            [
+                badge(tone, words),
+                esc(service),
+                f'<span class="detail">{esc(detail)}</span>',
+                _hosts(facts, dict.fromkeys(each.endpoint.host for each in group)),
+                _names(seen_from, dict.fromkeys(each.endpoint.name or "without a name" for each in group)),
+            ]
+        )
+    return table(label, ("Verdict", "Service", "Detail", "Hosts", "Asked"), [(None, rows)])
+
+
+def _hosts(facts: Facts, hosts: Iterable[str]) -> str:
+    short = short_names(facts.plan.hosts)
+    return ", ".join(esc(short.get(host, host)) for host in hosts)
+
+
+def _names(seen_from: str, names: Iterable[str]) -> str:
+    if seen_from == INSIDE:
+        return esc(seen_from)
+    every = list(names)
+    if len(every) == 1:
+        return esc(every[0])
+    items = "".join(f"<li>{esc(each)}</li>" for each in every)
+    return f'<details><summary>{many(len(every), "name")}</summary><ul class="names">{items}</ul></details>'

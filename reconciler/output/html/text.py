@@ -40,6 +40,15 @@ def days(span: timedelta) -> str:
     return f"{number:.1f}" if abs(number) < 10 else f"{number:.0f}"
 
 
+def meter(tone: str, fraction: float, text: str) -> str:
+    """A text, and a bar that shows the part of a lifetime it is about."""
+    width = 100 * max(0.0, min(1.0, fraction))
+    return (
+        f'<span class="left"><span class="bar {tone}" aria-hidden="true">'
+        f'<i style="width:{width:.0f}%"></i></span> {text}</span>'
+    )
+
+
 def section(name: str, title: str, body: Iterable[str], note: str = "") -> str:
     """A part of the page with its heading, which names it for those who cannot see it."""
     aside = f'<p class="note">{note}</p>' if note else ""

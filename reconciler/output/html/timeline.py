@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from itertools import groupby
 
 from reconciler.output.html.facts import Event, Facts
@@ -27,20 +29,36 @@ def timeline(facts: Facts) -> str:
     body = []
     for date, group in groupby(events[:MOST], key=lambda event: f"{event.at:%Y-%m-%d}"):
         body.append(f"<h3>{date}</h3>")
-        body.append('<ol class="timeline">' + "".join(map(_event, group)) + "</ol>")
+        body.append('<ol class="timeline">' + "".join(_events(group)) + "</ol>")
     if len(events) > MOST:
         body.append(f'<p class="dim">and {many(len(events) - MOST, "earlier event")}</p>')
     return section("timeline", "Timeline", body, "All times are UTC.")
 
 
+def _events(events: Iterable[Event]) -> Iterable[str]:
+    """Attempts that changed nothing, one after the other, are folded away."""
+    for idle, group in groupby(events, key=lambda event: event.idle):
+        found = list(group)
+        if not idle or len(found) == 1:
+            yield from map(_event, found)
+            continue
+        counts = Counter(each.result for each in found)
+        words = ", ".join(f"{number} {result}" for result, number in counts.items())
+        rows = "".join(map(_event, found))
+        summary = f'{len(found)} attempts that did nothing <span class="dim">({esc(words)})</span>'
+        folded = f'<details><summary>{summary}</summary><ol class="timeline">{rows}</ol></details>'
+        yield f'<li class="note">{_time(found[0])}<div>{folded}</div></li>'
+
+
+def _time(event: Event) -> str:
+    return f'<time datetime="{event.at:%Y-%m-%dT%H:%MZ}">{event.at:%H:%M}</time>'
+
+
 def _event(event: Event) -> str:
     look = tone(event.result)
-    time = f'<time datetime="{event.at:%Y-%m-%dT%H:%MZ}">{event.at:%H:%M}</time>'
     detail = f"<p>{esc(event.detail)}</p>" if event.detail else ""
-    return (
-        f'<li class="{look}">{time}<div><strong>{esc(event.what)}</strong> {badge(look, event.result)}'
-        f"{detail}</div></li>"
-    )
+    what = f"<strong>{esc(event.what)}</strong> {badge(look, event.result)}"
+    return f'<li class="{look}">{_time(event)}<div>{what}{detail}</div></li>'
 
 
 def tone(result: str) -> str:

@@ -1,0 +1,110 @@
+"""The head of the page: until when, what is wrong, what is pending; then counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reconciler.monitor import severity
+from reconciler.output.entries import risk_lines
+from reconciler.output.fold import fold
+from reconciler.output.html.facts import Facts
+from reconciler.output.html.frame import as_of, stale_banner
+from reconciler.output.html.problems import (
+    Problem,
+    checks_tone,
+    hosts_tone,
+    pending_tone,
+    pending_words,
+    problems,
+    services_tone,
+    verdict,
+)
+from reconciler.output.html.text import badge, clock, days, esc, meter
+
+
+def glance(facts: Facts) -> str:
+    """The page's header."""
+    status = facts.status
+    back = f'<a href="{esc(facts.overview)}">All environments</a> · ' if facts.overview else ""
+    return f"""<header>
+{stale_banner(facts.frame)}
+<p class="eyebrow">{back}{esc(status.router)}</p>
+<h1>{esc(status.environment)} {badge(*verdict(facts))}</h1>
+{as_of(facts.frame, facts.source)}
+<div class="glance">
+{_valid(facts)}
+{_wrong(problems(facts))}
+{_pending(facts)}
+</div>
+<nav aria-label="Counts"><ul class="cards">{"".join(_cards(facts))}</ul></nav>
+</header>"""
+
+
+def _block(tone: str, title: str, body: str) -> str:
+    return f'<div class="block {tone}"><h2>{title}</h2>{body}</div>'
+
+
+def _valid(facts: Facts) -> str:
+    status, times = facts.status, facts.status.certificate
+    tone = severity.of_certificate(status, facts.when)
+    if times is None:
+        if not status.owns:
+            return _block("note", "Certificate", "<p>It is not managed here.</p>")
+        figure = "no certificate yet" if facts.issued is False else "not known"
+        return _block(tone, "Valid until", f'<p class="figure">{figure}</p>')
+    left = times.end - facts.when
+    expired = left.total_seconds() < 0
+    text = (
+        f"expired {days(-left)} days ago" if expired else f"{days(left)} of {days(times.lifetime)} days left"
+    )
+    renewal = f"{times.renewal:%Y-%m-%d}"
+    renewed = f"renews about {renewal}" if times.renewal > facts.when else f"renewal due since {renewal}"
+    earlier = (
+        f"<p>As it was seen {clock(times.seen)}; it could not be seen now.</p>"
+        if times.seen < facts.when
+        else ""
+    )
+    return _block(
+        tone,
+        "Valid until",
+        f'<p class="figure"><time datetime="{times.end:%Y-%m-%dT%H:%MZ}">{times.end:%Y-%m-%d}</time></p>'
+        f"<p>{renewed}</p>{meter(tone, times.left(facts.when), text)}{earlier}",
+    )
+
+
+def _wrong(found: list[Problem]) -> str:
+    if not found:
+        return _block("ok", "Wrong", '<p class="figure">nothing</p>')
+    rows = "".join(
+        f'<li class="{each.tone}"><a href="#{each.target}">{esc(each.text)}</a></li>' for each in found
+    )
+    return _block(found[0].tone, "Wrong or not known", f'<ul class="problems">{rows}</ul>')
+
+
+def _pending(facts: Facts) -> str:
+    risks = "".join(f"<li>{esc(line)}</li>" for _, line in risk_lines(fold(facts.plan), facts.plan))
+    return _block(
+        pending_tone(facts),
+        "Pending",
+        f'<p><a href="#plan">{esc(pending_words(facts))}</a></p>'
+        + (f'<ul class="risks">{risks}</ul>' if risks else ""),
+    )
+
+
+def _cards(facts: Facts) -> Iterable[str]:
+    if facts.served:
+        good = sum(each.as_wanted is True for each in facts.served)
+        yield _card("services", "Services as desired", good, len(facts.served), services_tone(facts))
+    hosts = len(facts.plan.hosts)
+    seen = hosts - len(facts.plan.unreachable)
+    yield _card("services", "Hosts looked at", seen, hosts, hosts_tone(facts))
+    if facts.checks is not None:
+        good = sum(each.verdict == "ok" for each in facts.checks)
+        yield _card("checks", "Checks passed", good, len(facts.checks), checks_tone(facts))
+
+
+def _card(target: str, name: str, number: int, of: int, tone: str) -> str:
+    return (
+        f'<li><a class="card {tone}" href="#{target}"><span class="dim">{name}</span>'
+        f' <span class="count">{number} of {of}</span></a></li>'
+    )

@@ -1,0 +1,184 @@
+"""What is wrong, in the order in which somebody has to look at it. Each fact is told once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from reconciler.monitor import severity
+from reconciler.output.fold import short_names
+from reconciler.output.html.facts import Facts
+from reconciler.output.text import many, summary
+from reconciler.tls.verify import INSIDE
+
+NAMED = 3
+"""Things that are named; more are counted."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`short` is a few words, for a title; `target` is the section of the page that has more."""
+
+    tone: str
+    short: str
+    text: str
+    target: str
+
+
+def problems(facts: Facts) -> list[Problem]:
+    """All that is wrong or not known, the worst first."""
+    found = [
+        *_certificate(facts),
+        *_services(facts),
+        *_checks(facts),
+        *_run(facts),
+        *_refused(facts),
+        *_unseen(facts),
+        *_drifted(facts),
+    ]
+    return sorted(found, key=lambda each: -severity.TONES.index(each.tone))
+
+
+def verdict(facts: Facts) -> tuple[str, str]:
+    """How it stands, in a tone and a few words."""
+    found = problems(facts)
+    if found and found[0].tone == severity.BAD:
+        return found[0].tone, found[0].short
+    if facts.status.state == "pending" or (facts.plan.actions and not found):
+        return severity.WARN, f"{many(len(facts.plan.actions), 'action')} pending"
+    if found:
+        return found[0].tone, found[0].short
+    return severity.OK, "all well"
+
+
+def pending_tone(facts: Facts) -> str:
+    """How bad it is what is pending; that nothing is known to be is not that nothing is."""
+    return severity.WARN if facts.plan.actions or not facts.plan.complete else severity.OK
+
+
+def pending_words(facts: Facts) -> str:
+    """How much is pending, in a sentence."""
+    plan = facts.plan
+    if plan.hosts and len(plan.unreachable) >= len(plan.hosts) and not plan.actions:
+        return "Not known: no host could be looked at."
+    return summary(plan)
+
+
+def services_tone(facts: Facts) -> str:
+    """How bad the worst is that a service serves."""
+    return severity.worst(severity.of_service(each, facts.issued)[0] for each in facts.served)
+
+
+def checks_tone(facts: Facts) -> str:
+    """How bad the worst check is."""
+    return severity.worst(severity.of_check(each, facts.issued)[0] for each in facts.checks or ())
+
+
+def hosts_tone(facts: Facts) -> str:
+    """How bad it is that hosts could not be looked at, or not wholly."""
+    return severity.OK if facts.plan.complete and not facts.warnings else severity.WARN
+
+
+def _certificate(facts: Facts) -> Iterator[Problem]:
+    status, times = facts.status, facts.status.certificate
+    if times is None:
+        if status.owns and facts.issued is False:
+            text = "No certificate has been issued yet; until then, no service can serve it."
+            yield Problem(severity.WARN, "no certificate yet", text, "services")
+        return
+    tone = severity.of_certificate(status, facts.when)
+    if times.end <= facts.when:
+        yield Problem(
+            severity.BAD, "the certificate has expired", "The certificate has expired.", "certificates"
+        )
+    elif tone != severity.OK:
+        text = f"The renewal of the certificate is overdue: about {times.renewal:%Y-%m-%d} it was due."
+        yield Problem(tone, "the renewal is overdue", text, "certificates")
+
+
+def _services(facts: Facts) -> Iterator[Problem]:
+    judged = [(each, severity.of_service(each, facts.issued)[0]) for each in facts.served]
+    wrong = [each for each, tone in judged if tone == severity.BAD]
+    if wrong:
+        number = f"{len(wrong)} of {many(len(facts.served), 'service')}"
+        verb = "does" if len(wrong) == 1 else "do"
+        hosts = _named(facts, dict.fromkeys(each.host for each in wrong))
+        text = f"{number} {verb} not serve the certificate that was issued: on {hosts}."
+        yield Problem(severity.BAD, "some services serve the wrong certificate", text, "services")
+    hidden = [
+        each
+        for each, tone in judged
+        if tone == severity.WARN and facts.issued is not False and each.host not in facts.plan.unreachable
+    ]
+    if hidden:
+        hosts = _named(facts, dict.fromkeys(each.host for each in hidden))
+        text = f"What {many(len(hidden), 'service')} should serve cannot be told: on {hosts}."
+        yield Problem(severity.WARN, "some services cannot be judged", text, "services")
+
+
+def _checks(facts: Facts) -> Iterator[Problem]:
+    """From outside: what a host sees itself is told of its services."""
+    asked = [each for each in facts.checks or () if each.seen_from != INSIDE]
+    wrong = [each for each in asked if severity.of_check(each, facts.issued)[0] == severity.BAD]
+    if wrong:
+        hosts = _named(facts, dict.fromkeys(each.endpoint.host for each in wrong))
+        text = f"{len(wrong)} of {many(len(asked), 'check')} from outside failed: on {hosts}."
+        yield Problem(severity.BAD, "checks from outside failed", text, "checks")
+
+
+def _run(facts: Facts) -> Iterator[Problem]:
+    run = facts.status.run
+    if run is not None and (tone := severity.of_run(run)) != severity.OK:
+        text = f"Run {run.number} ({run.command}) of {run.began:%Y-%m-%d %H:%M} UTC: {run.result}."
+        yield Problem(tone, "the last run failed", text, "timeline")
+
+
+def _refused(facts: Facts) -> Iterator[Problem]:
+    refused = [each for each in facts.plan.actions if each.blocked]
+    if refused:
+        names = _some(f"{each.ref.kind} {each.ref.name} ({each.ref.host})" for each in refused)
+        text = f"{many(len(refused), 'action')} cannot be carried out as things are: {names}."
+        yield Problem(severity.BAD, "actions are refused", text, "plan")
+
+
+def _unseen(facts: Facts) -> Iterator[Problem]:
+    """Hosts by the reason: our own mistake is one problem, and not one of each host."""
+    plan = facts.plan
+    reasons: dict[str, list[str]] = {}
+    for host, reason in plan.unreachable.items():
+        reasons.setdefault(reason, []).append(host)
+    everyone = len(plan.unreachable) >= len(plan.hosts)
+    for reason, hosts in reasons.items():
+        whole = len(hosts) > 1 and len(hosts) == len(plan.hosts)
+        who = f"None of the {len(hosts)} hosts" if whole else _named(facts, hosts)
+        verb = "could" if whole else "could not"
+        short = "no host could be looked at" if everyone else "not every host could be looked at"
+        yield Problem(severity.WARN, short, f"{who} {verb} be looked at: {reason}", "plan")
+    if left := {ref for ref in plan.unknown if ref.host not in plan.unreachable}:
+        where = _named(facts, sorted({ref.host for ref in left}))
+        text = f"{many(len(left), 'resource')} could not be judged: on {where}."
+        yield Problem(severity.WARN, "checked partially", text, "plan")
+    for host, why in facts.warnings.items():
+        text = f"{_named(facts, [host])} was looked at without root: {why}"
+        yield Problem(severity.WARN, "looked without root", text, "services")
+
+
+def _drifted(facts: Facts) -> Iterator[Problem]:
+    drifted = [each for each in facts.findings if each.verdict == "drifted" and not each.acknowledged]
+    if drifted:
+        since = min((facts.since[each.id] for each in drifted if each.id in facts.since), default=None)
+        begun = f" since {since:%Y-%m-%d %H:%M} UTC" if since else ""
+        names = _some(each.subject for each in drifted)
+        text = f"{many(len(drifted), 'resource')} drifted{begun}: {names}."
+        yield Problem(severity.WARN, "drifted", text, "plan")
+
+
+def _named(facts: Facts, hosts: Iterable[str]) -> str:
+    short = short_names(facts.plan.hosts)
+    return _some(short.get(host, host) for host in hosts)
+
+
+def _some(names: Iterable[str]) -> str:
+    every: Sequence[str] = list(names)
+    more = f" and {len(every) - NAMED} more" if len(every) > NAMED else ""
+    return f"{', '.join(every[:NAMED])}{more}"
