@@ -38,9 +38,9 @@ def of_check(each: Check, issued: bool | None) -> tuple[str, str]:
     """Of a check of `verify`, and in words; `issued` as in `of_service`."""
     if each.verdict == "ok":
         return OK, "ok"
-    if each.verdict == "wrong" and issued is not False:
-        return BAD, "wrong"
-    return (WARN, "not yet") if each.verdict == "wrong" else (WARN, "unknown")
+    if issued is False:
+        return WARN, "not yet"
+    return (BAD, "wrong") if each.verdict == "wrong" else (WARN, "unknown")
 
 
 def of_certificate(status: EnvironmentStatus, now: datetime) -> str:

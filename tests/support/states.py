@@ -235,6 +235,4 @@ STATES = {
     "away": away,
     "blind": blind,
     "stopped": lambda: facts(stopped(), STOPPED, kept=Kept(run=FAILED)),
-    "old": lambda: facts(well(), QUIET, frame=replace(FRAME, made=NOW - timedelta(days=800))),
 }
-"""Old is a page that a browser of today finds too old, whenever that is: it was made in the past."""

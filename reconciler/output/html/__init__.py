@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.output.html.facts import Event, Facts, Frame
-from reconciler.output.html.frame import document
+from reconciler.output.html.frame import aging, document
 from reconciler.output.html.glance import glance
 from reconciler.output.html.overview import Row, overview
 from reconciler.output.html.pending import pending
@@ -19,5 +19,5 @@ def page(facts: Facts) -> str:
     """The page of one environment, as HTML. Its title says when that was so."""
     title = f"{esc(facts.status.environment)}: {verdict(facts)[1]} ({facts.when:%Y-%m-%d %H:%M} UTC)"
     sections = (services(facts), certificates(facts), pending(facts), outside(facts), timeline(facts))
-    body = "\n".join(part for part in sections if part)
+    body = aging(facts.frame, "\n".join(part for part in sections if part))
     return document(facts.frame, title, f'{glance(facts)}\n<main id="main">\n{body}\n</main>')

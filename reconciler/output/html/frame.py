@@ -67,7 +67,7 @@ def stale_banner(frame: Frame) -> str:
     """What is revealed once the page is too old; in red, as whatever it says may be so no more."""
     words = f"This page is more than {_span(frame.max_age)} old: it says nothing of today. Make it anew:"
     return (
-        f'<p class="stale" role="status" style="--from:{_seconds(frame.max_age)}s"'
+        f'<p class="stale" role="status" style="{_from(frame)}"'
         f' data-words="{esc(words)} {esc(frame.again)}"></p>'
     )
 
@@ -75,16 +75,35 @@ def stale_banner(frame: Frame) -> str:
 def as_of(frame: Frame, source: str | None = None) -> str:
     """The moment that a page tells of, its age in words, and from when on it says nothing."""
     until = frame.made + frame.max_age
-    ages = []
-    for number, (begin, words) in enumerate(AGES):
-        end = AGES[number + 1][0] if number + 1 < len(AGES) else FOREVER
-        span = f"--from:{_seconds(begin)}s;--for:{_seconds(end - begin)}s"
-        ages.append(f'<i class="age" style="{span}" data-words=", {words}"></i>')
+    ends = (*(begin for begin, _ in AGES[1:]), FOREVER)
+    ages = [_between(begin, end, f", {words}") for (begin, words), end in zip(AGES, ends, strict=True)]
     made_of = f", from {esc(source)}" if source else ""
     return (
         f'<p class="asof"><strong>As of {clock(frame.made)}</strong>{"".join(ages)}{made_of}.'
         f" From {clock(until)} on, this page says nothing of today.</p>"
     )
+
+
+def heading(frame: Frame, text: str, tone: str, words: str) -> str:
+    """The page's heading and its verdict, which is one of then once the page is too old."""
+    then = _between(frame.max_age, FOREVER, "then: ")
+    shown = f'<span class="badge {tone} aging" style="{_from(frame)}">{then}{esc(words)}</span>'
+    return f"<h1>{esc(text)} {shown}</h1>"
+
+
+def aging(frame: Frame, body: str) -> str:
+    """What loses its colours once the page is too old."""
+    return f'<div class="aging" style="{_from(frame)}">{body}</div>'
+
+
+def _from(frame: Frame) -> str:
+    return f"--from:{_seconds(frame.max_age)}s"
+
+
+def _between(begin: timedelta, end: timedelta, words: str) -> str:
+    """Words that are there while a page is between two ages."""
+    span = f"--from:{_seconds(begin)}s;--for:{_seconds(end - begin)}s"
+    return f'<i class="age" style="{span}" data-words="{words}"></i>'
 
 
 def _seconds(span: timedelta) -> int:

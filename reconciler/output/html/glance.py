@@ -8,7 +8,7 @@ from reconciler.monitor import severity
 from reconciler.output.entries import risk_lines
 from reconciler.output.fold import fold
 from reconciler.output.html.facts import Facts
-from reconciler.output.html.frame import as_of, stale_banner
+from reconciler.output.html.frame import aging, as_of, heading, stale_banner
 from reconciler.output.html.problems import (
     Problem,
     checks_tone,
@@ -19,7 +19,7 @@ from reconciler.output.html.problems import (
     services_tone,
     verdict,
 )
-from reconciler.output.html.text import badge, clock, days, esc, meter
+from reconciler.output.html.text import clock, day, days, esc, meter
 
 
 def glance(facts: Facts) -> str:
@@ -29,15 +29,19 @@ def glance(facts: Facts) -> str:
     return f"""<header>
 {stale_banner(facts.frame)}
 <p class="eyebrow">{back}{esc(status.router)}</p>
-<h1>{esc(status.environment)} {badge(*verdict(facts))}</h1>
+{heading(facts.frame, status.environment, *verdict(facts))}
 {as_of(facts.frame, facts.source)}
-<div class="glance">
+{aging(facts.frame, _blocks(facts))}
+</header>"""
+
+
+def _blocks(facts: Facts) -> str:
+    return f"""<div class="glance">
 {_valid(facts)}
 {_wrong(problems(facts))}
 {_pending(facts)}
 </div>
-<nav aria-label="Counts"><ul class="cards">{"".join(_cards(facts))}</ul></nav>
-</header>"""
+<nav aria-label="Counts"><ul class="cards">{"".join(_cards(facts))}</ul></nav>"""
 
 
 def _block(tone: str, title: str, body: str) -> str:
@@ -51,13 +55,13 @@ def _valid(facts: Facts) -> str:
         if not status.owns:
             return _block("note", "Certificate", "<p>It is not managed here.</p>")
         figure = "no certificate yet" if facts.issued is False else "not known"
-        return _block(tone, "Valid until", f'<p class="figure">{figure}</p>')
+        return _block(tone, "Valid until", f'<p class="words">{figure}</p>')
     left = times.end - facts.when
     expired = left.total_seconds() < 0
     text = (
         f"expired {days(-left)} days ago" if expired else f"{days(left)} of {days(times.lifetime)} days left"
     )
-    renewal = f"{times.renewal:%Y-%m-%d}"
+    renewal = day(times.renewal)
     renewed = f"renews about {renewal}" if times.renewal > facts.when else f"renewal due since {renewal}"
     earlier = (
         f"<p>As it was seen {clock(times.seen)}; it could not be seen now.</p>"
@@ -67,14 +71,14 @@ def _valid(facts: Facts) -> str:
     return _block(
         tone,
         "Valid until",
-        f'<p class="figure"><time datetime="{times.end:%Y-%m-%dT%H:%MZ}">{times.end:%Y-%m-%d}</time></p>'
+        f'<p class="figure">{day(times.end)}</p>'
         f"<p>{renewed}</p>{meter(tone, times.left(facts.when), text)}{earlier}",
     )
 
 
 def _wrong(found: list[Problem]) -> str:
     if not found:
-        return _block("ok", "Wrong", '<p class="figure">nothing</p>')
+        return _block("ok", "Wrong", '<p class="words">nothing</p>')
     rows = "".join(
         f'<li class="{each.tone}"><a href="#{each.target}">{esc(each.text)}</a></li>' for each in found
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from reconciler.monitor import severity
 from reconciler.output.html.facts import Facts, Frame
-from reconciler.output.html.frame import as_of, document, stale_banner
+from reconciler.output.html.frame import aging, as_of, document, heading, stale_banner
 from reconciler.output.html.problems import pending_words, problems, verdict
 from reconciler.output.html.text import badge, days, esc, meter, section, table
 from reconciler.output.text import many
@@ -38,10 +38,10 @@ def overview(frame: Frame, rows: Sequence[Row]) -> str:
     columns = ("Environment", "State", "Valid until", "Renewal", "Wrong or pending", "Last run")
     cells = [(None, [_cells(each, frame.made) for each in ordered])]
     body = section("environments", "Environments", [table("Environments", columns, cells)])
-    heading = f"<h1>Certificates {badge(worst, words)}</h1>"
-    head = f"<header>\n{stale_banner(frame)}\n{heading}\n{as_of(frame)}\n</header>"
-    title = f"Certificates: {words} ({frame.made:%Y-%m-%d %H:%M} UTC)"
-    return document(frame, title, f'{head}\n<main id="main">\n{body}\n</main>')
+    title = heading(frame, "Certificates", worst, words)
+    head = f"<header>\n{stale_banner(frame)}\n{title}\n{as_of(frame)}\n</header>"
+    main = f'<main id="main">\n{aging(frame, body)}\n</main>'
+    return document(frame, f"Certificates: {words} ({frame.made:%Y-%m-%d %H:%M} UTC)", f"{head}\n{main}")
 
 
 def _cells(row: Row, now: datetime) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from reconciler.model import VERBS, Action, Delta, Plan, Step
 from reconciler.monitor import severity
@@ -17,7 +18,7 @@ from reconciler.output.entries import (
 )
 from reconciler.output.fold import Entry, by_subject, fold
 from reconciler.output.html.facts import Facts
-from reconciler.output.html.problems import pending_words
+from reconciler.output.html.problems import by_reason, pending_words
 from reconciler.output.html.text import badge, code, esc, section
 from reconciler.output.text import incomplete_lines, many, value_text
 
@@ -46,7 +47,11 @@ def pending(facts: Facts) -> str:
 
 
 def _unseen(plan: Plan) -> Iterable[str]:
-    lines = [line.removeprefix("? ") for line in incomplete_lines(plan)]
+    reachable = replace(plan, unreachable={})
+    lines = [
+        f"{', '.join(hosts)} could not be looked at: {reason}" for reason, hosts in by_reason(plan).items()
+    ]
+    lines += [line.removeprefix("? ") for line in incomplete_lines(reachable)]
     if lines:
         yield '<ul class="unseen">'
         yield from (f"<li>{badge(severity.WARN, 'not seen')} {esc(line)}</li>" for line in lines)
@@ -92,7 +97,7 @@ def _body(entry: Entry, plan: Plan) -> Iterable[str]:
         yield f'<p class="values">{" · ".join(_value(each, shown.verb) for each in values)}</p>'
     yield from (_long_text(each) for each in inline if each.text is not None)
     if others:
-        yield f"<dl>{''.join(map(_delta, others))}</dl>"
+        yield f"<dl>{''.join(_deltas(others))}</dl>"
     yield from (f'<p class="noted"><strong>Note:</strong> {esc(note)}</p>' for note in notes(entry, plan))
     yield from _commands(shown)
 
@@ -115,8 +120,17 @@ def _long_text(delta: Delta) -> str:
     return f"<details><summary>{summary}</summary>{_diff(delta.text or '')}</details>"
 
 
-def _delta(delta: Delta) -> str:
-    name = f"<dt>{esc(delta.field)}</dt>"
+def _deltas(deltas: Iterable[Delta]) -> Iterable[str]:
+    """Fields that change from the same to the same stand together."""
+    alike: dict[object, list[Delta]] = {}
+    for each in deltas:
+        alike.setdefault((each.seen, each.want, each.text), []).append(each)
+    for group in alike.values():
+        yield _delta(group[0], ", ".join(each.field for each in group))
+
+
+def _delta(delta: Delta, fields: str) -> str:
+    name = f"<dt>{esc(fields)}</dt>"
     if delta.text is not None:
         return f"{name}<dd>{_diff(delta.text)}</dd>"
     old = f"<del>{esc(value_text(delta.seen))}</del>" if delta.seen is not None else ""

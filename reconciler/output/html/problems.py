@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from reconciler.model import Plan
 from reconciler.monitor import severity
 from reconciler.output.fold import short_names
 from reconciler.output.html.facts import Facts
@@ -33,8 +34,8 @@ def problems(facts: Facts) -> list[Problem]:
         *_checks(facts),
         *_run(facts),
         *_refused(facts),
-        *_unseen(facts),
         *_drifted(facts),
+        *_unseen(facts),
     ]
     return sorted(found, key=lambda each: -severity.TONES.index(each.tone))
 
@@ -103,7 +104,7 @@ def _services(facts: Facts) -> Iterator[Problem]:
         number = f"{len(wrong)} of {many(len(facts.served), 'service')}"
         verb = "does" if len(wrong) == 1 else "do"
         hosts = _named(facts, dict.fromkeys(each.host for each in wrong))
-        text = f"{number} {verb} not serve the certificate that was issued: on {hosts}."
+        text = f"{number} {verb} not serve the certificate that was issued ({hosts})."
         yield Problem(severity.BAD, "some services serve the wrong certificate", text, "services")
     hidden = [
         each
@@ -112,7 +113,7 @@ def _services(facts: Facts) -> Iterator[Problem]:
     ]
     if hidden:
         hosts = _named(facts, dict.fromkeys(each.host for each in hidden))
-        text = f"What {many(len(hidden), 'service')} should serve cannot be told: on {hosts}."
+        text = f"What {many(len(hidden), 'service')} should serve cannot be told ({hosts})."
         yield Problem(severity.WARN, "some services cannot be judged", text, "services")
 
 
@@ -122,7 +123,7 @@ def _checks(facts: Facts) -> Iterator[Problem]:
     wrong = [each for each in asked if severity.of_check(each, facts.issued)[0] == severity.BAD]
     if wrong:
         hosts = _named(facts, dict.fromkeys(each.endpoint.host for each in wrong))
-        text = f"{len(wrong)} of {many(len(asked), 'check')} from outside failed: on {hosts}."
+        text = f"{len(wrong)} of {many(len(asked), 'check')} from outside failed ({hosts})."
         yield Problem(severity.BAD, "checks from outside failed", text, "checks")
 
 
@@ -141,14 +142,19 @@ def _refused(facts: Facts) -> Iterator[Problem]:
         yield Problem(severity.BAD, "actions are refused", text, "plan")
 
 
-def _unseen(facts: Facts) -> Iterator[Problem]:
-    """Hosts by the reason: our own mistake is one problem, and not one of each host."""
-    plan = facts.plan
+def by_reason(plan: Plan) -> dict[str, list[str]]:
+    """The hosts that could not be looked at, by why."""
     reasons: dict[str, list[str]] = {}
     for host, reason in plan.unreachable.items():
         reasons.setdefault(reason, []).append(host)
+    return reasons
+
+
+def _unseen(facts: Facts) -> Iterator[Problem]:
+    """Hosts by the reason: our own mistake is one problem, and not one of each host."""
+    plan = facts.plan
     everyone = len(plan.unreachable) >= len(plan.hosts)
-    for reason, hosts in reasons.items():
+    for reason, hosts in by_reason(plan).items():
         whole = len(hosts) > 1 and len(hosts) == len(plan.hosts)
         who = f"None of the {len(hosts)} hosts" if whole else _named(facts, hosts)
         verb = "could" if whole else "could not"
@@ -156,7 +162,7 @@ def _unseen(facts: Facts) -> Iterator[Problem]:
         yield Problem(severity.WARN, short, f"{who} {verb} be looked at: {reason}", "plan")
     if left := {ref for ref in plan.unknown if ref.host not in plan.unreachable}:
         where = _named(facts, sorted({ref.host for ref in left}))
-        text = f"{many(len(left), 'resource')} could not be judged: on {where}."
+        text = f"{many(len(left), 'resource')} could not be judged ({where})."
         yield Problem(severity.WARN, "checked partially", text, "plan")
     for host, why in facts.warnings.items():
         text = f"{_named(facts, [host])} was looked at without root: {why}"
@@ -168,8 +174,9 @@ def _drifted(facts: Facts) -> Iterator[Problem]:
     if drifted:
         since = min((facts.since[each.id] for each in drifted if each.id in facts.since), default=None)
         begun = f" since {since:%Y-%m-%d %H:%M} UTC" if since else ""
-        names = _some(each.subject for each in drifted)
-        text = f"{many(len(drifted), 'resource')} drifted{begun}: {names}."
+        hosts = _named(facts, dict.fromkeys(each.host for each in drifted))
+        names = _some(dict.fromkeys(f"{each.kind} {each.name}" for each in drifted))
+        text = f"{many(len(drifted), 'resource')} drifted{begun} ({hosts}): {names}."
         yield Problem(severity.WARN, "drifted", text, "plan")
 
 

@@ -28,7 +28,7 @@ def certificates(facts: Facts) -> str:
             + ("" if group[0].own else f" {badge('note', 'not of this environment')}"),
             '<ul class="names">' + "".join(f"<li>{esc(name)}</li>" for name in group[0].names) + "</ul>",
             day(group[0].begin) if group[0].begin else "not known",
-            bar(facts, group[0]),
+            bar(facts, group[0]) if group[0].own else f"until {day(group[0].end)}" if group[0].end else "–",
             f"{many(len(group), 'service')} on {many(len({each.host for each in group}), 'host')}",
         ]
         for release, group in sorted(users.items(), key=lambda item: not item[1][0].own)
@@ -52,10 +52,17 @@ def services(facts: Facts) -> str:
         ]
         hosts = [table("Hosts", ("Host", "State"), [(None, rows)])] if rows else []
         return section("services", "Hosts", [f'<p class="empty">{why}</p>', *hosts])
-    names = list(dict.fromkeys(each.host for each in facts.served))
+    # Hosts of which the same is to be said stand together.
+    alike: dict[object, list[str]] = {}
+    told: dict[object, tuple[str, list[list[str]]]] = {}
+    for host in dict.fromkeys(each.host for each in facts.served):
+        about, lines = f"{_host(facts, host)}{_note(facts, host)}", list(_rows(facts, host))
+        key = (about, tuple(map(tuple, lines)))
+        alike.setdefault(key, []).append(host)
+        told[key] = about, lines
     groups = [
-        (f"<span>{esc(host)}</span> {_host(facts, host)}{_note(facts, host)}", _rows(facts, host))
-        for host in names
+        (f"<span>{', '.join(map(esc, alike[key]))}</span> {about}", lines)
+        for key, (about, lines) in told.items()
     ]
     columns = ("Service", "Serves", "Valid until", "Left", "State")
     return section(
@@ -156,22 +163,23 @@ def _checks(facts: Facts, label: str, checks: Sequence[Check]) -> str:
 
     def same(each: Check) -> tuple[str, ...]:
         _, words = severity.of_check(each, facts.issued)
-        return words, each.detail, f"{each.endpoint.service} on {each.endpoint.port}", each.seen_from
+        return words, each.detail, each.seen_from
 
     rows = []
-    for (words, detail, service, seen_from), alike in groupby(sorted(checks, key=same), same):
+    for (words, detail, seen_from), alike in groupby(sorted(checks, key=same), same):
         group = list(alike)
         tone, _ = severity.of_check(group[0], facts.issued)
+        asked = dict.fromkeys(f"{each.endpoint.service} on {each.endpoint.port}" for each in group)
         rows.append(
             [
                 badge(tone, words),
-                esc(service),
                 f'<span class="detail">{esc(detail)}</span>',
+                ", ".join(map(esc, asked)),
                 _hosts(facts, dict.fromkeys(each.endpoint.host for each in group)),
                 _names(seen_from, dict.fromkeys(each.endpoint.name or "without a name" for each in group)),
             ]
         )
-    return table(label, ("Verdict", "Service", "Detail", "Hosts", "Asked"), [(None, rows)])
+    return table(label, ("Verdict", "Detail", "Services", "Hosts", "Asked"), [(None, rows)])
 
 
 def _hosts(facts: Facts, hosts: Iterable[str]) -> str:
