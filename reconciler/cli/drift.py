@@ -134,6 +134,8 @@ def _one(
     document = None
     if options.json:
         document = with_findings(plan_document(plan, environment, options, workplace), found, since)
+    elif outputs.take_stdout:
+        formats.say_wrong(plan, options)
     elif options.quiet and not (outputs.markdown or outputs.github):
         if lines := _wrong(found, since, plan, options, workplace):
             files.print_lines([heading, *lines] if heading else lines)

@@ -69,11 +69,15 @@ Seen = Annotated[
     Path | None,
     typer.Option("--seen", metavar="FILE", help="Use a saved observation instead of the hosts."),
 ]
-Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write it as JUnit XML.")]
+Junit = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Also write it as JUnit XML; - is stdout.")
+]
 Prometheus = Annotated[
     Path | None,
     typer.Option(
-        "--prometheus", metavar="FILE", help="Also write it for node_exporter's textfile collector."
+        "--prometheus",
+        metavar="FILE",
+        help="Also write it for node_exporter's textfile collector; - is stdout.",
     ),
 ]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown for a merge request.")]

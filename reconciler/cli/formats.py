@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli import files
 from reconciler.cli.exit import Code, CommandError
-from reconciler.cli.options import Options
+from reconciler.cli.options import Options, say
 from reconciler.cli.pager import page
 from reconciler.cli.workplace import Workplace
 
@@ -34,6 +34,11 @@ class Formats:
     markdown: bool = False
     github: bool = False
 
+    @property
+    def take_stdout(self) -> bool:
+        """Whether one of the files is stdout: nothing else goes there then."""
+        return files.STDOUT in (self.junit, self.prometheus)
+
 
 def style(options: Options, workplace: Workplace) -> Style:
     """Whether text for people has colours."""
@@ -46,18 +51,34 @@ def check(options: Options, formats: Formats, output: Path | None = None) -> Non
     """Refuses flags that exclude each other, before any host is asked. Raises `CommandError`."""
     flags = {
         "-o -": output == files.STDOUT,
+        "--junit -": formats.junit == files.STDOUT,
+        "--prometheus -": formats.prometheus == files.STDOUT,
         "--json": options.json,
         "--markdown": formats.markdown,
         "--github": formats.github,
     }
+    check_stdout(flags)
+    if formats.prometheus and (options.host or options.only):
+        why = "the file describes the whole environment; leave out --host and --only"
+        raise CommandError(Code.USAGE, f"--prometheus: {why}")
+
+
+def check_stdout(flags: Mapping[str, bool]) -> None:
+    """Refuses more than one flag of which each would print something. Raises `CommandError`."""
     given = [name for name, is_given in flags.items() if is_given]
     if len(given) > 1:
         raise CommandError(
             Code.USAGE, f"{' and '.join(given)}: stdout takes one of them; save it to a file for the other"
         )
-    if formats.prometheus and (options.host or options.only):
-        why = "the file describes the whole environment; leave out --host and --only"
-        raise CommandError(Code.USAGE, f"--prometheus: {why}")
+
+
+def say_wrong(plan: Plan, options: Options) -> None:
+    """Says on stderr what is wrong with a plan, where stdout is taken by a file."""
+    from reconciler.output import plans
+    from reconciler.output.text import Style
+
+    for line in plans.wrong_lines(plan, plans.PlanText(style=Style(colour=False), scope=options.narrowing)):
+        say(line)
 
 
 def plan_text(
@@ -174,7 +195,7 @@ def write_prometheus(path: Path, run: prometheus.MetricsInput) -> None:
     from reconciler.output import prometheus
 
     try:
-        before = path.read_text(encoding="utf-8")
+        before = "" if path == files.STDOUT else path.read_text(encoding="utf-8")
     except FileNotFoundError:
         before = ""
     except UnicodeDecodeError:

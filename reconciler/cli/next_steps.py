@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli import files
-from reconciler.cli.formats import held
+from reconciler.cli.formats import held, say_wrong
 from reconciler.cli.options import Options, say
 from reconciler.model import quote
 
@@ -26,12 +26,7 @@ def save_plan(
     the plan goes to stderr. Raises `CommandError`."""
     files.save(file, document)
     if file == files.STDOUT:
-        from reconciler.output import plans
-        from reconciler.output.text import Style
-
-        text = plans.PlanText(style=Style(colour=False), scope=options.narrowing)
-        for line in plans.wrong_lines(plan, text):
-            say(line)
+        say_wrong(plan, options)
     elif not options.quiet and file.is_file():  # not /dev/null or a pipe
         from reconciler.output.documents.plan import declared_from
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reconciler.cli import files, formats
-from reconciler.cli.exit import Code, CommandError
+from reconciler.cli.exit import Code
 from reconciler.cli.flags import (
     All,
     Envs,
@@ -47,15 +47,16 @@ def status(
     checkmk: Annotated[bool, typer.Option("--checkmk", help="Print lines of a Checkmk local check.")] = False,
     ics: Annotated[
         Path | None,
-        typer.Option("--ics", metavar="FILE", help="Also write a calendar of expiries and renewals."),
+        typer.Option(
+            "--ics", metavar="FILE", help="Also write a calendar of expiries and renewals; - is stdout."
+        ),
     ] = None,
     no_color: NoColor = False,
     quiet: Quiet = False,
 ) -> int:
     """Returns the worst of 0 for in sync, 2 for drifted, pending or an expired certificate, 3 for unknown,
     and 64 for a file that is not valid; with --checkmk 0, as the lines say it. Raises `CommandError`."""
-    if json and checkmk:
-        raise CommandError(Code.USAGE, "--json and --checkmk: stdout takes one of them")
+    formats.check_stdout({"--json": json, "--checkmk": checkmk, "--ics -": ics == files.STDOUT})
     workplace: Workplace = context.obj
     now = workplace.clock()
     envs = named(envs, everything=everything or not envs)
@@ -74,7 +75,7 @@ def status(
         files.print_lines(local_check_lines(found, now))
         # Checkmk throws away what a cached local check prints where it ends with another code.
         return Code.OK
-    else:
+    elif ics != files.STDOUT:
         from reconciler.output.overview import table_lines
 
         shown = [each for each in found if not (quiet and _code(each, now) == Code.OK)]

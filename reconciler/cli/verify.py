@@ -68,7 +68,7 @@ def verify(
     formats.write_checks(checks, outputs, environment, workplace, names)
     if json:
         files.print_json(verify_document(environment.name, release, checks, names))
-    else:
+    elif not outputs.take_stdout:
         shown = [each for each in checks if not (quiet and each.verdict == "ok")]
         told = [each for each in names if not (quiet and each.verdict in ("ok", "open"))]
         style = formats.style(options, workplace)

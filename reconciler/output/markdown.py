@@ -1,4 +1,4 @@
-"""A plan as Markdown, for a comment on a merge request. Pure.
+"""A plan as Markdown, for a comment on a merge request, in layers as in the terminal. Pure.
 
 Whatever came from a host stands in a fence longer than any run of backticks in it, or in
 `<code>` with everything but letters and digits as entities: it can neither end the place
@@ -9,33 +9,75 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from reconciler.model import VERBS, Action, Delta, Plan, Step
-from reconciler.output.text import incomplete_lines, summary, value_text
+from reconciler.output.entries import (
+    entry_hosts,
+    notes,
+    parted,
+    risk_lines,
+    short_diff,
+    value_line,
+)
+from reconciler.output.fold import Entry, by_subject, fold
+from reconciler.output.text import incomplete_lines, many, summary, value_text
 from reconciler.printable import printable
 
 LIMIT = 50_000
 """Characters of a plan that are shown: GitHub refuses comments of more than 65536."""
 ROWS = 50
+OPEN = 8
+"""Entries that are shown unfolded; of more, one reads the list of subjects first."""
 
 
 def merge_request_comment(plan: Plan) -> str:
-    """The summary, a table by host, and the plan folded away."""
-    return "\n".join([*_head(plan), *_table(plan), *_details(plan)]) + "\n"
+    """The counts and what is risky; the entries by subject; and every action of every host, folded away."""
+    entries = fold(plan)
+    layers = _Layers()
+    return (
+        "\n".join(
+            [
+                *_head(plan, entries),
+                *_table(plan),
+                *_subjects(plan, entries, layers),
+                *_everything(plan, layers),
+            ]
+        )
+        + "\n"
+    )
 
 
-def _head(plan: Plan) -> Iterable[str]:
+class _Layers:
+    """What is left of the characters that a comment may have: the folded entries come first."""
+
+    def __init__(self) -> None:
+        self.left = LIMIT
+
+    def cut(self, lines: Sequence[str]) -> tuple[list[str], int]:
+        """The lines that still fit, and how many do not."""
+        for number, line in enumerate(lines):
+            if len(line) + 1 > self.left:
+                return list(lines[:number]), len(lines) - number
+            self.left -= len(line) + 1
+        return list(lines), 0
+
+
+def _head(plan: Plan, entries: Sequence[Entry]) -> Iterable[str]:
     yield f"### reconcile: {code(plan.environment)}"
     yield ""
     # `summary` holds the environment's name beside our own words.
     yield f"**{entities(summary(plan))}**"
     yield ""
-    incomplete = [code(line.removeprefix("? ")) for line in incomplete_lines(plan)]
-    yield from (f"- :warning: {line}" for line in incomplete[:ROWS])
-    if len(incomplete) > ROWS:
-        yield f"- :warning: and {len(incomplete) - ROWS} more"
-    if incomplete:
+    lines = []
+    for _, line in risk_lines(entries, plan):
+        counted, _, names = line.partition(": ")
+        lines.append(f"**{entities(counted)}**: {code(names)}")
+    lines += [f":warning: {code(line.removeprefix('? '))}" for line in incomplete_lines(plan)]
+    yield from (f"- {line}" for line in lines[:ROWS])
+    if len(lines) > ROWS:
+        yield f"- :warning: and {len(lines) - ROWS} more"
+    if lines:
         yield ""
 
 
@@ -53,14 +95,27 @@ def _table(plan: Plan) -> Iterable[str]:
     yield ""
 
 
-def _details(plan: Plan) -> Iterable[str]:
-    if not plan.actions:
-        return
-    body, left = _cut([line for action in plan.actions for line in _action(action)])
+def _subjects(plan: Plan, entries: Sequence[Entry], layers: _Layers) -> Iterable[str]:
+    """What would be done, under the headings of the terminal; equal actions of several hosts are one."""
+    opened = " open" if len(entries) <= OPEN else ""
+    for subject, group in by_subject(entries):
+        count = many(sum(len(each.actions) for each in group), "action")
+        title = f"<b>{entities(subject or 'others')}</b>: {count}"
+        lines = [line for each in group for line in _entry(each, plan)]
+        yield from _folded(title, lines, layers, opened)
+
+
+def _everything(plan: Plan, layers: _Layers) -> Iterable[str]:
+    if plan.actions:
+        title = f"{many(len(plan.actions), 'action')}, in order, with commands"
+        yield from _folded(title, [line for action in plan.actions for line in _action(action)], layers)
+
+
+def _folded(title: str, lines: Sequence[str], layers: _Layers, opened: str = "") -> Iterable[str]:
+    body, left = layers.cut(lines)
     runs = re.findall("`+", "\n".join(body))
     fence = "`" * max(3, 1 + max(map(len, runs), default=0))
-    number = len(plan.actions)
-    yield f"<details><summary>{number} action{'' if number == 1 else 's'}, in order</summary>"
+    yield f"<details{opened}><summary>{title}</summary>"
     yield ""
     yield f"{fence}diff"
     yield from body
@@ -70,22 +125,35 @@ def _details(plan: Plan) -> Iterable[str]:
         yield f"{left} more lines are left out; `reconcile plan` shows them all."
     yield ""
     yield "</details>"
+    yield ""
 
 
-def _cut(lines: list[str]) -> tuple[list[str], int]:
-    size = 0
-    for number, line in enumerate(lines):
-        size += len(line) + 1
-        if size > LIMIT:
-            return lines[:number], len(lines) - number
-    return lines, 0
+def _heading(action: Action, about: str) -> str:
+    """In a diff, `!` is what neither comes nor goes: it changes."""
+    symbol = VERBS[action.verb]
+    return f"{'!' if symbol == '~' else symbol} {action.verb} {about}"
+
+
+def _entry(entry: Entry, plan: Plan) -> Iterable[str]:
+    shown = entry.shown
+    about = printable(f"{shown.ref.kind} {shown.ref.name}  ({entry_hosts(entry, plan)})")
+    yield _heading(shown, about)
+    inline, others = parted(shown)
+    yield from (f"    {value_line(delta, shown.verb)}" for delta in inline)
+    for delta in others:
+        if delta.text is None:
+            yield from _delta(delta)
+        else:
+            yield f"@@ {printable(delta.field)} @@"
+            yield from (printable(line) for _, line in short_diff(delta.text))
+    if shown.blocked:
+        yield f"#   refused: {printable(shown.blocked)}"
+    yield from (f"#   note: {printable(note)}" for note in notes(entry, plan))
 
 
 def _action(action: Action) -> Iterable[str]:
-    """In a diff, `!` is what neither comes nor goes: it changes."""
-    symbol = VERBS[action.verb]
     place = f"  ({printable(str(action.place))})" if action.place else ""
-    yield f"{'!' if symbol == '~' else symbol} {action.verb} {printable(str(action.ref))}{place}"
+    yield _heading(action, f"{printable(str(action.ref))}{place}")
     for delta in action.deltas:
         yield from _delta(delta)
     if action.blocked:

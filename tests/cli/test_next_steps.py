@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -98,6 +99,56 @@ def test_what_is_wrong_goes_to_stderr_then(world: Scene, capsys: pytest.CaptureF
     captured = capsys.readouterr()
     assert json.loads(captured.out)["document"] == "observation"
     assert captured.err == "b: it is down\n"
+
+
+@pytest.mark.parametrize(("command", "code"), [("plan", 0), ("drift", 2)])
+def test_junit_on_stdout_stands_alone(
+    command: str, code: int, world: Scene, capsys: pytest.CaptureFixture
+) -> None:
+    assert world.run([command, "e", "--junit", "-"]) == code
+    captured = capsys.readouterr()
+    assert ET.fromstring(captured.out).get("failures") == "2"
+    assert captured.err == ""
+    world["b"].error = NoAnswer("b", "it is down")
+    assert world.run([command, "e", "--junit", "-"]) == 3
+    captured = capsys.readouterr()
+    assert ET.fromstring(captured.out).get("errors") == "1"
+    assert captured.err == "? b could not be looked at: it is down\n"
+
+
+def test_metrics_on_stdout_stand_alone(world: Scene, capsys: pytest.CaptureFixture) -> None:
+    assert world.run(["drift", "e", "--prometheus", "-"]) == 2
+    out = capsys.readouterr().out
+    assert out.startswith("# HELP reconcile_")
+    assert all(line.startswith(("# ", "reconcile_")) for line in out.splitlines())
+
+
+def test_a_calendar_on_stdout_stands_alone(world: Scene, capsys: pytest.CaptureFixture) -> None:
+    assert world.run(["status", "e", "--ics", "-"]) == 3
+    out = capsys.readouterr().out
+    assert out.startswith("BEGIN:VCALENDAR")
+    assert out.splitlines()[-1] == "END:VCALENDAR"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["plan", "e", "--junit -", "--json"],
+        ["plan", "e", "--junit -", "--markdown"],
+        ["plan", "e", "-o -", "--junit -"],
+        ["drift", "e", "--junit -", "--prometheus -"],
+        ["drift", "e", "--prometheus -", "--github"],
+        ["verify", "e", "--junit -", "--json"],
+        ["status", "e", "--ics -", "--json"],
+        ["status", "e", "--ics -", "--checkmk"],
+    ],
+)
+def test_stdout_takes_one_file(arguments: list[str], world: Scene, capsys: pytest.CaptureFixture) -> None:
+    assert world.run([word for each in arguments for word in each.split()]) == 64
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.endswith(": stdout takes one of them; save it to a file for the other\n")
+    assert set(captured.err.partition(":")[0].split(" and ")) == set(arguments[2:])
 
 
 def test_a_page_on_stdout(world: Scene, capsys: pytest.CaptureFixture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,24 @@ def test_a_plan_saved_before_is_read_and_written_as_it_was() -> None:
     assert [str(each.ref) for each in made.actions] == [
         " ".join(each[name] for name in ("host", "kind", "name")) for each in SAVED["actions"]
     ]
+
+
+def test_a_saved_plan_keeps_its_notes(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    where = {name: SAVED["actions"][0][name] for name in ("host", "kind", "name")}
+    noted = {**SAVED, "notes": [{**where, "notes": ["the CAA records of the DNS do not bind this account"]}]}
+    file = tmp_path / "p.json"
+    file.write_text(json.dumps(signed(noted)))
+    for more in ([], ["--markdown"]):
+        assert run(["show", str(file), *more]) == 0
+        assert "note: the CAA records of the DNS do not bind this account\n" in capsys.readouterr().out
+    made = plan.plan_from(plan.read_plan(signed(noted)))
+    parts = plan.policy_part(load(EXAMPLE).policy, None)
+    origin = plan.Origin(file="f", file_digest="d", sources={}, policy=parts, commit=None)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    scope: dict[str, list[str]] = {"host": [], "only": [], "replace": [], "rollback": []}
+    again = plan.plan_document(made, origin, made=now, expires=now, scope=scope, salt="0" * 32)
+    assert as_json(again)["notes"] == noted["notes"]
+    hold(as_json(again), "plan")
 
 
 def test_an_observation_is_read_and_written_as_it_was() -> None:

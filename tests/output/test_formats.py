@@ -35,6 +35,7 @@ from tests.support.states import (
     STATES,
     UCSB,
     UNM,
+    bare,
     drifted,
     environment,
     facts,
@@ -203,16 +204,23 @@ def hostile(text: str) -> Plan:
 @given(st.one_of(st.text(min_size=1), TICKS, st.just("\n```\n</details><img src=x>")))
 def test_nothing_breaks_out_of_the_markdown(text: str) -> None:
     lines = markdown.merge_request_comment(hostile(text)).splitlines()
-    fence = next(line for line in lines if line.startswith("```")).removesuffix("diff")
-    ends = [number for number, line in enumerate(lines) if re.match(rf" {{0,3}}{fence}`* *$", line)]
-    assert len(ends) == 1
-    assert lines[ends[0] :] == [fence, "", "</details>"]
-    outside = lines[: lines.index(f"{fence}diff")]
+    outside, blocks = [], 0
+    while lines:
+        line = lines.pop(0)
+        if not (opened := re.fullmatch("(`{3,})diff", line)):
+            outside.append(line)
+            continue
+        ends = [n for n, each in enumerate(lines) if re.match(rf" {{0,3}}{opened[1]}`* *$", each)]
+        end = ends[0]
+        assert lines[end : end + 3] == [opened[1], "", "</details>"], "a host has ended the fence"
+        lines, blocks = lines[end + 1 :], blocks + 1
+    assert blocks == 2
     for line in outside:
         rest = re.sub(r"<code>[\w &#;,\-]*</code>", "", line)
         assert not re.search(r"[`@\[]", rest.replace(":warning:", "")), line
         assert rest.count("|") in (0, 6), line
-        assert set(re.findall(r"<[^>]*>", rest)) <= {"<details>", "<summary>", "</summary>"}, line
+        known = {"<details>", "<details open>", "</details>", "<summary>", "</summary>", "<b>", "</b>"}
+        assert set(re.findall(r"<[^>]*>", rest)) <= known, line
 
 
 def test_a_long_plan_is_cut_and_says_so() -> None:
@@ -233,6 +241,26 @@ def test_the_markdown_of_drift() -> None:
     assert "could not be looked at" in text
     assert '\n-    RedirectMatch temp "^/' in text
     assert markdown.merge_request_comment(facts(well()).plan).count("\n") == 4
+
+
+def test_a_comment_begins_with_counts_and_risks_and_folds_what_is_alike() -> None:
+    text = markdown.merge_request_comment(bare().plan)
+    head = text.partition("<details")[0]
+    assert "**1 order at the CA**: <code>certificate" in head
+    assert "**3 removals**: <code>apache&#95;site 000-default &#40;all 3 hosts&#41;</code>" in head
+    assert text.index("<b>programs and clock</b>: 1 action") < text.index(
+        "<b>switch and proof</b>: 3 actions"
+    )
+    assert text.count("+ create file /usr/local/lib/reconciler/rsync-wrapper.sh  (all 3 hosts)\n") == 1
+    assert "    content: +63 lines\n" in text
+    assert "<details open>" not in text
+    assert "<details open>" in markdown.merge_request_comment(facts(drifted()).plan)
+
+
+def test_a_comment_has_the_notes_of_a_plan() -> None:
+    plan = facts(drifted()).plan
+    noted = replace(plan, notes={plan.actions[0].ref: ("publish `this`",)})
+    assert "\n#   note: publish `this`\n" in markdown.merge_request_comment(noted)
 
 
 @given(st.text(min_size=1))

@@ -24,7 +24,7 @@ from reconciler.document import (
 )
 from reconciler.environment.rules import Policy
 from reconciler.messages import Message
-from reconciler.model import Plan, Value
+from reconciler.model import Plan, Ref, Value
 from reconciler.monitor.findings import Finding
 from reconciler.monitor.notices import FindingPart
 from reconciler.output.documents.parts import (
@@ -106,6 +106,15 @@ class CurrentFindingPart(FindingPart, frozen=True, kw_only=True):
     since: Annotated[str | None, Meta(description="Since when, in UTC; null where that is not remembered.")]
 
 
+class NotesPart(Part, frozen=True, kw_only=True):
+    """What an administrator should know or do beside what apply does."""
+
+    host: str
+    kind: str
+    name: str
+    notes: list[str]
+
+
 class PlanDocument(Document, frozen=True, kw_only=True):
     """What `reconcile plan --json`, `plan -o` and `drift --json` give. Holds no secret."""
 
@@ -151,6 +160,13 @@ class PlanDocument(Document, frozen=True, kw_only=True):
     unknown: Annotated[list[UnknownPart], Meta(description="What could not be seen on hosts that answered.")]
     hosts: list[str]
     resources: int
+    notes: (
+        Annotated[
+            list[NotesPart],
+            Meta(description="What to know or do beside it, by resource; absent where there is nothing."),
+        ]
+        | UnsetType
+    ) = UNSET
     scope: Annotated[ScopePart, Meta(description="What it was made for by --host, --only and --replace.")]
     findings: (
         Annotated[list[CurrentFindingPart], Meta(description="Only of `drift`: what is not as it should be.")]
@@ -218,9 +234,17 @@ def plan_document(
         unknown=unknown_parts(plan.unknown),
         hosts=list(plan.hosts),
         resources=plan.resources,
+        notes=_notes(plan) or UNSET,
         scope=ScopePart(**{name: list(values) for name, values in scope.items()}),
     )
     return _sealed(replace(document, **_digests(document)))
+
+
+def _notes(plan: Plan) -> list[NotesPart]:
+    return [
+        NotesPart(host=ref.host, kind=ref.kind, name=ref.name, notes=list(notes))
+        for ref, notes in sorted(plan.notes.items())
+    ]
 
 
 def _digests(document: PlanDocument) -> dict[str, Any]:
@@ -293,6 +317,7 @@ def plan_from(document: PlanDocument) -> Plan:
         unknown={each.ref: each.reason for each in document.unknown},
         hosts=tuple(document.hosts),
         resources=document.resources,
+        notes={Ref(each.host, each.kind, each.name): tuple(each.notes) for each in document.notes or ()},
     )
 
 
