@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.monitor import severity
+from reconciler.monitor.status import EnvironmentStatus
 from reconciler.output.html.facts import Facts, Frame
 from reconciler.output.html.frame import aging, as_of, document, heading, stale_banner
-from reconciler.output.html.problems import pending_words, problems, verdict
-from reconciler.output.html.text import badge, days, esc, meter, section, table
+from reconciler.output.html.problems import pending_tone, pending_words, problems, verdict
+from reconciler.output.html.text import badge, day, days, esc, meter, section, table
 from reconciler.output.text import many
 
 
@@ -35,7 +36,7 @@ def overview(frame: Frame, rows: Sequence[Row]) -> str:
     worst = severity.worst(each.tone for each in rows)
     count = sum(each.tone != severity.OK for each in rows)
     words = f"{count} of {many(len(rows), 'environment')} to look at" if count else "all well"
-    columns = ("Environment", "State", "Valid until", "Renewal", "Wrong or pending", "Last run")
+    columns = ("Environment", "State", "Valid until", "Wrong or pending", "Last run")
     cells = [(None, [_cells(each, frame.made) for each in ordered])]
     body = section("environments", "Environments", [table("Environments", columns, cells)])
     title = heading(frame, "Certificates", worst, words)
@@ -46,37 +47,29 @@ def overview(frame: Frame, rows: Sequence[Row]) -> str:
 
 def _cells(row: Row, now: datetime) -> list[str]:
     if row.facts is None:
-        errors = '<ul class="names">' + "".join(f"<li>{esc(each)}</li>" for each in row.errors) + "</ul>"
-        return [f"<strong>{esc(row.name)}</strong>", badge(row.tone, "not known"), "–", "–", errors, "–"]
+        errors = "".join(f"<li>{esc(each)}</li>" for each in row.errors)
+        badged = badge(row.tone, "not known")
+        return [f"<strong>{esc(row.name)}</strong>", badged, "–", f'<ul class="names">{errors}</ul>', "–"]
     facts, status = row.facts, row.facts.status
-    times = status.certificate
-    valid, renewal = "not known" if status.owns else "not managed", "–"
-    if times:
-        tone = severity.of_certificate(status, now)
-        valid = meter(tone, times.left(now), f"{times.end:%Y-%m-%d}, {_left(row, now)}")
-        renewal = (
-            f"about {times.renewal:%Y-%m-%d}"
-            if times.renewal > now
-            else f"due since {times.renewal:%Y-%m-%d}"
-        )
-    wrong = "".join(f"<li>{esc(each.text)}</li>" for each in problems(facts))
-    waiting = (
-        "" if severity.worst((verdict(facts)[0],)) == severity.OK else f"<li>{esc(pending_words(facts))}</li>"
-    )
+    lines = [f"<li>{esc(each.text)}</li>" for each in problems(facts)]
+    if pending_tone(facts) != severity.OK:
+        lines.append(f"<li>{esc(pending_words(facts))}</li>")
     run = f"{status.run.began:%Y-%m-%d %H:%M}: {esc(status.run.result)}" if status.run else "none here"
     return [
         f'<a href="{esc(row.page)}"><strong>{esc(status.environment)}</strong></a>',
         badge(*verdict(facts)),
-        valid,
-        renewal,
-        f'<ul class="names">{wrong}{waiting}</ul>' if wrong or waiting else "nothing",
+        _valid(status, now),
+        f'<ul class="names">{"".join(lines)}</ul>' if lines else "nothing",
         run,
     ]
 
 
-def _left(row: Row, now: datetime) -> str:
-    times = row.facts.status.certificate if row.facts else None
+def _valid(status: EnvironmentStatus, now: datetime) -> str:
+    times = status.certificate
     if times is None:
-        return ""
+        return "not known" if status.owns else "not managed here"
     left = times.end - now
-    return f"{days(left)} days left" if left.total_seconds() > 0 else f"expired {days(-left)} days ago"
+    text = f"{days(left)} days left" if left.total_seconds() > 0 else f"expired {days(-left)} days ago"
+    bar = meter(severity.of_certificate(status, now), times.left(now), text)
+    renewed = "renews about" if times.renewal > now else "renewal due since"
+    return f'<div>{day(times.end)}</div><div>{bar}</div><div class="dim">{renewed} {day(times.renewal)}</div>'
