@@ -13,6 +13,7 @@ from reconciler.output.html.problems import (
     Problem,
     checks_tone,
     hosts_tone,
+    no_certificate,
     pending_tone,
     pending_words,
     problems,
@@ -54,8 +55,7 @@ def _valid(facts: Facts) -> str:
     if times is None:
         if not status.owns:
             return _block("note", "Certificate", "<p>It is not managed here.</p>")
-        figure = "no certificate yet" if facts.issued is False else "not known"
-        return _block(tone, "Valid until", f'<p class="words">{figure}</p>')
+        return _block(tone, "Valid until", f'<p class="words">{no_certificate(facts)}</p>')
     left = times.end - facts.when
     expired = left.total_seconds() < 0
     text = (

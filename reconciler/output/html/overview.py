@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.monitor import severity
-from reconciler.monitor.status import EnvironmentStatus
 from reconciler.output.html.facts import Facts, Frame
 from reconciler.output.html.frame import aging, as_of, document, heading, stale_banner
-from reconciler.output.html.problems import pending_tone, pending_words, problems, verdict
+from reconciler.output.html.problems import no_certificate, pending_tone, pending_words, problems, verdict
 from reconciler.output.html.text import badge, day, days, esc, meter, section, table
 from reconciler.output.text import many
 
@@ -58,16 +57,16 @@ def _cells(row: Row, now: datetime) -> list[str]:
     return [
         f'<a href="{esc(row.page)}"><strong>{esc(status.environment)}</strong></a>',
         badge(*verdict(facts)),
-        _valid(status, now),
+        _valid(facts, now),
         f'<ul class="names">{"".join(lines)}</ul>' if lines else "nothing",
         run,
     ]
 
 
-def _valid(status: EnvironmentStatus, now: datetime) -> str:
-    times = status.certificate
+def _valid(facts: Facts, now: datetime) -> str:
+    status, times = facts.status, facts.status.certificate
     if times is None:
-        return "not known" if status.owns else "not managed here"
+        return no_certificate(facts)
     left = times.end - now
     text = f"{days(left)} days left" if left.total_seconds() > 0 else f"expired {days(-left)} days ago"
     bar = meter(severity.of_certificate(status, now), times.left(now), text)

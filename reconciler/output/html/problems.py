@@ -65,6 +65,13 @@ def pending_words(facts: Facts) -> str:
     return summary(plan)
 
 
+def no_certificate(facts: Facts) -> str:
+    """What stands in place of the certificate's end where that is not known."""
+    if not facts.status.owns:
+        return "not managed here"
+    return "no certificate yet" if facts.issued is False else "not known"
+
+
 def services_tone(facts: Facts) -> str:
     """How bad the worst is that a service serves."""
     return severity.worst(severity.of_service(each, facts.issued)[0] for each in facts.served)
