@@ -187,6 +187,28 @@ def test_until_when_it_is_valid_stays_known_while_nothing_is_seen(journal: Journ
     assert stage(away, journal, certificate=Certificate(manage=False)).certificate is None
 
 
+def test_a_certificate_that_a_service_came_with_says_nothing_of_until_when(journal: Journal) -> None:
+    seen: dict[Any, Any] = dict(states.as_declared(states.NEW))
+    own = stage(Observation(seen), journal).certificate
+    serving = seen[Ref(states.UNM, "serving", states.ROUTER)]
+    other = "5a" * 16
+    serving |= {
+        "postgresql on 5432": other,
+        f"end of {other}": (NOW + 9 * DAY).isoformat(),
+        f"names of {other}": "vm",
+    }
+    assert stage(Observation(seen), journal).certificate == own
+    # Once the primary was seen to have none, what an earlier look has found is no longer so.
+    bare = {**seen, Ref(states.UCSB, "certificate", states.ROUTER): {"lineage": "absent", "release": "none"}}
+    for host in (states.UCSB, states.ORC, states.UNM):
+        bare[Ref(host, "serving", states.ROUTER)] = {
+            **serving,
+            "apache on 443": other,
+            "tomcat on 8443": "nothing",
+        }
+    assert stage(Observation(bare), journal).certificate is None
+
+
 def test_an_environment_that_owns_no_certificate_has_none(journal: Journal) -> None:
     found = stage(states.well(), journal, certificate=Certificate(manage=False))
     assert (found.owns, found.certificate, found.urgency(NOW)) == (False, None, "ok")
