@@ -121,10 +121,12 @@ def print_plan(
 ) -> None:
     """Prints a plan in the format asked for: text, Markdown or annotations. `declared` is what differs
     from what was last approved; `pages`: in a pager where there is a terminal; `asks`: a question follows,
-    and the plan is shown even if it is to be quiet."""
+    and the plan is shown even if it is to be quiet. Where a file takes stdout, only what is wrong is said."""
     from reconciler.output.declared import declared_lines
 
-    if formats.markdown:
+    if formats.take_stdout:
+        say_wrong(plan, options)
+    elif formats.markdown:
         from reconciler.output import markdown
 
         print(markdown.merge_request_comment(plan), end="")

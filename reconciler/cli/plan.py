@@ -86,8 +86,6 @@ def plan(
     formats.write_plan("plan", made, outputs, environment, workplace)
     if document and json:
         files.print_json(document)
-    elif outputs.take_stdout:
-        formats.say_wrong(made, options)
     elif output != files.STDOUT:
         formats.print_plan(made, options, outputs, workplace, environment.policy, declared, pages=True)
     if not made.complete:

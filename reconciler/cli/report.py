@@ -33,6 +33,31 @@ from reconciler.output import html
 from reconciler.output.documents.results import files_document
 
 INDEX = "index.html"
+Pages = Annotated[
+    Path,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="The HTML file; - is stdout. For several environments, a folder.",
+    ),
+]
+MaxAge = Annotated[
+    int,
+    typer.Option(
+        "--max-age", metavar="HOURS", min=1, max=8760, help="From this age on, the page warns in red."
+    ),
+]
+Refresh = Annotated[
+    int | None,
+    typer.Option(
+        "--refresh",
+        metavar="MINUTES",
+        min=1,
+        max=1440,
+        help="Browsers load the page again this often; for one that cron makes anew.",
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,34 +84,12 @@ class _Request:
 
 def report(
     context: typer.Context,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            help="The HTML file; - is stdout. For several environments, a folder.",
-        ),
-    ],
+    output: Pages,
     envs: Envs = None,
     everything: All = False,
     seen: Seen = None,
-    max_age: Annotated[
-        int,
-        typer.Option(
-            "--max-age", metavar="HOURS", min=1, max=8760, help="From this age on, the page warns in red."
-        ),
-    ] = 24,
-    refresh: Annotated[
-        int | None,
-        typer.Option(
-            "--refresh",
-            metavar="MINUTES",
-            min=1,
-            max=1440,
-            help="Browsers load the page again this often; for one that cron makes anew.",
-        ),
-    ] = None,
+    max_age: MaxAge = 24,
+    refresh: Refresh = None,
     json: Json = False,
     parallel: Parallel = 32,
     timeout: Timeout = None,

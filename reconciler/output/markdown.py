@@ -34,21 +34,21 @@ OPEN = 8
 def merge_request_comment(plan: Plan) -> str:
     """The counts and what is risky; the entries by subject; and every action of every host, folded away."""
     entries = fold(plan)
-    layers = _Layers()
+    budget = _Budget()
     return (
         "\n".join(
             [
                 *_head(plan, entries),
                 *_table(plan),
-                *_subjects(plan, entries, layers),
-                *_everything(plan, layers),
+                *_subjects(plan, entries, budget),
+                *_everything(plan, budget),
             ]
         )
         + "\n"
     )
 
 
-class _Layers:
+class _Budget:
     """What is left of the characters that a comment may have: the folded entries come first."""
 
     def __init__(self) -> None:
@@ -95,24 +95,24 @@ def _table(plan: Plan) -> Iterable[str]:
     yield ""
 
 
-def _subjects(plan: Plan, entries: Sequence[Entry], layers: _Layers) -> Iterable[str]:
+def _subjects(plan: Plan, entries: Sequence[Entry], budget: _Budget) -> Iterable[str]:
     """What would be done, under the headings of the terminal; equal actions of several hosts are one."""
     opened = " open" if len(entries) <= OPEN else ""
     for subject, group in by_subject(entries):
         count = many(sum(len(each.actions) for each in group), "action")
         title = f"<b>{entities(subject or 'others')}</b>: {count}"
         lines = [line for each in group for line in _entry(each, plan)]
-        yield from _folded(title, lines, layers, opened)
+        yield from _folded(title, lines, budget, opened)
 
 
-def _everything(plan: Plan, layers: _Layers) -> Iterable[str]:
+def _everything(plan: Plan, budget: _Budget) -> Iterable[str]:
     if plan.actions:
         title = f"{many(len(plan.actions), 'action')}, in order, with commands"
-        yield from _folded(title, [line for action in plan.actions for line in _action(action)], layers)
+        yield from _folded(title, [line for action in plan.actions for line in _action(action)], budget)
 
 
-def _folded(title: str, lines: Sequence[str], layers: _Layers, opened: str = "") -> Iterable[str]:
-    body, left = layers.cut(lines)
+def _folded(title: str, lines: Sequence[str], budget: _Budget, opened: str = "") -> Iterable[str]:
+    body, left = budget.cut(lines)
     runs = re.findall("`+", "\n".join(body))
     fence = "`" * max(3, 1 + max(map(len, runs), default=0))
     yield f"<details{opened}><summary>{title}</summary>"

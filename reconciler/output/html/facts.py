@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from reconciler.model import Plan
+from reconciler.model import Action, Plan, Ref
 from reconciler.monitor.findings import Finding
 from reconciler.monitor.status import EnvironmentStatus
 from reconciler.tls.status import ServiceStatus, urgency
@@ -67,6 +67,21 @@ class Facts:
     def when(self) -> datetime:
         """The moment it tells of."""
         return self.frame.made
+
+    @property
+    def acknowledged(self) -> dict[Ref, str]:
+        """What is accepted as it is: by whom, why and until when."""
+        return {
+            Ref(each.host, each.kind, each.name): each.acknowledged
+            for each in self.findings
+            if each.acknowledged
+        }
+
+    @property
+    def waiting(self) -> list[Action]:
+        """The actions of the plan that nobody has acknowledged."""
+        known = self.acknowledged
+        return [each for each in self.plan.actions if each.ref not in known]
 
     def left(self, each: ServiceStatus) -> timedelta:
         """How long a certificate is still valid; below zero where it is over."""

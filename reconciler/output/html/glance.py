@@ -10,7 +10,7 @@ from reconciler.output.fold import fold
 from reconciler.output.html.facts import Facts
 from reconciler.output.html.frame import aging, as_of, heading, stale_banner
 from reconciler.output.html.problems import (
-    Problem,
+    Issue,
     checks_tone,
     hosts_tone,
     no_certificate,
@@ -76,7 +76,7 @@ def _valid(facts: Facts) -> str:
     )
 
 
-def _wrong(found: list[Problem]) -> str:
+def _wrong(found: list[Issue]) -> str:
     if not found:
         return _block("ok", "Wrong", '<p class="words">nothing</p>')
     rows = "".join(

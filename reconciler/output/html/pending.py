@@ -36,7 +36,7 @@ def pending(facts: Facts) -> str:
     entries = fold(plan)
     body = [*_unseen(plan), *_risks(entries, plan)]
     for subject, group in by_subject(entries):
-        body.append(_subject(subject or "others", group, plan, len(entries) <= OPEN))
+        body.append(_subject(subject or "others", group, facts, len(entries) <= OPEN))
     told = {note for each in entries for note in notes(each, plan)}
     left = dict.fromkeys(note for each in plan.notes.values() for note in each if note not in told)
     if left:
@@ -64,30 +64,30 @@ def _risks(entries: Sequence[Entry], plan: Plan) -> Iterable[str]:
         yield f'<ul class="risks">{lines}</ul>'
 
 
-def _subject(subject: str, entries: Sequence[Entry], plan: Plan, unfolded: bool) -> str:
+def _subject(subject: str, entries: Sequence[Entry], facts: Facts, unfolded: bool) -> str:
     actions = many(sum(len(each.actions) for each in entries), "action")
     names = ", ".join(
         dict.fromkeys(f"{VERBS[each.shown.verb]} {each.shown.ref.kind}" for each in by_thing(entries))
     )
-    rows = "".join(f"<li>{_entry(each, plan)}</li>" for each in entries)
+    rows = "".join(f"<li>{_entry(each, facts)}</li>" for each in entries)
     return (
         f'<details class="subject"{" open" if unfolded else ""}><summary><strong>{esc(subject)}</strong>'
         f' <span class="dim">{actions}: {esc(names)}</span></summary><ol class="plan">{rows}</ol></details>'
     )
 
 
-def _entry(entry: Entry, plan: Plan) -> str:
+def _entry(entry: Entry, facts: Facts) -> str:
     shown = entry.shown
     symbol, ref = VERBS[shown.verb], shown.ref
     head = (
         f'<p class="entry"><span class="symbol {TONES[symbol]}" aria-hidden="true">{esc(symbol)}</span>'
         f"<span><strong>{esc(shown.verb)}</strong> {esc(ref.kind)} {code(ref.name)}"
-        f' <span class="dim">{esc(entry_hosts(entry, plan))}</span></span></p>'
+        f' <span class="dim">{esc(entry_hosts(entry, facts.plan))}</span></span></p>'
     )
-    return f'{head}<div class="body">{"".join(_body(entry, plan))}</div>'
+    return f'{head}<div class="body">{"".join(_body(entry, facts))}</div>'
 
 
-def _body(entry: Entry, plan: Plan) -> Iterable[str]:
+def _body(entry: Entry, facts: Facts) -> Iterable[str]:
     shown = entry.shown
     if shown.blocked:
         yield f"<p>{badge(severity.BAD, 'refused')} {esc(shown.blocked)}</p>"
@@ -98,7 +98,11 @@ def _body(entry: Entry, plan: Plan) -> Iterable[str]:
     yield from (_long_text(each) for each in inline if each.text is not None)
     if others:
         yield f"<dl>{''.join(_deltas(others))}</dl>"
-    yield from (f'<p class="noted"><strong>Note:</strong> {esc(note)}</p>' for note in notes(entry, plan))
+    known = facts.acknowledged
+    why = dict.fromkeys(known[each.ref] for each in entry.actions if each.ref in known)
+    told = [("Note", each) for each in notes(entry, facts.plan)] + [("Acknowledged", each) for each in why]
+    for title, text in told:
+        yield f'<p class="noted"><strong>{title}:</strong> {esc(text)}</p>'
     yield from _commands(shown)
 
 

@@ -17,7 +17,7 @@ NAMED = 3
 
 
 @dataclass(frozen=True)
-class Problem:
+class Issue:
     """`short` is a few words, for a title; `target` is the section of the page that has more."""
 
     tone: str
@@ -26,7 +26,7 @@ class Problem:
     target: str
 
 
-def problems(facts: Facts) -> list[Problem]:
+def problems(facts: Facts) -> list[Issue]:
     """All that is wrong or not known, the worst first."""
     found = [
         *_certificate(facts),
@@ -45,8 +45,8 @@ def verdict(facts: Facts) -> tuple[str, str]:
     found = problems(facts)
     if found and found[0].tone == severity.BAD:
         return found[0].tone, found[0].short
-    if facts.status.state == "pending" or (facts.plan.actions and not found):
-        return severity.WARN, f"{many(len(facts.plan.actions), 'action')} pending"
+    if facts.waiting and (facts.status.state == "pending" or not found):
+        return severity.WARN, f"{many(len(facts.waiting), 'action')} pending"
     if found:
         return found[0].tone, found[0].short
     return severity.OK, "all well"
@@ -54,7 +54,7 @@ def verdict(facts: Facts) -> tuple[str, str]:
 
 def pending_tone(facts: Facts) -> str:
     """How bad it is what is pending; that nothing is known to be is not that nothing is."""
-    return severity.WARN if facts.plan.actions or not facts.plan.complete else severity.OK
+    return severity.WARN if facts.waiting or not facts.plan.complete else severity.OK
 
 
 def pending_words(facts: Facts) -> str:
@@ -62,7 +62,8 @@ def pending_words(facts: Facts) -> str:
     plan = facts.plan
     if plan.hosts and len(plan.unreachable) >= len(plan.hosts) and not plan.actions:
         return "Not known: no host could be looked at."
-    return summary(plan)
+    known = len(plan.actions) - len(facts.waiting)
+    return f"{summary(plan)} Acknowledged: {known}." if known else summary(plan)
 
 
 def no_certificate(facts: Facts) -> str:
@@ -87,24 +88,24 @@ def hosts_tone(facts: Facts) -> str:
     return severity.OK if facts.plan.complete and not facts.warnings else severity.WARN
 
 
-def _certificate(facts: Facts) -> Iterator[Problem]:
+def _certificate(facts: Facts) -> Iterator[Issue]:
     status, times = facts.status, facts.status.certificate
     if times is None:
         if status.owns and facts.issued is False:
             text = "No certificate has been issued yet; until then, no service can serve it."
-            yield Problem(severity.WARN, "no certificate yet", text, "services")
+            yield Issue(severity.WARN, "no certificate yet", text, "services")
         return
     tone = severity.of_certificate(status, facts.when)
     if times.end <= facts.when:
-        yield Problem(
+        yield Issue(
             severity.BAD, "the certificate has expired", "The certificate has expired.", "certificates"
         )
     elif tone != severity.OK:
         text = f"The renewal of the certificate is overdue: about {times.renewal:%Y-%m-%d} it was due."
-        yield Problem(tone, "the renewal is overdue", text, "certificates")
+        yield Issue(tone, "the renewal is overdue", text, "certificates")
 
 
-def _services(facts: Facts) -> Iterator[Problem]:
+def _services(facts: Facts) -> Iterator[Issue]:
     judged = [(each, severity.of_service(each, facts.issued)[0]) for each in facts.served]
     wrong = [each for each, tone in judged if tone == severity.BAD]
     if wrong:
@@ -112,7 +113,7 @@ def _services(facts: Facts) -> Iterator[Problem]:
         verb = "does" if len(wrong) == 1 else "do"
         hosts = _named(facts, dict.fromkeys(each.host for each in wrong))
         text = f"{number} {verb} not serve the certificate that was issued ({hosts})."
-        yield Problem(severity.BAD, "some services serve the wrong certificate", text, "services")
+        yield Issue(severity.BAD, "some services serve the wrong certificate", text, "services")
     hidden = [
         each
         for each, tone in judged
@@ -121,32 +122,32 @@ def _services(facts: Facts) -> Iterator[Problem]:
     if hidden:
         hosts = _named(facts, dict.fromkeys(each.host for each in hidden))
         text = f"What {many(len(hidden), 'service')} should serve cannot be told ({hosts})."
-        yield Problem(severity.WARN, "some services cannot be judged", text, "services")
+        yield Issue(severity.WARN, "some services cannot be judged", text, "services")
 
 
-def _checks(facts: Facts) -> Iterator[Problem]:
+def _checks(facts: Facts) -> Iterator[Issue]:
     """From outside: what a host sees itself is told of its services."""
     asked = [each for each in facts.checks or () if each.seen_from != INSIDE]
     wrong = [each for each in asked if severity.of_check(each, facts.issued)[0] == severity.BAD]
     if wrong:
         hosts = _named(facts, dict.fromkeys(each.endpoint.host for each in wrong))
         text = f"{len(wrong)} of {many(len(asked), 'check')} from outside failed ({hosts})."
-        yield Problem(severity.BAD, "checks from outside failed", text, "checks")
+        yield Issue(severity.BAD, "checks from outside failed", text, "checks")
 
 
-def _run(facts: Facts) -> Iterator[Problem]:
+def _run(facts: Facts) -> Iterator[Issue]:
     run = facts.status.run
     if run is not None and (tone := severity.of_run(run)) != severity.OK:
         text = f"Run {run.number} ({run.command}) of {run.began:%Y-%m-%d %H:%M} UTC: {run.result}."
-        yield Problem(tone, "the last run failed", text, "timeline")
+        yield Issue(tone, "the last run failed", text, "timeline")
 
 
-def _refused(facts: Facts) -> Iterator[Problem]:
-    refused = [each for each in facts.plan.actions if each.blocked]
+def _refused(facts: Facts) -> Iterator[Issue]:
+    refused = [each for each in facts.waiting if each.blocked]
     if refused:
         names = _some(f"{each.ref.kind} {each.ref.name} ({each.ref.host})" for each in refused)
         text = f"{many(len(refused), 'action')} cannot be carried out as things are: {names}."
-        yield Problem(severity.BAD, "actions are refused", text, "plan")
+        yield Issue(severity.BAD, "actions are refused", text, "plan")
 
 
 def by_reason(plan: Plan) -> dict[str, list[str]]:
@@ -157,7 +158,7 @@ def by_reason(plan: Plan) -> dict[str, list[str]]:
     return reasons
 
 
-def _unseen(facts: Facts) -> Iterator[Problem]:
+def _unseen(facts: Facts) -> Iterator[Issue]:
     """Hosts by the reason: our own mistake is one problem, and not one of each host."""
     plan = facts.plan
     everyone = len(plan.unreachable) >= len(plan.hosts)
@@ -166,17 +167,17 @@ def _unseen(facts: Facts) -> Iterator[Problem]:
         who = f"None of the {len(hosts)} hosts" if whole else _named(facts, hosts)
         verb = "could" if whole else "could not"
         short = "no host could be looked at" if everyone else "not every host could be looked at"
-        yield Problem(severity.WARN, short, f"{who} {verb} be looked at: {reason}", "plan")
+        yield Issue(severity.WARN, short, f"{who} {verb} be looked at: {reason}", "plan")
     if left := {ref for ref in plan.unknown if ref.host not in plan.unreachable}:
         where = _named(facts, sorted({ref.host for ref in left}))
         text = f"{many(len(left), 'resource')} could not be judged ({where})."
-        yield Problem(severity.WARN, "checked partially", text, "plan")
+        yield Issue(severity.WARN, "checked partially", text, "plan")
     for host, why in facts.warnings.items():
         text = f"{_named(facts, [host])} was looked at without root: {why}"
-        yield Problem(severity.WARN, "looked without root", text, "services")
+        yield Issue(severity.WARN, "looked without root", text, "services")
 
 
-def _drifted(facts: Facts) -> Iterator[Problem]:
+def _drifted(facts: Facts) -> Iterator[Issue]:
     drifted = [each for each in facts.findings if each.verdict == "drifted" and not each.acknowledged]
     if drifted:
         since = min((facts.since[each.id] for each in drifted if each.id in facts.since), default=None)
@@ -184,7 +185,7 @@ def _drifted(facts: Facts) -> Iterator[Problem]:
         hosts = _named(facts, dict.fromkeys(each.host for each in drifted))
         names = _some(dict.fromkeys(f"{each.kind} {each.name}" for each in drifted))
         text = f"{many(len(drifted), 'resource')} drifted{begun} ({hosts}): {names}."
-        yield Problem(severity.WARN, "drifted", text, "plan")
+        yield Issue(severity.WARN, "drifted", text, "plan")
 
 
 def _named(facts: Facts, hosts: Iterable[str]) -> str:

@@ -74,13 +74,15 @@ def services(facts: Facts) -> str:
 
 
 def _host(facts: Facts, host: str) -> str:
-    pending = sum(action.ref.host == host for action in facts.plan.actions)
+    pending = sum(action.ref.host == host for action in facts.waiting)
     if host in facts.plan.unreachable:
         return badge(severity.WARN, "could not be looked at")
     if pending:
         return badge(severity.WARN, f"{many(pending, 'action')} pending")
     if any(ref.host == host for ref in facts.plan.unknown):
         return badge(severity.WARN, "checked partially")
+    if known := sum(ref.host == host for ref in facts.acknowledged):
+        return badge(severity.OK, f"{known} acknowledged")
     return badge(severity.OK, "as declared")
 
 

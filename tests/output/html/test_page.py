@@ -80,7 +80,7 @@ def hostile(text: str) -> Facts:
         ),
         served=[ServiceStatus(text, text, 443, text, text, (text,), NOW, NOW + timedelta(days=1))],
         checks=[check, dataclasses.replace(check, verdict="ok")],
-        findings=[Finding("drifted", text, text, text, text)],
+        findings=[Finding("drifted", text, text, text, text), Finding("drifted", text, text, text, text, text)],
         events=[Event(NOW, text, text, text), *(Event(NOW, text, text, text, idle=True) for _ in "12")],
         warnings={text: text},
         source=text,
@@ -254,6 +254,27 @@ def test_notes_of_a_plan_are_told_also_where_nothing_is_to_be_done() -> None:
     ).text
     assert "Note: publish this record" in text
     assert "Notesand that one" in text
+
+
+def test_what_is_acknowledged_is_well_as_in_the_table_of_status() -> None:
+    told = STATES["drift"]()
+    plan = dataclasses.replace(told.plan, unreachable={}, unknown={})
+    why = "a test (ada, until 2026-12-31)"
+    found = [
+        dataclasses.replace(each, acknowledged=why) for each in told.findings if each.verdict == "drifted"
+    ]
+    status = dataclasses.replace(told.status, state="in sync")
+    served = [dataclasses.replace(each, as_wanted=True) for each in told.served]
+    well = dataclasses.replace(told, plan=plan, findings=found, status=status, served=served, checks=None)
+    assert verdict(well) == ("ok", "all well")
+    page = html.page(well)
+    assert "1 reload on 1 host. Acknowledged: 3." in page
+    assert '<span class="badge ok">3 acknowledged</span>' in page
+    assert f"<strong>Acknowledged:</strong> {why}" in page
+    assert (
+        "badge warn"
+        not in page.partition("<main")[0] + page.partition('id="services"')[2].partition("</table>")[0]
+    )
 
 
 def test_a_page_says_when_it_was_made_and_from_when_on_it_says_nothing() -> None:
