@@ -6,7 +6,7 @@ monitoring show the same of the same. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from reconciler.monitor.status import EnvironmentStatus, LastRun
@@ -34,12 +34,15 @@ def of_service(each: ServiceStatus, issued: bool | None) -> tuple[str, str]:
     return (WARN, "not yet") if issued is False else (WARN, "not known")
 
 
-def of_check(each: Check, issued: bool | None) -> tuple[str, str]:
-    """Of a check of `verify`, and in words; `issued` as in `of_service`."""
+def of_check(each: Check, issued: bool | None, away: Collection[str] = ()) -> tuple[str, str]:
+    """Of a check of `verify`, and in words; `issued` as in `of_service`. `away` are the hosts that could not
+    be looked at: that one of them answers nobody is the same fact once more, or a mistake of this machine."""
     if each.verdict == "ok":
         return OK, "ok"
     if issued is False:
         return WARN, "not yet"
+    if each.endpoint.host in away and each.expires is None:
+        return WARN, "no answer" if each.verdict == "wrong" else "unknown"
     return (BAD, "wrong") if each.verdict == "wrong" else (WARN, "unknown")
 
 

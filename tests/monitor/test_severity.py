@@ -48,6 +48,13 @@ def test_a_check(verdict: str, issued: bool | None, judged: tuple[str, str]) -> 
     assert severity.of_check(replace(CHECK, verdict=verdict), issued) == judged
 
 
+def test_that_a_host_which_is_away_answers_nobody_is_no_second_fact() -> None:
+    silent, old = replace(CHECK, verdict="wrong"), replace(CHECK, verdict="wrong", expires="2026-01-01")
+    assert severity.of_check(silent, True, {"h": "down"}) == ("warn", "no answer")
+    assert severity.of_check(silent, None, {"another": "down"}) == ("bad", "wrong")
+    assert severity.of_check(old, None, {"h": "down"}) == ("bad", "wrong")
+
+
 @pytest.mark.parametrize(
     ("code", "alive", "tone"),
     [

@@ -217,8 +217,7 @@ def blind() -> Facts:
     begin = NOW - timedelta(hours=20)
     body = look_body(environment(), (), well(), None, begin)
     asked = [
-        Check(Endpoint(host, host, "apache", 443, "tls", host), "outside", "unknown",
-              f"it serves {NEW}; what it should serve cannot be determined on the primary")
+        Check(Endpoint(host, host, "apache", 443, "tls", host), "outside", "wrong", "its name does not resolve")
         for host in (UCSB, ORC, UNM)
     ]  # fmt: skip
     told = facts(sight, QUIET, kept=Kept(look=look_from((begin.isoformat(), 0, body))))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from reconciler.model import Action, Plan, Ref
+from reconciler.monitor import severity
 from reconciler.monitor.findings import Finding
 from reconciler.monitor.status import EnvironmentStatus
 from reconciler.tls.status import ServiceStatus, urgency
@@ -82,6 +83,10 @@ class Facts:
         """The actions of the plan that nobody has acknowledged."""
         known = self.acknowledged
         return [each for each in self.plan.actions if each.ref not in known]
+
+    def judged(self, each: Check) -> tuple[str, str]:
+        """How bad the result of a check is, and in words."""
+        return severity.of_check(each, self.issued, self.plan.unreachable)
 
     def left(self, each: ServiceStatus) -> timedelta:
         """How long a certificate is still valid; below zero where it is over."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from reconciler.monitor import severity
 from reconciler.output.html.facts import Facts, Frame
 from reconciler.output.html.frame import aging, as_of, document, heading, stale_banner
-from reconciler.output.html.problems import no_certificate, pending_tone, pending_words, problems, verdict
+from reconciler.output.html.problems import no_certificate, pending_words, problems, verdict
 from reconciler.output.html.text import badge, day, days, esc, meter, section, table
 from reconciler.output.text import many
 
@@ -51,7 +51,7 @@ def _cells(row: Row, now: datetime) -> list[str]:
         return [f"<strong>{esc(row.name)}</strong>", badged, "–", f'<ul class="names">{errors}</ul>', "–"]
     facts, status = row.facts, row.facts.status
     lines = [f"<li>{esc(each.text)}</li>" for each in problems(facts)]
-    if pending_tone(facts) != severity.OK:
+    if facts.waiting:
         lines.append(f"<li>{esc(pending_words(facts))}</li>")
     run = f"{status.run.began:%Y-%m-%d %H:%M}: {esc(status.run.result)}" if status.run else "none here"
     return [

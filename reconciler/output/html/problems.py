@@ -80,7 +80,7 @@ def services_tone(facts: Facts) -> str:
 
 def checks_tone(facts: Facts) -> str:
     """How bad the worst check is."""
-    return severity.worst(severity.of_check(each, facts.issued)[0] for each in facts.checks or ())
+    return severity.worst(facts.judged(each)[0] for each in facts.checks or ())
 
 
 def hosts_tone(facts: Facts) -> str:
@@ -128,10 +128,12 @@ def _services(facts: Facts) -> Iterator[Issue]:
 def _checks(facts: Facts) -> Iterator[Issue]:
     """From outside: what a host sees itself is told of its services."""
     asked = [each for each in facts.checks or () if each.seen_from != INSIDE]
-    wrong = [each for each in asked if severity.of_check(each, facts.issued)[0] == severity.BAD]
+    wrong = [each for each in asked if facts.judged(each)[0] == severity.BAD]
     if wrong:
         hosts = _named(facts, dict.fromkeys(each.endpoint.host for each in wrong))
-        text = f"{len(wrong)} of {many(len(asked), 'check')} from outside failed ({hosts})."
+        first, *others = dict.fromkeys(each.detail for each in wrong)
+        more = f"; and {many(len(others), 'other reason')}" if others else ""
+        text = f"{len(wrong)} of {many(len(asked), 'check')} from outside failed ({hosts}): {first}{more}."
         yield Issue(severity.BAD, "checks from outside failed", text, "checks")
 
 

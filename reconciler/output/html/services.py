@@ -164,13 +164,13 @@ def _checks(facts: Facts, label: str, checks: Sequence[Check]) -> str:
     """Checks with one result are one row, with what they asked."""
 
     def same(each: Check) -> tuple[str, ...]:
-        _, words = severity.of_check(each, facts.issued)
+        _, words = facts.judged(each)
         return words, each.detail, each.seen_from
 
     rows = []
     for (words, detail, seen_from), alike in groupby(sorted(checks, key=same), same):
         group = list(alike)
-        tone, _ = severity.of_check(group[0], facts.issued)
+        tone, _ = facts.judged(group[0])
         asked = dict.fromkeys(f"{each.endpoint.service} on {each.endpoint.port}" for each in group)
         rows.append(
             [

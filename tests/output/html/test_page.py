@@ -180,6 +180,17 @@ def test_a_certificate_that_a_service_came_with_is_no_certificate_of_the_environ
     assert 'until <time datetime="2036-11-21T23:42Z">2036-11-21</time>' in page
 
 
+def test_checks_that_failed_are_told_with_the_first_reason() -> None:
+    asked = [
+        Check(Endpoint(UCSB, UCSB, "apache", 443, "tls", name), "outside", "wrong", why)
+        for name, why in (("a", "refused"), ("b", "refused"), ("c", "it has expired"))
+    ]
+    told = dataclasses.replace(STATES["well"](), checks=asked)
+    assert verdict(told) == ("bad", "checks from outside failed")
+    text = Skeleton(html.page(told)).text
+    assert "3 of 3 checks from outside failed (cn-stage-ucsb-1): refused; and 1 other reason." in text
+
+
 def certificates(*left: float) -> Facts:
     """A fleet whose services serve certificates that are 80 days old, and end after these days."""
     begin = NOW - timedelta(days=80)
