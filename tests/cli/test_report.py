@@ -13,6 +13,7 @@ from reconciler.environment.load import InvalidEnvironment
 from reconciler.environment.settings import Environment, Host
 from reconciler.environment.yaml_reader import Problem
 from reconciler.fleet.reply import NoAnswer
+from reconciler.journal.journal import Journal
 from reconciler.model import Place
 from tests.support.schemas import hold
 from tests.support.scripted import Scripted, Thing
@@ -118,6 +119,18 @@ def test_the_journal_tells_drift_from_what_was_never_applied(world: Scene, clock
     assert world.run(["report", "a", "-o", "page.html"]) == 0
     assert "1 resource drifted since 2026-11-23 14:00 UTC (a): thing /x." in text("page.html")
     assert "As of 2026-11-23 19:00 UTC" in text("page.html")
+
+
+def test_an_attempt_that_did_nothing_hides_no_run_that_failed(world: Scene, clock: StoppedClock) -> None:
+    begun = {"command": "apply", "actions": 1, "who": "ada on desk", "approvers": []}
+    with Journal(write=True, clock=clock) as journal:
+        for code in (4, 7, 6):
+            run = journal.begin("a", begun, b"")
+            clock.now += timedelta(minutes=1)
+            journal.append(run, "a", "end", {"code": code, "outcomes": []})
+    assert world.run(["report", "a", "-o", "page.html"]) == 0
+    assert "Run 1 (apply) of 2026-11-23 12:00 UTC: ended with 4." in text("page.html")
+    assert "2 attempts that did nothing (1 stale, 1 locked)" in text("page.html")
 
 
 def test_its_age_and_refresh_are_flags(world: Scene) -> None:
