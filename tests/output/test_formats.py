@@ -196,7 +196,7 @@ TICKS = st.text(alphabet="`~<>&|@#[]()!\\\n\r*_ax\u202e", min_size=1)
 def hostile(text: str) -> Plan:
     action = Action(
         Ref(text, text, text), "change", (Delta(text, text, text), Delta(text, "a", "b", f"-{text}\n+{text}\n {text}")),
-        (Step(text, text),), blocked=text, place=Place(text, 3, 4),
+        (Step(text, text),), blocked=text, place=Place(text, 3, 4), subject=text,
     )  # fmt: skip
     return Plan(text, (action,), {text: text}, {Ref("h", text, text): text}, (text,), 2)
 
