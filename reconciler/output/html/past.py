@@ -56,7 +56,9 @@ def facts_from(
     now = frame.made
     served = from_observation(environment, observation)
     found = findings(environment, plan, observation.seen, kept.settled, now)
-    body = look_body(environment, found, observation, kept.look, now)
+    # A saved observation may be older than the last look, which knows nothing of that moment.
+    before = kept.look if kept.look and kept.look.at <= now else None
+    body = look_body(environment, found, observation, before, now)
     look = look_from((now.isoformat(), 0, body))
     return Facts(
         frame=frame,

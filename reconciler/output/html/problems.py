@@ -97,12 +97,10 @@ def _certificate(facts: Facts) -> Iterator[Issue]:
         return
     tone = severity.of_certificate(status, facts.when)
     if times.end <= facts.when:
-        yield Issue(
-            severity.BAD, "the certificate has expired", "The certificate has expired.", "certificates"
-        )
+        yield Issue(severity.BAD, "the certificate has expired", "The certificate has expired.", "services")
     elif tone != severity.OK:
         text = f"The renewal of the certificate is overdue: about {times.renewal:%Y-%m-%d} it was due."
-        yield Issue(tone, "the renewal is overdue", text, "certificates")
+        yield Issue(tone, "the renewal is overdue", text, "services")
 
 
 def _services(facts: Facts) -> Iterator[Issue]:

@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.cli.app import run
-from reconciler.model import Action, Delta, Place, Plan, Ref, Step
+from reconciler.model import Action, Delta, Observation, Place, Plan, Ref, Step
 from reconciler.monitor import severity
 from reconciler.monitor.findings import Finding
-from reconciler.monitor.status import CertificateTimes, EnvironmentStatus, LastRun
+from reconciler.monitor.status import CertificateTimes, EnvironmentStatus, LastRun, look_body, look_from
 from reconciler.output import html
 from reconciler.output.fold import fold
 from reconciler.output.html import Event, Facts
+from reconciler.output.html.past import Kept
 from reconciler.output.html.problems import verdict
 from reconciler.output.html.timeline import tone
 from reconciler.output.text import diff_lines
@@ -28,7 +29,20 @@ from reconciler.tls.endpoint import Endpoint
 from reconciler.tls.status import ServiceStatus
 from reconciler.tls.verify import Check
 from tests import CASES, ROOT
-from tests.support.states import FRAME, NOW, OLD, ORC, STATES, UCSB, drifted, events, facts, stopped, well
+from tests.support.states import (
+    FRAME,
+    NOW,
+    OLD,
+    ORC,
+    STATES,
+    UCSB,
+    drifted,
+    environment,
+    events,
+    facts,
+    stopped,
+    well,
+)
 
 EXAMPLE = ("examples/three-hosts.yaml", "--seen", "examples/three-hosts.observation.json")
 
@@ -265,6 +279,20 @@ def test_notes_of_a_plan_are_told_also_where_nothing_is_to_be_done() -> None:
     ).text
     assert "Note: publish this record" in text
     assert "Notesand that one" in text
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_link_leads_somewhere(state: str) -> None:
+    page = html.page(STATES[state]())
+    targets = set(re.findall('href="#([^"]+)"', page))
+    assert {"main", "plan"} <= targets <= set(re.findall('id="([^"]+)"', page))
+
+
+def test_a_later_look_says_nothing_of_an_earlier_moment() -> None:
+    sight = Observation({}, dict.fromkeys((UCSB, ORC), "down"))
+    at = NOW + timedelta(days=1)
+    kept = Kept(look=look_from((at.isoformat(), 0, look_body(environment(), (), well(), None, at))))
+    assert facts(sight, kept=kept).status.certificate is None
 
 
 def test_what_is_acknowledged_is_well_as_in_the_table_of_status() -> None:
