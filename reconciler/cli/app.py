@@ -33,7 +33,7 @@ COMMANDS = {
     "status": "Show what is known here of environments; contacts no host.",
     "doctor": "Check what is needed here and on the hosts; say what mends it.",
     "verify": "Check as a client that services serve the right certificate.",
-    "report": "Write an HTML page about the environment.",
+    "report": "Write an HTML page about an environment, or one for each and one over all.",
     "history": "Show past runs and alerts from the journal of this machine.",
     "rollback": "Plan what undoes a run, as far as it can be undone.",
     "cron": "Print a crontab line, or systemd units, to run unattended.",
