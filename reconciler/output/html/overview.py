@@ -26,7 +26,7 @@ class Row:
     @property
     def tone(self) -> str:
         """How bad it is."""
-        return verdict(self.facts)[0] if self.facts else severity.BAD
+        return verdict(self.facts)[0] if self.facts else severity.STATES["unknown"]
 
 
 def overview(frame: Frame, rows: Sequence[Row]) -> str:

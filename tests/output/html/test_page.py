@@ -337,7 +337,7 @@ def test_the_page_over_all_has_the_worst_first_and_leads_to_each() -> None:
     ]
     page = html.overview(FRAME, rows)
     assert re.findall('href="([^#]*?html)"', page) == ["b%20c.html", "a.html"]
-    assert page.index("broken.yaml:1:1") < page.index("b%20c.html")
+    assert page.index("b%20c.html") < page.index("broken.yaml:1:1") < page.index("a.html")
     text = Skeleton(page).text
     assert "2 of 3 environments to look at" in text
     assert "2027-02-2089 days leftrenews about 2027-01-21" in " ".join(text.split()).replace(" 89", "89")
