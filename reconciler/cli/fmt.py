@@ -15,7 +15,6 @@ from reconciler.cli.selection import named
 
 
 def fmt(
-    context: typer.Context,
     envs: Envs = None,
     everything: All = False,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 2 if one would be.")] = False,

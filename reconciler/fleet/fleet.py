@@ -38,9 +38,6 @@ PAUSE = 1.0
 Listen = Callable[[str], None]
 """Is given one line of progress at a time, from several threads."""
 
-NONSENSE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-"""What an answer may raise in whoever reads it: `RecursionError` where it is nested too deeply."""
-
 
 class Fleet:
     """The hosts of one run and the resources on them. Use it as a context manager.
@@ -186,7 +183,7 @@ class Fleet:
         try:
             answers = self._answers(host, reply, questions, boundary)
             seen = self._read(reply, answers, refs or self._by_host[host])
-        except NONSENSE as error:
+        except probe.NONSENSE as error:
             # One host that talks nonsense must not keep us from the others.
             self.lose(host, f"its answer cannot be interpreted {Message.NO_REPORT}: {error}")
             return
@@ -210,7 +207,7 @@ class Fleet:
             mine = {label: answers[question] for label, question in resource.ask().items()}
             try:
                 seen = resource.read(mine, now)
-            except NONSENSE as error:
+            except probe.NONSENSE as error:
                 seen = CannotSee(f"the host's answer cannot be interpreted: {error}")
             if type(seen) is CannotSee and not reply.root and reply.sudo:
                 seen = CannotSee(f"{seen.reason} ({reply.sudo})")

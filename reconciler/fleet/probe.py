@@ -31,8 +31,8 @@ PROLOGUE = (
 CUT = CannotSee("the host's reply was cut short")
 """The answer to a question whose section did not come whole."""
 
-NONSENSE = CannotSee("the host's answer to this question makes no sense")
-"""The answer to a question whose section cannot be read."""
+NONSENSE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What an answer may raise in whoever reads it: `RecursionError` where it is nested too deeply."""
 
 WHOLE = 16 * 1024 * 1024
 """Bytes that are kept of what one class of questions prints."""
@@ -129,8 +129,8 @@ def _understood(group: list[Question], section: bytes) -> list[Any]:
     """What the class of the questions makes of what was printed, which may be anything."""
     try:
         return type(group[0]).parse(section, group)
-    except (ValueError, LookupError):
-        return [NONSENSE for _ in group]
+    except NONSENSE:
+        return [CannotSee("the host's answer to this question makes no sense") for _ in group]
 
 
 def _located(

@@ -17,6 +17,8 @@ SHORT_TEXT = 3
 """Lines of a new text that are shown; of a longer one they are counted."""
 NAMED = 3
 """Entries that are named for each risk."""
+OPEN = 8
+"""Entries that are shown unfolded; of more, one reads the list of subjects first."""
 
 
 def entry_hosts(entry: Entry, plan: Plan) -> str:
@@ -77,9 +79,12 @@ def value_line(delta: Delta, verb: str) -> str:
     field = printable(delta.field)
     if delta.text is not None:
         return f"{field}: {line_counts(delta.text)}"
-    if verb == "remove":
-        return f"{field}: {value_text(delta.seen)}"
-    return f"{field}: {values(delta)}"
+    return f"{field}: {inline_values(delta, verb)}"
+
+
+def inline_values(delta: Delta, verb: str) -> str:
+    """The values of a delta: of what is removed, only what was seen."""
+    return value_text(delta.seen) if verb == "remove" else values(delta)
 
 
 def line_counts(text: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from reconciler.model import VERBS, Action, Delta, Plan, Step
 from reconciler.output.entries import (
+    OPEN,
     entry_hosts,
     notes,
     parted,
@@ -27,8 +28,6 @@ from reconciler.printable import printable
 LIMIT = 50_000
 """Characters of a plan that are shown: GitHub refuses comments of more than 65536."""
 ROWS = 50
-OPEN = 8
-"""Entries that are shown unfolded; of more, one reads the list of subjects first."""
 
 
 def merge_request_comment(plan: Plan) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from reconciler.model import Action, Plan, Ref
 from reconciler.monitor import severity
 from reconciler.monitor.findings import Finding
 from reconciler.monitor.status import EnvironmentStatus
+from reconciler.output.fold import short_names
 from reconciler.tls.status import ServiceStatus, urgency
 from reconciler.tls.verify import Check
 
@@ -69,7 +71,7 @@ class Facts:
         """The moment it tells of."""
         return self.frame.made
 
-    @property
+    @cached_property
     def acknowledged(self) -> dict[Ref, str]:
         """What is accepted as it is: by whom, why and until when."""
         return {
@@ -78,11 +80,16 @@ class Facts:
             if each.acknowledged
         }
 
-    @property
+    @cached_property
     def waiting(self) -> list[Action]:
         """The actions of the plan that nobody has acknowledged."""
         known = self.acknowledged
         return [each for each in self.plan.actions if each.ref not in known]
+
+    @cached_property
+    def short(self) -> Mapping[str, str]:
+        """The hosts' short names, where no two have the same."""
+        return short_names(self.plan.hosts)
 
     def judged(self, each: Check) -> tuple[str, str]:
         """How bad the result of a check is, and in words."""

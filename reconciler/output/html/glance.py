@@ -17,6 +17,7 @@ from reconciler.output.html.problems import (
     pending_tone,
     pending_words,
     problems,
+    renewal_words,
     services_tone,
     verdict,
 )
@@ -61,8 +62,6 @@ def _valid(facts: Facts) -> str:
     text = (
         f"expired {days(-left)} days ago" if expired else f"{days(left)} of {days(times.lifetime)} days left"
     )
-    renewal = day(times.renewal)
-    renewed = f"renews about {renewal}" if times.renewal > facts.when else f"renewal due since {renewal}"
     earlier = (
         f"<p>As it was seen {clock(times.seen)}; it could not be seen now.</p>"
         if times.seen < facts.when
@@ -72,7 +71,7 @@ def _valid(facts: Facts) -> str:
         tone,
         "Valid until",
         f'<p class="figure">{day(times.end)}</p>'
-        f"<p>{renewed}</p>{meter(tone, times.left(facts.when), text)}{earlier}",
+        f"<p>{renewal_words(times, facts.when)}</p>{meter(tone, times.left(facts.when), text)}{earlier}",
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from reconciler.monitor import severity
 from reconciler.output.html.facts import Facts, Frame
 from reconciler.output.html.frame import aging, as_of, document, heading, stale_banner
-from reconciler.output.html.problems import no_certificate, pending_words, problems, verdict
+from reconciler.output.html.problems import no_certificate, pending_words, problems, renewal_words, verdict
 from reconciler.output.html.text import badge, day, days, esc, meter, section, table
 from reconciler.output.text import many
 
@@ -70,5 +70,5 @@ def _valid(facts: Facts, now: datetime) -> str:
     left = times.end - now
     text = f"{days(left)} days left" if left.total_seconds() > 0 else f"expired {days(-left)} days ago"
     bar = meter(severity.of_certificate(status, now), times.left(now), text)
-    renewed = "renews about" if times.renewal > now else "renewal due since"
-    return f'<div>{day(times.end)}</div><div>{bar}</div><div class="dim">{renewed} {day(times.renewal)}</div>'
+    renewed = f'<div class="dim">{renewal_words(times, now)}</div>'
+    return f"<div>{day(times.end)}</div><div>{bar}</div>{renewed}"

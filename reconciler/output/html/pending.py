@@ -8,8 +8,10 @@ from dataclasses import replace
 from reconciler.model import VERBS, Action, Delta, Plan, Step
 from reconciler.monitor import severity
 from reconciler.output.entries import (
+    OPEN,
     by_thing,
     entry_hosts,
+    inline_values,
     line_counts,
     notes,
     parted,
@@ -22,8 +24,6 @@ from reconciler.output.html.problems import by_reason, pending_words
 from reconciler.output.html.text import badge, code, esc, section
 from reconciler.output.text import incomplete_lines, many, value_text
 
-OPEN = 8
-"""Entries that are shown unfolded; of more, one reads the list of subjects first."""
 LONG = 120
 """Characters of a value that are shown; a longer one is folded away."""
 
@@ -107,10 +107,7 @@ def _body(entry: Entry, facts: Facts) -> Iterable[str]:
 
 
 def _value(delta: Delta, verb: str) -> str:
-    value = value_text(delta.seen if verb == "remove" else delta.want)
-    if delta.seen is not None and verb != "remove":
-        value = f"{value_text(delta.seen)} → {value}"
-    return f'<span class="dim">{esc(delta.field)}:</span> {_folded(value)}'
+    return f'<span class="dim">{esc(delta.field)}:</span> {_folded(inline_values(delta, verb))}'
 
 
 def _folded(value: str) -> str:

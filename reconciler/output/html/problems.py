@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from reconciler.model import Plan
 from reconciler.monitor import severity
-from reconciler.output.fold import short_names
+from reconciler.monitor.status import CertificateTimes
 from reconciler.output.html.facts import Facts
+from reconciler.output.html.text import day
 from reconciler.output.text import many, summary
 from reconciler.tls.verify import INSIDE
 
@@ -71,6 +73,11 @@ def no_certificate(facts: Facts) -> str:
     if not facts.status.owns:
         return "not managed here"
     return "no certificate yet" if facts.issued is False else "not known"
+
+
+def renewal_words(times: CertificateTimes, now: datetime) -> str:
+    """About when the certificate is renewed, or since when that is due."""
+    return f"{'renews about' if times.renewal > now else 'renewal due since'} {day(times.renewal)}"
 
 
 def services_tone(facts: Facts) -> str:
@@ -189,8 +196,7 @@ def _drifted(facts: Facts) -> Iterator[Issue]:
 
 
 def _named(facts: Facts, hosts: Iterable[str]) -> str:
-    short = short_names(facts.plan.hosts)
-    return _some(short.get(host, host) for host in hosts)
+    return _some(facts.short.get(host, host) for host in hosts)
 
 
 def _some(names: Iterable[str]) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from reconciler.monitor import severity
-from reconciler.output.fold import short_names
 from reconciler.output.html.facts import Facts
 from reconciler.output.html.text import badge, clock, code, day, days, esc, meter, section, table
 from reconciler.output.text import many
@@ -185,8 +184,7 @@ def _checks(facts: Facts, label: str, checks: Sequence[Check]) -> str:
 
 
 def _hosts(facts: Facts, hosts: Iterable[str]) -> str:
-    short = short_names(facts.plan.hosts)
-    return ", ".join(esc(short.get(host, host)) for host in hosts)
+    return ", ".join(esc(facts.short.get(host, host)) for host in hosts)
 
 
 def _names(seen_from: str, names: Iterable[str]) -> str:
