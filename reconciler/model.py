@@ -182,7 +182,7 @@ class Report:
     left: Plan
     partial: tuple[Ref, ...] = ()
     """Resources that are neither as before nor as desired, or whose state is not known."""
-    needless: int = 0
+    needless: tuple[Ref, ...] = ()
     """How many approved actions were settled by the time their turn came."""
 
 

@@ -13,7 +13,7 @@ from reconciler.approval import binding
 from reconciler.cli import files, formats
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.look import origin, plan_document
-from reconciler.cli.options import Options
+from reconciler.cli.options import Options, say
 from reconciler.cli.precedent import Precedent, keep_signers
 from reconciler.cli.workplace import Workplace
 from reconciler.document import as_json
@@ -55,7 +55,7 @@ class Run:
 
         Raises `CommandError`, and `NoJournal` where the run cannot be recorded.
         """
-        name = self.environment.name
+        name, began = self.environment.name, self.workplace.clock()
         number = self.journal.begin(name, self._begun(approved, approvers, digest), self.environment.text)
         ended: dict[str, Any] = {}
         try:
@@ -67,6 +67,9 @@ class Run:
             keep_signers(self.journal, self.environment)
             ended["approved"] = news
         self.journal.end(number, name, {"code": int(code), **ended})
+        if not (self.options.quiet or self.options.json):
+            took = (self.workplace.clock() - began).total_seconds()
+            say(f"run {number} took {took:.0f} s; `reconcile history {number}` says what it did")
         found = tracker.assess(self.journal, self.environment, self.fleet.plan(), self.fleet.sight.seen)
         if self.options.whole:
             tracker.keep_look(self.journal, self.environment, found, self.fleet.sight)

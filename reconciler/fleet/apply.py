@@ -5,6 +5,7 @@ that was approved is left to do.
 from __future__ import annotations
 
 import secrets
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
@@ -216,6 +217,7 @@ class _Rounds:
             self.attempted.add(action.ref)
             self.news.add(action.ref)
             fleet.listen(f"{action.ref}: {action.verb}")
+        began = time.monotonic()
         try:
             reply = host.run(script.script(actions, questions, boundary, fleet.seconds), seconds)
         except HostError as error:
@@ -228,6 +230,8 @@ class _Rounds:
             if reply.timed_out:
                 with suppress(HostError):
                     fleet.look_at(host)
+        done = sum(outcome.result == "done" for outcome in results)
+        fleet.listen(f"{name}: {done} of {len(actions)} done after {time.monotonic() - began:.1f} s")
         for outcome in results:
             if outcome.result == "skipped":
                 self.attempted.discard(outcome.ref)
@@ -247,7 +251,7 @@ class _Rounds:
             if lost and action.ref not in self.outcomes:
                 reason = plan.unreachable[action.ref.host]
                 self.outcomes[action.ref] = Outcome(action.ref, "lost", reason)
-        needless = len(self.planned.keys() - self.outcomes.keys())
+        needless = tuple(sorted(self.planned.keys() - self.outcomes.keys()))
         return Report(tuple(self.outcomes.values()), plan, self._partial(plan), needless)
 
     def _why_skipped(self, action: Action, waits: Iterable[Ref], plan: Plan) -> str:

@@ -289,9 +289,11 @@ def outcome_lines(report: Report, style: Style) -> Iterable[str]:
             yield f"state unknown: {printable(str(ref))}; apply again once its host can be reached"
         else:
             yield f"neither as before nor as desired: {printable(str(ref))}; check it by hand"
+    for ref in report.needless:
+        yield f"needed no action: {printable(str(ref))}; it came about without one"
     yield from incomplete_lines(report.left)
     count = Counter(each.result for each in report.outcomes)
     if report.needless:
-        count["needed no action"] = report.needless
+        count["needed no action"] = len(report.needless)
     counts = ", ".join(f"{number} {result}" for result, number in count.items())
     yield f"Apply: {counts or 'nothing to do'}."

@@ -89,8 +89,8 @@ def hostile(text: str) -> Facts:
             environment=text, file=text, state="drifted", reason=text, owns=True, run=run, router=text
         ),
         plan=Plan(
-            text, (action,), {"h": text}, {Ref("g", text, text): text}, (text,), 3,
-            notes={action.ref: (text,), Ref("g", text, text): (f"{text} too",)},
+            text, (action,), {"h.example": text}, {Ref("g.example", text, text): text}, (text,), 3,
+            notes={action.ref: (text,), Ref("g.example", text, text): (f"{text} too",)},
         ),
         served=[ServiceStatus(text, text, 443, text, text, (text,), NOW, NOW + timedelta(days=1))],
         checks=[check, dataclasses.replace(check, verdict="ok")],
