@@ -43,6 +43,16 @@ class Message(enum.Enum):
             " answering in its place"
         ),
     )
+    SSH_CONFIG = (
+        "ssh-config",
+        HOSTS,
+        "what ssh's configuration says of a host cannot be followed",
+        (
+            "the message names file and line: correct it there, or say in the environment file how the host"
+            " is reached (`address:`, and `user`, `port`, `jump` of its `ssh:`); `ssh.config: none` leaves"
+            " that file out of account"
+        ),
+    )
     LOGIN_REFUSED = (
         "login-refused",
         HOSTS,

@@ -46,7 +46,7 @@ LAYERS = (
 )
 """The packages, top to bottom: each imports only what stands below it."""
 PURE = (
-    "approval.binding", "approval.commitment", "approval.policy", "approval.precedent", "approval.signed", "blueprint", "diagnosis.checks", "diagnosis.here", "diagnosis.hosts", "diagnosis.keys", "diagnosis.names", "discovery", "document", "environment.conforms", "environment.rules", "environment.schema",
+    "approval.binding", "approval.commitment", "approval.policy", "approval.precedent", "approval.signed", "blueprint", "diagnosis.checks", "diagnosis.here", "diagnosis.hosts", "diagnosis.keys", "diagnosis.names", "diagnosis.routes", "discovery", "document", "environment.conforms", "environment.rules", "environment.schema",
     "environment.settings", "environment.yaml_writer", "fleet.probe", "fleet.reply", "fleet.script", "journal.entries", "journal.chain", "journal.undo",
     "kinds", "messages", "model", "monitor.findings", "monitor.notices", "monitor.severity", "monitor.status", "output", "plan", "printable", "questions", "subjects",
     "tls.endpoint", "tls.status", "tls.verify", "unknowns", "x509",
@@ -54,7 +54,7 @@ PURE = (
 """Packages and modules without I/O and without a clock."""
 IMPURE = {"os", "pathlib", "subprocess", "socket", "time", "random", "secrets", "logging", "sys", "shutil"}
 DOORS = {
-    "paramiko": {"fleet.ssh", "fleet.shell"},
+    "paramiko": {"fleet.ssh", "fleet.ssh_errors", "fleet.shell"},
     "tenacity": {"fleet.ssh"},
     "yaml": {"environment.yaml_reader"},
     "jsonschema": {"environment.schema_errors"},

@@ -229,7 +229,7 @@ def delivered(env: Environment, host: Host) -> Iterable[Resource]:
             account=account,
             identity=env.sync.identity,
             known_hosts=env.sync.known_hosts,
-            port=env.ssh.port,
+            port=env.sshd_port(peer),
             needs=(
                 Ref(host.name, Release.kind, env.router),
                 Ref(host.name, "ssh_access", f"{account}@{peer.name}"),

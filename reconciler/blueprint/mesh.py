@@ -89,9 +89,7 @@ def mesh(env: Environment, host: Host) -> Iterable[Resource]:
         path=env.sync.known_hosts,
         mode="0644",
         tag=env.tag,
-        keys_of=tuple(
-            (_pinned(env, peer.name), Ref(peer.name, HostKey.kind, host_key.path)) for peer in peers
-        ),
+        keys_of=tuple((_pinned(env, peer), Ref(peer.name, HostKey.kind, host_key.path)) for peer in peers),
     )
     yield from _sshd(env, host)
     for peer in peers:
@@ -101,7 +99,7 @@ def mesh(env: Environment, host: Host) -> Iterable[Resource]:
             user=env.sync.account,
             identity=env.sync.identity,
             known_hosts=env.sync.known_hosts,
-            port=env.ssh.port,
+            port=env.sshd_port(peer),
             command="ping",
             needs=(
                 Ref(host.name, KnownHosts.kind, env.sync.known_hosts),
@@ -140,9 +138,10 @@ def _may(peer: Host) -> str:
     return f'{start}restrict,command="{WRAPPER} {"deliver" if peer.primary else "ping"}"'
 
 
-def _pinned(env: Environment, peer: str) -> str:
+def _pinned(env: Environment, peer: Host) -> str:
     """A host's name as known_hosts spells it (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
-    return peer if env.ssh.port == 22 else f"[{peer}]:{env.ssh.port}"
+    port = env.sshd_port(peer)
+    return peer.name if port == 22 else f"[{peer.name}]:{port}"
 
 
 def _former(env: Environment, host: Host, needs: Iterable[Ref] = ()) -> Former:

@@ -123,12 +123,11 @@ def hooks(env: Environment, host: Host) -> Iterable[Resource]:
     folder = f"{env.paths.letsencrypt}/renewal"
     settings: dict[str, str | int] = {
         "host": host.name,
-        "peers": " ".join(other.name for other in env.others(host)),
+        "peers": " ".join(f"{other.name}:{env.sshd_port(other)}" for other in env.others(host)),
         "challenge": env.paths.challenge,
         "account": env.sync.account,
         "identity": env.sync.identity,
         "known_hosts": env.sync.known_hosts,
-        "port": env.ssh.port,
     }
     proven = [
         Ref(host.name, SshAccess.kind, f"{env.sync.account}@{other.name}") for other in env.others(host)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from reconciler.diagnosis.machine import AcmeResult, Addresses, Machine
     from reconciler.environment.load import InvalidEnvironment
     from reconciler.environment.settings import Environment
+    from reconciler.fleet.routes import Route
     from reconciler.model import Resource
 
 
@@ -97,6 +98,7 @@ def _checks(
     workplace: Workplace,
 ) -> Iterable[HealthCheck]:
     from reconciler.diagnosis import checks, here, journal
+    from reconciler.diagnosis import routes as how
     from reconciler.journal.journal import folder
 
     machine = workplace.machine()
@@ -107,12 +109,16 @@ def _checks(
         problems = [(each.place.file, each.place.line, each.message) for each in invalid.problems]
         missing = {file for file, _, _ in problems if not Path(file).exists()}
         yield from here.file_problems(problems, missing)
-        yield from here.without_a_file((checks.KEYS, checks.KNOWN_HOSTS, checks.HOSTS, checks.DNS, checks.CA))
+        yield from here.without_a_file(
+            (checks.SSH, checks.KEYS, checks.KNOWN_HOSTS, checks.HOSTS, checks.DNS, checks.CA)
+        )
     if environment is not None:
         yield from _file(environment, resources)
-        found, blocked = _keys(environment, machine, workplace)
+        routes, refused = _routes(environment)
+        yield from how.judge(environment, routes, refused)
+        found, blocked = _keys(environment, routes, refused, machine, workplace)
         yield from found
-        yield from _outside(environment, resources, blocked, options, workplace)
+        yield from _outside(environment, resources, routes, blocked, options, workplace)
     name, file = (environment.name, environment.file) if environment else (None, "")
     yield from journal.checks(folder(), workplace.journal_to_read, name, file)
 
@@ -137,41 +143,72 @@ def _file(environment: Environment, resources: Sequence[Resource]) -> Iterable[H
     )
 
 
+def _routes(environment: Environment) -> tuple[dict[str, Route], dict[str, str]]:
+    """How each host is reached, and why that cannot be told of the others."""
+    from reconciler.fleet.reply import Refused
+    from reconciler.fleet.routes import Routes
+
+    made, found, refused = Routes(environment.ssh), {}, {}
+    for host in environment.all_hosts:
+        try:
+            found[host.name] = made.of(host)
+        except Refused as error:
+            refused[host.name] = error.reason
+    return found, refused
+
+
 def _keys(
-    environment: Environment, machine: Machine, workplace: Workplace
-) -> tuple[Sequence[HealthCheck], str]:
-    """The checks of keys and known hosts, and why nobody can log in anywhere, if so."""
+    environment: Environment,
+    routes: Mapping[str, Route],
+    refused: Mapping[str, str],
+    machine: Machine,
+    workplace: Workplace,
+) -> tuple[Sequence[HealthCheck], dict[str, str]]:
+    """The checks of keys and known hosts, and by host why nobody can log in, if so."""
     from reconciler.diagnosis import keys
     from reconciler.diagnosis.machine import read_file
-    from reconciler.fleet.ssh import identity_fault
+    from reconciler.fleet.ssh import login_keys
 
     ssh, signers = environment.ssh, environment.policy.allowed_signers
-    agent = None if ssh.identity else machine.output_of(["ssh-add", "-l"])
-    file = read_file(ssh.identity) if ssh.identity else None
-    fault, known_hosts = identity_fault(ssh), read_file(ssh.known_hosts)
-    people = keys.allowed_signers(environment, read_file(signers) if signers else None, workplace.clock())
-    hosts = environment.all_hosts
-    found = [keys.identity(ssh, file, fault, agent), *people, *keys.pinned(ssh, hosts, known_hosts)]
-    return found, keys.no_login(ssh, known_hosts, fault, agent)
+    faults = login_keys(ssh, routes.values())
+    files = {path: fault for route, fault in faults.items() for path in route.identities[:1] if fault != ""}
+    found = [
+        keys.identity("ssh.identity" if path == ssh.identity else path, path, read_file(path), fault)
+        for path, fault in files.items()
+    ]
+    asked = any(fault == "" for fault in faults.values())
+    agent = machine.output_of(["ssh-add", "-l"]) if asked else None
+    known_hosts = read_file(ssh.known_hosts)
+    found += [keys.agent(agent)] if asked else []
+    found += keys.allowed_signers(environment, read_file(signers) if signers else None, workplace.clock())
+    found += keys.pinned(ssh, routes, refused, known_hosts)
+    blocked = dict.fromkeys(refused, "how it is reached cannot be told (see ssh)")
+    for host, route in routes.items():
+        fault = faults[route]
+        if known_hosts.fault:
+            blocked[host] = "known_hosts cannot be read (see known hosts)"
+        elif fault or (fault == "" and agent is not None and agent.status != 0):
+            blocked[host] = "there is no key to log in with (see keys)"
+    return found, blocked
 
 
 def _outside(
     environment: Environment,
     declared: Sequence[Resource],
-    blocked: str,
+    routes: Mapping[str, Route],
+    blocked: Mapping[str, str],
     options: Options,
     workplace: Workplace,
 ) -> Iterable[HealthCheck]:
-    """DNS and the CA from here, then the hosts: none whose name does not resolve in time, and none at all
-    where it is known why nobody can log in."""
+    """DNS and the CA from here, then the hosts: none whose name does not resolve in time, and none of which
+    it is known why nobody can log in."""
     from reconciler.diagnosis import here, hosts, names
 
-    addresses, directories = _asked(environment, workplace.machine(), options)
-    yield from names.judge(environment, addresses)
-    every = [host.name for host in environment.all_hosts]
-    hindered = dict.fromkeys(every, blocked) if blocked else {}
-    lost = {} if blocked else names.lost(environment, addresses)
-    look = _look(environment, declared, HostsLeftOut(hindered, lost), options, workplace)
+    addresses, directories = _asked(environment, routes, workplace.machine(), options)
+    yield from names.judge(environment, routes, addresses)
+    reached = {host: route for host, route in routes.items() if host not in blocked}
+    left_out = HostsLeftOut(blocked, names.lost(reached, addresses))
+    look = _look(environment, declared, routes, left_out, options, workplace)
     yield here.clock(directories, *hosts.clocks(look), workplace.clock())
     yield from hosts.judge(look)
     from_primary = list(hosts.ca_from_primary(look))
@@ -189,14 +226,14 @@ class HostsLeftOut:
 
 
 def _asked(
-    environment: Environment, machine: Machine, options: Options
+    environment: Environment, routes: Mapping[str, Route], machine: Machine, options: Options
 ) -> tuple[Mapping[str, Addresses], Mapping[str, AcmeResult]]:
     from reconciler.diagnosis import hosts, names
     from reconciler.diagnosis.machine import SECONDS, NoAcmeAnswer, Unresolved, bounded
 
     seconds = min(options.timeout or SECONDS, SECONDS)
     late = f"no answer within {seconds} s"
-    servers, wanted = hosts.servers(environment), names.looked_up(environment)
+    servers, wanted = hosts.servers(environment), names.looked_up(environment, routes)
     calls: dict[tuple[str, str], partial[Any]] = {
         **{("name", each): partial(machine.resolve, each) for each in wanted},
         **{("CA", each): partial(machine.fetch_directory, each) for each in servers},
@@ -210,6 +247,7 @@ def _asked(
 def _look(
     environment: Environment,
     declared: Sequence[Resource],
+    routes: Mapping[str, Route],
     left_out: HostsLeftOut,
     options: Options,
     workplace: Workplace,
@@ -230,4 +268,5 @@ def _look(
         without_root=seen.warnings,
         plan=plan,
         blocked=blocked,
+        routes=routes,
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reconciler.cli.options import say
 from reconciler.clock import Clock, utc_now
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ def _connect(ssh: Ssh, hosts: Iterable[Host]) -> Sequence[HostConnection]:
     from reconciler.fleet.host import RemoteHost
     from reconciler.fleet.ssh import ConnectionFactory
 
-    factory = ConnectionFactory(ssh)
+    factory, hosts = ConnectionFactory(ssh), list(hosts)
+    for remark in factory.routes.remarks(hosts):
+        say(remark)
     return [RemoteHost(host, factory) for host in hosts]
 
 

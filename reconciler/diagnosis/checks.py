@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.environment.settings import Host, Ssh
+from reconciler.environment.settings import Ssh
+from reconciler.fleet.routes import Route
 from reconciler.model import quote
 
-MACHINE, FILE, KEYS, KNOWN_HOSTS = "this machine", "the file", "keys", "known hosts"
+MACHINE, FILE, SSH, KEYS, KNOWN_HOSTS = "this machine", "the file", "ssh", "keys", "known hosts"
 HOSTS, DNS, CA, JOURNAL = "hosts", "DNS", "CA", "journal"
-GROUPS = (MACHINE, FILE, KEYS, KNOWN_HOSTS, HOSTS, DNS, CA, JOURNAL)
+GROUPS = (MACHINE, FILE, SSH, KEYS, KNOWN_HOSTS, HOSTS, DNS, CA, JOURNAL)
 """In the order in which they are told: what stands first may be the reason for what comes later."""
 
 OK, WARNING, UNCLEAR, PROBLEM = "ok", "warning", "cannot tell", "problem"
@@ -54,19 +55,20 @@ def count(checks: Iterable[HealthCheck]) -> Mapping[str, int]:
     return {verdict: numbers[verdict] for verdict in VERDICTS if numbers[verdict]}
 
 
-def ssh_command(ssh: Ssh, host: Host, more: str = "", options: Iterable[str] = ()) -> str:
-    """The command line with which OpenSSH does what the environment's `ssh:` says; `more` runs there."""
+def ssh_command(ssh: Ssh, route: Route, more: str = "", options: Iterable[str] = ()) -> str:
+    """The command line with which OpenSSH reaches a host as we do; `more` runs there."""
     words = ["ssh", *options, "-o", f"UserKnownHostsFile={ssh.known_hosts}"]
-    words += ["-p", str(ssh.port)] if ssh.port != 22 else []
-    words += ["-i", ssh.identity] if ssh.identity else []
-    words += ["-J", ssh.jump] if ssh.jump else []
-    words += [f"{ssh.user}@{host.address or host.name}", *([more] if more else [])]
+    words += ["-o", f"HostKeyAlias={route.alias}"] if route.alias else []
+    words += ["-p", str(route.port)] if route.port != 22 else []
+    words += ["-i", route.identities[0]] if route.identities else []
+    words += ["-J", route.jump] if route.jump else []
+    words += [f"{route.user}@{route.address}", *([more] if more else [])]
     return " ".join(map(quote, words))
 
 
-def pin_command(ssh: Ssh, host: Host) -> str:
+def pin_command(ssh: Ssh, route: Route) -> str:
     """The command that shows the fingerprint of a host's key, and adds it to known_hosts once it is
     confirmed."""
     # The machine's own list would keep ssh from asking, and us from knowing.
     ask = ("-o", "StrictHostKeyChecking=ask", "-o", "GlobalKnownHostsFile=/dev/null")
-    return ssh_command(ssh, host, "true", ask)
+    return ssh_command(ssh, route, "true", ask)

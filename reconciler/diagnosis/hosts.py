@@ -25,6 +25,7 @@ from reconciler.diagnosis.checks import (
 )
 from reconciler.diagnosis.keys import install_key, replace_pin
 from reconciler.environment.settings import Environment, Host
+from reconciler.fleet.routes import Route
 from reconciler.kinds.effective.clock import SystemClock
 from reconciler.kinds.effective.commands import NeededCommands
 from reconciler.kinds.package import Package
@@ -143,6 +144,7 @@ class HostLook:
     without_root: Mapping[str, str]
     plan: Plan
     blocked: Mapping[str, str]
+    routes: Mapping[str, Route]
 
     def hidden(self, host: str) -> str:
         """Why a host was not seen; "" where it was."""
@@ -157,53 +159,55 @@ def judge(look: HostLook) -> Iterable[HealthCheck]:
         if why := look.blocked.get(host.name):
             yield unclear(HOSTS, f"{host.name} login", why)
         elif why := look.hidden(host.name):
-            yield _unreachable(environment, host, why)
+            yield _unreachable(environment, look.routes[host.name], host, why)
         if look.hidden(host.name):
             yield unclear(HOSTS, f"{host.name} needs", "it could not be looked at")
             continue
-        yield HealthCheck(group=HOSTS, subject=f"{host.name} login", found=f"as {environment.ssh.user}")
-        yield _root(environment, host, look.without_root.get(host.name))
+        yield HealthCheck(
+            group=HOSTS, subject=f"{host.name} login", found=f"as {look.routes[host.name].user}"
+        )
+        yield _root(environment, look.routes[host.name], look.without_root.get(host.name))
         for resource in look.resources:
             if resource.host == host.name:
                 yield from _needs(look, resource)
 
 
-def _unreachable(environment: Environment, host: Host, reason: str) -> HealthCheck:
+def _unreachable(environment: Environment, route: Route, host: Host, reason: str) -> HealthCheck:
     ssh = environment.ssh
     code = re.search(r"\[[a-z-]+\]", reason)
     known = next((each for each in Message if code and str(each) == code[0]), None)
-    debug = ssh_command(ssh, host, "true", ("-v",))
+    debug = ssh_command(ssh, route, "true", ("-v",))
     check = HealthCheck(
         group=HOSTS,
         subject=f"{host.name} login",
         verdict=PROBLEM,
         found=reason,
-        expected=f"a login as {ssh.user}, with the host key that is pinned",
+        expected=f"a login as {route.user}, with the host key that is pinned",
         owner=owner_of(host.name),
         command=debug,
     )
     if known is Message.HOST_KEY_CHANGED:
         again = f"if {host.name} was rebuilt, the new key; if not, another machine is answering in its place"
-        return replace(check, expected=again, command=replace_pin(ssh, host, ssh.known_hosts))
+        return replace(check, expected=again, command=replace_pin(ssh, route, ssh.known_hosts))
     if known is Message.COMMAND_MISSING:
         return replace(check, command="apt-get install coreutils findutils sed libc-bin", host=host.name)
     if known is Message.HOST_KEY_UNKNOWN:
-        return replace(check, verdict=UNCLEAR, owner=YOU, command=pin_command(ssh, host))
+        return replace(check, verdict=UNCLEAR, owner=YOU, command=pin_command(ssh, route))
     if known is Message.NO_KEY:
         return replace(check, owner=YOU, command="ssh-add")
     if known is Message.LOGIN_REFUSED:
-        return replace(check, command=install_key(ssh, host))
+        return replace(check, command=install_key(ssh, route))
     if known is Message.NO_ADDRESS:
         line = f"+{host.place.line} " if host.place else ""
         return replace(check, owner=YOU, command=f"${{EDITOR:-vi}} {line}{quote(environment.file)}")
     return check
 
 
-def _root(environment: Environment, host: Host, warning: str | None) -> HealthCheck:
-    check = HealthCheck(group=HOSTS, subject=f"{host.name} root", found="yes")
+def _root(environment: Environment, route: Route, warning: str | None) -> HealthCheck:
+    check = HealthCheck(group=HOSTS, subject=f"{route.name} root", found="yes")
     if warning is None:
         return check
-    user = environment.ssh.user
+    user = route.user
     if not environment.ssh.sudo:
         found = f"no: `ssh.sudo` is false, and {user} is not root"
         expected = "root, to apply; without it a look is incomplete"
@@ -216,9 +220,9 @@ def _root(environment: Environment, host: Host, warning: str | None) -> HealthCh
         verdict=PROBLEM,
         found=f"no: {warning}",
         expected=f"`sudo -n` lets {user} become root",
-        owner=owner_of(host.name),
+        owner=owner_of(route.name),
         command=f"(umask 0337; echo {rule} >/etc/sudoers.d/reconcile)",
-        host=host.name,
+        host=route.name,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -23,9 +23,9 @@ from reconciler.diagnosis.checks import (
     unclear,
 )
 from reconciler.diagnosis.machine import MachineFile, ProgramResult
-from reconciler.environment.settings import Environment, Host, Ssh
+from reconciler.environment.settings import Environment, Ssh
 from reconciler.fleet import known_hosts
-from reconciler.fleet.ssh import jump_parts
+from reconciler.fleet.routes import Route
 from reconciler.model import quote
 
 _SIGNER = re.compile(
@@ -35,46 +35,43 @@ _SIGNER = re.compile(
 """A line of ssh-keygen(1), ALLOWED SIGNERS."""
 
 
-def identity(
-    ssh: Ssh, file: MachineFile | None, fault: str | None, agent: ProgramResult | None
-) -> HealthCheck:
-    """The key to log in with: `ssh.identity`, or one of the agent; `agent` is how `ssh-add -l` ends."""
-    if ssh.identity is None:
-        return _agent(agent)
-    check = HealthCheck(group=KEYS, subject="ssh.identity", found=ssh.identity, owner=YOU)
-    name = quote(ssh.identity)
-    if fault is not None or file is None:
+def identity(subject: str, path: str, file: MachineFile, fault: str | None) -> HealthCheck:
+    """A file with a key to log in with; `fault` is why it cannot be used."""
+    check = HealthCheck(group=KEYS, subject=subject, found=path, owner=YOU)
+    name = quote(path)
+    if fault is not None:
         command = f"ssh-keygen -y -f {name}"  # says what is wrong with it
-        if file is None or file.missing:
+        if file.missing:
             command = f"ssh-keygen -t ed25519 -f {name}"
-        elif "passphrase" in str(fault):
+        elif "passphrase" in fault:
             command = f"ssh-add {name}"
         expected = "a private key without a passphrase, or one in an agent and no `ssh.identity`"
-        return replace(check, verdict=PROBLEM, found=str(fault), expected=expected, command=command)
+        return replace(check, verdict=PROBLEM, found=fault, expected=expected, command=command)
     if file.mode & 0o077:
         return replace(
             check,
             verdict=PROBLEM,
-            found=f"{ssh.identity} has mode {file.mode:04o}: others may read or change it",
+            found=f"{path} has mode {file.mode:04o}: others may read or change it",
             expected="0600: whoever has it can log in on every host",
             command=f"chmod 0600 {name}",
         )
     return check
 
 
-def _agent(agent: ProgramResult | None) -> HealthCheck:
+def agent(found: ProgramResult | None) -> HealthCheck:
+    """The keys of the agent; `found` is how `ssh-add -l` ends."""
     check = HealthCheck(
         group=KEYS, subject="ssh agent", found="", owner=YOU, expected="a key in the agent, or `ssh.identity`"
     )
-    if agent is None:
+    if found is None:
         command = "apt-get install openssh-client"
         return replace(check, verdict=UNCLEAR, found="ssh-add is not here", command=command)
-    if agent.status == 0:  # ssh-add(1), EXIT STATUS: 1 for no key, 2 for no agent
-        return replace(check, found=f"{len(agent.output.splitlines())} keys")
-    if agent.status == 1:
+    if found.status == 0:  # ssh-add(1), EXIT STATUS: 1 for no key, 2 for no agent
+        return replace(check, found=f"{len(found.output.splitlines())} keys")
+    if found.status == 1:
         return replace(check, verdict=PROBLEM, found="it holds no key", command="ssh-add")
     start = 'eval "$(ssh-agent -s)" && ssh-add'
-    return replace(check, verdict=PROBLEM, found=agent.output or "no agent answers", command=start)
+    return replace(check, verdict=PROBLEM, found=found.output or "no agent answers", command=start)
 
 
 def allowed_signers(
@@ -146,17 +143,10 @@ def _written_by_others(group: str, file: MachineFile, what: str) -> Iterable[Hea
         )
 
 
-def no_login(ssh: Ssh, file: MachineFile, fault: str | None, agent: ProgramResult | None) -> str:
-    """Why nobody can log in anywhere, by what these checks have found; "" where somebody can. `file` is
-    known_hosts."""
-    if file.fault:
-        return "known_hosts cannot be read (see known hosts)"
-    no_agent = ssh.identity is None and agent is not None and agent.status != 0
-    return "there is no key to log in with (see keys)" if fault or no_agent else ""
-
-
-def pinned(ssh: Ssh, hosts: Sequence[Host], file: MachineFile) -> Iterable[HealthCheck]:
-    """Whether known_hosts has a key of each host, and of the jump host, at its port, that is not revoked."""
+def pinned(
+    ssh: Ssh, routes: Mapping[str, Route], refused: Collection[str], file: MachineFile
+) -> Iterable[HealthCheck]:
+    """Whether known_hosts has a key of each host, and of the jump hosts, at its port, that is not revoked."""
     if file.fault and not file.missing:
         yield HealthCheck(
             group=KNOWN_HOSTS,
@@ -167,32 +157,22 @@ def pinned(ssh: Ssh, hosts: Sequence[Host], file: MachineFile) -> Iterable[Healt
             owner=YOU,
             command=f"ls -l {quote(file.path)}",
         )
-        for host in hosts:
-            yield unclear(KNOWN_HOSTS, host.name, f"{file.path} cannot be read")
+        for host in (*routes, *refused):
+            yield unclear(KNOWN_HOSTS, host, f"{file.path} cannot be read")
         return
-    lines = file.text.splitlines()
-    if ssh.jump:
-        yield _jump(ssh, ssh.jump, lines, file)
-    for host in hosts:
-        yield _pinned(ssh, host, lines, file)
+    known = known_hosts.PinnedKeys(file.text.splitlines())
+    hops = dict.fromkeys(hop for route in routes.values() for hop in route.hops)
+    for route in dict.fromkeys((*hops, *routes.values())):
+        yield _pinned(ssh, route, known, file)
+    for host in refused:
+        yield unclear(KNOWN_HOSTS, host, "how it is reached cannot be told (see ssh)")
     yield from _written_by_others(KNOWN_HOSTS, file, "decides which machine is taken for a host")
 
 
-def _jump(ssh: Ssh, jump: str, lines: Sequence[str], file: MachineFile) -> HealthCheck:
-    try:
-        user, host, port = jump_parts(jump, ssh.user)
-    except ValueError as error:
-        return HealthCheck(
-            group=KNOWN_HOSTS, subject="ssh.jump", verdict=PROBLEM, found=str(error),
-            expected="[USER@]HOST[:PORT]", owner=YOU, command="reconcile validate --all",
-        )  # fmt: skip
-    return _pinned(replace(ssh, user=user, port=port, jump=None), Host(name=host), lines, file)
-
-
-def _pinned(ssh: Ssh, host: Host, lines: Sequence[str], file: MachineFile) -> HealthCheck:
-    known = known_hosts.find_host(lines, host.name, host.address or host.name, ssh.port)
-    label = known_hosts.host_label(host.name, ssh.port)
-    check = HealthCheck(group=KNOWN_HOSTS, subject=host.name, found="")
+def _pinned(ssh: Ssh, route: Route, pins: known_hosts.PinnedKeys, file: MachineFile) -> HealthCheck:
+    known = pins.find_host(route.labels)
+    label = route.labels[0]
+    check = HealthCheck(group=KNOWN_HOSTS, subject=route.name, found="")
     if known.pinned:
         types = ", ".join(sorted({key.split(" ")[0] for key in known.pinned}))
         return replace(check, found=f"{types}; others are revoked" if known.revoked else types)
@@ -202,9 +182,9 @@ def _pinned(ssh: Ssh, host: Host, lines: Sequence[str], file: MachineFile) -> He
             verdict=PROBLEM,
             found=f"every key of {label} is marked as @revoked in {file.path}",
             expected="a key that is pinned and not revoked; whoever has a revoked one can pose as the host",
-            owner=owner_of(host.name),
+            owner=owner_of(route.name),
             command="rm /etc/ssh/ssh_host_*key*; ssh-keygen -A; systemctl restart ssh",
-            host=host.name,
+            host=route.name,
         )
     found = f"{file.path} is not there" if file.missing else f"no key of {label} in {file.path}"
     if known.authorities:
@@ -215,25 +195,22 @@ def _pinned(ssh: Ssh, host: Host, lines: Sequence[str], file: MachineFile) -> He
         found=found,
         expected="its key; answer `yes` only if the fingerprint is the one on its console",
         owner=YOU,
-        command=pin_command(ssh, host),
+        command=pin_command(ssh, route),
     )
 
 
-def replace_pin(ssh: Ssh, host: Host, file: str) -> str:
+def replace_pin(ssh: Ssh, route: Route, file: str) -> str:
     """The command that takes the pinned keys of a host away, and pins the one that it has now."""
     # `-R` keeps a copy beside the file: ssh-keygen(1).
-    remove = " && ".join(
-        f"ssh-keygen -f {quote(file)} -R {quote(known_hosts.host_label(name, ssh.port))}"
-        for name in dict.fromkeys((host.name, host.address or host.name))
-    )
-    return f"{remove} && {pin_command(ssh, host)}"
+    remove = " && ".join(f"ssh-keygen -f {quote(file)} -R {quote(label)}" for label in route.labels)
+    return f"{remove} && {pin_command(ssh, route)}"
 
 
-def install_key(ssh: Ssh, host: Host) -> str:
+def install_key(ssh: Ssh, route: Route) -> str:
     """The command that lets the key log in, for whoever can log in by another way."""
-    if ssh.identity is None:
-        return ssh_command(ssh, host, "true", ("-v",))
-    words = ["ssh-copy-id", "-i", f"{ssh.identity}.pub", "-o", f"UserKnownHostsFile={ssh.known_hosts}"]
-    words += ["-p", str(ssh.port)] if ssh.port != 22 else []
-    words += ["-o", f"ProxyJump={ssh.jump}"] if ssh.jump else []
-    return " ".join(map(quote, [*words, f"{ssh.user}@{host.address or host.name}"]))
+    if not route.identities:
+        return ssh_command(ssh, route, "true", ("-v",))
+    words = ["ssh-copy-id", "-i", f"{route.identities[0]}.pub", "-o", f"UserKnownHostsFile={ssh.known_hosts}"]
+    words += ["-p", str(route.port)] if route.port != 22 else []
+    words += ["-o", f"ProxyJump={route.jump}"] if route.jump else []
+    return " ".join(map(quote, [*words, f"{route.user}@{route.address}"]))

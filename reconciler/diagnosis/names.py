@@ -10,28 +10,27 @@ from reconciler.diagnosis.checks import CA, DNS, PROBLEM, UNCLEAR, WARNING, Heal
 from reconciler.diagnosis.hosts import server_name
 from reconciler.diagnosis.machine import SECONDS, AcmeAnswer, AcmeResult, Addresses, Unresolved
 from reconciler.environment.settings import Environment
+from reconciler.fleet.routes import Route
 from reconciler.messages import Message
 from reconciler.model import quote
 
 
-def looked_up(environment: Environment) -> list[str]:
+def looked_up(environment: Environment, routes: Mapping[str, Route]) -> list[str]:
     """The names to resolve: those of the certificate, and where the hosts are reached."""
     names = environment.names if environment.owns_certificate else ()
-    return list(dict.fromkeys((*names, *addresses(environment).values())))
+    return list(dict.fromkeys((*names, *addresses(routes).values())))
 
 
-def addresses(environment: Environment) -> dict[str, str]:
-    """By host, where it is reached from this machine; empty where a jump host does that."""
-    if environment.ssh.jump:
-        return {}
-    return {host.name: host.address or host.name for host in environment.all_hosts}
+def addresses(routes: Mapping[str, Route]) -> dict[str, str]:
+    """By host, where it is reached from this machine; without those that a jump host reaches."""
+    return {host: route.address for host, route in routes.items() if route.via is None}
 
 
-def lost(environment: Environment, found: Mapping[str, Addresses]) -> dict[str, str]:
+def lost(routes: Mapping[str, Route], found: Mapping[str, Addresses]) -> dict[str, str]:
     """By host, why it cannot be asked: its name does not resolve here. A connection would wait for that,
     as long as the resolver likes."""
     reasons = {}
-    for host, address in addresses(environment).items():
+    for host, address in addresses(routes).items():
         answer = found[address]
         if isinstance(answer, Unresolved):
             hint = f"set `address:` for it, or fix the DNS {Message.NO_ADDRESS}"
@@ -39,13 +38,15 @@ def lost(environment: Environment, found: Mapping[str, Addresses]) -> dict[str, 
     return reasons
 
 
-def judge(environment: Environment, found: Mapping[str, Addresses]) -> Iterable[HealthCheck]:
+def judge(
+    environment: Environment, routes: Mapping[str, Route], found: Mapping[str, Addresses]
+) -> Iterable[HealthCheck]:
     """Whether each name of the certificate resolves, and to the declared hosts: the CA asks there."""
     if not environment.owns_certificate:
         return
     ours: set[str] = set()
     unknown = []
-    for host, address in addresses(environment).items():
+    for host, address in addresses(routes).items():
         answer = found[address]
         if isinstance(answer, Unresolved):
             unknown.append(host)

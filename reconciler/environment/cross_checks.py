@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from reconciler.environment.rules import CLASSES
-from reconciler.environment.settings import PRIMARY, REPLICAS, Certificate, Paths, Ssh, Sync
+from reconciler.environment.settings import PRIMARY, REPLICAS, Certificate, Paths, Sync
 from reconciler.environment.yaml_reader import Path, Placed, Problem
 from reconciler.kinds import KINDS
 from reconciler.plan.order import is_below
@@ -115,10 +115,15 @@ class _Cross:
 
     def _check_sync_account(self) -> None:
         account = self._section("sync").get("account", Sync.account)
-        login = self._section("ssh").get("user", Ssh.user)
-        if self._value.get("blueprint") is False or account not in ("root", login):
+        logins: dict[Any, Path] = {"root": ("ssh", "user"), self._section("ssh").get("user"): ("ssh", "user")}
+        for key, hosts in (("hosts", self._hosts), ("retired", self._retired)):
+            for number, host in hosts:
+                own = host.get("ssh")
+                if isinstance(own, dict) and isinstance(own.get("user"), str):
+                    logins.setdefault(own["user"], (key, number, "ssh", "user"))
+        if self._value.get("blueprint") is False or account not in logins:
             return
-        path: Path = ("sync", "account") if "account" in self._section("sync") else ("ssh", "user")
+        path = ("sync", "account") if "account" in self._section("sync") else logins[account]
         self._problem(
             path,
             f"{account} cannot be the sync account, whose keys open nothing but one program and which is"

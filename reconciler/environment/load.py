@@ -24,6 +24,7 @@ from reconciler.environment.settings import (
     Certificate,
     Environment,
     Host,
+    HostSsh,
     Paths,
     Services,
     Ssh,
@@ -124,15 +125,15 @@ class _Builder:
 
     def environment(self, text: bytes) -> Environment:
         value = self._value
-        hosts = self._hosts("hosts")
+        hosts, retired = self._hosts("hosts"), self._hosts("retired")
         if len(hosts) == 1:
             hosts = [dataclasses.replace(hosts[0], primary=True)]
         environment = Environment(
             name=value["environment"],
             router=value["router"],
             hosts=tuple(hosts),
-            retired=tuple(self._hosts("retired")),
-            ssh=self._ssh(),
+            retired=tuple(retired),
+            ssh=self._ssh([*hosts, *retired]),
             sync=Sync(**value.get("sync", {})),
             certificate=self._certificate(),
             paths=Paths(**value.get("paths", {})),
@@ -150,14 +151,27 @@ class _Builder:
 
     def _hosts(self, key: str) -> list[Host]:
         return [
-            Host(**_tuples(each), place=self._placed.place((key, number)))
+            Host(
+                **_tuples(each) | {"ssh": self._host_ssh(each.get("ssh"))},
+                place=self._placed.place((key, number)),
+            )
             for number, each in enumerate(self._value.get(key, ()))
         ]
 
-    def _ssh(self) -> Ssh:
+    def _host_ssh(self, value: Mapping[str, Any] | None) -> HostSsh | None:
+        if not value:
+            return None
+        ssh = HostSsh(**value)
+        return dataclasses.replace(ssh, identity=self._local(ssh.identity) if ssh.identity else None)
+
+    def _ssh(self, hosts: Iterable[Host]) -> Ssh:
         ssh = Ssh(**self._value.get("ssh", {}))
-        identity = self._local(ssh.identity) if ssh.identity else None
-        return dataclasses.replace(ssh, identity=identity, known_hosts=self._local(ssh.known_hosts))
+        return dataclasses.replace(
+            ssh,
+            identity=self._local(ssh.identity) if ssh.identity else None,
+            known_hosts=self._local(ssh.known_hosts),
+            config=ssh.config if ssh.config == "none" else self._local(ssh.config),
+        ).with_hosts(hosts)
 
     def _certificate(self) -> Certificate:
         certificate = Certificate(**_tuples(self._value.get("certificate", {})))

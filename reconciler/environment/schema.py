@@ -13,7 +13,7 @@ from typing import Any
 
 from reconciler.environment.form import VERSION
 from reconciler.environment.rules import HOST_NAME, Acknowledged, Notices, Policy
-from reconciler.environment.settings import Certificate, Host, Paths, Services, Ssh, Sync, TomcatTls
+from reconciler.environment.settings import Certificate, Host, HostSsh, Paths, Services, Ssh, Sync, TomcatTls
 from reconciler.kinds import DECLARABLE
 from reconciler.kinds.paths import LINE
 from reconciler.model import LocalFile, Resource
@@ -169,8 +169,8 @@ _FIRST: dict[str, Any] = {
 def environment_schema() -> dict[str, Any]:
     """The schema of the environment file (JSON Schema, draft 2020-12)."""
     host = _section(Host) | {"required": ["name"]}
-    retired = _section(Host) | {"required": ["name"]}
-    retired["properties"] = {k: v for k, v in options(Host).items() if k != "primary"}
+    host["properties"]["ssh"] = _section(HostSsh)
+    retired = host | {"properties": {k: v for k, v in host["properties"].items() if k != "primary"}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "reconcile: an environment",

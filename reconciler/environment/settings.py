@@ -6,8 +6,8 @@ field's description, type, default and schema are its documentation and its chec
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from reconciler.environment.rules import HOST_NAME, Acknowledged, Notices, Policy
@@ -19,6 +19,19 @@ VERSION = {"pattern": r"^[0-9]+(\.[0-9]+)?$", "x-want": 'a version in quotes, su
 
 PRIMARY, REPLICAS = "primary", "replicas"
 """The groups that every environment has."""
+
+
+PORT = {"minimum": 1, "maximum": 65535}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostSsh:
+    """How the controlling machine reaches this host, where that differs from the environment's `ssh`."""
+
+    user: str | None = option("The account that logs in.", default=None, schema=NAME)
+    port: int | None = option("The port of its sshd, for its peers too.", default=None, schema=PORT)
+    identity: str | None = option("The private key to log in with.", default=None, schema=LINE)
+    jump: str | None = option("[USER@]HOST[:PORT], or several, or `none`.", default=None, schema=LINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +68,7 @@ class Host:
             "uniqueItems": True,
         },
     )
+    ssh: HostSsh | None = None
     place: Place | None = field(default=None, compare=False)
 
     def is_in(self, named: Collection[str]) -> bool:
@@ -65,10 +79,13 @@ class Host:
 
 @dataclass(frozen=True, kw_only=True)
 class Ssh:
-    """How the controlling machine reaches the hosts."""
+    """How the controlling machine reaches the hosts. What is said neither here nor for a host is taken
+    from ssh's own configuration, and is the default where that does not say it either."""
 
-    user: str = option("The account that logs in.", default="root", schema=NAME)
-    port: int = option("The port of sshd.", default=22, schema={"minimum": 1, "maximum": 65535})
+    user: str | None = option("The account that logs in; root by default.", default=None, schema=NAME)
+    port: int | None = option(
+        "The port of sshd, from here and between the hosts; 22 by default.", default=None, schema=PORT
+    )
     identity: str | None = option(
         "The private key to log in with, `~` and paths relative to this file allowed; the"
         " agent's keys are used where there is none.",
@@ -81,7 +98,16 @@ class Ssh:
         schema=LINE,
     )
     jump: str | None = option(
-        "[USER@]HOST[:PORT] through which every host is reached.", default=None, schema=LINE
+        "[USER@]HOST[:PORT] through which every host is reached, or several in their order, separated by"
+        " commas; `none` for no jump host, whatever ssh's configuration says.",
+        default=None,
+        schema=LINE,
+    )
+    config: str = option(
+        "The configuration of ssh that says what this file leaves open, `~` and paths relative to this file"
+        " allowed; `none` for none of it.",
+        default="~/.ssh/config",
+        schema=LINE,
     )
     sudo: bool = option("Become root with `sudo -n` if the user is not root.", default=True)
     timeout: int = option(
@@ -89,6 +115,13 @@ class Ssh:
         default=30,
         schema={"minimum": 1, "maximum": 3600},
     )
+    hosts: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    """What the environment calls its hosts, in small letters: names and addresses."""
+
+    def with_hosts(self, hosts: Iterable[Host]) -> Ssh:
+        """The same, knowing what the hosts are called."""
+        names = (name.lower() for host in hosts for name in (host.name, host.address) if name)
+        return replace(self, hosts=frozenset(names))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,7 +289,7 @@ class Paths:
 class TomcatTls:
     """Tomcat's TLS connector, where it has one; its files are `paths.certificate`'s."""
 
-    port: int = option("Its port.", default=8443, schema={"minimum": 1, "maximum": 65535})
+    port: int = option("Its port.", default=8443, schema=PORT)
     reload: str | None = option(
         "The command that makes it load another certificate, run as root; by default a restart.",
         default=None,
@@ -348,6 +381,11 @@ class Environment:
     def others(self, host: Host) -> list[Host]:
         """All hosts but one, which may be a retired one."""
         return [other for other in self.hosts if other.name != host.name]
+
+    def sshd_port(self, host: Host) -> int:
+        """The port at which its peers reach the sshd of a host. It becomes part of the plan, so it is this
+        file's word alone."""
+        return (host.ssh and host.ssh.port) or self.ssh.port or 22
 
     @property
     def owns_certificate(self) -> bool:

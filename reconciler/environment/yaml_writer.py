@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler.environment.form import VERSION
-from reconciler.environment.settings import Environment, TomcatTls
+from reconciler.environment.settings import Environment, HostSsh, TomcatTls
 
 Remarks = Mapping[str, Sequence[str]]
 """What to say of a setting, by its name (`certificate.email`); of the whole file under ``."""
@@ -79,6 +79,9 @@ def _settings(section: Any, prefix: str, remarks: Remarks, indent: str) -> Itera
             yield f"{indent}{each.name}:"
             yield from [f"{indent}  port: {value.port}"] if usual else []
             yield from inner
+        elif isinstance(value, HostSsh):
+            yield f"{indent}{each.name}:"
+            yield from _settings(value, f"{name}.", remarks, f"{indent}  ")
         elif "doc" in each.metadata and value != each.default:
             yield f"{indent}{each.name}: {scalar(value)}"
 

@@ -55,7 +55,7 @@ class RemoteHost:
         self.name = entry.name
         self._lifetime = lifetime
         self._token = ""
-        self._address = entry.address or entry.name
+        self._entry = entry
         self._connections = connections
         self._shell: Shell | None = None
         self._sudo: str | None = None
@@ -131,7 +131,7 @@ class RemoteHost:
         return f'printf \'\\n{end} %d %d\\n\' "$s" "$(id -u)"\n'
 
     def _not_root(self) -> str:
-        who = self._connections.ssh.user
+        who = self._connections.routes.of(self._entry).user
         if not self._connections.ssh.sudo:
             return f"{who} is not root and `ssh.sudo` is false; only looking is possible {Message.NOT_ROOT}"
         said = self._sudo or "sudo gave no reason"
@@ -140,7 +140,7 @@ class RemoteHost:
 
     def _ask(self, text: str, end: str, seconds: float) -> tuple[bytes, int, int]:
         if self._shell is None:
-            client = self._connections.connect(self.name, self._address)
+            client = self._connections.connect(self._entry)
             self._shell = Shell(self.name, client, self._command(), self._connections.ssh.timeout)
             self._sudo = None
         try:
@@ -155,7 +155,8 @@ class RemoteHost:
         return output, status, uid
 
     def _command(self) -> str:
-        root = self._connections.ssh.user == "root" or not self._connections.ssh.sudo
+        is_root = self._connections.routes.of(self._entry).user == "root"
+        root = is_root or not self._connections.ssh.sudo
         # Where sudo wants a password the look goes on as far as the account itself can see.
         shell = "exec sh" if root else "sudo -n sh || exec sh"
         # Nothing of what a start-up file has set may count; the quotes suit every login shell.

@@ -1,13 +1,15 @@
-"""What a known_hosts file says of one host, as ssh reads it: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT. Pure."""
+"""What a known_hosts file says of hosts, as ssh reads it: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT. Pure."""
 
 from __future__ import annotations
 
 import base64
 import fnmatch
-import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+MARKERS = ("", "@revoked", "@cert-authority")
 
 
 @dataclass(frozen=True)
@@ -20,19 +22,64 @@ class KnownHost:
     authorities: tuple[str, ...] = ()
 
 
-def find(lines: Iterable[str], label: str) -> KnownHost:
-    """What the lines say of a host, which is called `NAME`, or `[NAME]:PORT` where its port is not 22.
+@dataclass(frozen=True)
+class _Key:
+    number: int
+    marker: str
+    key: str
+
+
+class PinnedKeys:
+    """The lines of a file, read once: clear names are looked up, patterns and hashed names are tried.
 
     As with ssh, a line that is none says nothing, and a revoked key is pinned nowhere.
     """
-    found: dict[str, list[str]] = {"": [], "@revoked": [], "@cert-authority": []}
-    for words in map(str.split, lines):
-        marker = words.pop(0) if words and words[0].startswith("@") else ""
-        if len(words) > 2 and not words[0].startswith("#") and marker in found and _names(words[0], label):
-            found[marker].append(f"{words[1]} {words[2]}")
-    revoked = found["@revoked"]
-    pinned = (key for key in found[""] if key not in revoked)
-    return KnownHost(tuple(pinned), tuple(revoked), tuple(found["@cert-authority"]))
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._clear: dict[str, list[_Key]] = defaultdict(list)
+        self._patterns: list[tuple[list[str], _Key]] = []
+        self._hashed: list[tuple[bytes, bytes, _Key]] = []
+        for number, words in enumerate(map(str.split, lines)):
+            marker = words.pop(0) if words and words[0].startswith("@") else ""
+            if len(words) > 2 and not words[0].startswith("#") and marker in MARKERS:
+                self._add(words[0], _Key(number, marker, f"{words[1]} {words[2]}"))
+
+    def _add(self, names: str, key: _Key) -> None:
+        if names.startswith("|"):
+            salt, digest = _hash(names)
+            if digest:
+                self._hashed.append((salt, digest, key))
+            return
+        patterns = names.lower().split(",")
+        if any(set(each) & set("*?!") for each in patterns):
+            self._patterns.append((patterns, key))
+        else:
+            for each in dict.fromkeys(patterns):
+                self._clear[each].append(key)
+
+    def find(self, label: str) -> KnownHost:
+        """What the lines say of a host, which is called `NAME`, or `[NAME]:PORT` where its port is not 22."""
+        label = label.lower()
+        found = list(self._clear.get(label, ()))
+        found += (key for patterns, key in self._patterns if names_host(patterns, label))
+        name = label.encode()
+        # An HMAC-SHA1 of the name, with a salt for each line (OpenSSH's hostfile.c): each must be tried.
+        found += (key for salt, digest, key in self._hashed if hmac.digest(salt, name, "sha1") == digest)
+        found.sort(key=lambda each: each.number)
+        by_marker = {marker: [each.key for each in found if each.marker == marker] for marker in MARKERS}
+        revoked = by_marker["@revoked"]
+        pinned = (key for key in by_marker[""] if key not in revoked)
+        return KnownHost(tuple(pinned), tuple(revoked), tuple(by_marker["@cert-authority"]))
+
+    def find_host(self, labels: Iterable[str]) -> KnownHost:
+        """What the lines say of a host that has several labels: the keys pinned for the first of them that
+        has any, without those that are revoked for one of them."""
+        found = [self.find(label) for label in dict.fromkeys(labels)]
+        revoked = tuple(key for each in found for key in each.revoked)
+        pins = next((each.pinned for each in found if each.pinned), ())
+        pinned = tuple(key for key in pins if key not in revoked)
+        authorities = () if pinned else tuple(key for each in found for key in each.authorities)
+        return KnownHost(pinned, revoked, authorities)
 
 
 def host_label(name: str, port: int) -> str:
@@ -40,40 +87,30 @@ def host_label(name: str, port: int) -> str:
     return name if port == 22 else f"[{name}]:{port}"
 
 
-def find_host(lines: Sequence[str], name: str, address: str, port: int) -> KnownHost:
-    """What the lines say of a host that is reached at an address: the keys pinned for its name, or else
-    for the address, without those that are revoked for either."""
-    # One label, where a host is reached by its name.
-    labels = dict.fromkeys((host_label(name, port), host_label(address, port)))
-    found = [find(lines, label) for label in labels]
-    revoked = tuple(key for each in found for key in each.revoked)
-    pins = next((each.pinned for each in found if each.pinned), ())
-    pinned = tuple(key for key in pins if key not in revoked)
-    authorities = () if pinned else tuple(key for each in found for key in each.authorities)
-    return KnownHost(pinned, revoked, authorities)
+def matches(pattern: str, text: str) -> bool:
+    """Whether a pattern of ssh's files fits: only `*` and `?` have a meaning, brackets are brackets."""
+    if "*" in pattern or "?" in pattern:
+        return fnmatch.fnmatchcase(text, pattern.replace("[", "[[]"))
+    return pattern == text
 
 
-def _names(patterns: str, label: str) -> bool:
-    """Whether the first field of a line names the host: one pattern does, and none with a `!`."""
-    label, matched = label.lower(), False
-    for each in patterns.split(","):
-        if each.startswith("!"):
-            if _matches(each[1:].lower(), label):
+def names_host(patterns: Iterable[str], label: str) -> bool:
+    """Whether patterns name a host: one pattern does, and none with a `!`."""
+    matched = False
+    for each in patterns:
+        if matches(each.removeprefix("!"), label):
+            if each.startswith("!"):
                 return False
-        else:
-            matched |= _is_hash(each, label) if each.startswith("|1|") else _matches(each.lower(), label)
+            matched = True
     return matched
 
 
-def _matches(pattern: str, label: str) -> bool:
-    """Only `*` and `?` have a meaning; the brackets of `[NAME]:PORT` are brackets."""
-    return fnmatch.fnmatchcase(label, pattern.replace("[", "[[]"))
-
-
-def _is_hash(text: str, label: str) -> bool:
-    """Whether `|1|SALT|HASH` is that of the host: an HMAC-SHA1 of its name (OpenSSH's hostfile.c)."""
+def _hash(text: str) -> tuple[bytes, bytes]:
+    """Salt and digest of `|1|SALT|HASH`; empty where it is none."""
     try:
-        salt, digest = (base64.b64decode(each, validate=True) for each in text.split("|")[2:4])
+        _, version, salt, digest = text.split("|")
+        if version == "1":
+            return base64.b64decode(salt, validate=True), base64.b64decode(digest, validate=True)
     except ValueError:
-        return False
-    return hmac.compare_digest(hmac.new(salt, label.encode(), hashlib.sha1).digest(), digest)
+        pass
+    return b"", b""

@@ -200,7 +200,7 @@ def challenges() -> Iterator[Path]:
 def challenge(folder: Path, verb: str) -> int:
     """The status of the hook."""
     settings: dict[str, str | int] = {"verb": verb, "host": "cn-1", "peers": "", "challenge": str(folder)}
-    settings |= {"account": "bin", "identity": "/none", "known_hosts": "/none", "port": 22}
+    settings |= {"account": "bin", "identity": "/none", "known_hosts": "/none"}
     script = templates.script("challenge-hook.sh", "e", settings)
     environ = {**os.environ, "CERTBOT_TOKEN": "token", "CERTBOT_VALIDATION": "token.thumb print"}
     return subprocess.run(["sh", "-s"], input=script, text=True, env=environ, check=False).returncode

@@ -179,7 +179,7 @@ def test_all_well_is_0_and_nothing_is_changed(place: Place, capsys: pytest.Captu
     checks = place.checks(capsys, 0)
     assert odd(checks) == []
     assert list(dict.fromkeys(group for group, _ in checks)) == [
-        "this machine", "the file", "keys", "known hosts", "hosts", "DNS", "CA", "journal",
+        "this machine", "the file", "ssh", "keys", "known hosts", "hosts", "DNS", "CA", "journal",
     ]  # fmt: skip
     assert {("hosts", f"{SECOND} {what}") for what in ("login", "root", "commands", "clock")} <= set(checks)
     assert checks["CA", STAGING]["found"] == f"answers {FIRST} with its directory"
@@ -371,7 +371,10 @@ def test_an_invalid_file_is_64_and_what_hangs_on_it_cannot_be_told(
     checks = place.checks(capsys, 64)
     assert odd(checks) == [
         ("problem", "the file", "here.yaml:13"),
-        *(("cannot tell", group, "all of it") for group in ("keys", "known hosts", "hosts", "DNS", "CA")),
+        *(
+            ("cannot tell", group, "all of it")
+            for group in ("ssh", "keys", "known hosts", "hosts", "DNS", "CA")
+        ),
     ]
     assert checks["the file", "here.yaml:13"]["command"] == "${EDITOR:-vi} +13 here.yaml"
     assert checks["journal", "can be written"]["verdict"] == "ok"
@@ -456,7 +459,7 @@ def test_lines_are_aligned_and_the_worst_comes_first(place: Place, capsys: pytes
     place.addresses[ROUTER] = ["203.0.113.1"]
     assert place.run("here.yaml") == 2
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == f"Summary: 1 problem, 1 cannot tell, 1 warning, 19 ok. First: hosts: {SECOND} login."
+    assert lines[-1] == f"Summary: 1 problem, 1 cannot tell, 1 warning, 21 ok. First: hosts: {SECOND} login."
     (failed,) = (line for line in lines if "hello" in line)
     assert failed.startswith(f"  problem      {SECOND} login ")
     assert "\\x1b[2Jhello" in failed

@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.diagnosis import hosts
 from reconciler.diagnosis.hosts import CertbotVersion, HostLook
+from reconciler.fleet.routes import Routes
 from reconciler.model import Plan
 from tests.support import states
 
@@ -35,6 +36,7 @@ def test_certbot_before_4_renews_30_days_before_the_end(version: str | None, day
         without_root={},
         plan=Plan("stage", ()),
         blocked={},
+        routes={host.name: Routes(environment.ssh).of(host) for host in environment.all_hosts},
     )
     (found,) = (each for each in hosts.judge(look) if each.subject.endswith("certbot"))
     assert found.verdict == verdict

@@ -10,6 +10,7 @@ import pytest
 from reconciler.diagnosis import keys
 from reconciler.diagnosis.machine import MachineFile
 from reconciler.environment.settings import Host, Ssh
+from reconciler.fleet.routes import Routes
 from tests.support import states
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -41,10 +42,8 @@ def test_who_can_approve_now(text: str, verdict: str) -> None:
 
 
 def test_the_jump_host_is_one_that_must_be_pinned_too() -> None:
-    ssh = Ssh(user="ops", jump="ada@gate:2200", known_hosts="k")
+    ssh = Ssh(user="ops", jump="ada@gate:2200", known_hosts="k", config="none")
     file = MachineFile("k", 0o644, "h ssh-ed25519 AAAA\n")
-    gate, host = keys.pinned(ssh, [Host(name="h")], file)
+    gate, host = keys.pinned(ssh, {"h": Routes(ssh).of(Host(name="h"))}, (), file)
     assert (gate.subject, gate.verdict, host.verdict) == ("gate", "problem", "ok")
     assert gate.command.endswith("UserKnownHostsFile=k -p 2200 ada@gate true")
-    (bad, _) = keys.pinned(Ssh(jump="a:b:c"), [Host(name="h")], file)
-    assert (bad.subject, bad.verdict) == ("ssh.jump", "problem")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.fleet.known_hosts import find
+from reconciler.fleet.known_hosts import PinnedKeys
 from tests.support.faults import new_key, public_of
 
 
@@ -57,7 +57,7 @@ def test_a_line_names_the_hosts_that_it_names_for_ssh(
     path = tmp_path_factory.mktemp("known") / "known_hosts"
     text = [f"{marker}{names} {key}" for (marker, names), key in zip(lines, keys, strict=True)]
     path.write_text("\n".join(text) + "\n", encoding="ascii")
-    known, right = find(text, label), by_ssh_keygen(path, label)
+    known, right = PinnedKeys(text).find(label), by_ssh_keygen(path, label)
     assert list(known.pinned) == [keys[number - 1] for number in right[""]]
     assert list(known.revoked) == [keys[number - 1] for number in right["REVOKED"]]
     assert list(known.authorities) == [keys[number - 1] for number in right["CA"]]
@@ -69,5 +69,6 @@ def test_a_hashed_name_and_a_revoked_key(keys: list[str], tmp_path: Path) -> Non
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", path], check=True, capture_output=True, timeout=20)
     lines = path.read_text(encoding="ascii").splitlines()
     assert "cn-1" not in "".join(lines)
-    assert (find(lines, "cn-1").pinned, find(lines, "[cn-1]:2222").pinned) == ((keys[0],), (keys[1],))
-    assert find([*lines, f"@revoked * {keys[0]}"], "cn-1").pinned == ()
+    known = PinnedKeys(lines)
+    assert (known.find("cn-1").pinned, known.find("[cn-1]:2222").pinned) == ((keys[0],), (keys[1],))
+    assert PinnedKeys([*lines, f"@revoked * {keys[0]}"]).find("cn-1").pinned == ()

@@ -21,7 +21,7 @@ from reconciler.environment.settings import Host, Ssh
 from reconciler.fleet.host import RemoteHost
 from reconciler.fleet.reply import HostError, Locked, NoAnswer, Refused, Unresponsive
 from reconciler.fleet.shell import Shell
-from reconciler.fleet.ssh import ConnectionFactory, jump_parts
+from reconciler.fleet.ssh import ConnectionFactory
 from tests.support.faults import new_key, public_of
 
 NAME = "host.test.dataone.org"
@@ -124,7 +124,7 @@ def refused(ssh: Ssh) -> tuple[HostError, float]:
     """How a connection to this machine's port ends, and how long that took."""
     began = time.monotonic()
     with doors(ssh) as made, pytest.raises(HostError) as raised:
-        made.connect(NAME, "127.0.0.1")
+        made.connect(Host(name=NAME, address="127.0.0.1"))
     assert raised.value.host == NAME
     return raised.value, time.monotonic() - began
 
@@ -217,7 +217,7 @@ def test_a_third_call_that_is_answered_is_enough(fleet: Fleet, host: LabHost, tm
         (real if listener.calls == 3 else hangs_up)(caller)
 
     with listening(third) as listener, doors(settings(fleet, host, listener.port, tmp_path)) as made:
-        made.connect(NAME, "127.0.0.1").close()
+        made.connect(Host(name=NAME, address="127.0.0.1")).close()
     assert listener.calls == 3
 
 
@@ -261,7 +261,7 @@ def test_a_pin_is_found_however_known_hosts_spells_the_host(
     bad = "# a comment\n\nnonsense\nx ssh-new AAAA\n|1|no|hash ssh-rsa A\n"
     known.write_text(bad + known.read_text(encoding="ascii"), encoding="ascii")
     with doors(ssh) as made:
-        made.connect(NAME, "127.0.0.1").close()
+        made.connect(Host(name=NAME, address="127.0.0.1")).close()
 
 
 @pytest.mark.fleet
@@ -287,7 +287,7 @@ def test_a_revoked_key_and_an_authority_alone_are_refused_by_name(
     ):
         known.write_text(f"{text}\n@revoked other {key}\n", encoding="ascii")
         with doors(ssh) as made:
-            made.connect(NAME, "127.0.0.1").close()
+            made.connect(Host(name=NAME, address="127.0.0.1")).close()
 
 
 @pytest.mark.fleet
@@ -320,34 +320,12 @@ def test_the_kind_of_key_that_is_pinned_is_the_one_that_is_asked_for(
         ssh = settings(fleet, host, relayed.port, tmp_path)
         Path(ssh.known_hosts).write_text(f"[{NAME}]:{relayed.port} {public}\n", encoding="ascii")
         with doors(ssh) as made:
-            made.connect(NAME, "127.0.0.1").close()
+            made.connect(Host(name=NAME, address="127.0.0.1")).close()
     finally:
         host.run("rm /etc/ssh/rsa_too* /etc/ssh/sshd_config.d/rsa.conf; systemctl reload ssh")
 
 
 # -- the jump host ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("gate", ("me", "gate", 22)),
-        ("you@gate", ("you", "gate", 22)),
-        ("gate:2222", ("me", "gate", 2222)),
-        ("you@gate.example.org:2222", ("you", "gate.example.org", 2222)),
-        ("you@example.org@gate", ("you@example.org", "gate", 22)),
-        ("you@[2001:db8::1]:2222", ("you", "2001:db8::1", 2222)),
-        ("[2001:db8::1]", ("me", "2001:db8::1", 22)),
-    ],
-)
-def test_a_jump_host_is_user_host_and_port(text: str, parts: tuple[str, str, int]) -> None:
-    assert jump_parts(text, "me") == parts
-
-
-@pytest.mark.parametrize("text", ["gate:", "gate:ssh", "you@", "2001:db8::1", "[gate", "gate:22:22"])
-def test_what_is_no_jump_host_says_what_one_is(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is not \[USER@\]HOST\[:PORT\]"):
-        jump_parts(text, "me")
 
 
 def test_a_jump_host_that_hangs_is_waited_for_once_for_all_hosts(nobody: Ssh) -> None:
@@ -357,7 +335,7 @@ def test_a_jump_host_that_hangs_is_waited_for_once_for_all_hosts(nobody: Ssh) ->
 
             def reason(number: int) -> str:
                 with pytest.raises(Refused) as raised:
-                    made.connect(f"host-{number}", "192.0.2.1")
+                    made.connect(Host(name=f"host-{number}", address="192.0.2.1"))
                 return raised.value.reason
 
             with ThreadPoolExecutor(8) as pool:
@@ -388,11 +366,11 @@ def test_the_way_to_the_jump_host_is_shared_and_made_again_when_it_was_lost(
     )
     with doors(ssh) as made:
         for _ in range(2):
-            made.connect(behind.name, behind.address).close()
+            made.connect(Host(name=behind.name, address=behind.address)).close()
         assert relayed.calls == 1
         relayed.hang_up()
         time.sleep(0.5)
-        made.connect(behind.name, behind.address).close()
+        made.connect(Host(name=behind.name, address=behind.address)).close()
         assert relayed.calls == 2
 
 
@@ -403,7 +381,7 @@ def test_the_way_to_the_jump_host_is_shared_and_made_again_when_it_was_lost(
 def shell(fleet: Fleet, host: LabHost, command: str) -> Iterator[Shell]:
     ssh = Ssh(user="ops", identity=str(fleet.identity), known_hosts=str(fleet.known_hosts), timeout=10)
     with doors(ssh) as made:
-        opened = Shell(host.name, made.connect(host.name, host.address), command, 10)
+        opened = Shell(host.name, made.connect(Host(name=host.name, address=host.address)), command, 10)
         with closing(opened):
             yield opened
 

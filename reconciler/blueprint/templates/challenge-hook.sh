@@ -2,12 +2,11 @@
 # Examples of its settings; the blueprint writes those of the environment.
 verb=put
 host=cn-1.example.org
-peers='cn-2.example.org cn-3.example.org'
+peers='cn-2.example.org:22 cn-3.example.org:22'
 challenge=/var/www/.well-known/acme-challenge
 account=rsync_user
 identity=/etc/ssh/reconciler/id_ed25519
 known_hosts=/etc/ssh/reconciler/known_hosts
-port=22
 
 # certbot runs this on the primary: with the verb put before the CA asks for a challenge, with
 # remove after it has (certbot docs, "Pre and Post Validation Hooks"). The CA may ask any host,
@@ -29,16 +28,16 @@ on_this_host() {
   esac
 }
 
-on_peer() {  # PEER: the wrapper over there reads the validation from stdin
+on_peer() {  # NAME:PORT; the wrapper over there reads the validation from stdin
   printf %s "${CERTBOT_VALIDATION:-}" | runuser -u "$account" -- ssh -F none -o BatchMode=yes \
     -o ConnectTimeout=10 -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes \
-    -o UserKnownHostsFile="$known_hosts" -p "$port" -i "$identity" -- "$account@$1" "challenge $verb $token" >&2
+    -o UserKnownHostsFile="$known_hosts" -p "${1##*:}" -i "$identity" -- "$account@${1%:*}" "challenge $verb $token" >&2
 }
 
 failed=$(
   on_this_host || echo "$host"
   for peer in $peers; do
-    { on_peer "$peer" || echo "$peer"; } &
+    { on_peer "$peer" || echo "${peer%:*}"; } &
   done
   wait
 )

@@ -13,7 +13,7 @@ from reconciler.document import Document, Meta, Part
 class HealthCheckPart(Part, frozen=True, kw_only=True):
     """One thing that was checked."""
 
-    group: Literal["this machine", "the file", "keys", "known hosts", "hosts", "DNS", "CA", "journal"]
+    group: Literal["this machine", "the file", "ssh", "keys", "known hosts", "hosts", "DNS", "CA", "journal"]
     subject: str
     verdict: Literal["ok", "warning", "cannot tell", "problem"]
     found: str
