@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import fnmatch
 import hmac
-from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MARKERS = ("", "@revoked", "@cert-authority")
 
@@ -22,11 +21,25 @@ class KnownHost:
     authorities: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Key:
-    number: int
-    marker: str
-    key: str
+@dataclass
+class _Lines:
+    """Keys by what names their hosts."""
+
+    clear: dict[str, list[str]] = field(default_factory=dict)
+    patterns: list[tuple[list[str], str]] = field(default_factory=list)
+    hashed: list[tuple[bytes, bytes, str]] = field(default_factory=list)
+
+    def add(self, names: str, key: str) -> None:
+        if names.startswith("|"):
+            salt, digest = _hash(names)
+            self.hashed += [(salt, digest, key)] if digest else []
+            return
+        patterns = names.lower().split(",")
+        if set(names) & set("*?!"):
+            self.patterns.append((patterns, key))
+        else:
+            for each in dict.fromkeys(patterns):
+                self.clear.setdefault(each, []).append(key)
 
 
 class PinnedKeys:
@@ -36,50 +49,38 @@ class PinnedKeys:
     """
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self._clear: dict[str, list[_Key]] = defaultdict(list)
-        self._patterns: list[tuple[list[str], _Key]] = []
-        self._hashed: list[tuple[bytes, bytes, _Key]] = []
-        for number, words in enumerate(map(str.split, lines)):
+        self._lines = {marker: _Lines() for marker in MARKERS}
+        for words in map(str.split, lines):
             marker = words.pop(0) if words and words[0].startswith("@") else ""
             if len(words) > 2 and not words[0].startswith("#") and marker in MARKERS:
-                self._add(words[0], _Key(number, marker, f"{words[1]} {words[2]}"))
-
-    def _add(self, names: str, key: _Key) -> None:
-        if names.startswith("|"):
-            salt, digest = _hash(names)
-            if digest:
-                self._hashed.append((salt, digest, key))
-            return
-        patterns = names.lower().split(",")
-        if any(set(each) & set("*?!") for each in patterns):
-            self._patterns.append((patterns, key))
-        else:
-            for each in dict.fromkeys(patterns):
-                self._clear[each].append(key)
+                self._lines[marker].add(words[0], f"{words[1]} {words[2]}")
 
     def find(self, label: str) -> KnownHost:
         """What the lines say of a host, which is called `NAME`, or `[NAME]:PORT` where its port is not 22."""
-        label = label.lower()
-        found = list(self._clear.get(label, ()))
-        found += (key for patterns, key in self._patterns if names_host(patterns, label))
-        name = label.encode()
-        # An HMAC-SHA1 of the name, with a salt for each line (OpenSSH's hostfile.c): each must be tried.
-        found += (key for salt, digest, key in self._hashed if hmac.digest(salt, name, "sha1") == digest)
-        found.sort(key=lambda each: each.number)
-        by_marker = {marker: [each.key for each in found if each.marker == marker] for marker in MARKERS}
-        revoked = by_marker["@revoked"]
-        pinned = (key for key in by_marker[""] if key not in revoked)
-        return KnownHost(tuple(pinned), tuple(revoked), tuple(by_marker["@cert-authority"]))
+        revoked = self._keys(label, "@revoked")
+        pinned = (key for key in self._keys(label, "") if key not in revoked)
+        return KnownHost(tuple(pinned), tuple(revoked), tuple(self._keys(label, "@cert-authority")))
 
     def find_host(self, labels: Iterable[str]) -> KnownHost:
         """What the lines say of a host that has several labels: the keys pinned for the first of them that
         has any, without those that are revoked for one of them."""
-        found = [self.find(label) for label in dict.fromkeys(labels)]
-        revoked = tuple(key for each in found for key in each.revoked)
-        pins = next((each.pinned for each in found if each.pinned), ())
-        pinned = tuple(key for key in pins if key not in revoked)
-        authorities = () if pinned else tuple(key for each in found for key in each.authorities)
-        return KnownHost(pinned, revoked, authorities)
+        names = list(dict.fromkeys(labels))
+        revoked = [key for name in names for key in self._keys(name, "@revoked")]
+        for name in names:
+            pinned = [key for key in self._keys(name, "") if key not in revoked]
+            if pinned:
+                return KnownHost(tuple(pinned), tuple(revoked))
+        authorities = (key for name in names for key in self._keys(name, "@cert-authority"))
+        return KnownHost((), tuple(revoked), tuple(authorities))
+
+    def _keys(self, label: str, marker: str) -> list[str]:
+        label, lines = label.lower(), self._lines[marker]
+        found = list(lines.clear.get(label, ()))
+        found += (key for patterns, key in lines.patterns if names_host(patterns, label))
+        name = label.encode()
+        # An HMAC-SHA1 of the name, with a salt for each line (OpenSSH's hostfile.c): each must be tried.
+        found += (key for salt, digest, key in lines.hashed if hmac.digest(salt, name, "sha1") == digest)
+        return found
 
 
 def host_label(name: str, port: int) -> str:

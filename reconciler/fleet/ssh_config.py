@@ -72,6 +72,11 @@ class _Line:
             raise UnusableConfig(f"{self.where}: `{self.keyword}` lacks its value")
         return found
 
+    @property
+    def value(self) -> str:
+        """All that is said, for what is not made of words. Raises `UnusableConfig`."""
+        return self.rest.strip() if self.words else ""
+
 
 @dataclass(frozen=True)
 class _Include:
@@ -117,7 +122,7 @@ def _take(line: _Line, settings: HostSettings) -> None:
     if keyword in ("proxyjump", "proxycommand"):
         # Whichever of the two is said first keeps the other from counting.
         if not settings.found.keys() & {"proxyjump", "proxycommand"}:
-            settings.found[keyword] = [ConfigValue(line.rest.strip(), line.where)]
+            settings.found[keyword] = [ConfigValue(line.value, line.where)]
     elif keyword in SEVERAL:
         values = settings.found.setdefault(keyword, [])
         if line.words[0] not in [each.value for each in values]:

@@ -14,6 +14,7 @@ from reconciler.environment.settings import (
     Certificate,
     Environment,
     Host,
+    HostSsh,
     Paths,
     Services,
     Ssh,
@@ -26,8 +27,19 @@ from tests.discovery.surveys import ROUTER, A, B
 WHOLE = Environment(
     name="e",
     router=ROUTER,
-    hosts=(Host(name=A, address="10.0.0.1", primary=True), Host(name=B)),
-    ssh=Ssh(user="ops", port=2222, identity="/k", known_hosts="/it's: #1 h", jump="j@x:22", sudo=False),
+    hosts=(
+        Host(name=A, address="10.0.0.1", primary=True),
+        Host(name=B, ssh=HostSsh(user="me", port=2200, identity="/i", jump="none")),
+    ),
+    ssh=Ssh(
+        user="ops",
+        port=2222,
+        identity="/k",
+        known_hosts="/it's: #1 h",
+        jump="j@x:22,y",
+        config="none",
+        sudo=False,
+    ),
     sync=Sync(account="sync", home="/srv/sync"),
     certificate=Certificate(
         names=("more.example.org",), email="it.s-#1@x.org", jitter=0, schedule="5 1,13 * * *"
