@@ -10,7 +10,7 @@ from pathlib import Path
 from reconciler.cli import files
 from reconciler.cli.exit import Code, CommandError
 from reconciler.environment import yaml_writer
-from reconciler.environment.settings import Environment, Host, Ssh
+from reconciler.environment.settings import Environment, Host, HostSsh, Ssh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,19 @@ class NewEnvironment:
             raise CommandError(
                 Code.USAGE, f"--primary {self.primary}: is not one of the hosts given with --host"
             )
-        return tuple(hosts)
+        return tuple(map(self._with_port, hosts))
+
+    def _with_port(self, host: Host) -> Host:
+        """The host with the port that ssh's configuration says: its peers need it too, so the file must say
+        it."""
+        from reconciler.fleet.reply import Refused
+        from reconciler.fleet.routes import Routes
+
+        try:
+            route = Routes(self.ssh(str)).of(host)
+        except Refused:
+            return host  # whoever connects is told
+        return replace(host, ssh=HostSsh(port=route.port)) if ":" in route.origins["port"] else host
 
     def ssh(self, spell: Callable[[str], str]) -> Ssh:
         """How the hosts are reached, with every path as `spell` writes it."""

@@ -115,15 +115,16 @@ class _Cross:
 
     def _check_sync_account(self) -> None:
         account = self._section("sync").get("account", Sync.account)
-        logins: dict[Any, Path] = {"root": ("ssh", "user"), self._section("ssh").get("user"): ("ssh", "user")}
+        logins: dict[str, Path] = {"root": ("ssh", "user")}
+        said: list[tuple[Any, Path]] = [(self._section("ssh"), ("ssh",))]
         for key, hosts in (("hosts", self._hosts), ("retired", self._retired)):
-            for number, host in hosts:
-                own = host.get("ssh")
-                if isinstance(own, dict) and isinstance(own.get("user"), str):
-                    logins.setdefault(own["user"], (key, number, "ssh", "user"))
-        if self._value.get("blueprint") is False or account not in logins:
+            said += [(host.get("ssh"), (key, number, "ssh")) for number, host in hosts]
+        for section, path in said:
+            if isinstance(section, dict) and isinstance(section.get("user"), str):
+                logins.setdefault(section["user"], (*path, "user"))
+        if self._value.get("blueprint") is False or account not in list(logins):
             return
-        path = ("sync", "account") if "account" in self._section("sync") else logins[account]
+        path = ("sync", "account") if "account" in self._section("sync") else logins[str(account)]
         self._problem(
             path,
             f"{account} cannot be the sync account, whose keys open nothing but one program and which is"

@@ -79,8 +79,9 @@ class Host:
 
 @dataclass(frozen=True, kw_only=True)
 class Ssh:
-    """How the controlling machine reaches the hosts. What is said neither here nor for a host is taken
-    from ssh's own configuration, and is the default where that does not say it either."""
+    """How the controlling machine reaches the hosts. What is said neither for a host nor here is taken
+    from ssh's own configuration (`config`), looked up by the host's name, and is the default where that does
+    not say it either; `doctor` names what has said each setting. No command of that file is run."""
 
     user: str | None = option("The account that logs in; root by default.", default=None, schema=NAME)
     port: int | None = option(

@@ -6,15 +6,19 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from reconciler.blueprint import resources, templates
 from reconciler.blueprint.node import PROBE
-from reconciler.environment.settings import Certificate, Environment, Host, Services
+from reconciler.environment.settings import Certificate, Environment, Host, HostSsh, Services, Ssh
 from reconciler.kinds.certificate.former import Former
-from reconciler.kinds.tagged_lines import AuthorizedKeys
+from reconciler.kinds.certificate.release import Delivery
+from reconciler.kinds.file import File
+from reconciler.kinds.ssh_access import SshAccess
+from reconciler.kinds.tagged_lines import AuthorizedKeys, KnownHosts
 
 HOSTS = (
     Host(name="a", primary=True, address="192.0.2.1"),
@@ -139,3 +143,27 @@ def test_a_retired_host_keeps_none_of_it_and_waits_for_nobody() -> None:
     env = Environment(name="e", router="r", hosts=HOSTS[:1], retired=(gone,))
     (former,) = (each for each in resources(env) if isinstance(each, Former) and each.host == "gone")
     assert former.needs == ()
+
+
+def test_peers_reach_a_host_at_its_own_port_and_the_yamls_word_alone_counts() -> None:
+    hosts = (HOSTS[0], replace(HOSTS[1], ssh=HostSsh(port=2222)), HOSTS[2])
+    for shared, usual in ((None, 22), (2200, 2200)):
+        environment = Environment(name="e", router="r", hosts=hosts, ssh=Ssh(port=shared, config="/nowhere"))
+        every = list(resources(environment))
+        ports = {
+            (each.host, each.destination.partition("@")[2]): each.port
+            for each in every
+            if isinstance(each, SshAccess)
+        }
+        assert {peer: ports["a", peer] for peer in "bc"} == {"b": 2222, "c": usual}
+        deliveries = {each.peer: each.port for each in every if isinstance(each, Delivery)}
+        assert deliveries == {"b": 2222, "c": usual}
+        pins = next(
+            each for each in every if isinstance(each, KnownHosts) and each.host == "a" and each.keys_of
+        )
+        label = "c" if usual == 22 else f"[c]:{usual}"
+        assert {name for name, _ in pins.keys_of} == {"[b]:2222", label}
+        (hook,) = (
+            each for each in every if isinstance(each, File) and each.host == "a" and "auth-hook" in each.path
+        )
+        assert f"peers='b:2222 c:{usual}'\n" in str(hook.content)

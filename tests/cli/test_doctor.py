@@ -251,6 +251,29 @@ def test_a_key_that_is_not_pinned_is_shown_before_it_is_trusted(
     assert [host.scripts for host in place.hosts.values()] == [[], []]
 
 
+def test_what_has_said_each_setting_of_ssh_is_told(place: Place, capsys: pytest.CaptureFixture) -> None:
+    config = place.folder / "config"
+    ran = place.folder / "ran"
+    config.write_text(
+        f"Host {FIRST}\n HostName 192.0.2.1\n Port 1\nHost {SECOND}\n ProxyCommand touch {ran}\n"
+        f"Match exec 'touch {ran}'\n Port 1\n"
+    )
+    place.declare(swap=("  user: ops\n", "  user: ops\n  config: config\n"))
+    place.addresses["192.0.2.1"] = ["192.0.2.1"]
+    checks = place.checks(capsys, 2)
+    found = checks["ssh", FIRST]["found"]
+    assert found == (
+        "user ops (ssh.user); address 192.0.2.1 (config:2); port 2222 (ssh.port); identity key (ssh.identity);"
+        " jump none (default)"
+    )
+    refused = checks["ssh", SECOND]
+    assert (refused["verdict"], refused["found"].partition(" ")[0]) == ("problem", "config:5:")
+    assert checks["ssh", "config:6"]["verdict"] == "warning"
+    assert checks["hosts", f"{SECOND} login"]["found"] == "how it is reached cannot be told (see ssh)"
+    assert checks["hosts", f"{FIRST} commands"]["verdict"] == "ok"
+    assert not ran.exists()
+
+
 def test_a_dead_host_hides_nothing_of_the_other(place: Place, capsys: pytest.CaptureFixture) -> None:
     place.hosts[FIRST].error = NoAnswer(FIRST, "no answer from 192.0.2.1:2222; is it up? [no-answer]")
     checks = place.checks(capsys, 2)

@@ -10,6 +10,7 @@ from reconciler.cli import new_file
 from reconciler.cli.app import run
 from reconciler.cli.init import QUESTIONS
 from reconciler.environment.load import load
+from reconciler.environment.settings import HostSsh
 from reconciler.fleet.reply import NoAnswer
 from tests.support.scripted import Scripted
 from tests.support.workplace import Scene
@@ -45,6 +46,19 @@ def test_init_writes_a_file_that_is_valid(here: Path, capsys: pytest.CaptureFixt
     assert made.ssh.identity == str(here / "environments" / ".." / "key")
     assert (made.ssh.user, made.services.postgresql) == ("ops", "15")
     assert "\n  port:" not in text
+
+
+def test_a_port_that_only_the_configuration_of_ssh_knows_is_written_for_the_peers(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(here))
+    (here / ".ssh").mkdir()
+    (here / ".ssh" / "config").write_text("Host a.*\n Port 2222\n User me\n")
+    for number, more in enumerate(([], ["--port", "2200"])):
+        assert run([*INIT, *more, "-o", f"{number}.yaml"]) == 0
+    assert "    ssh:\n      port: 2222\n" in (here / "0.yaml").read_text()
+    assert "2222" not in (here / "1.yaml").read_text()
+    assert load(str(here / "0.yaml")).hosts[0].ssh == HostSsh(port=2222)
 
 
 def test_nothing_is_overwritten(here: Path, hosts: Scene, capsys: pytest.CaptureFixture) -> None:
