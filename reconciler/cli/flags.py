@@ -92,5 +92,8 @@ Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The 
 Identity = Annotated[str | None, typer.Option("--identity", help="The private key to log in with.")]
 Known = Annotated[str | None, typer.Option("--known-hosts", help="The file with the pinned host keys.")]
 Jump = Annotated[
-    str | None, typer.Option("--jump", metavar="[USER@]HOST[:PORT]", help="The jump host to connect through.")
+    str | None,
+    typer.Option(
+        "--jump", metavar="[USER@]HOST[:PORT],…", help="The jump hosts to connect through, in their order."
+    ),
 ]

@@ -156,7 +156,8 @@ def _surveys(
     new: NewEnvironment, hosts: Sequence[Host], options: Options, workplace: Workplace
 ) -> dict[str, State]:
     """What every host shows, in one exchange with each. Raises `CommandError` where one is unreachable."""
-    looked = Environment(name=new.name or "", router="", hosts=tuple(hosts), ssh=new.ssh(os.path.expanduser))
+    ssh = new.ssh(os.path.expanduser).with_hosts(hosts)
+    looked = Environment(name=new.name or "", router="", hosts=tuple(hosts), ssh=ssh)
     resources = [Survey(host=host.name, router=new.router) for host in hosts]
     with connected(looked, resources, options, workplace) as fleet:
         observation = fleet.look()

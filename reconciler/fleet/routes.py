@@ -94,6 +94,7 @@ class Routes:
 
     def __init__(self, ssh: Ssh) -> None:
         self.ssh = ssh
+        self._made: dict[Host, Route] = {}
 
     @cached_property
     def _config(self) -> SshConfig | None:
@@ -108,7 +109,9 @@ class Routes:
         """How a host is reached. Raises `Refused` where that cannot be told, or where ssh's configuration
         leads to another host of the environment."""
         try:
-            return self._host(host)
+            if host not in self._made:
+                self._made[host] = self._host(host)
+            return self._made[host]
         except UnusableConfig as error:
             raise Refused(host.name, f"{error} {Message.SSH_CONFIG}") from None
         except ValueError as error:

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from reconciler.fleet.known_hosts import names_host
@@ -61,7 +62,7 @@ class _Line:
     rest: str
     where: str
 
-    @property
+    @cached_property
     def words(self) -> list[str]:
         """Raises `UnusableConfig`."""
         try:
