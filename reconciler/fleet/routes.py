@@ -225,6 +225,11 @@ class Routes:
             return None, command.where if command else "default"
         user = getpass.getuser()
         hops = jump_hosts(_expand(jump, {"h": name, "n": name}), f"{jump.where}: ProxyJump")
+        if hops and hops[0].host in (*trail, name):
+            raise UnusableConfig(
+                f"{jump.where}: the jump host {hops[0].host} would be reached through itself; leave it out of"
+                f" that section with `!{hops[0].host}`"
+            )
         return self._chain(hops, (*trail, name), None, user), jump.where
 
     def _chain(
@@ -239,8 +244,6 @@ class Routes:
             route = self._route(hop.host, None, login, hop.port, found, default_user)
             route, _ = self._with_identities(route, None, found)
             if number == 0:
-                if hop.host in trail:
-                    raise UnusableConfig(f"the jump host {hop.host} would be reached through itself")
                 via, _ = self._configured_jump(hop.host, found, trail)
             via = replace(route, via=via)
         return via
@@ -262,7 +265,7 @@ def _path(said: ConfigValue, route: Route) -> str:
         "d": str(Path.home()), "h": route.address, "i": str(os.getuid()), "L": local.partition(".")[0],
         "l": local, "n": route.name, "p": str(route.port), "r": route.user, "u": getpass.getuser(),
     }  # fmt: skip
-    return str(Path(_expand(said, tokens)).expanduser())
+    return str(Path(os.path.expandvars(_expand(said, tokens))).expanduser())
 
 
 def _expand(said: ConfigValue, tokens: Mapping[str, str]) -> str:

@@ -54,6 +54,15 @@ def test_the_yaml_comes_first_then_the_configuration_then_the_defaults(tmp_path:
     assert set(plain.origins.values()) == {"default", "hosts.address"}
 
 
+def test_a_key_is_named_with_tokens_and_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HERE", "/here")
+    monkeypatch.setenv("HOME", "/home/me")
+    text = "Port 2201\nIdentityFile ${HERE}/%n-%p%%\nCertificateFile ~/%r-cert.pub\nIdentitiesOnly yes\n"
+    route = routes(tmp_path, text).of(HOSTS[0])
+    assert (route.identities, route.certificate) == ((f"/here/{NAME}-2201%",), "/home/me/root-cert.pub")
+    assert not route.agent
+
+
 def test_without_the_file_the_yaml_alone_counts(tmp_path: Path) -> None:
     text = "Host *\n Port 2201\n"
     assert routes(tmp_path, text).of(HOSTS[0]).port == 2201
@@ -101,7 +110,7 @@ def test_a_host_is_never_taken_for_another_one(tmp_path: Path, line: str) -> Non
         ("HostName %q.example.org", "config:1: `%q` is not understood here"),
         ("Include config", "included more than 16 files deep"),
         ("Host *\nProxyJump", "config:2: `proxyjump` lacks its value"),
-        ("Host *\nProxyJump cn-1.example.org", "would be reached through itself"),
+        ("Host *\nProxyJump gate", "config:2: the jump host gate would be reached through itself"),
     ],
 )
 def test_what_cannot_be_read_says_where(

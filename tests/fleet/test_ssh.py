@@ -133,7 +133,12 @@ def refused(ssh: Ssh) -> tuple[HostError, float]:
 def nobody(tmp_path: Path) -> Ssh:
     """Settings with a key and no pinned host key."""
     (tmp_path / "known_hosts").write_text("", encoding="ascii")
-    return Ssh(identity=str(new_key(tmp_path / "key")), known_hosts=str(tmp_path / "known_hosts"), timeout=1)
+    return Ssh(
+        identity=str(new_key(tmp_path / "key")),
+        known_hosts=str(tmp_path / "known_hosts"),
+        config="none",
+        timeout=1,
+    )
 
 
 @pytest.fixture
@@ -156,6 +161,7 @@ def settings(fleet: Fleet, host: LabHost, port: int, tmp_path: Path, **more: obj
         "port": port,
         "identity": str(fleet.identity),
         "known_hosts": str(known),
+        "config": "none",
         "timeout": 10,
     }
     return Ssh(**given | more)  # type: ignore[arg-type]
