@@ -14,28 +14,13 @@ from typing import Any
 import typer
 
 from reconciler.cli.app import app
-from reconciler.cli.exit import Code
+from reconciler.cli.exit import MEANINGS
 from reconciler.environment.schema import environment_schema, kind_schema, needed
 from reconciler.kinds import DECLARABLE
 from reconciler.messages import Message
 from tools.schemas import DOCUMENTS, document_schema, inlined
 
 MADE = "Made by `make schemas`"
-CODES = {
-    Code.OK: "success; in sync; `plan` printed, even if changes are pending",
-    Code.ERROR: "an error of reconcile itself, or of the machine that runs it",
-    Code.CHANGES: (
-        "changes pending (`plan --detailed-exitcode`, `apply --auto`); drift; `verify` or `doctor` found any"
-    ),
-    Code.INCOMPLETE: "incomplete: a host or a resource could not be looked at, or `doctor` cannot tell",
-    Code.FAILED: "apply failed; every host is as before or as desired",
-    Code.PARTIAL: "apply failed; a host is neither as before nor as desired, and is named",
-    Code.STALE: "the plan is stale, or has expired",
-    Code.LOCKED: "locked by somebody else",
-    Code.NOT_APPROVED: "not approved",
-    Code.USAGE: "usage error, or an invalid environment file",
-    Code.INTERRUPTED: "interrupted",
-}
 
 
 def commands() -> dict[str, Any]:
@@ -75,7 +60,7 @@ def commands_page() -> str:
             f"| `{flag}` | {text} |".replace("mermaid|dot", "mermaid or dot") for flag, text in flags(command)
         ]
     lines += ["", "## Exit codes", "", *_table(("code", "means"))]
-    lines += [f"| {int(code)} | {text} |" for code, text in CODES.items()]
+    lines += [f"| {int(code)} | {text} |" for code, text in MEANINGS.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -95,7 +80,7 @@ def man_page() -> str:
         for flag, text in flags(command):
             lines += [".TP", rf"\fB{_roff(flag)}\fR", _roff(text)]
     lines += [".SH EXIT STATUS"]
-    for code, text in CODES.items():
+    for code, text in MEANINGS.items():
         lines += [".TP", str(int(code)), _roff(text)]
     lines += [
         ".SH ENVIRONMENT",

@@ -7,6 +7,7 @@ what each command must not load.
 from __future__ import annotations
 
 import importlib
+import os
 import resource
 import sys
 from collections.abc import Iterator, Mapping
@@ -147,28 +148,46 @@ def run(arguments: list[str], workplace: Workplace | None = None) -> int:
 
 def _ended(arguments: list[str], workplace: Workplace) -> int:
     try:
-        return int(app(arguments, prog_name="reconcile", standalone_mode=False, obj=workplace) or 0)
+        code = int(app(arguments, prog_name="reconcile", standalone_mode=False, obj=workplace) or 0)
+        sys.stdout.flush()  # here, where a full disk can still be reported
+        return code
     except typer.Exit as ended:
         return ended.exit_code
     except (typer.Abort, KeyboardInterrupt):  # or typer has already made 130 of it
         return Code.INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return Code.ERROR
+    except BrokenPipeError:  # whoever read has enough, as of `| head`
+        _drop_stdout()
+        return Code.LOCAL
+    except SystemExit as ended:  # typer has made 1 of the same (`typer.core._main`)
+        if isinstance(ended.__context__, BrokenPipeError):
+            return Code.LOCAL
+        raise
     except CommandError as error:
         from reconciler.printable import printable
 
         for line in error.lines:  # a host may have said some of it
             print(printable(line), file=sys.stderr)
         return error.code
-    except Exception as error:  # noqa: BLE001 - only click's own are handled, all others go on
-        return _usage(error)
+    except Exception as error:  # noqa: BLE001 - the last to see it
+        return _other(error, arguments)
 
 
-def _usage(error: Exception) -> int:
-    """Usage errors are click's, and end with 64: 2 means "changes pending" here."""
-    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
-    if show is None or code is None:
-        raise error
+def _other(error: Exception, arguments: list[str]) -> int:
+    """Usage errors are click's, and end with 64: its 2 means "changes pending" here."""
+    show = getattr(error, "show", None)
+    if show is None or not hasattr(error, "exit_code"):
+        from reconciler.cli import unexpected
+
+        _drop_stdout()
+        return unexpected.report(error, arguments)
     show()
-    return Code.USAGE if code == 2 else int(code)
+    return Code.USAGE
+
+
+def _drop_stdout() -> None:
+    """Drops what is left to print where it cannot be: Python would try again at its end, and fail with a
+    traceback and 120 (docs.python.org/3/library/signal.html#note-on-sigpipe)."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

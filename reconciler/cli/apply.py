@@ -114,7 +114,7 @@ def apply_with(
             return one.saved(saved) if saved else one.fresh(yes=yes, auto=auto)
     except NoJournal as error:
         more = "no further action was started; see what was done with `reconcile plan`"
-        raise CommandError(Code.ERROR, str(error), more) from None
+        raise CommandError(Code.LOCAL, str(error), more) from None
 
 
 class _Apply:

@@ -62,10 +62,10 @@ def approve(
         approval = signatures.sign(statement, key or signatures.default_key())
         signatures.add(beside, approval)
     except NoSignature as error:
-        raise CommandError(Code.ERROR, f"not approved: {error}") from None
+        raise CommandError(Code.LOCAL, f"not approved: {error}") from None
     except OSError as error:
         raise CommandError(
-            Code.ERROR, f"not approved: {beside} cannot be written ({error.strerror})"
+            Code.LOCAL, f"not approved: {beside} cannot be written ({error.strerror})"
         ) from None
     if json:
         files.print_json(approval_document(document, str(beside)))

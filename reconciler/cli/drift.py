@@ -11,7 +11,7 @@ from datetime import datetime
 import typer
 
 from reconciler.cli import files, formats
-from reconciler.cli.exit import Code, CommandError
+from reconciler.cli.exit import Code, CommandError, worst
 from reconciler.cli.flags import (
     All,
     Commands,
@@ -67,8 +67,8 @@ def drift(
     verbose: Everything = False,
     quiet: Quiet = False,
 ) -> int:
-    """Returns 0 for no drift, 2 for drift, 3 where a part could not be looked at; and 1 where there
-    is no drift, but the journal cannot be written: the largest, of several environments. Raises
+    """Returns 0 for no drift, 2 for drift, 3 where a part could not be looked at; and 71 where
+    there is no drift, but the journal cannot be written: the worst, of several environments. Raises
     `CommandError`."""
     workplace: Workplace = context.obj
     options = Options(
@@ -117,7 +117,7 @@ def _each(envs: Sequence[str], options: Options, outputs: Formats, workplace: Wo
         parts.append(DriftPart(env=env, exit_code=code, problems=problems, plan=plan))
     if options.json:
         files.print_json(DriftsDocument(environments=parts))
-    return max(codes)
+    return worst(codes)
 
 
 def _one(
@@ -147,7 +147,7 @@ def _one(
         return Code.INCOMPLETE, document
     if any(not each.acknowledged for each in found):
         return Code.CHANGES, document
-    return Code.OK if recorded else Code.ERROR, document
+    return Code.OK if recorded else Code.LOCAL, document
 
 
 def _wrong(

@@ -1,15 +1,17 @@
-"""How a command ends: the exit codes, and the error that carries one."""
+"""How a command ends: the exit codes and their meanings, and the error that carries one."""
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 
 class Code(enum.IntEnum):
     """The exit codes of the contract."""
 
     OK = 0
-    ERROR = 1
+    BUG = 1
     CHANGES = 2
     INCOMPLETE = 3
     FAILED = 4
@@ -18,7 +20,38 @@ class Code(enum.IntEnum):
     LOCKED = 7
     NOT_APPROVED = 8
     USAGE = 64
+    LOCAL = 71  # EX_OSERR of sysexits.h(3head), as 64 is its EX_USAGE
     INTERRUPTED = 130
+
+
+MEANINGS: Mapping[Code, str] = MappingProxyType(
+    {
+        Code.OK: "success; in sync; `plan` printed, even if changes are pending",
+        Code.BUG: "a bug in reconcile, and nothing else: it says where the traceback is",
+        Code.CHANGES: (
+            "changes pending (`plan --detailed-exitcode`, `apply --auto`); drift;"
+            " `verify` or `doctor` found any"
+        ),
+        Code.INCOMPLETE: "incomplete: a host or a resource could not be looked at, or `doctor` cannot tell",
+        Code.FAILED: "apply failed; every host is as before or as desired",
+        Code.PARTIAL: "apply failed; a host is neither as before nor as desired, and is named",
+        Code.STALE: "the plan is stale, or has expired",
+        Code.LOCKED: "locked by somebody else",
+        Code.NOT_APPROVED: "not approved",
+        Code.USAGE: "usage error, or an invalid environment file",
+        Code.LOCAL: (
+            "this machine stands in the way: no journal, or one that cannot be used; a path that cannot be"
+            " written; a key or a program that is missing; a closed pipe"
+        ),
+        Code.INTERRUPTED: "interrupted",
+    }
+)
+"""Each code and what it means; the help, the man page and the reference are made of it."""
+
+
+def worst(codes: Iterable[Code]) -> Code:
+    """The code for several environments: the largest, but a fault of this machine hides no verdict."""
+    return max(codes, key=lambda code: 1 if code == Code.LOCAL else int(code) * 2)
 
 
 class CommandError(Exception):

@@ -57,7 +57,7 @@ def write(path: Path, text: str) -> None:
         new.write_text(text, encoding="utf-8")
         new.replace(file)
     except OSError as error:
-        raise CommandError(Code.ERROR, f"{path}: cannot be written ({error.strerror})") from None
+        raise CommandError(Code.LOCAL, f"{path}: cannot be written ({error.strerror})") from None
 
 
 def read(path: Path) -> Any:

@@ -201,7 +201,7 @@ def write_prometheus(path: Path, run: prometheus.MetricsInput) -> None:
     except FileNotFoundError:
         before = ""
     except UnicodeDecodeError:
-        raise CommandError(Code.ERROR, f"{path}: is not a text file; it was not changed") from None
+        raise CommandError(Code.LOCAL, f"{path}: is not a text file; it was not changed") from None
     except OSError as error:
-        raise CommandError(Code.ERROR, f"{path}: cannot be read ({error.strerror})") from None
+        raise CommandError(Code.LOCAL, f"{path}: cannot be read ({error.strerror})") from None
     files.write(path, prometheus.metrics_text(run, prometheus.samples(before)))

@@ -37,11 +37,11 @@ def history(
                 return _verify(journal, as_json=json)
             return _print(journal, run, name, Options(json=json, no_color=no_color), workplace)
         except NoJournal as error:
-            raise CommandError(Code.ERROR, str(error)) from None
+            raise CommandError(Code.LOCAL, str(error)) from None
         except (LookupError, TypeError, AttributeError) as error:
             why = f"an entry of it lacks what its kind has ({error!r})"
             hint = "`reconcile history --verify` lists what was changed"
-            raise CommandError(Code.ERROR, f"the journal {journal.path} is damaged: {why}; {hint}") from None
+            raise CommandError(Code.LOCAL, f"the journal {journal.path} is damaged: {why}; {hint}") from None
 
 
 def _print(
@@ -64,10 +64,10 @@ def open_journal(workplace: Workplace) -> Journal:
     try:
         journal = workplace.journal_to_read()
     except NoJournal as error:
-        raise CommandError(Code.ERROR, str(error)) from None
+        raise CommandError(Code.LOCAL, str(error)) from None
     if journal is None:
         why = "the first `apply` or `drift` creates it"
-        raise CommandError(Code.ERROR, f"there is no journal in {folder()} yet: {why}")
+        raise CommandError(Code.LOCAL, f"there is no journal in {folder()} yet: {why}")
     return journal
 
 

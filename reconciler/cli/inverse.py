@@ -23,7 +23,7 @@ def inverse(environment: Environment, run: int, workplace: Workplace) -> undo.In
             then = _as_it_was(journal, environment, entries[0] if entries else None)
             before = _as_it_was(journal, environment, earlier[-1] if earlier else None)
     except NoJournal as error:
-        raise CommandError(Code.ERROR, str(error)) from None
+        raise CommandError(Code.LOCAL, str(error)) from None
     return undo.inverse(journal_entries.settled(entries), then, before)
 
 

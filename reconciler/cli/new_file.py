@@ -105,5 +105,5 @@ def write_new(path: Path, environment: Environment, remarks: Mapping[str, Sequen
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise CommandError(Code.ERROR, f"{path}: cannot be written ({error.strerror})") from None
+        raise CommandError(Code.LOCAL, f"{path}: cannot be written ({error.strerror})") from None
     return text

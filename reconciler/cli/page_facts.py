@@ -85,7 +85,7 @@ def _kept(environment: Environment, workplace: Workplace) -> Kept:
                 run=status.last_run(own, alive=journal.lives(number)) if number else None,
             )
     except NoJournal as error:
-        raise CommandError(Code.ERROR, str(error)) from None
+        raise CommandError(Code.LOCAL, str(error)) from None
 
 
 def _last_run(entries: Sequence[JournalEntry]) -> int | None:

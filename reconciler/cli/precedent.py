@@ -100,4 +100,4 @@ def keep_signers(journal: Journal, environment: Environment) -> None:
     try:
         journal.keep(Path(named).read_bytes())
     except OSError as error:
-        raise CommandError(Code.ERROR, f"{named}: cannot be read ({error.strerror})") from None
+        raise CommandError(Code.LOCAL, f"{named}: cannot be read ({error.strerror})") from None

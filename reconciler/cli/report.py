@@ -12,7 +12,7 @@ from urllib.parse import quote as as_link
 import typer
 
 from reconciler.cli import files, formats
-from reconciler.cli.exit import Code, CommandError
+from reconciler.cli.exit import Code, CommandError, worst
 from reconciler.cli.flags import (
     All,
     Envs,
@@ -132,7 +132,7 @@ def _each(envs: Sequence[str], what: str, request: _Request) -> int:
         files.print_json(files_document("", {str(path): None for path in (index, *written)}))
     elif not request.options.quiet:
         say(f"{index}: written, with {len(written)} of {len(envs)} environments; open it in a browser")
-    return max(codes)
+    return worst(codes)
 
 
 def _one(env: str, path: Path, what: str, request: _Request) -> tuple[html.Row, Code]:

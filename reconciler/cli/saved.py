@@ -160,8 +160,8 @@ def _judged(
         authors = authors_of(environment)
         return [may_count(each, authors, environment.file, allowed) for each in judged]
     except NoSignature as error:
-        raise CommandError(Code.ERROR, str(error)) from None
+        raise CommandError(Code.LOCAL, str(error)) from None
     except OSError as error:
         raise CommandError(
-            Code.ERROR, f"{signatures.beside(saved.file)}: cannot be read ({error.strerror})"
+            Code.LOCAL, f"{signatures.beside(saved.file)}: cannot be read ({error.strerror})"
         ) from None

@@ -219,7 +219,7 @@ def test_mistyping_ends_with_64(arguments: list[str], world: Scene, capsys: pyte
 def test_a_plan_that_cannot_be_saved_is_told(
     world: Scene, capsys: pytest.CaptureFixture, tmp_path: Path
 ) -> None:
-    assert world.run(["plan", "e", "-o", str(tmp_path / "no" / "p")]) == 1
+    assert world.run(["plan", "e", "-o", str(tmp_path / "no" / "p")]) == 71
     assert "cannot be written (No such file or directory)" in capsys.readouterr().err
 
 

@@ -40,7 +40,7 @@ def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
     for path, why in ((tmp_path, "Is a directory"), (tmp_path / "no" / "file", "No such file or directory")):
         with pytest.raises(CommandError, match=why) as raised:
             files.write(path, "x")
-        assert raised.value.code == Code.ERROR
+        assert raised.value.code == Code.LOCAL
     (tmp_path / "loop").symlink_to("loop")
     files.write(tmp_path / "loop", "x")
     assert (tmp_path / "loop").read_text() == "x"

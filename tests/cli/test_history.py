@@ -37,7 +37,7 @@ def test_a_damaged_journal_ends_history_with_one_line(
     data.close()
     capsys.readouterr()
     for words in (["history"], ["history", "1"]):
-        assert run(words) == 1
+        assert run(words) == 71
         (line,) = capsys.readouterr().err.splitlines()
         assert str(tmp_path / "journal.sqlite") in line
     assert run(["history", "--verify"]) == 2
@@ -63,4 +63,4 @@ def test_an_entry_of_any_form_ends_in_a_line(what: str, data: Any) -> None:
             with suppress(NoJournal, UnicodeError):
                 journal.append(1, "lab", what, body)
         for words in (["history"], ["history", "1"], ["history", "--json"]):
-            assert run(words) in (0, 1)
+            assert run(words) in (0, 71)

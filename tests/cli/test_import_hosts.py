@@ -102,7 +102,7 @@ def test_what_init_is_told_is_checked_before_it_stays(here: Path, capsys: pytest
     assert err.startswith("nothing was written:\n")
     assert '"m y" is not a name of letters' in err
     assert not (here / "e.yaml").exists()
-    assert run([*INIT, "-o", "no/folder/e.yaml"]) == 1
+    assert run([*INIT, "-o", "no/folder/e.yaml"]) == 71
     assert "cannot be written (No such file or directory)" in capsys.readouterr().err
 
 

@@ -175,7 +175,7 @@ def test_what_is_mistyped_is_told(capsys: pytest.CaptureFixture, clock: StoppedC
     assert "there is no environment godo" in capsys.readouterr().out
     assert plain.run(["status", "--json", "--checkmk"]) == 64
     assert "stdout takes one of them" in capsys.readouterr().err
-    assert plain.run(["status", "--ics", str(tmp_path / "no" / "x.ics")]) == 1
+    assert plain.run(["status", "--ics", str(tmp_path / "no" / "x.ics")]) == 71
     assert "cannot be written" in capsys.readouterr().err
 
 

@@ -329,9 +329,9 @@ def test_flags_that_exclude_each_other(world: Scene, tmp_path: Path, capsys: pyt
         assert world.run(["drift", "e", "--prometheus", str(tmp_path / "x"), *more]) == 64
         assert "the file describes the whole environment" in capsys.readouterr().err
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
-    assert world.run(["drift", "e", "--prometheus", str(tmp_path / "binary")]) == 1
+    assert world.run(["drift", "e", "--prometheus", str(tmp_path / "binary")]) == 71
     assert "is not a text file; it was not changed" in capsys.readouterr().err
-    assert world.run(["drift", "e", "--prometheus", str(tmp_path)]) == 1
+    assert world.run(["drift", "e", "--prometheus", str(tmp_path)]) == 71
     assert "cannot be read (Is a directory)" in capsys.readouterr().err
 
 

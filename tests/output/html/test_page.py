@@ -388,7 +388,7 @@ def test_what_the_command_refuses(
     seen.write_text((ROOT / EXAMPLE[2]).read_text().replace('"looked": "2026-11', '"looked": "26'))
     assert run(["report", EXAMPLE[0], "--seen", str(seen), "-o", page]) == 64
     assert "looked: expected a time with its zone (2026-01-31T12:00:00Z), found" in capsys.readouterr().err
-    assert run(["report", *EXAMPLE, "-o", str(tmp_path / "no" / "x.html")]) == 1
+    assert run(["report", *EXAMPLE, "-o", str(tmp_path / "no" / "x.html")]) == 71
     assert "cannot be written" in capsys.readouterr().err
 
 
