@@ -37,7 +37,7 @@ COMMANDS = {
     "report": "Write an HTML page about an environment, or one for each and one over all.",
     "history": "Show past runs and alerts from the journal of this machine.",
     "rollback": "Plan what undoes a run, as far as it can be undone.",
-    "cron": "Print a crontab line, or systemd units, to run unattended.",
+    "cron": "Print or install what runs it unattended: cron or systemd.",
     "unlock": "Show who holds each host's lock; --break ends those processes.",
     "explain": "Explain one resource: its source, state and dependencies.",
     "graph": "Print the order of resources as Mermaid or DOT; no host needed.",

@@ -1,35 +1,29 @@
-"""`reconcile cron`: the crontab line, or the systemd units, that run it unattended."""
+"""`reconcile cron`: the crontab entry, or the systemd units, that run it unattended."""
 
 from __future__ import annotations
 
 import os
-import re
+import pwd
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reconciler.cli import files
-from reconciler.cli.exit import Code
-from reconciler.cli.flags import Env, Json
+from reconciler.cli.exit import Code, CommandError
+from reconciler.cli.flags import Env, Json, Yes
+from reconciler.cli.install import install_entry, install_units
+from reconciler.cli.options import say
 from reconciler.cli.selection import open_environment
 from reconciler.cli.workplace import Workplace
 from reconciler.journal.journal import folder
-from reconciler.kinds.cron import crontab_command
-from reconciler.model import quote
+from reconciler.output import unattended
 from reconciler.output.documents.results import files_document
-from reconciler.printable import printable
 
-
-@dataclass(frozen=True)
-class Schedule:
-    """How often something runs: every so many minutes, after waiting at most so many seconds."""
-
-    minutes: int
-    jitter: int
+if TYPE_CHECKING:
+    from reconciler.environment.settings import Environment
 
 
 def cron(
@@ -37,6 +31,18 @@ def cron(
     env: Env,
     auto: Annotated[bool, typer.Option("--auto", help="Run `apply --auto` instead of `drift`.")] = False,
     systemd: Annotated[bool, typer.Option("--systemd", help="Print systemd units.")] = False,
+    install: Annotated[
+        bool, typer.Option("--install", help="Show what would change, ask, and write it there.")
+    ] = False,
+    yes: Yes = False,
+    user: Annotated[
+        str | None,
+        typer.Option("--user", help="The account that the units run as; by default, the one that asks."),
+    ] = None,
+    on_failure: Annotated[
+        str | None,
+        typer.Option("--on-failure", metavar="UNIT", help="The unit to start for drift and for errors."),
+    ] = None,
     minutes: Annotated[
         int, typer.Option("--minutes", metavar="N", min=1, max=1440, help="Run every N minutes.")
     ] = 15,
@@ -46,65 +52,78 @@ def cron(
     ] = 120,
     json: Json = False,
 ) -> int:
-    """Returns 0; prints only, and installs nothing. Raises `CommandError`."""
+    """Returns 0; without --install it prints only. Raises `CommandError`."""
     workplace: Workplace = context.obj
-    schedule = Schedule(minutes, jitter)
+    if not systemd and (user or on_failure):
+        raise CommandError(Code.USAGE, "--user, --on-failure: are for units; add --systemd")
+    if json and install and not yes:
+        raise CommandError(Code.NOT_APPROVED, "not installed: --json never asks; add --yes")
     environment = open_environment(env, workplace)
-    file = str(Path(environment.file).resolve())
-    found = shutil.which("reconcile")
-    program = [found] if found else [sys.executable, "-m", "reconciler"]
-    command = [*program, *(("apply", "--auto") if auto else ("drift",)), file]
-    state = folder() if "RECONCILE_STATE" in os.environ else None
-    if systemd:
-        made = _units(environment.name, command, state, schedule)
-    else:
-        made = {"crontab": _line(environment.name, file, command, state, schedule)}
+    job = _job(environment, user, on_failure, minutes, jitter, auto=auto)
+    units = unattended.units(job) if systemd else {}
+    entry = unattended.crontab_entry(job)
+    made = {str(workplace.units / name): text for name, text in units.items()} or {"crontab": entry}
+    if install:
+        _install(job, units, entry, workplace, yes=yes)
     if json:
         files.print_json(files_document(environment.name, made))
-    elif systemd:
-        print("\n".join(f"# {path}\n{text}" for path, text in made.items()), end="")
-    else:
-        print(made["crontab"], end="")
+    elif not install:
+        shown = (f"# {path}\n{text}" if systemd else text for path, text in made.items())
+        print("\n".join(shown), end="")
     return Code.OK
 
 
-def _line(name: str, file: str, words: list[str], state: Path | None, schedule: Schedule) -> str:
-    command = " ".join(map(quote, words))
-    setting = f"RECONCILE_STATE={quote(str(state))} " if state else ""
-    lock = quote(str(folder() / f"cron-{name}.lock"))
-    minutes, jitter = schedule.minutes, schedule.jitter
-    often = f"*/{minutes} * * * *" if minutes < 60 else f"0 */{minutes // 60} * * *"
-    wait = f"sleep $(( $(od -An -N2 -tu2 /dev/urandom) % {jitter} )); " if jitter else ""
-    about = f"cron mails what goes wrong; notices go where `notices:` of {printable(file)} says"
-    run = f"{setting}flock -n {lock} {command} >/dev/null"
-    whole = crontab_command(f"mkdir -p {quote(str(folder()))}; {wait}{run}")
-    return f"# {name}: {about}\n{often} {whole}\n"
+def _install(
+    job: unattended.Job, units: dict[str, str], entry: str, workplace: Workplace, *, yes: bool
+) -> None:
+    what = " and ".join(units) or "the entry in the crontab"
+    if units:
+        changed = install_units(units, workplace, yes=yes)
+    else:
+        changed = install_entry(job, entry, workplace, yes=yes)
+    say(f"{what}: {'installed' if changed else 'as it should be already; nothing was changed'}")
 
 
-def _word(text: str, dollar: str = "$$") -> str:
-    """A word of a unit file (systemd.service(5), "Command lines"; systemd.unit(5), "Specifiers"); `dollar`
-    is how a `$` is written there: in a command it begins a variable."""
-    text = text.replace("%", "%%")
-    if re.fullmatch(r"[A-Za-z0-9_./%=:@+-]+", text):
-        return text
-    for char, escaped in (("\\", "\\\\"), ('"', '\\"'), ("$", dollar)):
-        text = text.replace(char, escaped)
-    return f'"{text}"'
-
-
-def _units(name: str, words: list[str], state: Path | None, schedule: Schedule) -> dict[str, str]:
-    command = " ".join(map(_word, words))
-    # 2 and 3 are verdicts, not failures: notices report them.
-    service = (
-        f"[Unit]\nDescription=reconcile {name}\nWants=network-online.target\nAfter=network-online.target\n\n"
-        "[Service]\nType=oneshot\n"
-        + (f"Environment={_word(f'RECONCILE_STATE={state}', dollar='$')}\n" if state else "")
-        + f"ExecStart={command}\nSuccessExitStatus=2 3\n"
+def _job(
+    environment: Environment,
+    user: str | None,
+    on_failure: str | None,
+    minutes: int,
+    jitter: int,
+    *,
+    auto: bool,
+) -> unattended.Job:
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    state = str(folder().absolute())
+    try:
+        home = pwd.getpwnam(user or me).pw_dir
+    except KeyError:
+        raise CommandError(Code.USAGE, f"--user {user}: there is no such account here") from None
+    if user not in (None, me) and "RECONCILE_STATE" not in os.environ:
+        state = f"{home}/.local/state/reconcile"
+    file, notices = str(Path(environment.file).resolve()), environment.notices
+    return unattended.Job(
+        environment=environment.name,
+        file=file,
+        command=[*_program(), *(("apply", "--auto") if auto else ("drift",)), file],
+        state=state,
+        state_is_set="RECONCILE_STATE" in os.environ,
+        minutes=minutes,
+        jitter=jitter,
+        user=user or me,
+        sendmail=bool(notices.mail and not notices.smtp),
+        on_failure=on_failure,
     )
-    timer = (
-        f"[Unit]\nDescription=reconcile {name}, every {schedule.minutes} minutes\n\n"
-        f"[Timer]\nOnBootSec=5min\nOnUnitActiveSec={schedule.minutes}min\n"
-        f"RandomizedDelaySec={schedule.jitter}\n\n[Install]\nWantedBy=timers.target\n"
-    )
-    unit = f"/etc/systemd/system/reconcile-{name}"
-    return {f"{unit}.service": service, f"{unit}.timer": timer}
+
+
+def _program() -> list[str]:
+    """This program by the path that is likely to stay: a link to it outside of its virtual environment."""
+    found = shutil.which("reconcile")
+    if found is None:
+        return [sys.executable, "-m", "reconciler"]
+    folders = (Path("/usr/local/bin"), Path("/usr/bin"), Path.home() / ".local/bin")
+    links = (each / "reconcile" for each in folders)
+    stays = next((str(link) for link in links if link.exists() and link.samefile(found)), None)
+    if stays is None and (Path(found).parent.parent / "pyvenv.cfg").exists():
+        say(f"{found} is of a virtual environment; `ln -s {found} /usr/local/bin/` gives it a lasting path")
+    return [stays or found]

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli.options import say
@@ -75,6 +76,8 @@ class Workplace:
     """Opens the journal, to write where the second is true; raises `NoJournal`."""
     machine: Callable[[], Machine] = _machine
     """Its programs and resolver, and the CA as it is seen from it: what `doctor` checks."""
+    units: Path = Path("/etc/systemd/system")
+    """Where `cron --install` writes units."""
     is_terminal: Callable[[], bool] = lambda: sys.stdin.isatty() and sys.stdout.isatty()
     """Whether somebody can be asked."""
     has_colour: Callable[[], bool] = lambda: sys.stdout.isatty() and "NO_COLOR" not in os.environ
