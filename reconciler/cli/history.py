@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
@@ -12,16 +15,35 @@ from reconciler.cli.flags import Json, NoColor
 from reconciler.cli.options import Options
 from reconciler.cli.selection import open_environment
 from reconciler.cli.workplace import Workplace
-from reconciler.journal.journal import Journal, NoJournal, folder
+from reconciler.journal.journal import Journal, JournalEntry, NoJournal, folder
 from reconciler.output import text
 from reconciler.output.documents.results import history_document
 from reconciler.printable import printable
+
+UNITS = MappingProxyType({
+    "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1),
+})  # fmt: skip
 
 
 def history(
     context: typer.Context,
     run: Annotated[int | None, typer.Argument(metavar="[RUN]", help="One run, with all its actions.")] = None,
-    env: Annotated[str | None, typer.Option("--env", metavar="ENV", help="Only of this environment.")] = None,
+    env: Annotated[
+        str | None,
+        typer.Option("--env", metavar="ENV", help="Only of this environment: a name as listed, or a file."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="TIME", help="Not older: 2026-11-25, a time with its zone, 12h or 7d."
+        ),
+    ] = None,
+    newest: Annotated[
+        int | None,
+        typer.Option(
+            "-n", "--newest", metavar="N", min=1, help="Only the newest N runs, and what came between."
+        ),
+    ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Check that nothing in the journal was changed.")
     ] = False,
@@ -30,12 +52,18 @@ def history(
 ) -> int:
     """Returns 0, or 2 where --verify finds a change. Raises `CommandError`."""
     workplace: Workplace = context.obj
+    if (since or newest) and (verify or run is not None):
+        raise CommandError(Code.USAGE, "--since, --newest: choose among runs; leave out RUN and --verify")
+    after = moment(since, workplace.clock()) if since else None
     with open_journal(workplace) as journal:
         try:
-            name = open_environment(env, workplace).name if env else None
             if verify:
                 return _verify(journal, as_json=json)
-            return _print(journal, run, name, Options(json=json, no_color=no_color), workplace)
+            entries = journal.entries(run, _name(env, journal, workplace) if env else None)
+            if run is not None and not entries:
+                raise CommandError(Code.USAGE, f"there is no run {run} in {journal.path}")
+            left = _newest(_since(entries, after), newest)
+            return _print(journal, run, left, Options(json=json, no_color=no_color), workplace)
         except NoJournal as error:
             raise CommandError(Code.LOCAL, str(error)) from None
         except (LookupError, TypeError, AttributeError) as error:
@@ -44,12 +72,49 @@ def history(
             raise CommandError(Code.LOCAL, f"the journal {journal.path} is damaged: {why}; {hint}") from None
 
 
+def moment(text: str, now: datetime) -> datetime:
+    """The time that --since names; a date and a time without a zone are UTC, as those of the journal are.
+    Raises `CommandError`."""
+    try:
+        if ago := re.fullmatch(r"(\d+)([mhdw])", text):
+            return now - int(ago[1]) * UNITS[ago[2]]
+        at = datetime.fromisoformat(text)
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise CommandError(
+            Code.USAGE,
+            f"--since {text}: is no time; expected a date (2026-11-25), a time (2026-11-25T13:00+01:00), or"
+            " how long ago (30m, 12h, 7d, 2w)",
+        ) from None
+
+
+def _name(env: str, journal: Journal, workplace: Workplace) -> str:
+    """The environment's name: as the journal has it, or of the file that ENV names. Raises `CommandError`."""
+    known = {each.environment for each in journal.entries()}
+    return env if env in known else open_environment(env, workplace).name
+
+
+def _since(entries: list[JournalEntry], after: datetime | None) -> list[JournalEntry]:
+    """The runs that have begun since, with all that they did, and what was found since."""
+    if after is None:
+        return entries
+    late = {each.number for each in entries if datetime.fromisoformat(each.at) >= after}
+    runs = {each.run for each in entries if each.what == "begin" and each.number in late}
+    return [each for each in entries if (each.run in runs if each.run else each.number in late)]
+
+
+def _newest(entries: list[JournalEntry], count: int | None) -> list[JournalEntry]:
+    begun = [each for each in entries if each.what == "begin"]
+    if count is None or len(begun) <= count:
+        return entries
+    runs = {each.run for each in begun[-count:]}
+    first = begun[-count].number
+    return [each for each in entries if (each.run in runs if each.run else each.number > first)]
+
+
 def _print(
-    journal: Journal, run: int | None, name: str | None, options: Options, workplace: Workplace
+    journal: Journal, run: int | None, entries: list[JournalEntry], options: Options, workplace: Workplace
 ) -> Code:
-    entries = journal.entries(run, name)
-    if run is not None and not entries:
-        raise CommandError(Code.USAGE, f"there is no run {run} in {journal.path}")
     style = formats.style(options, workplace)
     if options.json:
         files.print_json(history_document(str(journal.path), entries))

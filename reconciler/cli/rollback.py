@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 import typer
@@ -53,8 +54,8 @@ def rollback(
     formats.check(options, Formats(), output)
     environment = _environment_of(run, workplace)
     undo = inverse(environment, run, workplace)
-    for ref, why in undo.without.items():
-        say(f"cannot undo {ref}: {why}")
+    for line in without_lines(undo.without, whole=verbose):
+        say(line)
     if not undo.resources:
         (say if output == files.STDOUT else print)(f"Nothing to do: nothing of run {run} can be undone.")
         return Code.OK
@@ -71,6 +72,18 @@ def rollback(
     if made.actions:
         say(f"{environment.file} still declares what this undoes: change it too, or apply restores it")
     return Code.OK if made.complete else Code.INCOMPLETE
+
+
+def without_lines(without: Mapping[str, str], *, whole: bool) -> Iterator[str]:
+    """What has no way back: a line for each reason, or with `whole` for each resource."""
+    by_reason: dict[str, list[str]] = {}
+    for ref, why in without.items():
+        by_reason.setdefault(why, []).append(ref)
+    for why, refs in by_reason.items():
+        if whole or len(refs) == 1:
+            yield from (f"cannot undo {ref}: {why}" for ref in refs)
+        else:
+            yield f"cannot undo {len(refs)} resources ({refs[0]}, …; -v lists them): {why}"
 
 
 def _environment_of(run: int, workplace: Workplace) -> Environment:

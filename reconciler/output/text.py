@@ -206,7 +206,7 @@ def run_lines(entries: Sequence[JournalEntry], style: Style) -> Iterable[str]:
         listed, lambda e: (e.at[:16], e.environment, e.what, e.body.get("verdict"), e.run)
     ):
         first, *more = group
-        at = first.at[:16].replace("T", " ")
+        at = _in_utc(first.at[:16])
         if first.what == "begin":
             end = ends.get(first.run)
             line = f"{at}  {printable(_run_text(first, end))}"
@@ -214,6 +214,11 @@ def run_lines(entries: Sequence[JournalEntry], style: Style) -> Iterable[str]:
         else:
             rest = f"; and {len(more)} more" if more else ""
             yield style.dim(f"{at}  {printable(f'{first.environment}: {_finding_text(first)}{rest}')}")
+
+
+def _in_utc(at: str) -> str:
+    """A time of the journal, which keeps all of them in UTC, for people."""
+    return f"{at.replace('T', ' ').removesuffix('+00:00')} UTC"
 
 
 def _run_text(begin: JournalEntry, end: Mapping[str, Any] | None) -> str:
@@ -241,7 +246,7 @@ def entry_lines(entries: Sequence[JournalEntry], style: Style) -> Iterable[str]:
     """One run: what it started, and the result of each action."""
     lines = {"begin": _begin_lines, "intent": _intent_lines, "outcome": _result_lines, "end": _end_lines}
     for each in entries:
-        at = each.at.replace("T", " ").removesuffix("+00:00")
+        at = _in_utc(each.at)
         first, *rest = lines[each.what](each) or ["nothing"]
         yield f"{at}  {printable(first)}"
         for line in rest:

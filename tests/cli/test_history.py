@@ -1,10 +1,11 @@
-"""`history` on a journal that somebody has changed."""
+"""`history`: what it is narrowed to, and a journal that somebody has changed."""
 
 from __future__ import annotations
 
 import sqlite3
 import tempfile
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,80 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.cli.app import run
+from reconciler.cli.rollback import without_lines
+from reconciler.cli.workplace import Workplace
 from reconciler.journal.journal import Journal, NoJournal
+from tests.support.workplace import StoppedClock
+
+
+def past(folder: Path) -> StoppedClock:
+    """Runs 1 to 3 on three days: of `lab`, `stage` and `lab`; and a finding after the second."""
+    clock = StoppedClock(datetime(2026, 11, 20, 23, 30, tzinfo=UTC))
+    with Journal(folder, clock=clock) as journal:
+        for name in ("lab", "stage", "lab"):
+            run_number = journal.begin(
+                name, {"who": "me", "command": "apply", "approvers": [], "actions": 1}, b""
+            )
+            journal.end(run_number, name, {"code": 0})
+            if name == "stage":
+                finding = {"verdict": "drifted", "host": "a", "kind": "k", "name": "n", "detail": "x"}
+                journal.append(0, name, "onset", finding)
+            clock.now += timedelta(days=1)
+    return clock
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ([], ["run 1", "run 2", "drifted", "run 3"]),
+        (["-n", "1"], ["run 3"]),
+        (["-n", "2"], ["run 2", "drifted", "run 3"]),
+        (["--since", "2026-11-21"], ["run 2", "drifted", "run 3"]),
+        (["--since", "2026-11-21T23:00+01:00"], ["run 2", "drifted", "run 3"]),
+        (["--since", "2026-11-22T00:31+01:00"], ["run 3"]),
+        (["--since", "36h"], ["run 3"]),
+        (["--env", "lab"], ["run 1", "run 3"]),
+        (["--env", "lab", "-n", "1"], ["run 3"]),
+    ],
+)
+def test_history_is_narrowed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    words: list[str],
+    shown: list[str],
+) -> None:
+    monkeypatch.setenv("RECONCILE_STATE", str(tmp_path))
+    clock = past(tmp_path)
+    assert run(["history", *words], Workplace(clock=clock)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [next(each for each in shown if each in line) for line in lines] == shown
+    assert all(" UTC  " in line for line in lines)
+
+
+def test_history_refuses_what_it_cannot_narrow_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("RECONCILE_STATE", str(tmp_path))
+    past(tmp_path)
+    for words in (
+        ["--since", "soon"],
+        ["--since", "9999999w"],
+        ["1", "-n", "1"],
+        ["--verify", "--since", "1d"],
+    ):
+        assert run(["history", *words]) == 64
+    assert "2026-11-25T13:00+01:00" in capsys.readouterr().err
+    assert run(["history", "--env", "nowhere"]) == 64
+
+
+def test_rollback_folds_what_has_no_way_back() -> None:
+    without = {"a x 1": "why", "a x 2": "why", "a y 3": "because"}
+    assert list(without_lines(without, whole=False)) == [
+        "cannot undo 2 resources (a x 1, …; -v lists them): why",
+        "cannot undo a y 3: because",
+    ]
+    assert len(list(without_lines(without, whole=True))) == 3
 
 
 @pytest.mark.parametrize(
