@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -28,6 +29,7 @@ from reconciler.cli.formats import Formats
 from reconciler.cli.new_file import NewEnvironment, free_path, relative, write_new
 from reconciler.cli.options import Options, say
 from reconciler.cli.workplace import Workplace
+from reconciler.environment import yaml_writer
 from reconciler.environment.load import InvalidEnvironment, load
 from reconciler.environment.settings import Certificate, Environment, Services
 from reconciler.model import quote
@@ -44,6 +46,9 @@ QUESTIONS: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
     ("tomcat", "Major version of Tomcat (empty: not used): ", str),
 )
 """What is asked for each flag that is not given, and how an answer is read."""
+NEEDED = ("name", "router", "hosts")
+TRIES = 5
+"""How often one question is asked."""
 
 
 def init(
@@ -75,7 +80,7 @@ def init(
         identity=identity, known_hosts=known_hosts, jump=jump,
         administrators=administrators, postgresql=postgresql, tomcat=tomcat,
     )  # fmt: skip
-    new = _asked(given, context.obj)
+    new = _asked(given, output or Path("environments/new.yaml"), context.obj)
     path = free_path(output, new.name or "")
     environment = _environment(new, partial(relative, path))
     text = write_new(path, environment, {})
@@ -109,16 +114,62 @@ def _environment(new: NewEnvironment, spell: Callable[[str], str]) -> Environmen
     )
 
 
-def _asked(new: NewEnvironment, workplace: Workplace) -> NewEnvironment:
-    """The flags, and on a terminal the answers to what they leave open. Raises `CommandError`."""
+def _asked(new: NewEnvironment, path: Path, workplace: Workplace) -> NewEnvironment:
+    """The flags, and on a terminal the answers to what they leave open; a bad answer is asked for again, and
+    the others stay. Raises `CommandError`."""
     terminal = workplace.is_terminal()
     for name, question, read in QUESTIONS:
         if getattr(new, name) in (None, ()) and terminal:
-            answer: dict[str, Any] = {name: read(workplace.ask(question)) or None}
-            new = replace(new, **answer)
-    for name in ("name", "router", "hosts"):
+            new = _answered(new, name, question, read, path, workplace)
+    for name in NEEDED:
         if not getattr(new, name):
-            flag = "--host" if name == "hosts" else f"--{name}"
             more = "" if terminal else ": there is no terminal to ask on"
-            raise CommandError(Code.USAGE, f"{flag} is required{more}")
+            raise CommandError(Code.USAGE, f"{_flag(name)} is required{more}")
     return new
+
+
+def _answered(
+    new: NewEnvironment,
+    name: str,
+    question: str,
+    read: Callable[[str], Any],
+    path: Path,
+    workplace: Workplace,
+) -> NewEnvironment:
+    """With the answer to one question. A terminal that is closed answers nothing for ever, so the tries
+    have an end."""
+    for _ in range(TRIES):
+        answer: dict[str, Any] = {name: read(workplace.ask(question)) or None}
+        answered = replace(new, **answer)
+        if answer[name] is None and name in NEEDED:
+            problems = ["an answer is needed"]
+        elif answer[name] is None:
+            return answered
+        else:
+            before = _problems(new, path)
+            problems = [each for each in _problems(answered, path) if each not in before]
+        if not problems:
+            return answered
+        for each in problems:
+            say(each)
+    raise CommandError(Code.USAGE, f"{_flag(name)}: no valid answer in {TRIES} tries; nothing was written")
+
+
+def _flag(name: str) -> str:
+    return "--host" if name == "hosts" else f"--{name}"
+
+
+def _problems(new: NewEnvironment, path: Path) -> list[str]:
+    """What is wrong with the answers so far, with something valid in place of those that are missing."""
+    try:
+        whole = replace(
+            new, name=new.name or "new", router=new.router or "router.example.org",
+            hosts=new.hosts or (new.primary or "host.example.org",),
+        )  # fmt: skip
+        text = yaml_writer.text(_environment(whole, partial(relative, path)), "", {})
+        load(str(path), text.encode())
+    except InvalidEnvironment as error:
+        return [each.message for each in error.problems]
+    except CommandError as error:
+        return list(error.lines)
+    return []

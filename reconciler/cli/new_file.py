@@ -82,21 +82,22 @@ def free_path(output: Path | None, name: str) -> Path:
     return path
 
 
-def schema_path(path: Path) -> str:
-    """Where editors find the schema, as seen from a file: relative within a checkout."""
-    package, name = Path(__file__).resolve().parent.parent, "environment.schema.json"
-    schema = package.parent / "schemas" / name
-    if not schema.exists():  # there is no checkout: the wheel carries it
-        schema = package / name
-    folder = path.resolve().parent
-    near = package.parent in (folder, *folder.parents)
-    return os.path.relpath(schema, folder) if near else str(schema)
+SCHEMA = "https://raw.githubusercontent.com/DataONEorg/reconcile/main/schemas/environment.schema.json"
+
+
+def schema_address(path: Path) -> str:
+    """Where editors find the schema, as seen from a file: relative within a checkout; elsewhere an address
+    that holds on every machine, for the file goes into git."""
+    root = Path(__file__).resolve().parent.parent.parent
+    schema, folder = root / "schemas" / "environment.schema.json", path.resolve().parent
+    near = schema.exists() and root in (folder, *folder.parents)
+    return os.path.relpath(schema, folder) if near else SCHEMA
 
 
 def write_new(path: Path, environment: Environment, remarks: Mapping[str, Sequence[str]]) -> str:
     """Writes a file that must not exist yet, unless it is stdout, and returns its text. Raises
     `CommandError`."""
-    text = yaml_writer.text(environment, schema_path(path), remarks)
+    text = yaml_writer.text(environment, schema_address(path), remarks)
     if path == files.STDOUT:
         return text
     try:

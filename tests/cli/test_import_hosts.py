@@ -40,7 +40,7 @@ def test_init_writes_a_file_that_is_valid(here: Path, capsys: pytest.CaptureFixt
     assert run(["validate", "mine"]) == 0
     path = here / "environments" / "mine.yaml"
     text = path.read_text(encoding="utf-8")
-    assert text.startswith("# yaml-language-server: $schema=/")
+    assert text.startswith("# yaml-language-server: $schema=https://")
     made = load(str(path))
     assert (made.primary.name, made.hosts[0].address) == ("b.example.org", "10.0.0.1")
     assert made.ssh.identity == str(here / "environments" / ".." / "key")
@@ -84,6 +84,26 @@ def test_init_asks_on_a_terminal_for_what_no_flag_gives(
     assert (made.name, made.primary.name, made.ssh.user) == ("mine", "a.example.org", "ops")
     assert (made.hosts[1].address, made.services.tomcat) == ("10.0.0.2", None)
     assert made.certificate.administrators is None
+
+
+def test_init_asks_again_and_keeps_the_other_answers(
+    here: Path, hosts: Scene, capsys: pytest.CaptureFixture
+) -> None:
+    hosts.answers = ["", "m y", "mine", "cn.example.org", "a_b!", "a.example.org", "b", "", "ops"]
+    assert hosts.run(["init", "-o", "e.yaml"]) == 0
+    err = capsys.readouterr().err
+    assert err.startswith("an answer is needed\n")
+    assert '"m y" is not a name of letters' in err
+    assert "--primary b: is not one of the hosts" in err
+    made = load(str(here / "e.yaml"))
+    assert (made.name, made.primary.name, made.ssh.user) == ("mine", "a.example.org", "ops")
+
+
+def test_init_does_not_ask_for_ever(here: Path, hosts: Scene, capsys: pytest.CaptureFixture) -> None:
+    hosts.answers = []
+    assert hosts.run(["init", "-o", "e.yaml"]) == 64
+    assert capsys.readouterr().err.endswith("--name: no valid answer in 5 tries; nothing was written\n")
+    assert list(here.iterdir()) == []
 
 
 def test_init_without_a_terminal_says_which_flag_is_missing(
@@ -199,5 +219,5 @@ def test_whose_fault_it_is_and_what_was_expected(
 
 def test_editors_find_the_schema_from_where_the_file_lies(here: Path) -> None:
     root = Path(new_file.__file__).parent.parent.parent
-    assert new_file.schema_path(root / "environments" / "x.yaml") == "../schemas/environment.schema.json"
-    assert new_file.schema_path(here / "x.yaml") == str(root / "schemas" / "environment.schema.json")
+    assert new_file.schema_address(root / "environments" / "x.yaml") == "../schemas/environment.schema.json"
+    assert new_file.schema_address(here / "x.yaml") == new_file.SCHEMA
