@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,7 +34,7 @@ from reconciler.cli.look import look, plan_document
 from reconciler.cli.next_steps import save_plan
 from reconciler.cli.options import Options
 from reconciler.cli.precedent import precedent_here
-from reconciler.cli.selection import open_environment, select
+from reconciler.cli.selection import open_environment, replaced, select
 from reconciler.cli.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -106,5 +107,14 @@ def _plan(
     from reconciler.output.documents.observation import observation_from
     from reconciler.plan.planner import plan as make_plan
 
+    refs = replaced(resources, options)
     observation = observation_from(files.saved_observation(seen))
-    return make_plan(environment.name, resources, observation.seen, observation.unreachable)
+    wanted = [
+        each.replacement(state)
+        if each.ref in refs
+        and not each.absent
+        and isinstance(state := observation.seen.get(each.ref), Mapping)
+        else each
+        for each in resources
+    ]
+    return make_plan(environment.name, wanted, observation.seen, observation.unreachable)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from reconciler.cli import naming
 from reconciler.cli.naming import Unmatched
-from reconciler.model import Ref
+from reconciler.model import Ref, Resource, State
+from tests.support.scripted import Thing
 from tests.support.workplace import Scene, two_hosts
 
 HOSTS = ["cn-1.example.org", "cn-2.example.org", "db.example.org", "db.example.net"]
@@ -218,3 +222,29 @@ def test_what_is_replaced_is_named_likewise(world: Scene, capsys: pytest.Capture
     ):
         assert world.run(["plan", "e", "--replace", text]) == 64
         assert capsys.readouterr().err == f"{said}\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replaceable(Thing):
+    """A thing that `--replace` takes."""
+
+    kind: ClassVar[str] = "certificate"
+
+    def replacement(self, seen: State) -> Resource:
+        return replace(self, value=f"not {seen['value']}")
+
+
+def test_what_is_replaced_is_so_in_a_plan_from_a_saved_observation(
+    world: Scene, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    assert world.environment is not None
+    things = tuple(Replaceable(host=name, label="/x") for name in ("a", "b"))
+    world.environment = replace(world.environment, resources=things)
+    world["a"].things["/x"] = world["b"].things["/x"] = "new"
+    seen = str(tmp_path / "seen.json")
+    assert world.run(["observe", "e", "-o", seen]) == 0
+    for from_file in (["--seen", seen], []):
+        for what, code in (([], 0), (["--replace", "a certificate"], 2)):
+            assert world.run(["plan", "e", *from_file, *what, "--detailed-exitcode"]) == code
+        assert '"not new"' in capsys.readouterr().out
+    assert world.run(["plan", "e", "--seen", seen, "--replace", "nothing"]) == 64
