@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -121,7 +122,7 @@ class FaultyHost:
             process.kill()
             out, err = process.communicate()
             raise AssertionError(f"it did not end within {seconds} s\n{out}\n{err}") from None
-        assert "Traceback" not in err, err
+        assert not re.search("Traceback|internal error", err), err
         return Ended(process.returncode, out, err)
 
     def reconcile(self, command: str, *flags: str, seconds: float = 60) -> Ended:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.cli.app import run
+from reconciler.cli.exit import Code
 from reconciler.cli.workplace import Workplace
 from reconciler.environment.settings import Environment, Host
 from tests.support.scripted import Scripted, Thing
@@ -38,14 +39,16 @@ class Scene:
         return self.hosts[name]
 
     def run(self, arguments: Sequence[str]) -> int:
-        """Runs a command line and returns its exit code."""
+        """Runs a command line and returns its exit code, which is never that of a bug."""
         more = dict(self.more)
         if self.environment is not None:
             more["load"] = lambda env: self.environment
         if self.answers is not None:
             typed = iter([*self.answers, *[""] * 20])
             more |= {"is_terminal": lambda: True, "read_line": lambda: next(typed)}
-        return run(list(arguments), Workplace(connect=self._connect, **more))
+        code = run(list(arguments), Workplace(connect=self._connect, **more))
+        assert code != Code.BUG
+        return code
 
     def _connect(self, ssh: Any, hosts: Iterable[Host]) -> list[Scripted]:
         return [self.hosts[host.name] for host in hosts]
