@@ -51,16 +51,20 @@ def _traceback(error: Exception) -> str:
 
 
 def _saved(text: str) -> str | None:
-    """A file with it that nobody else may read; None where there can be none."""
+    """A file with it that nobody else may read, beside the journal: a unit's own /tmp ends with it
+    (systemd.exec(5), PrivateTmp=). None where there can be none."""
     import tempfile
+    from contextlib import suppress
 
-    try:
-        number, path = tempfile.mkstemp(".txt", "reconcile-bug-")
-        with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-    except OSError:
-        return None
-    return path
+    from reconciler.journal.journal import folder
+
+    for place in (folder(), None):
+        with suppress(OSError):
+            number, path = tempfile.mkstemp(".txt", "reconcile-bug-", place)
+            with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+            return path
+    return None
 
 
 def _say(line: str) -> None:

@@ -80,24 +80,28 @@ def test_each_code_is_reached_and_documented(code: Code, tmp_path: Path) -> None
     assert f" {int(code)} " in readme[readme.index("Exit codes: ") : readme.index("## Your first")]
 
 
+@pytest.mark.parametrize("has_state", [True, False])
 def test_a_bug_is_told_as_ours_with_what_to_send(
-    capsys: pytest.CaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    has_state: bool, capsys: pytest.CaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("RECONCILE_STATE", str(tmp_path / "state" / ("" if has_state else "none")))
+    (tmp_path / "state").mkdir()
     assert run(["plan", "e"], failing(KeyError("x\x1b[2J"))) == 1
     err = capsys.readouterr().err
     assert err.startswith("internal error: KeyError: ")
     assert "a bug in reconcile, not a mistake of yours" in err
     assert "Traceback" not in err
     assert "\x1b" not in err
-    (file,) = tmp_path.iterdir()
+    (file,) = tmp_path.rglob("*.txt")
+    assert (file.parent == tmp_path / "state") == has_state
     assert str(file) in err
     assert "Traceback" in file.read_text()
     assert file.stat().st_mode & 0o77 == 0
     for verbose in (["-vv"], ["-v", "--verbose"]):
         assert run(["plan", "e", *verbose], failing(KeyError("x"))) == 1
         assert "Traceback" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == [file]
+    assert list(tmp_path.rglob("*.txt")) == [file]
 
 
 def test_what_the_system_refuses_is_no_bug(capsys: pytest.CaptureFixture) -> None:
