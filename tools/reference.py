@@ -92,7 +92,13 @@ def man_page() -> str:
         _roff("Further folders, with colons between, below which files that a YAML file names may lie."),
         ".TP",
         "NO_COLOR",
-        "No colours.",
+        "No colours, whatever else is set.",
+        ".TP",
+        "FORCE_COLOR",
+        "Colours, also where the output is no terminal.",
+        ".TP",
+        "TERM",
+        "No colours and no pager where it is dumb.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -61,6 +61,14 @@ def _width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
+def wants_colour(environ: Mapping[str, str], *, is_terminal: bool) -> bool:
+    """Whether to colour: the variables count where they are not empty, and NO_COLOR most of all
+    (no-color.org, force-color.org)."""
+    if environ.get("NO_COLOR"):
+        return False
+    return bool(environ.get("FORCE_COLOR")) or (is_terminal and environ.get("TERM") != "dumb")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Workplace:
     """The clock, the environment files, the hosts, the services, the journal and the terminal."""
@@ -80,7 +88,7 @@ class Workplace:
     """Where `cron --install` writes units."""
     is_terminal: Callable[[], bool] = lambda: sys.stdin.isatty() and sys.stdout.isatty()
     """Whether somebody can be asked."""
-    has_colour: Callable[[], bool] = lambda: sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    has_colour: Callable[[], bool] = lambda: wants_colour(os.environ, is_terminal=sys.stdout.isatty())
     width: Callable[[], int | None] = _width
     """Columns that lines are wrapped to; None where stdout is no terminal."""
     read_line: Callable[[], str] = lambda: sys.stdin.readline().strip()

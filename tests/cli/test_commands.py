@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.cli.workplace import wants_colour
 from reconciler.fleet.reply import NoAnswer, Reply
 from reconciler.output import text as report
 from tests import ROOT
@@ -293,3 +294,20 @@ def test_only_the_word_yes_is_accepted(world: Scene, capsys: pytest.CaptureFixtu
 
 def test_control_characters_are_escaped_and_words_are_not() -> None:
     assert report.printable("é a\x1b[2J\n\x07\u202e") == "é a\\x1b[2J\\n\\x07\\u202e"
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_terminal", "coloured"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"NO_COLOR": ""}, True, True),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
+        ({"TERM": "dumb"}, True, False),
+        ({"TERM": "dumb", "FORCE_COLOR": "1"}, True, True),
+    ],
+)
+def test_colours_are_as_the_variables_say(environ: dict[str, str], is_terminal: bool, coloured: bool) -> None:
+    assert wants_colour(environ, is_terminal=is_terminal) is coloured
