@@ -66,6 +66,7 @@ class Fleet:
         self._clock = clock
         self._wait = wait
         self._waited: dict[Ref, float] = {}
+        self._unlocked: frozenset[str] = frozenset()
         self.listen = listen
         self.pool = ThreadPoolExecutor(max_workers=max(1, min(parallel, len(hosts) or 1)))
         self._by_host: dict[str, list[Ref]] = defaultdict(list)
@@ -83,7 +84,8 @@ class Fleet:
 
     def look(self, names: Iterable[str] | None = None) -> Observation:
         """Looks at the hosts (all of them, or those named) and remembers what was seen."""
-        wanted = [self.hosts[name] for name in (self.hosts if names is None else names)]
+        asked = self.hosts if names is None else names
+        wanted = [self.hosts[name] for name in asked if name not in self._unlocked]
         list(self.pool.map(self.look_at, wanted))
         return self.sight
 
@@ -139,10 +141,12 @@ class Fleet:
     def lock(self, who: str) -> None:
         """Takes the lock of every host that answers; raises `Locked` or another `HostError`.
 
-        In the order of names, so that of two runs one gets all.
+        In the order of names, so that of two runs one gets all. A host that answers only afterwards is not
+        locked: it is not looked at any more, and so nothing is done there.
         """
         for name in sorted(set(self.hosts) - set(self.sight.unreachable)):
             self.hosts[name].lock(who)
+        self._unlocked = frozenset(self.sight.unreachable)
 
     def questions(self, host: str, refs: Collection[Ref] = ()) -> list[Question]:
         """What to ask a host about these resources (all of its own where none are named), in their order."""

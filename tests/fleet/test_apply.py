@@ -421,6 +421,23 @@ def test_locks_are_taken_in_the_order_of_names_of_hosts_that_answer() -> None:
     assert asked == ["a", "c"]
 
 
+def test_a_host_that_answers_only_after_the_lock_is_left_alone() -> None:
+    hosts = {name: Scripted(name) for name in ("a", "b")}
+    things = [thing("/1", name) for name in hosts]
+    with Fleet("e", things, list(hosts.values())) as fleet:
+        fleet.look()
+        approved = fleet.plan()
+        hosts["b"].error = NoAnswer("b", "the connection was lost")
+        fleet.look()
+        fleet.lock("me")
+        hosts["b"].error = None
+        fleet.settle()
+        assert fleet.sight.unreachable == {"b": "the connection was lost"}
+        report = apply.apply(fleet, approved)
+    assert hosts["b"].locked_by == [] == hosts["b"].ran
+    assert results(report) == {"a/1": "done", "b/1": "lost"}
+
+
 def test_every_host_is_closed_at_the_end_also_after_a_mistake() -> None:
     closed: list[str] = []
 
