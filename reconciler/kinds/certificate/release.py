@@ -349,7 +349,17 @@ class Current(Resource):
         return (f"path:{self.path}",)
 
     def needed(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref]:
-        return () if is_established(seen.get(self.ref)) else self.needs
+        if is_established(seen.get(self.ref)):
+            return ()
+        # What is staged already will do: the next release may wait for an order, which waits for an Apache
+        # that starts with no other link than this one.
+        return tuple(ref for ref in self.needs if not _is_loadable(seen.get(ref)))
+
+
+def _is_loadable(seen: Seen) -> bool:
+    """Whether services can load what is staged, by what was seen of a `release`."""
+    wanted = {"pair": "matches", "key file": KEY_FILE}
+    return isinstance(seen, Mapping) and all(seen.get(name) == value for name, value in wanted.items())
 
 
 def is_established(seen: Seen) -> bool:

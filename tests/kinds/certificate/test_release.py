@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.kinds.certificate.release import Arrival, Delivery, Release
-from reconciler.model import CannotSee, Plan
+from reconciler.kinds.certificate.release import KEY_FILE, Arrival, Current, Delivery, Release
+from reconciler.model import CannotSee, Plan, Ref
 from reconciler.questions.files import FileEntry
 from reconciler.questions.system import CommandResult
 from tests.kinds.certificate.pairs import (
@@ -122,3 +122,19 @@ def test_permissions_alone_need_no_delivery() -> None:
     assert action.steps[0].command.endswith(f"stage {ID} /var/lib/reconciler/certificate/staged")
     (action,) = of_release(staged(parts=CommandResult(1, ""))).actions
     assert action.steps[0].command.endswith(f"stage {ID} /in sync")
+
+
+@pytest.mark.parametrize(
+    ("seen", "waits"),
+    [
+        ({"pair": "matches", "key file": KEY_FILE}, False),
+        ({"pair": "there is no usable key", "key file": KEY_FILE}, True),
+        ({"pair": "matches", "key file": "root:root 0600"}, True),
+        (None, True),
+        (CannotSee("why"), True),
+    ],
+)
+def test_a_broken_link_waits_for_a_release_only_where_none_is_staged(seen: Any, waits: bool) -> None:
+    ref = Ref("b", "release", NAMES[0])
+    current = Current(host="b", needs=(ref,))
+    assert tuple(current.needed({ref: seen})) == ((ref,) if waits else ())
