@@ -195,8 +195,7 @@ class Question(Protocol):
     """Something to ask a host. Questions of one class are asked together by one command.
 
     `script` is POSIX shell that answers them all on stdout; `parse` takes what it printed,
-    and returns one answer for each question, `CannotSee` where there is none.
-    """
+    and returns one answer for each question, `CannotSee` where there is none."""
 
     @classmethod
     def script(cls, questions: list[Any]) -> str: ...
@@ -241,8 +240,7 @@ class LocalFile:
     """A key of the YAML that names a file beside it, whose text becomes the value of an option.
 
     `filled`: its `$name`s are filled in for each host. `secret`: the text (without the newline at
-    its end) is a secret, and the kind's option `secret` is set.
-    """
+    its end) is a secret, and the kind's option `secret` is set."""
 
     text: str
     filled: bool = False
@@ -274,8 +272,7 @@ class Resource:
     """One thing that should be so on one host. A kind is a subclass with four methods.
 
     `needs` must be settled first, on any host; `follows` go first if they can, and hold nothing up. `place`
-    is the line of the YAML that asks for it, `part` the `Subject` of the blueprint's part that does.
-    """
+    is the line of the YAML that asks for it, `part` the `Subject` of the blueprint's part that does."""
 
     kind: ClassVar[str]
     title: ClassVar[str]
@@ -294,7 +291,6 @@ class Resource:
     """Which of `unknowns.TYPES` its fields are that others refer to; by default words."""
     observed_on_peers: ClassVar[bool] = False
     """Whether what its steps bring about is seen on the hosts that it refers to."""
-
     asides: ClassVar[str] = ""
     """How those of its fields begin that are told, never settled: no approval depends on them."""
 
@@ -350,6 +346,10 @@ class Resource:
     def needed(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref]:
         """Those of `needs`, and others, that must be settled first, as things are."""
         return self.needs
+
+    def following(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref]:
+        """Those of `follows`, and others, that go first if they can, as things are."""
+        return self.follows
 
     def is_local(self, change: Change) -> bool:
         """Whether a change concerns its own host alone, and so waits for nothing of another."""

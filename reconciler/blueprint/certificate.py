@@ -261,6 +261,7 @@ def served(env: Environment, host: Host) -> Iterable[Resource]:
         overdue=env.certificate.overdue / 100,
         needs=tuple(_on_this_host(env, host)),
         follows=tuple(_elsewhere(env, host)),
+        rollout=tuple(Ref(each.name, Serving.kind, env.router) for each in env.hosts),
     )
 
 

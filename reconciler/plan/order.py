@@ -34,7 +34,7 @@ def edges(
             providers[ref.host, token].append(ref)
     before: dict[Ref, set[Ref]] = {ref: set() for ref in everyone}
     for ref, resource in everyone.items():
-        needed = {*resource.needed(seen), *resource.follows, *resource.refers()}
+        needed = {*resource.needed(seen), *resource.following(seen), *resource.refers()}
         for token in resource.requires():
             needed |= set(providers.get((ref.host, token), ()))
         for other in needed | _watched(ref, resource, providers):

@@ -206,7 +206,8 @@ def _with_waits(
     for ref in ordered(before):
         resource = everyone[ref]
         needed = set(resource.needed(progress.seen))
-        refers, follows = (set(each) - needed for each in (resource.refers(), resource.follows))
+        following = resource.following(progress.seen)
+        refers, follows = (set(each) - needed for each in (resource.refers(), following))
         action = progress.actions.get(ref)
         here: set[Ref] = set()
         elsewhere: set[Ref] = set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
@@ -91,6 +91,9 @@ class Serving(Resource):
     max_failed: int = 1
     patience: int = 0
     overdue: float = 0.25
+    rollout: tuple[Ref, ...] = field(default=(), compare=False)
+    """The same of all hosts. What a run has left half way goes first: else more hosts would be away from what
+    was proven than may."""
 
     def ask(self) -> Mapping[str, Question]:
         return {
@@ -150,6 +153,12 @@ class Serving(Resource):
             # A service that is down is reported by its own resource; it loads this one when it starts.
             served = {label: value for label, value in served.items() if own[label] != NOTHING}
         return {"current": release, **served, "proven": release}
+
+    def following(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref]:
+        half = {ref for ref in self.rollout if _is_half_way(seen.get(ref))}
+        if self.ref not in half:
+            return (*self.follows, *sorted(half))
+        return tuple(ref for ref in self.follows if ref in half or ref.kind != self.kind)
 
     def is_local(self, change: Change) -> bool:
         # What is in use already is loaded once more: that is a repair of this host, and no switch.
@@ -220,6 +229,14 @@ class Serving(Resource):
 
     def watches(self) -> Iterable[str]:
         return (f"{STORE}/staged",)
+
+
+def _is_half_way(seen: Seen) -> bool:
+    """Whether a host was switched, and not proven since, by what was seen of its `serving`."""
+    if not isinstance(seen, Mapping):
+        return False
+    current, proven = str(seen.get("current")).removesuffix(OLDER), seen.get("proven")
+    return "none" not in (current, proven) and current != proven
 
 
 def _target(answers: Mapping[str, Any], name: str) -> str | None:

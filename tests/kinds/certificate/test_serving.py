@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from reconciler import x509
-from reconciler.kinds.certificate.serving import Serving, TlsService
-from reconciler.model import CannotSee, Plan
+from reconciler.kinds.certificate.serving import OLDER, Serving, TlsService
+from reconciler.model import CannotSee, Plan, Ref
 from reconciler.questions.files import FileEntry
 from reconciler.questions.tls import HandshakeResult
 from tests.kinds.certificate.pairs import (
@@ -108,3 +111,25 @@ def test_without_the_primary_a_host_serves_what_it_has() -> None:
     behind = resource.read(shown(fullchain()), NOW)
     made = planned(resource, behind, lineage={LINEAGE: CannotSee("away")})
     assert [delta.want for delta in made.actions[0].deltas] == [ID, ID]
+
+
+@pytest.mark.parametrize(
+    ("current", "proven", "first"),
+    [
+        ("new", "old", True),
+        ("old", "old", False),
+        (f"old{OLDER}", "old", False),
+        ("new", "none", False),
+        ("none", "old", False),
+    ],
+)
+def test_what_was_left_half_way_goes_first(current: str, proven: str, first: bool) -> None:
+    a, b, c = (Ref(host, "serving", NAMES[0]) for host in "abc")
+    staged = Ref("a", "release", NAMES[0])
+    settled = {"current": "old", "proven": "old"}
+    seen = {a: settled, b: settled, c: {"current": current, "proven": proven}}
+    middle = serving(follows=(staged, a), rollout=(a, b, c))
+    last = replace(middle, host="c", follows=(staged, a, b))
+    assert tuple(middle.following(seen)) == ((staged, a, c) if first else (staged, a))
+    assert tuple(last.following(seen)) == ((staged,) if first else (staged, a, b))
+    assert tuple(middle.following({c: CannotSee("why")})) == (staged, a)
