@@ -15,7 +15,7 @@ DEMO ?= demo
 DIST ?= dist
 WORKERS ?= 2
 
-.PHONY: setup builders demo fuzz test lab lab-down lint bench schemas cases docs dist lock coverage clean
+.PHONY: setup builders demo fuzz test simulate lab lab-down lint bench schemas cases docs dist lock coverage clean
 
 setup: .venv/ready
 builders: .venv/builders
@@ -52,6 +52,11 @@ demo: machine setup
 # Three on two cores: while one waits for its hosts, the others work.
 test: machine builders
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# Sequences in a simulated world, on all cores: COUNT=N of them, or for SECONDS. A seed again:
+# .venv/bin/python -m tests.simulation --seed N
+simulate: builders
+	@$(BIN)/python -m tests.simulation $(if $(COUNT),--count $(COUNT),--seconds $(or $(SECONDS),600)) $(if $(FIRST),--first $(FIRST))
 
 coverage: machine builders
 	@rm -f .coverage .coverage.*

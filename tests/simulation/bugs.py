@@ -1,0 +1,152 @@
+"""Planted bugs: what a controller is made of, with one part that is wrong. Each must be found.
+
+A bug is a subclass or a flag that is handed in; nothing of the program is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from reconciler.kinds.certificate.release import Current, Release
+from reconciler.kinds.certificate.serving import Serving
+from reconciler.kinds.directory import Directory
+from reconciler.model import Action, Change, Observation, Plan, Ref, Resource, Step, View
+from tests.simulation.actors import Parts, SimFleet, SimRecord
+from tests.simulation.connection import SimConnection
+from tests.simulation.declared import Declared, as_kind, resources, simulated
+
+
+def _with(kind: type[Resource], other: type[Resource]) -> Callable[[Declared], tuple[Resource, ...]]:
+    """The resources, those of a kind as another class."""
+
+    @cache
+    def changed(declared: Declared) -> tuple[Resource, ...]:
+        found = resources(declared)
+        return tuple(as_kind(each, other) if isinstance(each, kind) else each for each in found)
+
+    return changed
+
+
+class ReloadBeforeLink(simulated(Serving)):
+    """Services load the certificate, and then the link is led to the new one."""
+
+    def steps(self, change: Change) -> Iterable[Step]:
+        found = list(super().steps(change))
+        moved = [each for each in found if each.command.endswith("use staged")]
+        return [*(each for each in found if each not in moved), *moved]
+
+
+class ForgottenProven(simulated(Serving)):
+    """What was proven is not recorded."""
+
+    def steps(self, change: Change) -> Iterable[Step]:
+        return [each for each in super().steps(change) if "release proven" not in each.command]
+
+
+class AllAtOnce(simulated(Serving)):
+    """No host waits for another to switch."""
+
+    def following(self, seen: Any) -> Iterable[Ref]:
+        return tuple(ref for ref in super().following(seen) if ref.kind != self.kind)
+
+
+class CrossHostEdge(simulated(Serving)):
+    """The repair of a host waits for the others."""
+
+    def needed(self, seen: Any) -> Iterable[Ref]:
+        return (*super().needed(seen), *(ref for ref in self.follows if ref.kind == "release"))
+
+
+class OutOfTurn(simulated(Serving)):
+    """What a run has left half way waits for its turn, and others switch meanwhile."""
+
+    def following(self, seen: Any) -> Iterable[Ref]:
+        return self.follows
+
+
+class WaitsForOrder(simulated(Current)):
+    """A broken link waits for a release although one is staged."""
+
+    def needed(self, seen: Any) -> Iterable[Ref]:
+        return self.needs if tuple(super().needed({self.ref: seen.get(self.ref)})) else ()
+
+
+class ParentMovedAside(simulated(Directory)):
+    """A folder that is not as declared is moved aside, with all that is in it, and made anew."""
+
+    def steps(self, change: Change) -> Iterable[Step]:
+        if not change.creates:
+            yield Step(f"mv -T -- {self.path} {self.path}.$(date +%Y%m%d-%H%M%S)", "it is in the way")
+        yield Step(f"install -d -m 00755 {self.path}", "makes it")
+
+
+class AnyRelease(simulated(Release)):
+    """Any release that is staged will do."""
+
+    def want(self, look: View) -> Any:
+        wanted, own = super().want(look), look.own()
+        return {**wanted, "release": own["release"]} if wanted and own else wanted
+
+
+class Unlocked(SimConnection):
+    """It takes no lock, and minds none."""
+
+    locks = False
+
+
+class Trusting(SimFleet):
+    """What has ended well is done, whatever is seen."""
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **{**more, "listen": self._heard})
+        self._well: set[str] = set()
+
+    def _heard(self, line: str) -> None:
+        what, _, word = line.partition(": ")
+        (self._well.discard if word.startswith(("failed", "lost")) else self._well.add)(what)
+
+    def plan(self) -> Plan:
+        made = super().plan()
+        left = tuple(each for each in made.actions if str(each.ref) not in self._well)
+        return replace(made, actions=left)
+
+
+class LateHosts(SimFleet):
+    """A host that answers only after the lock is acted on without one."""
+
+    def look(self, names: Iterable[str] | None = None) -> Observation:
+        self._unlocked = frozenset()
+        return super().look(names)
+
+
+class Unrecorded(SimRecord):
+    """What is about to be done is written down nowhere."""
+
+    def record_intent(self, actions: Iterable[Action]) -> None:
+        pass
+
+
+def _inside_only(declared: Declared) -> tuple[Resource, ...]:
+    return tuple(each for each in resources(declared) if each.kind not in ("outside", "reachable"))
+
+
+BUGS: dict[str, Parts] = {
+    "no second look": Parts(looks_again=False),
+    "reload before link": Parts(resources=_with(Serving, ReloadBeforeLink)),
+    "forgotten proven": Parts(resources=_with(Serving, ForgottenProven)),
+    "lock ignored": Parts(connection=Unlocked),
+    "proof from inside only": Parts(resources=_inside_only),
+    "exit status taken for a fact": Parts(fleet=Trusting),
+    "cross-host edge on a repair": Parts(resources=_with(Serving, CrossHostEdge)),
+    "parent moved aside": Parts(resources=_with(Directory, ParentMovedAside)),
+    "all hosts at once": Parts(resources=_with(Serving, AllAtOnce)),
+    "any release will do": Parts(resources=_with(Release, AnyRelease)),
+    "acts without a record": Parts(record=Unrecorded),
+    "late host without a lock": Parts(fleet=LateHosts),
+    "half way out of turn": Parts(resources=_with(Serving, OutOfTurn)),
+    "broken link waits for an order": Parts(resources=_with(Current, WaitsForOrder)),
+}
+"""By name. The last three are defects that the simulation has found in the program."""
