@@ -14,7 +14,8 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from multiprocessing import get_context
 
 from tests.simulation.bugs import BUGS
-from tests.simulation.sequence import Sequence, carry_out, draw, shorter
+from tests.simulation.drawing import Sequence, draw, shorter
+from tests.simulation.sequence import carry_out
 from tests.simulation.world import Violated
 
 MINUTE = 60.0

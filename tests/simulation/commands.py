@@ -24,6 +24,7 @@ from tests.simulation.world import (
     Lineage,
     SimHost,
     Unit,
+    Violated,
     World,
 )
 
@@ -298,6 +299,8 @@ class Shell:
         host.ordering = True
         host.ledger.append((world.wall, "begun"))
         ca.in_flight += 1
+        if ca.in_flight > 1:
+            raise Violated("more than one order in flight")
         try:
             self.part()
             if ca.mood != "well":

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from tests.simulation.actors import Parts
-from tests.simulation.sequence import AT_ONCE, DRIFTS, EDITS, LASTING, MOODS, Folder, Op, Run, Sequence
+from tests.simulation.drawing import AT_ONCE, DRIFTS, EDITS, LASTING, MOODS, Op, Sequence
+from tests.simulation.sequence import Folder, Run
 from tests.simulation.world import Cut, Hung, Killed
 
 NUMBERS = st.integers(0, 4)

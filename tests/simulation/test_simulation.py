@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, settings
 from tests.simulation.__main__ import failure, hunt
 from tests.simulation.bugs import BUGS
 from tests.simulation.commands import Shell
+from tests.simulation.drawing import Sequence, draw, shorter
 from tests.simulation.machine import Simulation
-from tests.simulation.sequence import Sequence, carry_out, draw, shorter
+from tests.simulation.sequence import carry_out
 from tests.simulation.world import SimHost, World
 
 SAMPLE = int(os.environ.get("SEQUENCES", "1000"))

@@ -16,7 +16,7 @@ SWITCH = re.compile(r"sh \S+/release use staged")
 
 
 class Watch:
-    """Looks at the world before and after each command of ours, and at the CA at each tick."""
+    """Looks at the world before and after each command of ours."""
 
     def __init__(self, world: World, max_unavailable: int) -> None:
         self.world, self.max_unavailable = world, max_unavailable
@@ -37,7 +37,6 @@ class Watch:
                 self._clients_keep(by, frame, before)
                 self._pair_stays(by, frame, readable)
             self._not_too_many_away(by, frame)
-            self._one_order()
         by.has_acted = True
         return result
 
@@ -92,7 +91,3 @@ class Watch:
         away += sorted(self.world.switching - set(away))  # those of one round switch at the same time
         if len(away) > self.max_unavailable:
             raise Violated(f"more than {self.max_unavailable} away from proven: {', '.join(away)}")
-
-    def _one_order(self) -> None:
-        if self.world.ca.in_flight > 1:
-            raise Violated("more than one order in flight")
