@@ -312,7 +312,7 @@ class Run:
         return ended
 
     def _by_hand(self) -> bool:
-        """What the program cannot get out of by itself (decision 25): the only copy on a host is damaged,
+        """What the program cannot get out of by itself (decision 26): the only copy on a host is damaged,
         Apache there is down and cannot start without it, and the next one is to be ordered, for which
         that Apache must answer. The administrator brings the copy back."""
         stuck = False
