@@ -20,7 +20,6 @@ from reconciler.document import NotADocument
 from reconciler.environment.form import formatted
 from reconciler.environment.load import InvalidEnvironment, check_whole, load
 from reconciler.fleet import probe, script
-from reconciler.fleet.fleet import NONSENSE
 from reconciler.journal import chain
 from reconciler.kinds import KINDS
 from reconciler.model import Action, CannotSee, Ref, Resource, Step
@@ -127,7 +126,7 @@ def _read(one: Resource, sections: list[bytes], now: datetime = NOW) -> None:
     answers = probe.parse(fence.join([b"", *bodies, b"end\n"]), questions.values(), BOUNDARY)
     try:
         seen = one.read({label: answers[each] for label, each in questions.items()}, now)
-    except NONSENSE:  # as a look takes it
+    except probe.NONSENSE:  # as a look takes it
         return
     assert seen is None or isinstance(seen, (CannotSee, Mapping))
     if isinstance(one, Survey):
