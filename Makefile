@@ -15,7 +15,7 @@ DEMO ?= demo
 DIST ?= dist
 WORKERS ?= 2
 
-.PHONY: setup builders demo fuzz test simulate lab lab-down lint bench schemas cases docs dist lock coverage clean
+.PHONY: setup builders demo fuzz test soak simulate lab lab-down lint bench schemas cases docs dist lock coverage clean
 
 setup: .venv/ready
 builders: .venv/builders
@@ -57,6 +57,12 @@ test: machine builders
 # .venv/bin/python -m tests.simulation --seed N
 simulate: builders
 	@$(BIN)/python -m tests.simulation $(if $(COUNT),--count $(COUNT),--seconds $(or $(SECONDS),600)) $(if $(FIRST),--first $(FIRST))
+
+# What is longer than a gate should be, hours of it: every test, its samples at size, sequences and inputs for each door.
+soak: machine builders
+	@RECONCILE_HOSTILE=100000 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m ""
+	@$(MAKE) --no-print-directory simulate SECONDS=3600
+	@$(MAKE) --no-print-directory fuzz SECONDS_EACH=300
 
 coverage: machine builders
 	@rm -f .coverage .coverage.*

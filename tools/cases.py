@@ -40,12 +40,15 @@ NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 BOUNDARY = "0123456789abcdef"
 
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Ten times as fast as the one in Python, where libyaml is."""
+
 Case = dict[str, Any]
 
 
 def cases(file: Path) -> list[Case]:
     """The cases of one kind; none where it has no file."""
-    return list(yaml.safe_load_all(file.read_text(encoding="utf-8"))) if file.exists() else []
+    return list(yaml.load_all(file.read_text(encoding="utf-8"), LOADER)) if file.exists() else []
 
 
 def form(case: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import pytest
@@ -204,6 +205,7 @@ def test_garbage_in_the_middle_of_a_reply_is_told_or_read_but_never_breaks_us(
         assert seen is None or isinstance(seen, dict | CannotSee)
 
 
+@cache
 def everything() -> list[Resource]:
     """Every resource that a case of some kind declares, but those whose questions go over the network."""
     made = {}

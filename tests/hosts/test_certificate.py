@@ -220,6 +220,7 @@ def test_a_service_that_is_behind_is_found_by_verify_and_mended_by_apply(node: N
     host.run("rm -rf /srv/old /srv/kept")
 
 
+@pytest.mark.soak
 def test_the_primary_moves_without_another_order(node: Node) -> None:
     before, orders = node.one(), node.orders()
     node.declare(primary=1)
@@ -247,6 +248,7 @@ def test_the_primary_moves_without_another_order(node: Node) -> None:
     assert node.one() != before
 
 
+@pytest.mark.soak
 def test_old_releases_are_kept_but_not_all(node: Node) -> None:
     before = node.one()
     for host in node.fleet.hosts:
@@ -263,6 +265,7 @@ def test_old_releases_are_kept_but_not_all(node: Node) -> None:
         assert "20260101-000001-copy" not in kept
 
 
+@pytest.mark.soak
 def test_the_seeds_path_works_as_an_option(node: Node) -> None:
     release = node.one()
     more = f"paths:\n  letsencrypt: /var/lib/certbot\n  certificate: {LIVE}\n"
@@ -285,6 +288,7 @@ def test_the_seeds_path_works_as_an_option(node: Node) -> None:
     assert primary.run("ls /etc/letsencrypt/live").stdout.split() == ["README", ROUTER]
 
 
+@pytest.mark.soak
 def test_postgresql_takes_it_by_links_in_its_data_directory_too(node: Node) -> None:
     release, data = node.one(), "/var/lib/postgresql/15/main"
     primary = node.fleet.hosts[0]

@@ -76,9 +76,9 @@ def forge(node: Node, fault: str) -> None:
     ("fault", "field"),
     [
         ("the wrong key", "pair"),
-        ("a truncated certificate", "release"),
-        ("a missing name", "names"),
-        ("expired", "fresh"),
+        pytest.param("a truncated certificate", "release", marks=pytest.mark.soak),
+        pytest.param("a missing name", "names", marks=pytest.mark.soak),
+        pytest.param("expired", "fresh", marks=pytest.mark.soak),
     ],
 )
 def test_a_lineage_that_is_no_good_is_ordered_anew_and_never_served(
@@ -111,6 +111,7 @@ def test_a_chain_without_its_intermediate_is_refused_and_nothing_is_ordered(node
     forge(node, "overdue")
 
 
+@pytest.mark.soak
 def test_live_that_leads_to_an_older_version_is_led_back_without_an_order(node: Node) -> None:
     before = node.one()
     node.renew()
@@ -128,6 +129,7 @@ def test_live_that_leads_to_an_older_version_is_led_back_without_an_order(node: 
     assert after != before
 
 
+@pytest.mark.soak
 def test_a_lineage_whose_renewal_was_changed_by_hand_is_set_right_without_an_order(node: Node) -> None:
     primary, orders = node.fleet.hosts[0], node.orders()
     primary.run(
@@ -141,6 +143,7 @@ def test_a_lineage_whose_renewal_was_changed_by_hand_is_set_right_without_an_ord
     assert node.orders() == orders
 
 
+@pytest.mark.soak
 def test_what_certbots_next_renewal_would_fail_at_is_set_right_without_an_order(node: Node) -> None:
     primary, orders, conf = node.fleet.hosts[0], node.orders(), f"/etc/letsencrypt/renewal/{ROUTER}.conf"
     primary.run(": >$(ls /etc/letsencrypt/accounts/*/dir/*/regr.json | head -n 1)")
@@ -182,6 +185,7 @@ def test_a_name_that_resolves_to_a_stranger_costs_no_order(node: Node) -> None:
     assert more == []
 
 
+@pytest.mark.soak
 def test_a_name_that_does_not_resolve_costs_no_order(node: Node) -> None:
     node.fleet.ca.set_name(HOSTS[2])
     try:
@@ -209,6 +213,7 @@ def test_a_caa_set_that_forbids_costs_no_order_and_fails_verify(node: Node) -> N
     assert (node.one(), node.orders()) == (before, orders)
 
 
+@pytest.mark.soak
 def test_the_records_that_verify_prints_bind_the_account_and_let_it_renew(node: Node) -> None:
     orders, ca, primary = node.orders(), node.fleet.ca, node.fleet.hosts[0]
     bare = node.document(0, "verify")["names"]
@@ -241,6 +246,7 @@ def test_the_records_that_verify_prints_bind_the_account_and_let_it_renew(node: 
     node.apply(0)
 
 
+@pytest.mark.soak
 def test_a_vhost_that_swallows_the_challenge_costs_no_order(node: Node) -> None:
     host = node.fleet.hosts[2]
     vhost = f"<VirtualHost *:80>\nServerName {ROUTER}\nRedirect gone /\n</VirtualHost>\n"
@@ -264,6 +270,7 @@ def test_a_hook_that_cannot_write_on_a_peer_costs_no_order(node: Node) -> None:
     assert more == []
 
 
+@pytest.mark.soak
 def test_a_challenge_directory_that_lost_its_acl_gets_it_back_before_the_order(node: Node) -> None:
     before = node.one()
     node.fleet.hosts[1].run(
@@ -285,6 +292,7 @@ def test_a_ca_that_is_down_is_named_and_nothing_changes(node: Node) -> None:
     assert more in ([], ["begun", "failed"])
 
 
+@pytest.mark.soak
 def test_a_ca_at_its_limit_is_told_and_counted(node: Node) -> None:
     node.fleet.refuse(True)
     try:
@@ -295,6 +303,7 @@ def test_a_ca_at_its_limit_is_told_and_counted(node: Node) -> None:
     assert more == ["begun", "failed"]
 
 
+@pytest.mark.soak
 def test_another_certbot_at_work_is_waited_for_and_is_no_failure(node: Node) -> None:
     primary, before, orders = node.fleet.hosts[0], node.one(), node.orders()
     hold = "import fcntl, time; f = open('/etc/letsencrypt/.certbot.lock', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); open('/run/held', 'w'); time.sleep(14)"
@@ -383,6 +392,7 @@ def test_a_renewal_by_cron_that_fails_says_so_and_leaves_the_old_one(node: Node)
     assert node.pending(0) == []
 
 
+@pytest.mark.soak
 def test_a_rehearsal_that_fails_costs_no_order_and_one_that_succeeds_comes_first(node: Node) -> None:
     before, orders = node.one(), node.orders()
     node.declare(swap=("  resolver:", "  rehearsal: https://acme:14999/dir\n  resolver:"))

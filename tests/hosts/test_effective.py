@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -147,7 +148,16 @@ def node(
         yield node
 
 
-@pytest.mark.parametrize("stranger", STRANGERS, ids=lambda each: each.name)
+def sampled() -> Iterator[Any]:
+    """All of them; after the first that concerns a kind the others are for the soak."""
+    kinds: set[str] = set()
+    for each in STRANGERS:
+        kind = each.resource.split(" ")[0]
+        yield pytest.param(each, id=each.name, marks=[pytest.mark.soak] if kind in kinds else [])
+        kinds.add(kind)
+
+
+@pytest.mark.parametrize("stranger", list(sampled()))
 def test_a_stranger_that_undoes_what_is_declared_is_named_and_left_alone(
     node: Node, stranger: Stranger
 ) -> None:

@@ -43,7 +43,7 @@ def has_switched(node: Node, before: str, *, but: int) -> None:
     ("fault", "seen"),
     [
         ("chmod 0644", "root:ssl-cert 0644"),
-        ("setfacl -m m::---", "root:ssl-cert 0600"),
+        pytest.param("setfacl -m m::---", "root:ssl-cert 0600", marks=pytest.mark.soak),
     ],
 )
 def test_a_key_with_other_permissions_is_staged_again_and_used_without_a_reload(
@@ -63,7 +63,7 @@ def test_a_key_with_other_permissions_is_staged_again_and_used_without_a_reload(
     assert node.one() == before
 
 
-@pytest.mark.parametrize("fault", ["another key", "a truncated chain"])
+@pytest.mark.parametrize("fault", ["another key", pytest.param("a truncated chain", marks=pytest.mark.soak)])
 def test_a_release_that_is_damaged_is_brought_anew_before_a_service_can_load_it(
     node: Node, fault: str
 ) -> None:
@@ -80,6 +80,7 @@ def test_a_release_that_is_damaged_is_brought_anew_before_a_service_can_load_it(
     until(lambda: set().union(*node.served().values()) == {before}, "all services are back", 60)
 
 
+@pytest.mark.soak
 def test_what_lies_in_incoming_with_a_newer_date_is_not_taken(node: Node) -> None:
     host = node.fleet.hosts[1]
     sync = "runuser -u rsync_user --"
@@ -122,6 +123,7 @@ def test_a_full_disk_while_staging_means_that_this_host_does_not_switch(node: No
     assert node.one() != before
 
 
+@pytest.mark.soak
 def test_a_sync_key_that_was_taken_out_is_authorised_again_and_the_rollout_goes_on(node: Node) -> None:
     before = node.one()
     node.renew()
@@ -178,6 +180,7 @@ def test_a_service_that_ignores_the_reload_is_rolled_back_and_the_others_switch(
     assert node.one() != before
 
 
+@pytest.mark.soak
 def test_postgresql_with_a_key_of_its_own_is_named_and_the_others_switch(node: Node) -> None:
     before, host = node.one(), node.fleet.hosts[1]
     host.run(
@@ -197,6 +200,7 @@ def test_postgresql_with_a_key_of_its_own_is_named_and_the_others_switch(node: N
     assert node.one() != before
 
 
+@pytest.mark.soak
 def test_tomcat_with_a_key_of_its_own_is_named_and_the_others_switch(node: Node) -> None:
     host = node.fleet.hosts[1]
     before, node.excused = node.one(), "cn-lab-2 8443"
@@ -222,6 +226,7 @@ def test_tomcat_with_a_key_of_its_own_is_named_and_the_others_switch(node: Node)
     assert node.one() != before
 
 
+@pytest.mark.soak
 def test_apache_with_a_broken_configuration_is_not_touched_and_the_others_switch(node: Node) -> None:
     before, host = node.one(), node.fleet.hosts[1]
     host.write("/etc/apache2/conf-enabled/zz.conf", "NoSuchDirective on\n")
@@ -237,6 +242,7 @@ def test_apache_with_a_broken_configuration_is_not_touched_and_the_others_switch
     assert node.one() != before
 
 
+@pytest.mark.soak
 def test_a_service_that_is_stopped_is_started_and_then_switched(node: Node) -> None:
     before = node.one()
     node.fleet.hosts[1].run("systemctl stop postgresql@15-main")
@@ -245,6 +251,7 @@ def test_a_service_that_is_stopped_is_started_and_then_switched(node: Node) -> N
     until(lambda: before not in set().union(*node.served().values()), "all serve the new one", 60)
 
 
+@pytest.mark.soak
 def test_a_dangling_link_leads_to_the_proven_release_again(node: Node) -> None:
     before, host = node.one(), node.fleet.hosts[2]
     host.run(f"ln -sfn releases/nowhere {STORE}/current")
@@ -266,6 +273,7 @@ def test_a_copy_in_the_place_of_the_link_is_moved_aside(node: Node) -> None:
 # -- hosts and runs that are lost --------------------------------------------------------------
 
 
+@pytest.mark.soak
 def test_a_peer_lost_before_the_switch_is_named_and_the_others_switch(node: Node) -> None:
     before, host = node.one(), node.fleet.hosts[2]
     node.renew()
