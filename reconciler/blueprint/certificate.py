@@ -152,6 +152,9 @@ def renewed(env: Environment, host: Host) -> Iterable[Resource]:
         command=f"sh {_script(env)} renew {env.certificate.jitter}",
         absent=not host.primary,
     )
+    if host.primary:
+        # A schedule that nothing reads is noticed when the certificate has expired.
+        yield Service(host=host.name, unit="cron", enabled=True)
     timer = "certbot.timer"
     yield Service(host=host.name, unit=timer, absent=True)
     yield Symlink(

@@ -166,6 +166,8 @@ class Service(Resource):
             "running": running,
         }
         state |= {f"port {port}": port in answers["ports"] for port in self.ports}
+        if unit.get("UnitFileState", "").startswith("masked") and not self.absent:
+            state["masked"] = True
         if self.check and not self.absent:
             if NO_HOST_KEY in answers["check"].output:
                 return CannotSee("its configuration could not be checked: only root can read the host keys")
@@ -203,6 +205,9 @@ class Service(Resource):
         if self.absent:
             return None if look.own() is None else {"enabled": False, "running": False}
         want: dict[str, Value] = {}
+        own = look.own()
+        if isinstance(own, Mapping) and "masked" in own and (self.enabled or self.running):
+            want["masked"] = False
         if self.enabled is not None:
             want["enabled"] = self.enabled
         if self.running is not None:
@@ -211,7 +216,6 @@ class Service(Resource):
             want |= {f"port {port}": True for port in self.ports}
             if self.check and not self.known_check:
                 want["check"] = self._approved()
-            own = look.own()
             new_here = isinstance(own, Mapping) and own.get("check") == NEW_HERE
             if self.check and not new_here:
                 want["configuration"] = "valid"
@@ -245,6 +249,11 @@ class Service(Resource):
 
     def _how(self, change: Change) -> str:
         return "restart" if self._group() in change.deltas else self.on_change
+
+    def refuses(self, change: Change) -> str | None:
+        if "masked" in change.deltas:
+            return f"somebody has masked {self.unit}; if it shall run again: `systemctl unmask {self.unit}`"
+        return None
 
     def steps(self, change: Change) -> Iterable[Step]:
         unit = quote(self.unit)

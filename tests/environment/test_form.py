@@ -44,7 +44,7 @@ def test_whatever_is_in_a_file_it_says_the_same_afterwards(text: str) -> None:
         assert new == text
         return
     assert not after.problems
-    if new != text and isinstance(before.value, dict) and "version" not in before.value:
+    if new != text and isinstance(before.value, dict) and before.value and "version" not in before.value:
         before.value = {"version": VERSION, **before.value}
     assert after.value == before.value
 
