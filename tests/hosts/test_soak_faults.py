@@ -1,0 +1,61 @@
+"""Faults one at a time and three at a time: each is mended, or named and left alone, and what served goes on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from tests.hosts.fault_list import FAULTS, Fault
+from tests.support.serving import Clients, Node
+
+pytestmark = [pytest.mark.fleet, pytest.mark.soak]
+
+TRIPLES = 30
+"""How many times three faults are drawn."""
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda each: each.name)
+def test_a_fault_is_mended_or_named(watched: Node, fault: Fault) -> None:
+    tried(watched, [fault])
+
+
+@pytest.mark.parametrize("seed", range(TRIPLES))
+def test_three_faults_at_once_are_mended_or_named(watched: Node, seed: int) -> None:
+    tried(watched, drawn(random.Random(seed)))
+
+
+def drawn(draw: random.Random) -> list[Fault]:
+    """Three faults of three layers: two of one layer may be about the same thing."""
+    layers = draw.sample(sorted({each.layer for each in FAULTS}), 3)
+    return [draw.choice([each for each in FAULTS if each.layer == layer]) for layer in layers]
+
+
+def tried(node: Node, faults: Sequence[Fault]) -> None:
+    """Injects faults, looks, applies, takes back what is not ours to mend, and looks again."""
+    hosts, orders, before = node.fleet.hosts, node.orders(), node.one()
+    wrong = [each for each in faults if not each.fine]
+    named = [each for each in wrong if each.undone]
+    with Clients(node, pause=0.5) as clients:
+        try:
+            for each in faults:
+                hosts[each.at].run(each.done)
+            drift = node.wait(node.start("drift"))
+            assert (drift.code == 0) == (not wrong), f"drift: {drift.code}\n{drift.out}\n{drift.err}"
+            ended = node.wait(node.start("apply", "--yes"))
+            told = f"apply: {ended.code}\n{ended.out}\n{ended.err}"
+            assert ended.code in ((3, 4) if named else (0,)), told
+            assert [each.name for each in named if each.told not in ended.out] == [], told
+            if not named:
+                node.settled()
+        finally:
+            for each in reversed(faults):
+                if each.undone:
+                    hosts[each.at].run(each.undone)
+        if named:
+            node.settle()
+        assert node.one() == before
+    assert node.orders() == orders, "nothing here is a reason for an order"
+    if not any(each.cuts for each in faults):
+        assert clients.failures == []
