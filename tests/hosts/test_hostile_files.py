@@ -72,15 +72,25 @@ def texts(made: Environment) -> Iterator[Text]:
             yield from ((of, text) for of in READERS if each.where().startswith(of) or text.startswith(of))
 
 
+NAMED = r"""for f; do
+  [ -e "$f" ] && continue
+  top=$f
+  while up=${top%/*} && [ "$up" ] && [ ! -e "$up" ]; do top=$up; done
+  printf '%s\0' "$top" >>made
+  mkdir -p "${f%/*}"; echo x >"$f"
+done
+"""
+"""Makes the files that a text names, and notes what has to go before another text needs a folder there."""
+
+
 def read(host: LabHost, text: Text, made: Environment) -> str:
     """What the program makes of it, without the values that an environment is free to choose."""
     served = [f"{made.paths.certificate}/{name}.pem" for name in ("fullchain", "privkey")]
     reader, content = text
     words = shlex.join([made.sync.account, *served, made.services.client_ca])
     said = host.run(
-        f"cd {FOLDER} && cat >text && set -- {words} && account=$1 && shift"
-        ' && for f; do [ -e "$f" ] || { mkdir -p "${f%/*}"; echo x >"$f"; }; done; set -- "$account"; exec 2>&1; '
-        + READERS[reader],
+        f"cd {FOLDER} && cat >text && : >made && set -- {words} && account=$1 && shift; {NAMED}"
+        f'set -- "$account"; {{ {READERS[reader]}; }} 2>&1; xargs -0r rm -rf -- <made',
         stdin=content,
         check=False,
     ).stdout
