@@ -2,28 +2,113 @@
 
 from __future__ import annotations
 
+import codecs
 import gc
+import io
 import os
+import signal
 import sys
+import time
+from typing import TYPE_CHECKING, TextIO
 
 from reconciler import __version__
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+INTERRUPTED = 130
+"""`cli.exit.Code.INTERRUPTED`, before that is loaded."""
+IMPATIENT = 2.0
+"""Seconds within which a second Ctrl-C is only the first one again: so long may it take to say what is
+finished. After that it ends the program at once."""
 
 
 def main() -> None:
     """Runs the command line and ends with one of the exit codes of the contract."""
+    _open_streams()
     if sys.argv[1:] == ["--version"]:
         print(f"reconcile {__version__}")
         return
+    interrupts = _Interrupts()
     # Modules are not garbage: collecting while they load costs a sixth of a short command.
     gc.set_threshold(100_000)
     from reconciler.cli.app import run  # noqa: PLC0415 - it loads typer
 
+    interrupts.is_loaded = True
     code = run(sys.argv[1:])
-    if code == 130:
-        # At once: threads that wait for a host would hold up an orderly end.
-        sys.stdout.flush()
-        os._exit(code)
+    if code == INTERRUPTED:
+        _leave()
     sys.exit(code)
+
+
+class _Interrupts:
+    """Ctrl-C: until the program is loaded it ends it, then it is KeyboardInterrupt, once."""
+
+    def __init__(self) -> None:
+        self.is_loaded = False
+        self._at: float | None = None
+        if (
+            signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        ):  # not where it is ignored, as by nohup
+            signal.signal(signal.SIGINT, self._interrupt)
+            sys.unraisablehook = self._raise_again
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if not self.is_loaded:
+            os.write(2, b"interrupted; no host was changed\n")
+            _leave()
+        if self._at is None:
+            self._at = now
+            raise KeyboardInterrupt
+        if now - self._at > IMPATIENT:
+            _leave()
+
+    def _raise_again(self, lost: sys.UnraisableHookArgs) -> None:
+        """Python drops what is raised in a destructor or a callback of the garbage collector, and prints a
+        traceback: there too an interrupt is one."""
+        if lost.exc_type is KeyboardInterrupt:
+            self._at = None
+            signal.raise_signal(signal.SIGINT)
+        else:
+            sys.__unraisablehook__(lost)
+
+
+def _leave() -> None:
+    """Ends at once: threads that wait for a host would hold up an orderly end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, RuntimeError):  # nobody reads it, or it was interrupted while it was written
+            continue
+    os._exit(INTERRUPTED)
+
+
+def _open_streams() -> None:
+    """A standard stream that is closed becomes /dev/null: else the next file that is opened, the journal or a
+    connection, would be taken for it. What the locale cannot write is written as an escape."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        stream: TextIO | None = getattr(sys, name)
+        if stream is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    codecs.register_error("readable", _readable)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="readable")
+
+
+def _readable(error: UnicodeError) -> tuple[str | bytes, int]:
+    """What a stream cannot encode, in ASCII."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    for sign, words in (("→", "->"), ("…", "...")):
+        text = text.replace(sign, words)
+    return text.encode("ascii", "backslashreplace").decode(), error.end
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ DOORS = {
     "cronsim": {"environment.cron"},
     "apprise": {"monitor.delivery"},
     "sqlite3": {"journal.journal"},
+    "rich": {"cli.live"},
 }
 """The one module, or few, that know a package of somebody else."""
 

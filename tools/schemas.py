@@ -8,7 +8,7 @@ from typing import Any
 from reconciler import document
 from reconciler.document import Document
 from reconciler.monitor.notices import Notice
-from reconciler.output.documents import drifts, health, observation, plan, resources, results, status
+from reconciler.output.documents import drifts, health, log, observation, plan, resources, results, status
 
 DOCUMENTS: tuple[type[Document], ...] = (
     results.ApplyDocument,
@@ -21,6 +21,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     results.HistoryDocument,
     resources.ImportDocument,
     results.LocksDocument,
+    log.LogDocument,
     Notice,
     observation.ObservationDocument,
     plan.PlanDocument,

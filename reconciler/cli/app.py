@@ -11,6 +11,7 @@ import os
 import resource
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from itertools import takewhile
 from typing import Annotated, Any
 
@@ -19,7 +20,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from reconciler import __version__
 from reconciler.cli import neighbours, parameters
-from reconciler.cli.exit import Code, CommandError
+from reconciler.cli.exit import UNCHANGED, Code, CommandError
+from reconciler.cli.stderr import as_messages, say, taken, wants_json
 from reconciler.cli.workplace import Workplace
 
 COMMANDS = {
@@ -139,21 +141,22 @@ def run(arguments: list[str], workplace: Workplace | None = None) -> int:
     """
     most = resource.getrlimit(resource.RLIMIT_CORE)[1]
     resource.setrlimit(resource.RLIMIT_CORE, (0, most))  # a core would hold the secrets of the YAML
-    code = _ended(arguments, workplace or Workplace())
-    if code == Code.INTERRUPTED:
-        # In one write, for the threads of hosts that are lost by it write too.
-        sys.stderr.write("interrupted; a host finishes the step it is in, and starts no other\n")
-    return code
+    workplace = workplace or Workplace()
+    with taken(as_messages(workplace.clock)) if wants_json(arguments) else nullcontext():
+        return _ended(arguments, workplace)
 
 
 def _ended(arguments: list[str], workplace: Workplace) -> int:
     try:
         code = int(app(arguments, prog_name="reconcile", standalone_mode=False, obj=workplace) or 0)
         sys.stdout.flush()  # here, where a full disk can still be reported
+        if code == Code.INTERRUPTED:  # typer has made 130 of it
+            say(UNCHANGED, error=True)
         return code
     except typer.Exit as ended:
         return ended.exit_code
-    except (typer.Abort, KeyboardInterrupt):  # or typer has already made 130 of it
+    except (typer.Abort, KeyboardInterrupt):
+        say(UNCHANGED, error=True)
         return Code.INTERRUPTED
     except BrokenPipeError:  # whoever read has enough, as of `| head`
         _drop_stdout()
@@ -163,10 +166,8 @@ def _ended(arguments: list[str], workplace: Workplace) -> int:
             return Code.LOCAL
         raise
     except CommandError as error:
-        from reconciler.printable import printable
-
-        for line in error.lines:  # a host may have said some of it
-            print(printable(line), file=sys.stderr)
+        for line in error.lines:
+            say(line, error=True)
         return error.code
     except Exception as error:  # noqa: BLE001 - the last to see it
         return _other(error, arguments)
@@ -180,7 +181,10 @@ def _other(error: Exception, arguments: list[str]) -> int:
 
         _drop_stdout()
         return unexpected.report(error, arguments)
-    show()
+    if wants_json(arguments):
+        say(str(getattr(error, "message", error)), error=True)
+    else:
+        show()
     return Code.USAGE
 
 

@@ -19,6 +19,7 @@ from reconciler.cli.flags import (
     Everything,
     Hosts,
     Json,
+    LogFormat,
     NoColor,
     Only,
     Parallel,
@@ -29,7 +30,7 @@ from reconciler.cli.flags import (
     Yes,
 )
 from reconciler.cli.formats import Formats
-from reconciler.cli.interrupted import report_interrupted
+from reconciler.cli.interrupted import Tally, report_interrupted
 from reconciler.cli.look import connected, look_with, plan_document
 from reconciler.cli.options import Options, say
 from reconciler.cli.precedent import precedent
@@ -49,7 +50,7 @@ from reconciler.document import as_json
 from reconciler.environment.settings import Environment
 from reconciler.fleet.fleet import Fleet
 from reconciler.journal.journal import Journal, NoJournal
-from reconciler.model import Plan
+from reconciler.model import Plan, quote
 from reconciler.monitor import tracker
 from reconciler.output import plans
 from reconciler.output.declared import declared_lines
@@ -80,13 +81,15 @@ def apply(
     no_color: NoColor = False,
     summary: Summary = False,
     commands: Commands = False,
-    verbose: Everything = False,
+    verbose: Everything = 0,
     quiet: QuietApply = False,
+    log_format: LogFormat = "text",
 ) -> int:
     """Returns an exit code of the contract. Raises `CommandError`."""
     options = Options(
         host=host, only=only, replace=replace, json=json, parallel=parallel, timeout=timeout,
         no_color=no_color, verbose=verbose, summary=summary, commands=commands, quiet=quiet,
+        log_format=log_format,
     )  # fmt: skip
     return apply_with(env, options, context.obj, yes=yes, auto=auto, by=by)
 
@@ -104,10 +107,11 @@ def apply_with(
     else:
         environment = open_environment(env, workplace)
     resources = select(environment, options, workplace)
+    tally = Tally()
     try:
         with (
             workplace.journal(workplace.clock, True) as journal,
-            connected(environment, resources, options, workplace) as fleet,
+            connected(environment, resources, options, workplace, tally.hear) as fleet,
         ):
             report_interrupted(journal, environment)
             one = _Apply(environment, fleet, options, journal, workplace)
@@ -115,6 +119,9 @@ def apply_with(
     except NoJournal as error:
         more = "no further action was started; see what was done with `reconcile plan`"
         raise CommandError(Code.LOCAL, str(error), more) from None
+    except KeyboardInterrupt:
+        named = quote(environment.file if saved else env)
+        raise CommandError(Code.INTERRUPTED, *tally.lines(named)) from None
 
 
 class _Apply:
@@ -250,7 +257,12 @@ class _Apply:
                 "not approved: there is no terminal to ask on; review the plan, then use --yes,"
                 " or `plan -o FILE` and `apply FILE`",
             )
-        if self.workplace.ask("Apply these changes? Only 'yes' will be accepted: ") != "yes":
+        try:
+            answer = self.workplace.ask("Apply these changes? Only 'yes' will be accepted: ")
+        except KeyboardInterrupt:
+            print()  # what is said next begins a line of its own
+            raise
+        if answer != "yes":
             raise CommandError(Code.NOT_APPROVED, "not approved; nothing was done")
 
     def _run(self, command: str) -> Run:

@@ -42,7 +42,7 @@ def approve(
     no_color: NoColor = False,
     summary: Summary = False,
     commands: Commands = False,
-    verbose: Everything = False,
+    verbose: Everything = 0,
     quiet: QuietPlan = False,
 ) -> int:
     """Prints a saved plan and signs its digest, into a file beside it. Returns 0. Raises `CommandError`."""

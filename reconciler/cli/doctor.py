@@ -16,7 +16,7 @@ import typer
 
 from reconciler.cli import files, formats
 from reconciler.cli.exit import Code
-from reconciler.cli.flags import Json, NoColor, Parallel, Quiet, Timeout
+from reconciler.cli.flags import Json, LogFormat, NoColor, Parallel, Quiet, Timeout
 from reconciler.cli.look import authors_of, connected
 from reconciler.cli.options import Options
 from reconciler.cli.selection import declared
@@ -43,13 +43,16 @@ def doctor(
     timeout: Timeout = None,
     no_color: NoColor = False,
     quiet: Quiet = False,
+    log_format: LogFormat = "text",
 ) -> int:
     """Returns 0 where nothing is to be mended; 2 for a problem; 3 for none, but something that could not be
     judged; 64 where the file is not valid. A warning alone is 0."""
     from reconciler.environment.load import InvalidEnvironment
 
     workplace: Workplace = context.obj
-    options = Options(json=json, parallel=parallel, timeout=timeout, no_color=no_color, quiet=quiet)
+    options = Options(
+        json=json, parallel=parallel, timeout=timeout, no_color=no_color, quiet=quiet, log_format=log_format
+    )
     invalid = None
     environment: Environment | None = None
     resources: Sequence[Resource] = ()

@@ -21,6 +21,7 @@ from reconciler.cli.flags import (
     Hosts,
     Json,
     Junit,
+    LogFormat,
     Markdown,
     NoColor,
     Only,
@@ -64,8 +65,9 @@ def drift(
     no_color: NoColor = False,
     summary: Summary = False,
     commands: Commands = False,
-    verbose: Everything = False,
+    verbose: Everything = 0,
     quiet: Quiet = False,
+    log_format: LogFormat = "text",
 ) -> int:
     """Returns 0 for no drift, 2 for drift, 3 where a part could not be looked at; and 71 where
     there is no drift, but the journal cannot be written: the worst, of several environments. Raises
@@ -82,6 +84,7 @@ def drift(
         summary=summary,
         commands=commands,
         quiet=quiet,
+        log_format=log_format,
     )
     outputs = Formats(junit=junit, prometheus=prometheus, markdown=markdown, github=github)
     formats.check(options, outputs)

@@ -49,6 +49,10 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
 """Each code and what it means; the help, the man page and the reference are made of it."""
 
 
+UNCHANGED = "interrupted; no host was changed"
+"""What is said of Ctrl-C where a command does not act on hosts, or has not begun to."""
+
+
 def worst(codes: Iterable[Code]) -> Code:
     """The code for several environments: the largest, but a fault of this machine hides no verdict."""
     return max(codes, key=lambda code: 1 if code == Code.LOCAL else int(code) * 2)

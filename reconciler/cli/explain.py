@@ -11,6 +11,7 @@ from reconciler.cli.exit import Code
 from reconciler.cli.flags import (
     Env,
     Json,
+    LogFormat,
     NoColor,
     Parallel,
     Quiet,
@@ -44,8 +45,9 @@ def explain(
     parallel: Parallel = 32,
     timeout: Timeout = None,
     no_color: NoColor = False,
-    verbose: Verbose = False,
+    verbose: Verbose = 0,
     quiet: Quiet = False,
+    log_format: LogFormat = "text",
 ) -> int:
     """Returns 0, or 3 where the resource cannot be judged. Raises `CommandError`."""
     workplace: Workplace = context.obj
@@ -57,6 +59,7 @@ def explain(
         no_color=no_color,
         verbose=verbose,
         quiet=quiet,
+        log_format=log_format,
     )
     environment = open_environment(env, workplace)
     resources = select(environment, Options(), workplace)

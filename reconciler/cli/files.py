@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,10 +29,11 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_json(document: Document) -> None:
-    """Prints a document to stdout."""
+    """Prints a document to stdout; in ASCII where that is not UTF-8, for JSON has escapes."""
     from reconciler.document import as_json
 
-    print(json_text(json.dumps(as_json(document), indent=2, ensure_ascii=False)))
+    is_utf8 = sys.stdout.encoding.lower() in ("utf-8", "utf8")
+    print(json_text(json.dumps(as_json(document), indent=2, ensure_ascii=not is_utf8)))
 
 
 def save(path: Path, document: Document) -> None:

@@ -46,7 +46,18 @@ Timeout = Annotated[
     typer.Option("--timeout", metavar="S", min=1, max=3600, help="Seconds to wait for a host's answer."),
 ]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours, as with NO_COLOR.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr.")]
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "-v", "--verbose", count=True, help="Say on stderr what each look took; -vv: also each question."
+    ),
+]
+LogFormat = Annotated[
+    str,
+    typer.Option(
+        "--log-format", metavar="text|json", help="How stderr is written: text, or a JSON object a line."
+    ),
+]
 Quiet = Annotated[
     bool, typer.Option("-q", "--quiet", help="Print only what is wrong or asked for; no progress.")
 ]
@@ -60,7 +71,13 @@ QuietApply = Annotated[
 Summary = Annotated[bool, typer.Option("--summary", help="One line for each change.")]
 Commands = Annotated[bool, typer.Option("--commands", help="Show the commands too.")]
 Everything = Annotated[
-    bool, typer.Option("-v", "--verbose", help="Show every action of every host with its commands.")
+    int,
+    typer.Option(
+        "-v",
+        "--verbose",
+        count=True,
+        help="Show every action of every host with its commands; on stderr as with -v of `observe`.",
+    ),
 ]
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="Save it to this file; - is stdout.")

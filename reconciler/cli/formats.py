@@ -87,7 +87,7 @@ def plan_text(
     """How a plan is printed here."""
     from reconciler.output.plans import Layers, PlanText
 
-    layers = Layers(summary=options.summary, verbose=options.verbose, commands=options.commands)
+    layers = Layers(summary=options.summary, verbose=bool(options.verbose), commands=options.commands)
     return PlanText(
         style=style(options, workplace),
         layers=layers,

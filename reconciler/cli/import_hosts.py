@@ -18,6 +18,7 @@ from reconciler.cli.flags import (
     Json,
     Jump,
     Known,
+    LogFormat,
     NoColor,
     Output,
     Parallel,
@@ -69,12 +70,19 @@ def import_hosts(
     parallel: Parallel = 32,
     timeout: Timeout = None,
     no_color: NoColor = False,
-    verbose: Verbose = False,
+    verbose: Verbose = 0,
     quiet: Quiet = False,
+    log_format: LogFormat = "text",
 ) -> int:
     """Returns 0, or 3 where something could not be judged. Raises `CommandError`."""
     options = Options(
-        json=json, parallel=parallel, timeout=timeout, no_color=no_color, verbose=verbose, quiet=quiet
+        json=json,
+        parallel=parallel,
+        timeout=timeout,
+        no_color=no_color,
+        verbose=verbose,
+        quiet=quiet,
+        log_format=log_format,
     )
     new = NewEnvironment(
         name=name, router=router, hosts=tuple(host or ()), primary=primary, user=user, port=port,

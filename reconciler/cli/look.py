@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli.options import Options, say
 from reconciler.cli.selection import replaced
+from reconciler.cli.watching import patience, watching
 from reconciler.cli.workplace import Workplace
 
 if TYPE_CHECKING:
     from reconciler.approval.precedent import Declaration
     from reconciler.environment.settings import Environment
+    from reconciler.fleet.events import Event, Listen
     from reconciler.fleet.fleet import Fleet
     from reconciler.journal.commit import Authors
     from reconciler.model import Observation, Plan, Resource
@@ -32,10 +35,16 @@ class Looked:
     observation: Observation
 
 
+@contextmanager
 def connected(
-    environment: Environment, resources: Sequence[Resource], options: Options, workplace: Workplace
-) -> AbstractContextManager[Fleet]:
-    """The hosts of these resources; each is connected to when it is first asked."""
+    environment: Environment,
+    resources: Sequence[Resource],
+    options: Options,
+    workplace: Workplace,
+    hear: Listen = lambda event: None,
+) -> Iterator[Fleet]:
+    """The hosts of these resources; each is connected to when it is first asked. What happens there is shown
+    as the options say, and `hear` is told too."""
     from reconciler.fleet.fleet import Fleet
 
     ssh = environment.ssh
@@ -43,15 +52,29 @@ def connected(
         ssh = replace(ssh, timeout=options.timeout)
     wanted = {resource.host for resource in resources}
     hosts = [host for host in environment.all_hosts if host.name in wanted]
-    return Fleet(
-        environment.name,
-        resources,
-        workplace.connect(ssh, hosts),
-        parallel=options.parallel,
-        seconds=ssh.timeout,
-        clock=workplace.clock,
-        listen=(lambda line: None) if options.quiet else say,
-    )
+    ended = threading.Event()
+    with watching(options, workplace) as show:
+
+        def listen(event: Event) -> None:
+            # Threads that an interrupt leaves behind have nothing more to tell.
+            if not ended.is_set():
+                hear(event)
+                show(event)
+
+        with Fleet(
+            environment.name,
+            resources,
+            workplace.connect(ssh, hosts),
+            parallel=options.parallel,
+            seconds=ssh.timeout,
+            clock=workplace.clock,
+            listen=listen,
+            patience=patience(),
+        ) as fleet:
+            try:
+                yield fleet
+            finally:
+                ended.set()
 
 
 def look(

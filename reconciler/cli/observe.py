@@ -10,6 +10,7 @@ from reconciler.cli.flags import (
     Env,
     Hosts,
     Json,
+    LogFormat,
     NoColor,
     Only,
     Output,
@@ -38,8 +39,9 @@ def observe(
     parallel: Parallel = 32,
     timeout: Timeout = None,
     no_color: NoColor = False,
-    verbose: Verbose = False,
+    verbose: Verbose = 0,
     quiet: Quiet = False,
+    log_format: LogFormat = "text",
 ) -> int:
     """Returns 0, or 3 where a host could not be looked at. Raises `CommandError`."""
     workplace: Workplace = context.obj
@@ -52,6 +54,7 @@ def observe(
         no_color=no_color,
         verbose=verbose,
         quiet=quiet,
+        log_format=log_format,
     )
     formats.check(options, Formats(), output)
     environment = open_environment(env, workplace)

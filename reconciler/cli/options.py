@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
 from reconciler.cli.exit import Code, CommandError
+from reconciler.cli.stderr import say
+
+__all__ = ["LOG_FORMATS", "Options", "say"]
+LOG_FORMATS = ("text", "json")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What the command line says of scope and output; what it does not say is the default. Raises
-    `CommandError` where it is to be quiet and verbose."""
+    `CommandError` where it is to be quiet and verbose, or to log in another format."""
 
     host: list[str] | None = None
     only: list[str] | None = None
@@ -22,14 +25,18 @@ class Options:
     timeout: int | None = None
     """Seconds to wait for a host; None: as the environment file says."""
     no_color: bool = False
-    verbose: bool = False
+    verbose: int = 0
+    """How often -v was given."""
     summary: bool = False
     commands: bool = False
     quiet: bool = False
+    log_format: str = "text"
 
     def __post_init__(self) -> None:
         if self.quiet and self.verbose:
             raise CommandError(Code.USAGE, "--quiet and --verbose: use only one of them")
+        if self.log_format not in LOG_FORMATS:
+            raise CommandError(Code.USAGE, f"--log-format: text or json, not {self.log_format!r}")
 
     @property
     def scope(self) -> dict[str, list[str]]:
@@ -55,11 +62,3 @@ class Options:
     def narrowed(self) -> bool:
         """Whether only a part of the environment is looked at."""
         return bool(self.host or self.only)
-
-
-def say(line: str) -> None:
-    """Reports progress on stderr; control characters are escaped, for a host may have sent them."""
-    from reconciler.printable import printable
-
-    sys.stderr.write(f"{printable(line)}\n")
-    sys.stderr.flush()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
@@ -21,8 +23,13 @@ def page(lines: Sequence[str]) -> bool:
         text = "".join(f"{line}\n" for line in lines)
         environ = {**LESS, **os.environ}
         with subprocess.Popen(
-            ["sh", "-c", command], stdin=subprocess.PIPE, text=True, env=environ
+            ["sh", "-c", command], stdin=subprocess.PIPE, text=True, env=environ, errors=sys.stdout.errors
         ) as process:
-            process.communicate(text)
+            # Ctrl-C is for the pager, and not passed on as ignored (execve(2)).
+            before = signal.signal(signal.SIGINT, lambda *_: None)
+            try:
+                process.communicate(text)
+            finally:
+                signal.signal(signal.SIGINT, before)
             return process.returncode not in (126, 127)  # there is no such program: sh(1)
     return False

@@ -45,7 +45,7 @@ def _taken(parameter: Any, by_typer: Any, context: Any, value: Any) -> Any:
         value = () if several else None
         return parameter.callback(context, parameter, value) if parameter.callback else value
     if parameter.callback or not value:
-        return by_typer(context, value)
+        return value if value == 0 and wanted is int else by_typer(context, value)
     if several and wanted == list[str] and all(isinstance(each, str) for each in value):
         return list(value)
     if not several and wanted in (str, int) and type(value) is wanted:

@@ -18,6 +18,7 @@ from reconciler.cli.flags import (
     Hosts,
     Json,
     Junit,
+    LogFormat,
     Markdown,
     NoColor,
     Only,
@@ -62,8 +63,9 @@ def plan(
     no_color: NoColor = False,
     summary: Summary = False,
     commands: Commands = False,
-    verbose: Everything = False,
+    verbose: Everything = 0,
     quiet: QuietPlan = False,
+    log_format: LogFormat = "text",
 ) -> int:
     """Returns 0; 3 where the plan is incomplete; 2 for changes with --detailed-exitcode.
 
@@ -71,8 +73,8 @@ def plan(
     """
     workplace: Workplace = context.obj
     options = Options(
-        host=host, only=only, replace=replace, json=json, parallel=parallel, timeout=timeout,
-        no_color=no_color, verbose=verbose, summary=summary, commands=commands, quiet=quiet,
+        host=host, only=only, replace=replace, json=json, parallel=parallel, timeout=timeout, quiet=quiet,
+        no_color=no_color, verbose=verbose, summary=summary, commands=commands, log_format=log_format,
     )  # fmt: skip
     formats.check(options, outputs := Formats(junit=junit, markdown=markdown, github=github), output)
     environment = open_environment(env, workplace)

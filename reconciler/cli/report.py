@@ -17,6 +17,7 @@ from reconciler.cli.flags import (
     All,
     Envs,
     Json,
+    LogFormat,
     Parallel,
     Quiet,
     Seen,
@@ -93,13 +94,16 @@ def report(
     json: Json = False,
     parallel: Parallel = 32,
     timeout: Timeout = None,
-    verbose: Verbose = False,
+    verbose: Verbose = 0,
     quiet: Quiet = False,
+    log_format: LogFormat = "text",
 ) -> int:
     """Returns 0, or 3 where a part could not be looked at; the page says which. Of several environments the
     largest of these, and of the codes of those that have no page. Raises `CommandError`."""
     workplace: Workplace = context.obj
-    options = Options(json=json, parallel=parallel, timeout=timeout, verbose=verbose, quiet=quiet)
+    options = Options(
+        json=json, parallel=parallel, timeout=timeout, verbose=verbose, quiet=quiet, log_format=log_format
+    )
     formats.check(options, Formats(), output)
     request = _Request(
         output=output, seen=seen, max_age=max_age, refresh=refresh, options=options, workplace=workplace

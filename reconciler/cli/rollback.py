@@ -13,6 +13,7 @@ from reconciler.cli.flags import (
     Commands,
     Everything,
     Json,
+    LogFormat,
     NoColor,
     Output,
     Parallel,
@@ -42,19 +43,20 @@ def rollback(
     no_color: NoColor = False,
     summary: Summary = False,
     commands: Commands = False,
-    verbose: Everything = False,
+    verbose: Everything = 0,
     quiet: QuietPlan = False,
+    log_format: LogFormat = "text",
 ) -> int:
     """Plans, and changes nothing. Returns 0, or 3 where the plan is incomplete. Raises `CommandError`."""
     workplace: Workplace = context.obj
     options = Options(
         rollback=[str(run)], json=json, parallel=parallel, timeout=timeout, no_color=no_color,
-        verbose=verbose, summary=summary, commands=commands, quiet=quiet,
+        verbose=verbose, summary=summary, commands=commands, quiet=quiet, log_format=log_format,
     )  # fmt: skip
     formats.check(options, Formats(), output)
     environment = _environment_of(run, workplace)
     undo = inverse(environment, run, workplace)
-    for line in without_lines(undo.without, whole=verbose):
+    for line in without_lines(undo.without, whole=bool(verbose)):
         say(line)
     if not undo.resources:
         (say if output == files.STDOUT else print)(f"Nothing to do: nothing of run {run} can be undone.")

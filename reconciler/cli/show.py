@@ -35,7 +35,7 @@ def show(
     no_color: NoColor = False,
     summary: Summary = False,
     commands: Commands = False,
-    verbose: Everything = False,
+    verbose: Everything = 0,
     runbook: Annotated[
         bool, typer.Option("--runbook", help="Print every command in order, to be run by hand.")
     ] = False,

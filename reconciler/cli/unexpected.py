@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from reconciler import __version__
 from reconciler.cli.exit import Code
+from reconciler.cli.stderr import say
 
 ISSUES = "https://github.com/DataONEorg/reconcile/issues"
 
@@ -67,5 +68,6 @@ def _saved(text: str) -> str | None:
     return None
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+def _say(text: str) -> None:
+    for line in text.split("\n"):
+        say(line, error=True)

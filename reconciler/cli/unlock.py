@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from reconciler.cli import files
-from reconciler.cli.exit import Code, CommandError
+from reconciler.cli.exit import UNCHANGED, Code, CommandError
 from reconciler.cli.flags import (
     Env,
     Hosts,
     Json,
+    LogFormat,
     Parallel,
     Quiet,
     Timeout,
@@ -46,13 +47,16 @@ def unlock(
     parallel: Parallel = 32,
     timeout: Timeout = None,
     quiet: Quiet = False,
+    log_format: LogFormat = "text",
 ) -> int:
     """Returns 0 where no lock is held (any more), 7 where one is, 3 where a host is unreachable.
 
     Raises `CommandError`.
     """
     workplace: Workplace = context.obj
-    options = Options(host=host, json=json, parallel=parallel, timeout=timeout, quiet=quiet)
+    options = Options(
+        host=host, json=json, parallel=parallel, timeout=timeout, quiet=quiet, log_format=log_format
+    )
     environment = open_environment(env, workplace)
     resources = select(environment, options, workplace)
     locks: list[dict[str, Any]] = []
@@ -67,6 +71,9 @@ def unlock(
                     lock["ended"] = True
             except HostError as error:
                 unreachable[name] = error.reason
+            except KeyboardInterrupt:
+                more = f"interrupted; what is locked still: `reconcile unlock {quote(env)}`"
+                raise CommandError(Code.INTERRUPTED, *([more] if end else [UNCHANGED])) from None
     if json:
         files.print_json(locks_document(environment.name, locks, unreachable))
     else:

@@ -12,6 +12,7 @@ from reconciler.cli.flags import (
     Hosts,
     Json,
     Junit,
+    LogFormat,
     NoColor,
     Parallel,
     Prometheus,
@@ -40,8 +41,9 @@ def verify(
     parallel: Parallel = 32,
     timeout: Timeout = None,
     no_color: NoColor = False,
-    verbose: Verbose = False,
+    verbose: Verbose = 0,
     quiet: Quiet = False,
+    log_format: LogFormat = "text",
 ) -> int:
     """Returns 0; 2 where a service is not as desired, or the DNS forbids the next renewal; 3 where one of
     them cannot be judged.
@@ -51,7 +53,7 @@ def verify(
     workplace: Workplace = context.obj
     options = Options(
         host=host, json=json, parallel=parallel, timeout=timeout,
-        no_color=no_color, verbose=verbose, quiet=quiet,
+        no_color=no_color, verbose=verbose, quiet=quiet, log_format=log_format,
     )  # fmt: skip
     outputs = Formats(junit=junit, prometheus=prometheus)
     formats.check(options, outputs)

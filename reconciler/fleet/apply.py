@@ -9,17 +9,23 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from reconciler.approval.binding import Stale, disallowed_refs
 from reconciler.fleet import script
+from reconciler.fleet.events import ActionWaits, ApplyBegan, ApplyEnded, HostSwitched, RoundBegan
 from reconciler.fleet.fleet import Fleet
+from reconciler.fleet.following import Following
 from reconciler.fleet.reply import HostError
 from reconciler.messages import Message
 from reconciler.model import Action, CannotSee, Outcome, Plan, Ref, Report
 from reconciler.plan.order import edges
 from reconciler.plan.prospects import waits_for
 from reconciler.unknowns import matches
+
+UNCLEAR = "what it needs is not known"
+"""Why an action is skipped that waits for nothing in particular."""
 
 
 class Record(Protocol):
@@ -77,8 +83,19 @@ class _Rounds:
         self.outcomes: dict[Ref, Outcome] = {}
         self.attempted: set[Ref] = set()
         self.planned = {action.ref: action for action in approved.actions}
+        self.rounds = 0
+        self.waits: dict[Ref, str] = {}
 
     def run(self) -> Report:
+        """Until nothing is ready; what happens is told to whoever listens to the fleet."""
+        began = time.monotonic()
+        self.fleet.listen(ApplyBegan(len(self.planned)))
+        try:
+            return self._run()
+        finally:
+            self.fleet.listen(ApplyEnded(time.monotonic() - began))
+
+    def _run(self) -> Report:
         plan = self.fleet.plan()
         self.open_first = {action.ref for action in plan.actions}
         while True:
@@ -91,6 +108,7 @@ class _Rounds:
                 if out_of_date := set(batches) - self.up_to_date:
                     self._look(out_of_date)
                 else:
+                    self._tell_waits(plan, batches)
                     self._round(batches)
             elif not self.fleet.look_again() and not self._look_elsewhere():
                 return self._report(plan)
@@ -190,9 +208,13 @@ class _Rounds:
         fleet, known = self.fleet, set(self.outcomes)
         if self.record:
             self.record.record_intent(action for actions in batches.values() for action in actions)
-        list(fleet.pool.map(self._act, batches, batches.values()))
+        self.rounds += 1
+        fleet.listen(RoundBegan(self.rounds, {host: len(actions) for host, actions in batches.items()}))
+        fleet.at_once({host: partial(self._act, host, actions) for host, actions in batches.items()})
         if self.record:
             self.record.record_outcomes(outcome for ref, outcome in self.outcomes.items() if ref not in known)
+        for ref in self.outcomes.keys() - known:
+            self._tell_switch(ref)
         self.up_to_date = set(batches)
         self._look(
             ref.host
@@ -201,6 +223,26 @@ class _Rounds:
             if resource.observed_on_peers
             for ref in resource.refers()
         )
+
+    def _tell_waits(self, plan: Plan, batches: Mapping[str, list[Action]]) -> None:
+        """Why each action that is to come is not ready, where that is another reason than before."""
+        now = {action.ref for actions in batches.values() for action in actions}
+        waits = waits_for(plan, self._given_up(plan))
+        for action in plan.actions:
+            if action.ref in now or action.ref in self.outcomes or action.ref not in self.planned:
+                continue
+            why = self._why_skipped(action, waits[action.ref], plan)
+            if why != UNCLEAR and self.waits.get(action.ref) != why:
+                self.waits[action.ref] = why
+                self.fleet.listen(ActionWaits(action.ref, why))
+
+    def _tell_switch(self, ref: Ref) -> None:
+        """How far a rollout has come, where this is an action that its hosts wait for each other with."""
+        alike = {each for each in self.planned if (each.kind, each.name) == (ref.kind, ref.name)}
+        in_turn = any(alike & set(self.planned[each].follows) for each in alike)
+        if in_turn and self.outcomes[ref].result == "done":
+            done = [each for each in alike if each in self.outcomes and self.outcomes[each].result == "done"]
+            self.fleet.listen(HostSwitched(ref, len(done), len(alike)))
 
     def _look(self, names: Iterable[str]) -> None:
         hosts = set(names)
@@ -216,10 +258,10 @@ class _Rounds:
         for action in actions:
             self.attempted.add(action.ref)
             self.news.add(action.ref)
-            fleet.listen(f"{action.ref}: {action.verb}")
-        began = time.monotonic()
+        following = Following(actions, boundary, fleet.listen)
+        text = script.script(actions, questions, boundary, fleet.seconds)
         try:
-            reply = host.run(script.script(actions, questions, boundary, fleet.seconds), seconds)
+            reply = host.run(text, seconds, following.hear)
         except HostError as error:
             fleet.lose(name, error.reason)
             results = script.outcomes(actions, error.output, boundary, False, error.reason)
@@ -230,15 +272,12 @@ class _Rounds:
             if reply.timed_out:
                 with suppress(HostError):
                     fleet.look_at(host)
-        done = sum(outcome.result == "done" for outcome in results)
-        fleet.listen(f"{name}: {done} of {len(actions)} done after {time.monotonic() - began:.1f} s")
+        following.finish(results)
         for outcome in results:
             if outcome.result == "skipped":
                 self.attempted.discard(outcome.ref)
                 continue
             self.outcomes[outcome.ref] = outcome
-            if outcome.result != "done":
-                fleet.listen(f"{outcome.ref}: {outcome.result}: {outcome.detail}")
 
     def _report(self, plan: Plan) -> Report:
         waits = waits_for(plan)
@@ -269,7 +308,7 @@ class _Rounds:
             if ref in plan.unknown:
                 return f"it waits for {ref}, which cannot be observed"
             return f"it waits for {ref}"
-        return "what it needs is not known"
+        return UNCLEAR
 
     def _partial(self, plan: Plan) -> tuple[Ref, ...]:
         """What is neither as before nor as desired; also what was as desired, and is not since a

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any, Protocol, Self
 
 from reconciler.clock import Clock, utc_now
 from reconciler.fleet import probe
-from reconciler.fleet.reply import HostError, Reply
+from reconciler.fleet.events import (
+    HostAnswered,
+    HostLost,
+    Listen,
+    LookBegan,
+    LookEnded,
+    OnItsWay,
+    StillWaiting,
+    ignore,
+)
+from reconciler.fleet.reply import Hear, HostError, Reply
 from reconciler.messages import Message
 from reconciler.model import CannotSee, InTransit, Observation, Plan, Question, Ref, Resource, Seen
 from reconciler.plan.planner import plan as make_plan
@@ -22,8 +33,9 @@ class HostConnection(Protocol):
 
     name: str
 
-    def run(self, script: str, seconds: float) -> Reply:
-        """Runs a shell script to its end, for at most `seconds`. Raises `HostError`."""
+    def run(self, script: str, seconds: float, hear: Hear = ...) -> Reply:
+        """Runs a shell script to its end, for at most `seconds`; `hear` is given what it prints, part by
+        part, as it comes. Raises `HostError`."""
 
     def lock(self, who: str) -> None:
         """Takes the lock of the host; `who` is shown to others. Raises `Locked`, `HostError`."""
@@ -35,15 +47,16 @@ class HostConnection(Protocol):
 PAUSE = 1.0
 """Seconds between two looks at what is on its way."""
 
-Listen = Callable[[str], None]
-"""Is given one line of progress at a time, from several threads."""
+PATIENCE = 10.0
+"""Seconds after which it is told which hosts are still waited for, and then at twice that time again."""
 
 
 class Fleet:
     """The hosts of one run and the resources on them. Use it as a context manager.
 
     At most `parallel` hosts are asked at a time; a look may take `seconds` on each. `clock`
-    tells the time that resources are judged by, `listen` is given lines of progress.
+    tells the time that resources are judged by, `listen` is given what happens as it happens; after
+    `patience` seconds, which hosts are still waited for.
     """
 
     def __init__(
@@ -55,7 +68,8 @@ class Fleet:
         parallel: int = 32,
         seconds: float = 30,
         clock: Clock = utc_now,
-        listen: Listen = lambda line: None,
+        listen: Listen = ignore,
+        patience: float = PATIENCE,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self.environment = environment
@@ -67,6 +81,7 @@ class Fleet:
         self._wait = wait
         self._waited: dict[Ref, float] = {}
         self._unlocked: frozenset[str] = frozenset()
+        self._patience = patience
         self.listen = listen
         self.pool = ThreadPoolExecutor(max_workers=max(1, min(parallel, len(hosts) or 1)))
         self._by_host: dict[str, list[Ref]] = defaultdict(list)
@@ -85,9 +100,26 @@ class Fleet:
     def look(self, names: Iterable[str] | None = None) -> Observation:
         """Looks at the hosts (all of them, or those named) and remembers what was seen."""
         asked = self.hosts if names is None else names
-        wanted = [self.hosts[name] for name in asked if name not in self._unlocked]
-        list(self.pool.map(self.look_at, wanted))
+        wanted = [name for name in asked if name not in self._unlocked]
+        if not wanted:
+            return self.sight
+        began = time.monotonic()
+        self.listen(LookBegan(tuple(wanted)))
+        self.at_once({name: partial(self.look_at, self.hosts[name]) for name in wanted})
+        self.listen(LookEnded(time.monotonic() - began))
         return self.sight
+
+    def at_once(self, work: Mapping[str, Callable[[], None]]) -> None:
+        """Does this with each of these hosts, at the same time, and tells of those that take long."""
+        began, patience = time.monotonic(), self._patience
+        running = {self.pool.submit(each): host for host, each in work.items()}
+        left = set(running)
+        while left := wait(left, timeout=patience).not_done:
+            hosts = tuple(host for each, host in running.items() if each in left)
+            self.listen(StillWaiting(hosts, time.monotonic() - began))
+            patience *= 2
+        for each in running:
+            each.result()
 
     def settle(self) -> Observation:
         """Looks at all hosts, and again at what is on its way, until it has arrived or its time is over."""
@@ -103,7 +135,7 @@ class Fleet:
         due = {ref: seen for ref, seen in due.items() if ref.host not in self.sight.unreachable}
         for ref, seen in due.items():
             if ref not in self._waited:
-                self.listen(f"{ref}: {seen.reason}")
+                self.listen(OnItsWay(ref, seen.reason, seen.seconds))
         # What has arrived meanwhile and is on its way again is waited for anew.
         self._waited = {ref: self._waited.get(ref, seen.seconds) for ref, seen in due.items()}
         left = {ref for ref, seconds in self._waited.items() if seconds > 0}
@@ -115,7 +147,7 @@ class Fleet:
         by_host: dict[str, list[Ref]] = defaultdict(list)
         for ref in left:
             by_host[ref.host].append(ref)
-        list(self.pool.map(self._look_for_arrivals, by_host, by_host.values()))
+        self.at_once({host: partial(self._look_for_arrivals, host, refs) for host, refs in by_host.items()})
         return True
 
     def _look_for_arrivals(self, host: str, refs: list[Ref]) -> None:
@@ -157,16 +189,21 @@ class Fleet:
         unreachable."""
         boundary = secrets.token_hex(16)
         questions = self.questions(host.name, refs)
+        began = time.monotonic()
         try:
             reply = host.run(probe.compose(questions, boundary, self.seconds), self.seconds + probe.MARGIN)
         except HostError as error:
             self.lose(host.name, error.reason)
         else:
             self.take(host.name, reply, questions, boundary, refs)
+            if host.name not in self.sight.unreachable:
+                asked = Counter(type(each).__name__ for each in questions)
+                self.listen(HostAnswered(host.name, time.monotonic() - began, asked))
 
     def lose(self, host: str, reason: str) -> None:
         """Remembers that a host could not be looked at, and why."""
         self.sight.unreachable[host] = reason
+        self.listen(HostLost(host, reason))
 
     def take(
         self,

@@ -13,7 +13,7 @@ import secrets
 
 from reconciler.environment.settings import Host
 from reconciler.fleet.probe import PROLOGUE
-from reconciler.fleet.reply import HostError, Locked, Refused, Reply
+from reconciler.fleet.reply import Hear, HostError, Locked, Refused, Reply
 from reconciler.fleet.shell import Shell
 from reconciler.fleet.ssh import ConnectionFactory
 from reconciler.messages import Message
@@ -60,8 +60,9 @@ class RemoteHost:
         self._shell: Shell | None = None
         self._sudo: str | None = None
 
-    def run(self, script: str, seconds: float) -> Reply:
-        """Runs a script to its end, for at most `seconds`. Raises `HostError`.
+    def run(self, script: str, seconds: float, hear: Hear = lambda part: None) -> Reply:
+        """Runs a script to its end, for at most `seconds`; `hear` is given what comes, as it comes. Raises
+        `HostError`.
 
         Once `lock` was called, a script is only run by the shell that holds that lock.
         """
@@ -82,7 +83,7 @@ class RemoteHost:
                 f'if [ "${{token-}}" != {self._token} ] || [ "$h" != "$who" ]; then s={LOST}\n'
                 f"{self._report(end)}else\n{text}fi\n"
             )
-        output, status, uid = self._ask(text, end, seconds + GRACE)
+        output, status, uid = self._ask(text, end, seconds + GRACE, hear)
         if status == LOST:
             raise Refused(self.name, LOCK_LOST)
         if status == NOT_FOUND:
@@ -138,13 +139,15 @@ class RemoteHost:
         allow = f"allow `{who} ALL=(ALL) NOPASSWD: ALL` in sudoers"
         return f"{who} may not become root ({said}); {allow} {Message.NOT_ROOT}"
 
-    def _ask(self, text: str, end: str, seconds: float) -> tuple[bytes, int, int]:
+    def _ask(
+        self, text: str, end: str, seconds: float, hear: Hear = lambda part: None
+    ) -> tuple[bytes, int, int]:
         if self._shell is None:
             client = self._connections.connect(self._entry)
             self._shell = Shell(self.name, client, self._command(), self._connections.ssh.timeout)
             self._sudo = None
         try:
-            noise, output, tail = self._shell.ask(text, end, seconds, REPLY_LIMIT)
+            noise, output, tail = self._shell.ask(text, end, seconds, REPLY_LIMIT, hear)
         except HostError:
             self._shell = None
             raise

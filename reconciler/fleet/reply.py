@@ -9,7 +9,11 @@ HostError          a host did not do its part
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+Hear = Callable[[bytes], None]
+"""Is given what a host prints, part by part, as it comes."""
 
 
 @dataclass(frozen=True)

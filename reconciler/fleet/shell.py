@@ -7,7 +7,7 @@ import time
 
 import paramiko
 
-from reconciler.fleet.reply import HostError, NoAnswer, Refused, Unresponsive
+from reconciler.fleet.reply import Hear, HostError, NoAnswer, Refused, Unresponsive
 
 LONG = 2048
 """Bytes of a broken answer that are still short enough to be shown."""
@@ -63,22 +63,24 @@ class Shell:
                 finally:
                     self._asking.release()
 
-    def ask(self, text: str, end: str, seconds: float, limit: int) -> tuple[bytes, bytes, str]:
+    def ask(
+        self, text: str, end: str, seconds: float, limit: int, hear: Hear = lambda part: None
+    ) -> tuple[bytes, bytes, str]:
         """Sends text, and returns what came before it ran (the noise of a login), what it
         printed before the line that begins with `end`, and the rest of that line. Closes the
         connection and raises `HostError` if that does not come within `seconds` and `limit`
-        bytes."""
+        bytes. `hear` is given each part of all that as it comes."""
         with self._asking:
-            return self._ask(text, end, seconds, limit)
+            return self._ask(text, end, seconds, limit, hear)
 
-    def _ask(self, text: str, end: str, seconds: float, limit: int) -> tuple[bytes, bytes, str]:
+    def _ask(self, text: str, end: str, seconds: float, limit: int, hear: Hear) -> tuple[bytes, bytes, str]:
         deadline = time.monotonic() + seconds
         received = bytearray()
         begin = f"\n{end}\n"
         whole = f"printf '{begin.encode('unicode_escape').decode()}'\n{text}"
         try:
             self._send(whole.encode("utf-8", "surrogateescape"), seconds)
-            answer, tail = self._receive(received, f"\n{end} ".encode(), deadline, limit)
+            answer, tail = self._receive(received, f"\n{end} ".encode(), deadline, limit, hear)
             noise, begun, output = answer.partition(begin.encode())
             return (noise, output, tail) if begun else (b"", answer, tail)
         except TimeoutError:
@@ -108,7 +110,9 @@ class Shell:
             if not is_alive(self._client):
                 raise
 
-    def _receive(self, received: bytearray, end: bytes, deadline: float, limit: int) -> tuple[bytes, str]:
+    def _receive(
+        self, received: bytearray, end: bytes, deadline: float, limit: int, hear: Hear
+    ) -> tuple[bytes, str]:
         while True:
             self._channel.settimeout(max(deadline - time.monotonic(), 0.01))
             part = self._channel.recv(1 << 16)
@@ -117,6 +121,7 @@ class Shell:
             # Far enough back for an end whose line had not come whole yet.
             searched = max(len(received) - len(end) - LONG, 0)
             received += part
+            hear(part)
             at = received.find(end, searched)
             if at >= 0 and (stop := received.find(b"\n", at + len(end))) >= 0:
                 return bytes(received[:at]), received[at + len(end) : stop].decode("ascii", "replace")

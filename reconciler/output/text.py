@@ -27,19 +27,19 @@ class Style:
     """Lines of text, coloured or not."""
 
     def __init__(self, colour: bool) -> None:
-        self._colour = colour
+        self.has_colour = colour
 
     def mark(self, symbol: str, text: str) -> str:
         """The text in the colour of a symbol."""
-        return f"\x1b[{COLOURS[symbol]}m{text}\x1b[0m" if self._colour and symbol in COLOURS else text
+        return f"\x1b[{COLOURS[symbol]}m{text}\x1b[0m" if self.has_colour and symbol in COLOURS else text
 
     def bold(self, text: str) -> str:
         """The text in strong letters, where there is colour."""
-        return f"\x1b[1m{text}\x1b[0m" if self._colour else text
+        return f"\x1b[1m{text}\x1b[0m" if self.has_colour else text
 
     def dim(self, text: str) -> str:
         """The text in faint letters, where there is colour."""
-        return f"\x1b[2m{text}\x1b[0m" if self._colour else text
+        return f"\x1b[2m{text}\x1b[0m" if self.has_colour else text
 
 
 def action_lines(action: Action, style: Style) -> Iterable[str]:

@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from reconciler.approval.binding import Stale
 from reconciler.fleet import apply
+from reconciler.fleet.events import (
+    ActionBegan,
+    ActionEnded,
+    ActionWaits,
+    ApplyBegan,
+    ApplyEnded,
+    Event,
+    HostAnswered,
+    HostSwitched,
+    LookBegan,
+    LookEnded,
+    RoundBegan,
+    StepBegan,
+    StepEnded,
+    StillWaiting,
+    ignore,
+)
 from reconciler.fleet.fleet import Fleet
-from reconciler.fleet.reply import Locked, NoAnswer, Refused, Reply, Unresponsive
+from reconciler.fleet.following import Following
+from reconciler.fleet.reply import Hear, Locked, NoAnswer, Refused, Reply, Unresponsive
 from reconciler.model import CannotSee, Change, Ref, Report
 from tests.support.scripted import Scripted, Thing
 
@@ -23,9 +42,7 @@ def thing(label: str, host: str = "a", **more: object) -> Thing:
     return Thing(host=host, label=label, **more)  # type: ignore[arg-type]
 
 
-def fleet_of(
-    things: list[Thing], *hosts: Scripted, listen: Callable[[str], None] = lambda line: None
-) -> Fleet:
+def fleet_of(things: list[Thing], *hosts: Scripted, listen: Callable[[Event], None] = ignore) -> Fleet:
     fleet = Fleet("e", things, hosts, listen=listen)
     fleet.look()
     return fleet
@@ -55,9 +72,9 @@ def test_a_step_that_takes_long_is_a_round_of_its_own_with_its_own_time() -> Non
     times: list[float] = []
 
     class Timed(Scripted):
-        def run(self, script: str, seconds: float) -> Reply:
+        def run(self, script: str, seconds: float, hear: Hear | None = None) -> Reply:
             times.append(seconds)
-            return super().run(script, seconds)
+            return super().run(script, seconds, hear)
 
     report, _ = applied([thing("/1"), thing("/2", slow=True), thing("/3")], Timed("a"))
     assert set(results(report).values()) == {"done"}
@@ -76,9 +93,9 @@ def test_hosts_act_side_by_side() -> None:
     meet = threading.Barrier(2, timeout=10)
 
     class Meeting(Scripted):
-        def run(self, script: str, seconds: float) -> Reply:
+        def run(self, script: str, seconds: float, hear: Hear | None = None) -> Reply:
             meet.wait()
-            return super().run(script, seconds)
+            return super().run(script, seconds, hear)
 
     report, _ = applied([thing("/1"), thing("/1", "b")], Meeting("a"), Meeting("b"))
     assert set(results(report).values()) == {"done"}
@@ -391,17 +408,101 @@ def test_what_comes_up_because_of_this_run_is_left_for_the_next_plan() -> None:
     assert report.partial == (ref("a", "/service"),), "it was as desired before"
 
 
-def test_progress_is_told_as_it_happens() -> None:
-    lines: list[str] = []
-    host = Scripted("a", fails={"set /2 'new'"})
-    with fleet_of([thing("/1"), thing("/2")], host, listen=lines.append) as fleet:
+def told(things: list[Thing], *hosts: Scripted) -> list[Event]:
+    """What happened in an apply, without seconds."""
+    events: list[Event] = []
+    with fleet_of(things, *hosts, listen=events.append) as fleet:
         apply.apply(fleet, fleet.plan())
-    assert lines.pop(2).startswith("a: 1 of 2 done after 0.")
-    assert lines == [
-        "a thing /1: create",
-        "a thing /2: create",
-        "a thing /2: failed: it says why (status 1 of: set /2 'new')",
+    return [replace(each, seconds=0) if hasattr(each, "seconds") else each for each in events]
+
+
+def test_what_happens_is_told_as_it_happens() -> None:
+    events = told([thing("/1"), thing("/2")], Scripted("a", fails={"set /2 'new'"}))
+    one, two = ref("a", "/1"), ref("a", "/2")
+    assert events == [
+        LookBegan(("a",)),
+        HostAnswered("a", 0, {"Ask": 2}),
+        LookEnded(0),
+        ApplyBegan(2),
+        RoundBegan(1, {"a": 2}),
+        ActionBegan(one, "create"),
+        StepBegan(one, 1, 2, "check /1"),
+        StepEnded(one, 1, 2, 0, 0),
+        StepBegan(one, 2, 2, "set /1 'new'"),
+        StepEnded(one, 2, 2, 0, 0),
+        ActionEnded(one, "done", 0),
+        ActionBegan(two, "create"),
+        StepBegan(two, 1, 2, "check /2"),
+        StepEnded(two, 1, 2, 0, 0),
+        StepBegan(two, 2, 2, "set /2 'new'"),
+        StepEnded(two, 2, 2, 1, 0),
+        ActionEnded(two, "failed", 0, "it says why (status 1 of: set /2 'new')"),
+        ApplyEnded(0),
     ]
+
+
+def test_an_action_is_told_of_while_its_host_still_works() -> None:
+    began, events = threading.Event(), []
+
+    def listen(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, ActionBegan):
+            assert host.ran == []
+            began.set()
+
+    host = Scripted("a")
+    with fleet_of([thing("/1")], host, listen=listen) as fleet:
+        apply.apply(fleet, fleet.plan())
+    assert began.is_set()
+
+
+def test_why_an_action_waits_is_told_once() -> None:
+    a, b = Scripted("a"), Scripted("b")
+    things = [thing("/1", needs=(ref("b", "/2"),)), thing("/2", "b", slow=True), thing("/3", "b", slow=True)]
+    waits = [each for each in told(things, a, b) if isinstance(each, ActionWaits)]
+    assert waits == [ActionWaits(ref("a", "/1"), "it waits for b thing /2")]
+
+
+def test_a_rollout_is_told_host_by_host() -> None:
+    hosts = [Scripted(name) for name in "abc"]
+    things = [thing("/x", "a"), thing("/x", "b", follows=(ref("a", "/x"),)),
+              thing("/x", "c", follows=(ref("b", "/x"),)), thing("/y", "a")]  # fmt: skip
+    switches = [each for each in told(things, *hosts) if isinstance(each, HostSwitched)]
+    assert switches == [HostSwitched(ref(name, "/x"), number, 3) for number, name in enumerate("abc", 1)]
+
+
+def test_who_is_still_waited_for_is_told_in_time() -> None:
+    events: list[Event] = []
+    slow = threading.Event()
+    hosts = [Scripted("a"), Scripted("b", say=lambda said: (slow.wait(5), said)[1])]
+
+    def listen(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, StillWaiting):
+            slow.set()
+
+    things = [thing("/1", "a"), thing("/1", "b")]
+    with Fleet("e", things, hosts, listen=listen, patience=0.05) as fleet:
+        fleet.look()
+    (waiting,) = [each for each in events if isinstance(each, StillWaiting)]
+    assert waiting.hosts == ("b",)
+    assert 0.05 <= waiting.seconds < 5
+
+
+def test_a_frame_that_is_not_due_tells_nothing() -> None:
+    with fleet_of([thing("/1")], Scripted("a")) as fleet:
+        (action,) = fleet.plan().actions
+    events: list[Event] = []
+    following = Following([action], "00ff", events.append)
+    for part in (
+        b"\n00ffa 7 0 begin\n",
+        b"\n00ffa 0 9 begin\n",
+        b"\n00ffa 0 0 be",
+        b"gin\n",
+        b"\n00ffa 0 0 begin\n",
+    ):
+        following.hear(part)
+    assert events == [ActionBegan(action.ref, "create"), StepBegan(action.ref, 1, 2, "check /1")]
 
 
 def test_locks_are_taken_in_the_order_of_names_of_hosts_that_answer() -> None:
@@ -462,14 +563,14 @@ def test_no_more_hosts_at_a_time_than_asked_for() -> None:
     guard = threading.Lock()
 
     class Counted(Scripted):
-        def run(self, script: str, seconds: float) -> Reply:
+        def run(self, script: str, seconds: float, hear: Hear | None = None) -> Reply:
             with guard:
                 now[0] += 1
                 most[0] = max(most[0], now[0])
             threading.Event().wait(0.02)
             with guard:
                 now[0] -= 1
-            return super().run(script, seconds)
+            return super().run(script, seconds, hear)
 
     hosts = [Counted(str(number)) for number in range(8)]
     with Fleet("e", [thing("/1", host.name) for host in hosts], hosts, parallel=3) as fleet:

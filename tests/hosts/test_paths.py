@@ -17,7 +17,7 @@ from lab import Fleet, LabHost
 from reconciler import blueprint
 from reconciler.environment import load
 from reconciler.fleet import fleet, script
-from reconciler.fleet.reply import Reply
+from reconciler.fleet.reply import Hear, Reply
 from reconciler.kinds import DECLARABLE
 from reconciler.model import Action
 from tests.support.running import HERE, AdminMachine, bare_hosts
@@ -108,7 +108,7 @@ class Inside:
         self.host, self.name = host, host.name
         self.said: list[bytes] = []
 
-    def run(self, script: str, seconds: float) -> Reply:
+    def run(self, script: str, seconds: float, hear: Hear | None = None) -> Reply:
         """Runs a script to its end."""
         done = subprocess.run(
             self.host.enter(["sh", "-s"]),

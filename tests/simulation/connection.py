@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.environment.settings import Environment
 from reconciler.fleet.host import LOCK_LOST
-from reconciler.fleet.reply import Locked, NoAnswer, Refused, Reply
+from reconciler.fleet.reply import Hear, Locked, NoAnswer, Refused, Reply
 from tests.simulation.commands import Shell
 from tests.simulation.states import told
 from tests.simulation.watch import Watch
@@ -80,7 +80,7 @@ class SimConnection:
         self.alive = False
         self.boots = host.boots
 
-    def run(self, script: str, seconds: float) -> Reply:
+    def run(self, script: str, seconds: float, hear: Hear | None = None) -> Reply:
         self._reach()
         if self.number is not None:
             lock = self.host.lock

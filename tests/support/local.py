@@ -11,7 +11,7 @@ import pytest
 from reconciler.fleet import apply
 from reconciler.fleet.apply import Report
 from reconciler.fleet.fleet import Fleet
-from reconciler.fleet.reply import Reply
+from reconciler.fleet.reply import Hear, Reply
 from reconciler.model import Plan, Resource
 
 HOST = "here"
@@ -30,7 +30,7 @@ class LocalHost:
         self.root, self.name = root, name
         self.scripts: list[str] = []
 
-    def run(self, script: str, seconds: float) -> Reply:
+    def run(self, script: str, seconds: float, hear: Hear | None = None) -> Reply:
         self.scripts.append(script)
         command: Sequence[str] = ["sh", "-s"]
         if not self.root:

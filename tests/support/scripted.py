@@ -8,12 +8,13 @@ commands succeeded.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
-from reconciler.fleet.reply import Locked, NoAnswer, Reply
+from reconciler.fleet.reply import Hear, Locked, NoAnswer, Reply
 from reconciler.model import CannotSee, Change, InTransit, Question, Ref, Resource, Seen, State, Step, View
 
 
@@ -100,13 +101,26 @@ class Thing(Resource):
         return self.watched
 
 
+class Heard(list[str]):
+    """What a host prints, heard as it does."""
+
+    def __init__(self, hear: Hear) -> None:
+        super().__init__()
+        self._hear = hear
+
+    def append(self, said: str) -> None:
+        super().append(said)
+        self._hear(said.encode())
+
+
 @dataclass
 class Scripted:
     """A host whose state is a dict. `say` may spoil a reply, `fails` names steps that fail,
     `deaf` things that stay as they are, `lost_after` counts steps until the line is cut.
 
     `watchers` says what becomes `old` when a thing is set, as a service does whose files
-    change; `log` is told of every step, and may be shared by several hosts.
+    change; `log` is told of every step, and may be shared by several hosts. `paces` says how
+    many seconds a step takes.
     """
 
     name: str
@@ -123,11 +137,14 @@ class Scripted:
     watchers: Mapping[str, Iterable[str]] = field(default_factory=dict)
     log: list[tuple[str, str]] = field(default_factory=list)
     locked_by: list[str] = field(default_factory=list)
+    paces: Mapping[str, float] = field(default_factory=dict)
+    hear: Hear = field(default=lambda part: None, init=False, repr=False, compare=False)
 
-    def run(self, script: str, seconds: float) -> Reply:
+    def run(self, script: str, seconds: float, hear: Hear | None = None) -> Reply:
         if self.error:
             raise self.error
         self.scripts.append(script)
+        self.hear = hear or (lambda part: None)
         said = self.say(self._execute(script))
         if isinstance(said, Reply):
             return said
@@ -142,7 +159,7 @@ class Scripted:
         pass
 
     def _execute(self, script: str) -> bytes:
-        out: list[str] = []
+        out = Heard(self.hear)
         ok, bad, here = True, "", True
         for line in script.splitlines():
             when = r"(?:if \[ (?P<when>\$ok = 1|\"\$bad\" = \d+) \]; then )?"
@@ -173,6 +190,7 @@ class Scripted:
                 if self.things[label] == "absent":
                     del self.things[label]
                 self.things |= dict.fromkeys(self.things.keys() & set(self.watchers.get(label, ())), "old")
+        time.sleep(self.paces.get(line, 0))
         out.append("it says why\n" if failed else "")
         out.append(f"\n{frame} {1 if failed else 0}\n")
         return not failed
