@@ -9,12 +9,13 @@ import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, TextIO
 
 from reconciler import __version__
 
+TYPE_CHECKING = False  # the module `typing` would be one more to load before Ctrl-C is ours
 if TYPE_CHECKING:
     from types import FrameType
+    from typing import TextIO
 
 INTERRUPTED = 130
 """`cli.exit.Code.INTERRUPTED`, before that is loaded."""

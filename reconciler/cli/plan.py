@@ -67,10 +67,8 @@ def plan(
     quiet: QuietPlan = False,
     log_format: LogFormat = "text",
 ) -> int:
-    """Returns 0; 3 where the plan is incomplete; 2 for changes with --detailed-exitcode.
-
-    Raises `CommandError`.
-    """
+    """Returns 0; 3 where the plan is incomplete; 2 for changes with --detailed-exitcode. Raises
+    `CommandError`."""
     workplace: Workplace = context.obj
     options = Options(
         host=host, only=only, replace=replace, json=json, parallel=parallel, timeout=timeout, quiet=quiet,

@@ -24,10 +24,11 @@ from reconciler.fleet.reply import HostError, Locked
 from reconciler.journal.journal import Journal
 from reconciler.journal.record import RunRecord
 from reconciler.messages import Message
-from reconciler.model import Plan, Ref, Report
+from reconciler.model import Plan, Ref, Report, quote
 from reconciler.monitor import delivery, notices, tracker
 from reconciler.output import text
 from reconciler.output.documents.results import apply_document
+from reconciler.output.progress import duration
 from reconciler.printable import printable
 
 
@@ -69,7 +70,10 @@ class Run:
         self.journal.end(number, name, {"code": int(code), **ended})
         if not (self.options.quiet or self.options.json):
             took = (self.workplace.clock() - began).total_seconds()
-            say(f"run {number} took {took:.0f} s; `reconcile history {number}` says what it did")
+            left = (
+                "" if code == Code.OK else f", `reconcile plan {quote(self.environment.file)}` what is left"
+            )
+            say(f"run {number} took {duration(took)}; `reconcile history {number}` says what it did{left}")
         found = tracker.assess(self.journal, self.environment, self.fleet.plan(), self.fleet.sight.seen)
         if self.options.whole:
             tracker.keep_look(self.journal, self.environment, found, self.fleet.sight)

@@ -260,19 +260,21 @@ class _Rounds:
             self.news.add(action.ref)
         following = Following(actions, boundary, fleet.listen)
         text = script.script(actions, questions, boundary, fleet.seconds)
+        began = time.monotonic()
         try:
             reply = host.run(text, seconds, following.hear)
         except HostError as error:
-            fleet.lose(name, error.reason)
             results = script.outcomes(actions, error.output, boundary, False, error.reason)
+            following.finish(results)
+            fleet.lose(name, error.reason)
         else:
-            fleet.take(name, reply, questions, boundary)
             late = f"it took longer than {seconds:.0f} s and was ended {Message.TOO_LONG}"
             results = script.outcomes(actions, reply.output, boundary, True, late if reply.timed_out else "")
+            following.finish(results)
+            fleet.take(name, reply, questions, boundary, seconds=time.monotonic() - began)
             if reply.timed_out:
                 with suppress(HostError):
                     fleet.look_at(host)
-        following.finish(results)
         for outcome in results:
             if outcome.result == "skipped":
                 self.attempted.discard(outcome.ref)

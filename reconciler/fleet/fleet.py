@@ -195,10 +195,7 @@ class Fleet:
         except HostError as error:
             self.lose(host.name, error.reason)
         else:
-            self.take(host.name, reply, questions, boundary, refs)
-            if host.name not in self.sight.unreachable:
-                asked = Counter(type(each).__name__ for each in questions)
-                self.listen(HostAnswered(host.name, time.monotonic() - began, asked))
+            self.take(host.name, reply, questions, boundary, refs, time.monotonic() - began)
 
     def lose(self, host: str, reason: str) -> None:
         """Remembers that a host could not be looked at, and why."""
@@ -212,8 +209,9 @@ class Fleet:
         questions: list[Question],
         boundary: str,
         refs: Collection[Ref] = (),
+        seconds: float = 0,
     ) -> None:
-        """Remembers what a reply says of a host's resources, or of these alone."""
+        """Remembers what a reply says of a host's resources, or of these alone; it took `seconds`."""
         if reply.timed_out:
             self.lose(host, f"a command hung there for {self.seconds:.0f} s and was ended {Message.TOO_LONG}")
             return
@@ -232,6 +230,7 @@ class Fleet:
         self.sight.seen |= seen
         if not reply.root:
             self.sight.warnings[host] = reply.sudo or "the account is not root there"
+        self.listen(HostAnswered(host, seconds, Counter(type(each).__name__ for each in questions)))
 
     def _answers(
         self, host: str, reply: Reply, questions: list[Question], boundary: str

@@ -77,7 +77,7 @@ class ProgressLines:
                 )
             case StepEnded() if self._level > 1:
                 what = f"step {event.number} of {event.of}: status {event.status}"
-                yield self._style.dim(printable(f"{event.ref}: {what} after {event.seconds:.1f} s"))
+                yield self._style.dim(printable(f"{event.ref}: {what} after {duration(event.seconds)}"))
             case ActionEnded():
                 self._doing.pop(event.ref.host, None)
                 yield self._ended_line(event)
@@ -108,7 +108,7 @@ class ProgressLines:
 
     def _answered(self, event: HostAnswered) -> str:
         self._lost.discard(event.host)
-        text = f"{many(sum(event.asked.values()), 'question')} answered after {event.seconds:.1f} s"
+        text = f"{many(sum(event.asked.values()), 'question')} answered after {duration(event.seconds)}"
         if self._level < 2:
             return text
         each = ", ".join(f"{name.removesuffix('Question')} {count}" for name, count in event.asked.items())

@@ -131,7 +131,8 @@ class HostsScreen:
         if self._acts:
             failed = f", {self._failed} failed" if self._failed else ""
             ended = f"{self._ended} of {self._of} actions{failed}"
-            return f"round {self._round}: {ended}, {took}{self._rollout}"
+            where = f"round {self._round}" if self._round else "applying"
+            return f"{where}: {ended}, {took}{self._rollout}"
         waiting = sum(row.since is not None for row in self._rows.values())
         return f"looking: {len(self._rows) - waiting} of {len(self._rows)} hosts, {took}"
 

@@ -437,6 +437,7 @@ def test_what_happens_is_told_as_it_happens() -> None:
         StepBegan(two, 2, 2, "set /2 'new'"),
         StepEnded(two, 2, 2, 1, 0),
         ActionEnded(two, "failed", 0, "it says why (status 1 of: set /2 'new')"),
+        HostAnswered("a", 0, {"Ask": 2}),
         ApplyEnded(0),
     ]
 

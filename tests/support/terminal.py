@@ -48,7 +48,7 @@ class Terminal:
             env={**given, "TERM": "xterm-256color", "PAGER": "cat", **environ},
             **{"stdin": theirs, "stdout": theirs, "stderr": theirs, **channels},
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),
+            preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - it does nothing else
         )
         os.close(theirs)
 
@@ -59,6 +59,9 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        for each in (self.process.stdout, self.process.stderr):
+            if each is not None:
+                each.close()
         os.close(self._ours)
 
     def read(self, seconds: float) -> bool:
