@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+import threading
 import time
 
 from reconciler import __version__
@@ -35,18 +36,24 @@ def main() -> None:
     gc.set_threshold(100_000)
     from reconciler.cli.app import run  # noqa: PLC0415 - it loads typer
 
-    interrupts.is_loaded = True
-    code = run(sys.argv[1:])
+    interrupts.is_running = True
+    try:
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    interrupts.is_running = False
     if code == INTERRUPTED:
         _leave()
+    interrupts.words = b""
     sys.exit(code)
 
 
 class _Interrupts:
-    """Ctrl-C: until the program is loaded it ends it, then it is KeyboardInterrupt, once."""
+    """Ctrl-C: while a command runs it is KeyboardInterrupt, once; before and after that, the end."""
 
     def __init__(self) -> None:
-        self.is_loaded = False
+        self.is_running = False
+        self.words = b"interrupted; no host was changed\n"
         self._at: float | None = None
         if (
             signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -56,8 +63,8 @@ class _Interrupts:
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if not self.is_loaded:
-            os.write(2, b"interrupted; no host was changed\n")
+        if not self.is_running:
+            os.write(2, self.words)
             _leave()
         if self._at is None:
             self._at = now
@@ -70,7 +77,8 @@ class _Interrupts:
         traceback: there too an interrupt is one."""
         if lost.exc_type is KeyboardInterrupt:
             self._at = None
-            signal.raise_signal(signal.SIGINT)
+            # Not here: what is raised in this hook is dropped too.
+            threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
         else:
             sys.__unraisablehook__(lost)
 

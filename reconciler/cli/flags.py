@@ -49,7 +49,7 @@ NoColor = Annotated[bool, typer.Option("--no-color", help="No colours, as with N
 Verbose = Annotated[
     int,
     typer.Option(
-        "-v", "--verbose", count=True, help="Say on stderr what each look took; -vv: also each question."
+        "-v", "--verbose", count=True, help="Say on stderr what each look took (-vv: each question)."
     ),
 ]
 LogFormat = Annotated[
@@ -76,7 +76,7 @@ Everything = Annotated[
         "-v",
         "--verbose",
         count=True,
-        help="Show every action of every host with its commands; on stderr as with -v of `observe`.",
+        help="Show every action of every host with its commands; say what each look took (-vv: each step).",
     ),
 ]
 Output = Annotated[

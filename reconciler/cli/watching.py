@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 @contextmanager
 def watching(options: Options, workplace: Workplace) -> Iterator[Listen]:
     """Listens for as long as the hosts of a command are asked."""
-    if options.log_format == "json":
-        from reconciler.output.documents.log import event_document
-
-        yield lambda event: write_json(event_document(event, workplace.clock()))
-    elif options.quiet:
+    if options.quiet:
         from reconciler.fleet.events import ignore
 
         yield ignore
+    elif options.log_format == "json":
+        from reconciler.output.documents.log import event_document
+
+        yield lambda event: write_json(event_document(event, workplace.clock()))
     elif draws(os.environ):
         live = _Live(options)
         with taken(live.take):

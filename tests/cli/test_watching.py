@@ -220,6 +220,26 @@ def test_ctrl_c_while_it_loads() -> None:
     assert codes <= {0, 130, -signal.SIGINT}
 
 
+LOST = """
+import signal, time
+from reconciler.__main__ import _Interrupts
+class Closing:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+_Interrupts().is_running = True
+try:
+    Closing()
+    time.sleep(5)
+except KeyboardInterrupt:
+    print("interrupted all the same")
+"""
+
+
+def test_ctrl_c_in_a_destructor_is_not_lost() -> None:
+    done = subprocess.run([sys.executable, "-c", LOST], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("interrupted all the same\n", "")
+
+
 # -- streams -------------------------------------------------------------------
 
 
