@@ -44,7 +44,7 @@ ODD = {
 
 def test_a_login_that_is_only_odd_changes_nothing(pair: FaultyHost) -> None:
     pair.login_faults(ODD)
-    assert pair.sees_both().err == ""
+    assert pair.sees_both().problems == ""
     pair.run("rm -f /run/reconciler.lock")
     ended = pair.apply(0, "--host", "other-settings.test.dataone.org")
     assert "Apply: 2 done." in ended.out
@@ -76,7 +76,7 @@ def test_a_login_that_ends_in_no_shell_is_told_with_what_it_said(pair: FaultyHos
     pair.login_faults({name: fault for name, (fault, _) in SHUT.items()})
     pair.ssh["timeout"] = 2
     ended = pair.reconcile("plan")
-    assert (ended.code, ended.err) == (3, "")
+    assert (ended.code, ended.problems) == (3, "")
     told = {name: ended.reason(f"{name}.test.dataone.org") for name in SHUT}
     assert [name for name, (_, words) in SHUT.items() if words not in told[name]] == [], told
     assert ended.lines("  + file /srv/tested/note")
@@ -152,7 +152,7 @@ def test_without_sudo_it_looks_as_far_as_it_can_and_does_nothing(
 ) -> None:
     fault(pair)
     ended = pair.sees_both()
-    assert ended.err == f"{FAULTY}: looked without root ({words})\n"
+    assert ended.problems == f"{FAULTY}: looked without root ({words})\n"
     pair.resources += "  - file: /root/hidden\n    mode: '0600'\n"
     ended = pair.reconcile("drift")
     assert ended.code == 3
@@ -169,7 +169,7 @@ def test_without_sudo_it_looks_as_far_as_it_can_and_does_nothing(
 
 def test_a_broken_sudoers_drop_in_that_sudo_only_complains_of_is_no_fault(pair: FaultyHost) -> None:
     pair.replace("/etc/sudoers.d/broken", "ops ALL=(((\n", 0o440)
-    assert pair.sees_both().err == ""
+    assert pair.sees_both().problems == ""
     pair.apply(0)
     pair.settled()
 
@@ -190,7 +190,7 @@ def test_what_a_missing_command_would_show_cannot_be_seen(pair: FaultyHost, comm
     pair.hide(command)
     for name in ("plan", "drift"):
         ended = pair.reconcile(name)
-        assert (ended.code, ended.err) == (3, "")
+        assert (ended.code, ended.problems) == (3, "")
         assert ended.lines("? ") == [f"? {FAULTY}: {words}"]
         assert ended.lines("  + file /srv/tested/note  (faulty, healthy)")
 
@@ -452,7 +452,7 @@ def test_a_line_cut_during_a_look_is_told(pair: FaultyHost) -> None:
     until(lambda: exists(pair, "/run/looked"), "it looks")
     cut_by_sshd(pair)
     ended = pair.wait(running)
-    assert (ended.code, ended.err) == (3, "")
+    assert (ended.code, ended.problems) == (3, "")
     assert ended.reason() == "the connection ended before the answer was whole"
     assert ended.lines("  + acl /srv/tested")
 

@@ -95,7 +95,7 @@ def test_every_host_down_is_not_the_same_as_nothing_to_do(pair: FaultyHost) -> N
     with ThreadPoolExecutor(3) as all_at_once:
         runs = list(all_at_once.map(pair.reconcile, ("plan", "drift", "apply")))
     for ended in runs:
-        assert (ended.code, ended.err) == (3, "")
+        assert (ended.code, ended.problems) == (3, "")
         assert [ended.reason(host).partition("22 ")[2].partition(";")[0] for host in (FAULTY, HEALTHY)] == [
             "refuses connections",
             "refuses connections",
@@ -225,7 +225,7 @@ def test_a_fault_of_this_machine_is_told_for_each_host(
 ) -> None:
     words = fault(pair)
     ended = pair.reconcile("plan")
-    assert (ended.code, ended.err) == (3, "")
+    assert (ended.code, ended.problems) == (3, "")
     for host in (FAULTY, HEALTHY):
         assert words in ended.reason(host)
 
@@ -252,7 +252,7 @@ def test_a_key_that_is_not_accepted_is_named_with_what_sshd_said_of_it(pair: Fau
         }
     )
     ended = pair.reconcile("plan")
-    assert (ended.code, ended.err) == (3, "")
+    assert (ended.code, ended.problems) == (3, "")
     for name in ("unauthorised", "denied", "passwords"):
         refused = (
             f"authentication refused for ops with {pair.identity}; is the public key in its authorized_keys"
@@ -295,7 +295,7 @@ def test_a_host_behind_a_jump_host_is_reached_and_one_beyond_its_reach_is_named(
     jumps.hosts = {third.name: third.address}
     with jumps.known_hosts.open("a", encoding="ascii") as file:
         file.write(f"{pin(third.name, third)}\n")
-    assert jumps.sees_both().err == ""
+    assert jumps.sees_both().problems == ""
 
 
 @pytest.mark.parametrize("fault", ["down", "unknown", "nonsense"])
@@ -316,6 +316,6 @@ def test_a_jump_host_that_is_no_way_is_named_for_every_host(
         jumps.ssh["jump"] = f"{jump}:ssh"
         words = f"`ssh.jump: {jump}:ssh` is not [USER@]HOST[:PORT]"
     ended = jumps.reconcile("plan")
-    assert (ended.code, ended.err) == (3, "")
+    assert (ended.code, ended.problems) == (3, "")
     for host in (FAULTY, HEALTHY):
         assert words in ended.reason(host)
