@@ -85,7 +85,7 @@ def test_ctrl_c_during_a_step(admin: AdminMachine, columns: int, more: dict[str,
         screen.interrupt()
         assert screen.end() == 130
         assert b"Traceback" not in screen.raw
-        text = "".join(screen.all_lines())
+        text = screen.raw.decode()  # as it was before the terminal wrapped it
     assert "interrupted; a host finishes the step it is in, and starts no other" in text
     assert "finished: 1 of 3 actions (1 done)" in text
     assert f"not finished: {one.name} file /srv/slow: create; its host may still be at it" in text
