@@ -13,7 +13,9 @@ from typing import Any
 
 import typer
 
+from reconciler.cli import usage
 from reconciler.cli.app import app
+from reconciler.cli.contents import COMMON, ENTRIES, GROUPS, VARIABLES, Description
 from reconciler.cli.exit import MEANINGS
 from reconciler.environment.schema import environment_schema, kind_schema, needed
 from reconciler.kinds import DECLARABLE
@@ -29,20 +31,12 @@ def commands() -> dict[str, Any]:
     return found
 
 
-def arguments(command: Any) -> list[str]:
-    """What stands behind its name on the command line."""
-    found = [each for each in command.params if _is_argument(each)]
-    names = [(each.metavar or each.name.upper(), each.nargs == -1) for each in found]
-    return [f"[{name}]..." if several else name for name, several in names]
-
-
 def flags(command: Any) -> Iterator[tuple[str, str]]:
     """Each flag as its help writes it (`--host TEXT`), and what it is for."""
     context = command.context_class(command)
     for each in command.params:
         if not _is_argument(each):
-            written, text = each.get_help_record(context)
-            yield written.replace("<str>", "TEXT").replace("<int range>", "N"), text
+            yield usage.record(each, context)
 
 
 def _is_argument(param: Any) -> bool:
@@ -50,18 +44,31 @@ def _is_argument(param: Any) -> bool:
 
 
 def commands_page() -> str:
-    """docs/commands.md."""
+    """docs/commands.md: every command with its flags, examples and exit codes, below its group."""
     lines = ["# Commands", "", f"{MADE} from the command line itself."]
-    for name, command in commands().items():
-        usage = " ".join(["reconcile", name, *arguments(command)])
-        lines += ["", f"## {name}", "", f"`{usage}`", "", command.help or "", ""]
-        lines += _table(("flag", "does"))
-        lines += [
-            f"| `{flag}` | {text} |".replace("mermaid|dot", "mermaid or dot") for flag, text in flags(command)
-        ]
+    found = commands()
+    for heading, entries in GROUPS.items():
+        lines += ["", f"## {heading}"]
+        for name, entry in entries.items():
+            lines += ["", f"### {name}", "", *_command(name, found[name], entry)]
     lines += ["", "## Exit codes", "", *_table(("code", "means"))]
     lines += [f"| {int(code)} | {text} |" for code, text in MEANINGS.items()]
+    lines += ["", "## Environment variables", "", *_table(("variable", "is"))]
+    lines += [f"| `{name}` | {text} |" for name, text in VARIABLES.items()]
     return "\n".join(lines) + "\n"
+
+
+def _command(name: str, command: Any, entry: Description) -> Iterator[str]:
+    usage_line = " ".join(["reconcile", name, *usage.arguments(command)])
+    yield from (f"`{usage_line}`", "", entry.help, "")
+    yield from _table(("flag", "does"))
+    for flag, text in flags(command):
+        yield f"| `{flag}` | {text} |".replace("mermaid|dot", "mermaid or dot")
+    yield ""
+    for line, why in entry.examples.items():
+        yield f"- `{line}`: {why[0].lower()}{why[1:]}"
+    codes = (f"{int(code)}: {text}" for code, text in entry.codes().items() if code not in COMMON[1:])
+    yield from ("", f"Exit codes: {'; '.join(codes)}; and those of [all commands](#exit-codes).")
 
 
 def man_page() -> str:
@@ -76,30 +83,17 @@ def man_page() -> str:
         ".SH COMMANDS",
     ]
     for name, command in commands().items():
-        lines += [".SS " + _roff(" ".join([name, *arguments(command)])), _roff(command.help or "")]
+        lines += [".SS " + _roff(" ".join([name, *usage.arguments(command)])), _roff(command.help or "")]
         for flag, text in flags(command):
             lines += [".TP", rf"\fB{_roff(flag)}\fR", _roff(text)]
+        for line, why in ENTRIES[name].examples.items():
+            lines += [".TP", _roff(line), _roff(why)]
     lines += [".SH EXIT STATUS"]
     for code, text in MEANINGS.items():
         lines += [".TP", str(int(code)), _roff(text)]
-    lines += [
-        ".SH ENVIRONMENT",
-        ".TP",
-        "RECONCILE_STATE",
-        _roff("The folder of the journal; by default ~/.local/state/reconcile."),
-        ".TP",
-        "RECONCILE_FILES",
-        _roff("Further folders, with colons between, below which files that a YAML file names may lie."),
-        ".TP",
-        "NO_COLOR",
-        "No colours, whatever else is set.",
-        ".TP",
-        "FORCE_COLOR",
-        "Colours, also where the output is no terminal.",
-        ".TP",
-        "TERM",
-        "No colours and no pager where it is dumb.",
-    ]
+    lines += [".SH ENVIRONMENT"]
+    for variable, text in VARIABLES.items():
+        lines += [".TP", variable, _roff(text)]
     return "\n".join(lines) + "\n"
 
 

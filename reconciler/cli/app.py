@@ -19,34 +19,12 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from reconciler import __version__
-from reconciler.cli import neighbours, parameters
+from reconciler.cli import neighbours, parameters, usage
+from reconciler.cli.contents import ENTRIES
 from reconciler.cli.exit import UNCHANGED, Code, CommandError
 from reconciler.cli.stderr import as_messages, say, taken, wants_json
 from reconciler.cli.workplace import Workplace
 
-COMMANDS = {
-    "validate": "Check environment files; contacts no host.",
-    "fmt": "Bring environment files to today's form; comments stay.",
-    "observe": "Print or save what is observed on the hosts.",
-    "plan": "Show what apply would do; changes nothing.",
-    "show": "Print a saved plan, even a stale one.",
-    "apply": "Bring the hosts to the declared state; or apply a saved plan.",
-    "approve": "Sign a saved plan with an SSH key, so that it may be applied.",
-    "drift": "Report drift; never changes a host.",
-    "status": "Show what is known here of environments; contacts no host.",
-    "doctor": "Check what is needed here and on the hosts; say what mends it.",
-    "verify": "Check as a client that services serve the right certificate.",
-    "report": "Write an HTML page about an environment, or one for each and one over all.",
-    "history": "Show past runs and alerts from the journal of this machine.",
-    "rollback": "Plan what undoes a run, as far as it can be undone.",
-    "cron": "Print or install what runs it unattended: cron or systemd.",
-    "unlock": "Show who holds each host's lock; --break ends those processes.",
-    "explain": "Explain one resource: its source, state and dependencies.",
-    "graph": "Print the order of resources as Mermaid or DOT; no host needed.",
-    "init": "Write a new environment file; asks for what no flag gives.",
-    "import": "Write the environment file that describes running hosts.",
-}
-"""Each command and its help, in the order of `--help`."""
 MODULES = {"import": "import_hosts"}
 """Where the module of a command is not named like it."""
 
@@ -55,7 +33,7 @@ def _command(name: str) -> TyperCommand:
     module = MODULES.get(name, name)
     function = getattr(importlib.import_module(f"reconciler.cli.{module}"), module)
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    single.command(name, cls=parameters.Command, help=COMMANDS[name])(function)
+    single.command(name, cls=parameters.Command, help=ENTRIES[name].help)(function)
     command: Any = typer.main.get_command(single)
     return command  # type: ignore[no-any-return]
 
@@ -67,17 +45,17 @@ class _Commands(Mapping[str, TyperCommand]):
         self._loaded: dict[str, TyperCommand] = {}
 
     def __getitem__(self, name: str) -> TyperCommand:
-        if name not in COMMANDS:
+        if name not in ENTRIES:
             raise KeyError(name)
         if name not in self._loaded:
             self._loaded[name] = _command(name)
         return self._loaded[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(COMMANDS)
+        return iter(ENTRIES)
 
     def __len__(self) -> int:
-        return len(COMMANDS)
+        return len(ENTRIES)
 
 
 class _Contents(TyperGroup):
@@ -99,11 +77,10 @@ class _Contents(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
+        return list(ENTRIES)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        self.commands = _outline()
-        super().format_commands(ctx, formatter)
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        usage.write_contents(self, ctx, formatter)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:
         self.commands = _outline()
@@ -112,7 +89,7 @@ class _Contents(TyperGroup):
 
 def _outline() -> dict[str, Any]:
     """Commands that can do no more than tell their help."""
-    return {name: TyperCommand(name, help=text) for name, text in COMMANDS.items()}
+    return {name: TyperCommand(name, help=each.help) for name, each in ENTRIES.items()}
 
 
 app = typer.Typer(

@@ -37,7 +37,9 @@ def cron(
     yes: Yes = False,
     user: Annotated[
         str | None,
-        typer.Option("--user", help="The account that the units run as; by default, the one that asks."),
+        typer.Option(
+            "--user", metavar="NAME", help="The account that the units run as; by default, the one that asks."
+        ),
     ] = None,
     on_failure: Annotated[
         str | None,

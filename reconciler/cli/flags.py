@@ -99,15 +99,23 @@ Prometheus = Annotated[
 ]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown for a merge request.")]
 Github = Annotated[bool, typer.Option("--github", help="Print annotations for GitHub Actions.")]
-Router = Annotated[str | None, typer.Option("--router", help="The name in front of all hosts.")]
+Router = Annotated[
+    str | None, typer.Option("--router", metavar="NAME", help="The name in front of all hosts.")
+]
 HostAddresses = Annotated[
     list[str] | None, typer.Option("--host", metavar="NAME[=ADDRESS]", help="A host; repeatable.")
 ]
-Primary = Annotated[str | None, typer.Option("--primary", help="The host on which certbot runs.")]
-User = Annotated[str | None, typer.Option("--user", help="The account to log in with.")]
-Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The port of sshd.")]
-Identity = Annotated[str | None, typer.Option("--identity", help="The private key to log in with.")]
-Known = Annotated[str | None, typer.Option("--known-hosts", help="The file with the pinned host keys.")]
+Primary = Annotated[
+    str | None, typer.Option("--primary", metavar="NAME", help="The host on which certbot runs.")
+]
+User = Annotated[str | None, typer.Option("--user", metavar="NAME", help="The account to log in with.")]
+Port = Annotated[int | None, typer.Option("--port", metavar="N", min=1, max=65535, help="The port of sshd.")]
+Identity = Annotated[
+    str | None, typer.Option("--identity", metavar="FILE", help="The private key to log in with.")
+]
+Known = Annotated[
+    str | None, typer.Option("--known-hosts", metavar="FILE", help="The file with the pinned host keys.")
+]
 Jump = Annotated[
     str | None,
     typer.Option(

@@ -52,7 +52,10 @@ def import_hosts(
     context: typer.Context,
     output: Output = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="The name of the environment; by default, as the hosts say.")
+        str | None,
+        typer.Option(
+            "--name", metavar="NAME", help="The name of the environment; by default, as the hosts say."
+        ),
     ] = None,
     router: Router = None,
     host: HostAddresses = None,
@@ -64,7 +67,9 @@ def import_hosts(
     jump: Jump = None,
     roots: Annotated[
         str | None,
-        typer.Option("--roots", help="The root certificates of the CA, as PEM, if it is your own."),
+        typer.Option(
+            "--roots", metavar="FILE", help="The root certificates of the CA, as PEM, if it is your own."
+        ),
     ] = None,
     json: Json = False,
     parallel: Parallel = 32,

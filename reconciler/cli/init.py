@@ -50,11 +50,19 @@ NEEDED = ("name", "router", "hosts")
 TRIES = 5
 """How often one question is asked."""
 
+Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="The name of the environment.")]
+Administrators = Annotated[
+    str | None,
+    typer.Option("--administrators", metavar="MAIL", help="The mail address to notify of renewals."),
+]
+Postgresql = Annotated[str | None, typer.Option("--postgresql", metavar="N", help="Its major version.")]
+Tomcat = Annotated[str | None, typer.Option("--tomcat", metavar="N", help="Its major version.")]
+
 
 def init(
     context: typer.Context,
     output: Output = None,
-    name: Annotated[str | None, typer.Option("--name", help="The name of the environment.")] = None,
+    name: Name = None,
     router: Router = None,
     host: HostAddresses = None,
     primary: Primary = None,
@@ -63,11 +71,9 @@ def init(
     identity: Identity = None,
     known_hosts: Known = None,
     jump: Jump = None,
-    administrators: Annotated[
-        str | None, typer.Option("--administrators", help="The mail address to notify of renewals.")
-    ] = None,
-    postgresql: Annotated[str | None, typer.Option("--postgresql", help="Its major version.")] = None,
-    tomcat: Annotated[str | None, typer.Option("--tomcat", help="Its major version.")] = None,
+    administrators: Administrators = None,
+    postgresql: Postgresql = None,
+    tomcat: Tomcat = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from reconciler.cli import neighbours
+from reconciler.cli import neighbours, usage
 
 
 class Command(TyperCommand):
@@ -27,6 +27,14 @@ class Command(TyperCommand):
         """Takes the arguments; a neighbour's flag is answered first."""
         neighbours.refuse_flags(ctx, args, [name for each in self.get_params(ctx) for name in each.opts])
         return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The usage line behind the name."""
+        return ["[OPTIONS]", *usage.arguments(self)]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The help: headings, examples, exit codes and environment variables."""
+        usage.write(self, ctx, formatter)
 
 
 def spared(parameters: Any) -> Any:
