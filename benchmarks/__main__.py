@@ -24,6 +24,7 @@ WANTED = {
         "version_vs_python": "at most 4",
         "validate_vs_python": "at most 25",
         "help_vs_python": "at most 15",
+        "tab_vs_python": "at most 10",
     },
 }
 
@@ -67,8 +68,10 @@ def measured(runs: int, slow_runs: int) -> dict[str, object]:
             say(f"100 hosts: plan, ssh; {runs} runs")
             both = [tools.plan(folder, everywhere, files), tools.ssh(folder, everywhere)]
             many = in_turn(both, runs, log)
-        say("reconcile --version, validate, --help, python -c pass; 20 runs")
-        start = in_turn([tools.version(), tools.validate(), tools.usage(), tools.python()], 20, log)
+        say("reconcile --version, validate, --help, a TAB, python -c pass; 20 runs")
+        start = in_turn(
+            [tools.version(), tools.validate(), tools.usage(), tools.tab(folder), tools.python()], 20, log
+        )
     return {
         "hosts_10": {
             "plan_vs_ssh": _ratio(few["plan"], few["ssh"]),
@@ -77,7 +80,7 @@ def measured(runs: int, slow_runs: int) -> dict[str, object]:
         "hosts_100": {"plan_vs_ssh": _ratio(many["plan"], many["ssh"])},
         "start": {
             f"{name}_vs_python": round(start[name].least_cpu / start["python"].least_cpu, 2)
-            for name in ("version", "validate", "help")
+            for name in ("version", "validate", "help", "tab")
         },
         "wanted": WANTED,
         "resources_per_host": tools.COUNT,

@@ -165,6 +165,19 @@ def usage() -> Command:
     return Command("help", argv, dict(os.environ), partial(_lacks, "Usage: "))
 
 
+def tab(folder: Path) -> Command:
+    """What bash runs at a TAB behind `reconcile plan ENV --only fil`: the YAML is read, and the journal."""
+    words = ["reconcile", "plan", str(HERE.parent / "environments" / "stage.yaml"), "--only", "fil"]
+    asked = {
+        "COMP_WORDS": "\n".join(words),
+        "COMP_CWORD": "4",
+        "_RECONCILE_COMPLETE": "complete_bash",
+        "RECONCILE_STATE": str(folder),
+    }
+    argv = [str(Path(sys.executable).parent / "reconcile")]
+    return Command("tab", argv, {**os.environ, **asked}, partial(_lacks, "file"))
+
+
 def python() -> Command:
     """`python -c pass`: what no Python program can be faster than."""
     return Command("python", [sys.executable, "-c", "pass"], dict(os.environ))

@@ -32,6 +32,11 @@ def main() -> None:
         print(f"reconcile {__version__}")
         return
     interrupts = _Interrupts()
+    if "_RECONCILE_COMPLETE" in os.environ:
+        from reconciler.cli.completion import answered  # noqa: PLC0415 - a TAB waits for it
+
+        if answered():
+            return
     # Modules are not garbage: collecting while they load costs a sixth of a short command.
     gc.set_threshold(100_000)
     from reconciler.cli.app import run  # noqa: PLC0415 - it loads typer

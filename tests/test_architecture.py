@@ -64,7 +64,7 @@ DOORS = {
     "msgspec": {"document"},
     "cronsim": {"environment.cron"},
     "apprise": {"monitor.delivery"},
-    "sqlite3": {"journal.journal"},
+    "sqlite3": {"journal.glance", "journal.journal"},
     "rich": {"cli.live"},
 }
 """The one module, or few, that know a package of somebody else."""

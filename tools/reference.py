@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from reconciler.cli.app import app
 from reconciler.cli.contents import COMMON, ENTRIES, GROUPS, VARIABLES, Description
 from reconciler.cli.exit import MEANINGS
 from reconciler.environment.schema import environment_schema, kind_schema, needed
-from reconciler.kinds import DECLARABLE
+from reconciler.kinds import DECLARABLE, KINDS
 from reconciler.messages import Message
 from tools.schemas import DOCUMENTS, document_schema, inlined
 
@@ -69,6 +70,44 @@ def _command(name: str, command: Any, entry: Description) -> Iterator[str]:
         yield f"- `{line}`: {why[0].lower()}{why[1:]}"
     codes = (f"{int(code)}: {text}" for code, text in entry.codes().items() if code not in COMMON[1:])
     yield from ("", f"Exit codes: {'; '.join(codes)}; and those of [all commands](#exit-codes).")
+
+
+def spelled() -> str:
+    """reconciler/cli/spelled.py: what completion knows of the command line without loading it."""
+    kinds = sorted({kind.kind for kind in KINDS.values()})
+    lines = [
+        '"""Made by `make schemas` from the command line: what may be typed, for completion.',
+        "",
+        "Loading the command line itself would take twice as long as a TAB may.",
+        '"""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "from typing import NamedTuple",
+        "",
+        "",
+        "class Spelled(NamedTuple):",
+        '    """A command: its arguments, and its flags with what they take; "" where that is nothing."""',
+        "",
+        "    arguments: tuple[str, ...]",
+        "    flags: dict[str, str]",
+        "",
+        "",
+        "# fmt: off",
+        "KINDS = (",
+        *(f'    "{kind}",' for kind in kinds),
+        ")",
+        "COMMANDS = {",
+    ]
+    for name, command in commands().items():
+        words = [f'"{each}"' for each in usage.arguments(command)]
+        behind = ", ".join(words) + ("," if len(words) == 1 else "")
+        lines += [f'    "{name}": Spelled(({behind}), {{']
+        for flag, _ in [*flags(command), ("-h, --help", "")]:
+            names, _, takes = re.sub(", -", ",-", flag).partition(" ")
+            lines += [f'        "{each}": "{takes}",' for each in names.split(",")]
+        lines += ["    }),"]
+    return "\n".join([*lines, "}"]) + "\n"
 
 
 def man_page() -> str:
@@ -249,6 +288,7 @@ def written() -> Iterable[tuple[str, str]]:
     for schema in map(document_schema, DOCUMENTS):
         name = schema["properties"]["document"]["const"]
         yield f"schemas/{name}.schema.json", _json(schema)
+    yield "reconciler/cli/spelled.py", spelled()
     yield "docs/commands.md", commands_page()
     yield "docs/reconcile.1", man_page()
     yield "docs/environment.md", environment_page()

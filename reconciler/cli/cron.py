@@ -18,7 +18,7 @@ from reconciler.cli.install import install_entry, install_units
 from reconciler.cli.options import say
 from reconciler.cli.selection import open_environment
 from reconciler.cli.workplace import Workplace
-from reconciler.journal.journal import folder
+from reconciler.journal.place import folder
 from reconciler.output import unattended
 from reconciler.output.documents.results import files_document
 

@@ -102,7 +102,7 @@ def _checks(
 ) -> Iterable[HealthCheck]:
     from reconciler.diagnosis import checks, here, journal
     from reconciler.diagnosis import routes as how
-    from reconciler.journal.journal import folder
+    from reconciler.journal.place import folder
 
     machine = workplace.machine()
     yield here.python(machine.python())

@@ -15,7 +15,8 @@ from reconciler.cli.flags import Json, NoColor
 from reconciler.cli.options import Options
 from reconciler.cli.selection import open_environment
 from reconciler.cli.workplace import Workplace
-from reconciler.journal.journal import Journal, JournalEntry, NoJournal, folder
+from reconciler.journal.journal import Journal, JournalEntry, NoJournal
+from reconciler.journal.place import folder
 from reconciler.output import text
 from reconciler.output.documents.results import history_document
 from reconciler.printable import printable

@@ -24,7 +24,8 @@ from reconciler.cli.options import Options
 from reconciler.cli.selection import named
 from reconciler.cli.workplace import Workplace
 from reconciler.environment.load import InvalidEnvironment
-from reconciler.journal.journal import NAME, Journal, JournalEntry, NoJournal, folder
+from reconciler.journal.journal import Journal, JournalEntry, NoJournal
+from reconciler.journal.place import NAME, folder
 from reconciler.monitor import status as known
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ def _saved(text: str) -> str | None:
     import tempfile
     from contextlib import suppress
 
-    from reconciler.journal.journal import folder
+    from reconciler.journal.place import folder
 
     for place in (folder(), None):
         with suppress(OSError):

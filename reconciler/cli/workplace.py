@@ -95,7 +95,8 @@ class Workplace:
 
     def journal_to_read(self) -> Journal | None:
         """The journal, opened to read; None where there is none yet. Raises `NoJournal`."""
-        from reconciler.journal.journal import NAME, NoJournal, folder
+        from reconciler.journal.journal import NoJournal
+        from reconciler.journal.place import NAME, folder
 
         try:
             return self.journal(self.clock, False) if (folder() / NAME).exists() else None

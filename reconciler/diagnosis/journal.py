@@ -9,7 +9,8 @@ from pathlib import Path
 
 from reconciler.diagnosis.checks import JOURNAL, PROBLEM, WARNING, YOU, HealthCheck, unclear
 from reconciler.journal.entries import unfinished
-from reconciler.journal.journal import NAME, Journal, NoJournal
+from reconciler.journal.journal import Journal, NoJournal
+from reconciler.journal.place import NAME
 from reconciler.model import quote
 
 ROOM = 10 * 1024 * 1024

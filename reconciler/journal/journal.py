@@ -20,10 +20,10 @@ from typing import Any, Self
 
 from reconciler.clock import Clock, utc_now
 from reconciler.journal.chain import broken_links, canonical, chained, changed_texts, cut_off, parsed
+from reconciler.journal.place import NAME, folder
 from reconciler.messages import Message
 from reconciler.model import Ref
 
-NAME = "journal.sqlite"
 HEAD = "journal.head"
 """Beside it: how many entries there are, and the hash of the last one. The chain alone cannot tell that
 entries were cut off at its end."""
@@ -65,14 +65,6 @@ class JournalEntry:
     environment: str
     what: str
     body: Mapping[str, Any]
-
-
-def folder() -> Path:
-    """Where the journal lies: $RECONCILE_STATE, or reconcile/ in the XDG state folder."""
-    if given := os.environ.get("RECONCILE_STATE"):
-        return Path(given)
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "reconcile"
 
 
 @contextmanager
