@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from reconciler.cli import files, formats
+from reconciler.cli import files, formats, offers
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.flags import (
     HostAddresses,
@@ -99,9 +100,11 @@ def import_hosts(
 def _import(
     new: NewEnvironment, roots: str | None, output: Path | None, options: Options, workplace: Workplace
 ) -> int:
+    formats.check(options, Formats(), output)
+    if not new.hosts and not options.json:
+        new = _asked(new, workplace)
     if not new.hosts:
         raise CommandError(Code.USAGE, "--host is required, at least once: --host NAME[=ADDRESS]")
-    formats.check(options, Formats(), output)
     if output or new.name:
         free_path(output, new.name or "")  # before any host is asked for anything
     hosts = new.all_hosts()
@@ -137,6 +140,16 @@ def _import(
     return Code.OK if plan.complete else Code.INCOMPLETE
 
 
+def _asked(new: NewEnvironment, workplace: Workplace) -> NewEnvironment:
+    """With the hosts that are named on a terminal, of which those that ssh knows are offered."""
+    if not workplace.is_terminal():
+        return new
+    question, offered = offers.hosts_question(new)
+    new = replace(new, hosts=tuple(workplace.ask(question).split() or offered))
+    offers.say_addresses(new, workplace)
+    return new
+
+
 def _print(
     environment: Environment,
     plan: Plan,
@@ -154,7 +167,8 @@ def _print(
     found = incomplete_lines(plan) if options.quiet else differences.lines(environment, plan)
     files.print_lines(found)
     if not options.quiet:
-        say(f"{path}: written; next: `reconcile plan {quote(str(path))}`")
+        name = quote(str(path))
+        say(f"{path}: written; next: `reconcile doctor {name}`, then `reconcile plan {name}`")
 
 
 def _remark_lines(remarks: Mapping[str, Sequence[str]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reconciler.cli import files, formats
+from reconciler.cli import files, formats, offers
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.flags import (
     HostAddresses,
@@ -38,7 +38,7 @@ from reconciler.output.documents.results import files_document
 QUESTIONS: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
     ("name", "Name of the environment: ", str),
     ("router", "Name in front of all hosts (the router): ", str),
-    ("hosts", "Hosts, separated by spaces (NAME or NAME=ADDRESS): ", str.split),
+    ("hosts", offers.HOSTS, str.split),
     ("primary", "Host on which certbot runs (empty: the first): ", str),
     ("user", "Account to log in with by ssh (empty: root): ", str),
     ("administrators", "Mail address to notify of renewals (empty: none): ", str),
@@ -103,7 +103,10 @@ def init(
         files.write(path, text)
     elif not quiet:
         name = quote(str(path))
-        say(f"{path}: written; next: `reconcile validate {name}`, then `reconcile plan {name}`")
+        say(
+            f"{path}: written; next: `reconcile validate {name}`, `reconcile doctor {name}`,"
+            f" then `reconcile plan {name}`"
+        )
     return Code.OK
 
 
@@ -126,11 +129,25 @@ def _asked(new: NewEnvironment, path: Path, workplace: Workplace) -> NewEnvironm
     terminal = workplace.is_terminal()
     for name, question, read in QUESTIONS:
         if getattr(new, name) in (None, ()) and terminal:
-            new = _answered(new, name, question, read, path, workplace)
+            if name == "hosts":
+                new = _hosts_answered(new, path, workplace)
+            else:
+                new = _answered(new, name, question, read, path, workplace)
     for name in NEEDED:
         if not getattr(new, name):
             more = "" if terminal else ": there is no terminal to ask on"
             raise CommandError(Code.USAGE, f"{_flag(name)} is required{more}")
+    return new
+
+
+def _hosts_answered(new: NewEnvironment, path: Path, workplace: Workplace) -> NewEnvironment:
+    question, offered = offers.hosts_question(new)
+
+    def read(answer: str) -> Sequence[str]:
+        return answer.split() or offered
+
+    new = _answered(new, "hosts", question, read, path, workplace)
+    offers.say_addresses(new, workplace)
     return new
 
 

@@ -103,6 +103,10 @@ class SshConfig:
             del settings.found[key]
         return settings
 
+    def names(self) -> list[str]:
+        """The hosts that `Host` lines name, in their order, and no patterns. Raises `UnusableConfig`."""
+        return list(dict.fromkeys(_names(self._file)))
+
     def _walk(self, file: _File, name: str, settings: HostSettings, default_user: str) -> None:
         applies = True
         for each in file:
@@ -116,6 +120,15 @@ class SshConfig:
                 applies = _holds(each, name, settings, default_user)
             elif applies:
                 _take(each, settings)
+
+
+def _names(file: _File) -> Iterable[str]:
+    for each in file:
+        if isinstance(each, _Include):
+            for included in each.files:
+                yield from _names(included)
+        elif each.keyword == "host":
+            yield from (word for word in each.words if not set(word) & set("*?!"))
 
 
 def _take(line: _Line, settings: HostSettings) -> None:

@@ -9,6 +9,7 @@ import pytest
 from reconciler.cli import new_file
 from reconciler.cli.app import run
 from reconciler.cli.init import QUESTIONS
+from reconciler.diagnosis.machine import Addresses, Machine, Unresolved
 from reconciler.environment.load import load
 from reconciler.environment.settings import HostSsh
 from reconciler.fleet.reply import NoAnswer
@@ -17,19 +18,31 @@ from tests.support.workplace import Scene
 
 INIT = ["init", "--name", "mine", "--router", "cn.example.org", "--host", "a.example.org=10.0.0.1"]
 IMPORT = ["import", "--name", "mine", "--host", "a.example.org", "--host", "b.example.org"]
+DNS = {"a.example.org": ["10.0.0.1"], "cn.example.org": ["10.0.0.1", "10.0.0.2", "10.0.0.9"]}
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in."""
+    """An empty folder to work in, and at home."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
 
 
 @pytest.fixture
 def hosts() -> Scene:
-    """Two hosts that answer, and tell nothing."""
-    return Scene({name: Scripted(name) for name in ("a.example.org", "b.example.org")})
+    """Two hosts that answer, and tell nothing; the DNS knows one of them, and the router."""
+
+    def resolve(name: str) -> Addresses:
+        return DNS.get(name, Unresolved("Name or service not known", certain=True))
+
+    scripted = {name: Scripted(name) for name in ("a.example.org", "b.example.org")}
+    return Scene(scripted, more={"machine": lambda: Machine(resolve=resolve)})
+
+
+def ssh_config(here: Path, text: str) -> None:
+    (here / ".ssh").mkdir(mode=0o700)
+    (here / ".ssh" / "config").write_text(text)
 
 
 def test_init_writes_a_file_that_is_valid(here: Path, capsys: pytest.CaptureFixture) -> None:
@@ -99,11 +112,72 @@ def test_init_asks_again_and_keeps_the_other_answers(
     assert (made.name, made.primary.name, made.ssh.user) == ("mine", "a.example.org", "ops")
 
 
+def test_init_offers_what_ssh_knows_and_tells_where_the_names_lead(
+    here: Path, hosts: Scene, capsys: pytest.CaptureFixture
+) -> None:
+    (here / "more").write_text("Host b.example.org a.example.org\n")
+    ssh_config(
+        here,
+        "Host *.example.org !x.example.org\n Port 22\nHost git.example.net 10.0.0.7 alias\n"
+        "Host cn.example.org\nHost a.example.org\n Include ~/more\n",
+    )
+    hosts.answers = ["mine", "cn.example.org", ""]
+    assert hosts.run(["init", "-o", "e.yaml"]) == 0
+    captured = capsys.readouterr()
+    assert "(NAME or NAME=ADDRESS; empty: a.example.org b.example.org): " in captured.out
+    told = (
+        "~/.ssh/config names git.example.net",
+        "DNS: a.example.org is 10.0.0.1",
+        "DNS: b.example.org has no address here: Name or service not known",
+        (
+            "DNS: cn.example.org, the router, leads to 10.0.0.1 (a.example.org), 10.0.0.2 (none of these hosts),"
+            " 10.0.0.9 (none of these hosts)"
+        ),
+        (
+            "e.yaml: written; next: `reconcile validate e.yaml`, `reconcile doctor e.yaml`,"
+            " then `reconcile plan e.yaml`"
+        ),
+    )
+    assert captured.err.splitlines() == list(told)
+    assert [host.name for host in load("e.yaml").hosts] == ["a.example.org", "b.example.org"]
+
+
+def test_init_takes_given_addresses_for_where_the_router_leads(
+    here: Path, hosts: Scene, capsys: pytest.CaptureFixture
+) -> None:
+    ssh_config(here, "Host\n")
+    hosts.answers = ["mine", "cn.example.org", "b.example.org=10.0.0.2 a.example.org=10.0.0.9"]
+    assert hosts.run(["init", "-o", "e.yaml"]) == 0
+    err = capsys.readouterr().err
+    assert err.startswith(f"{here}/.ssh/config:1: `host` lacks its value\n")
+    assert (
+        "leads to 10.0.0.1 (none of these hosts), 10.0.0.2 (b.example.org), 10.0.0.9 (a.example.org)" in err
+    )
+
+
+def test_import_asks_for_the_hosts_and_says_what_comes_next(
+    here: Path, hosts: Scene, capsys: pytest.CaptureFixture
+) -> None:
+    ssh_config(here, "Host a.example.org\n")
+    hosts["a.example.org"].error = NoAnswer("a", "it is down")
+    hosts.answers = [""]
+    assert hosts.run(["import", "--router", "cn.example.org"]) == 3
+    captured = capsys.readouterr()
+    assert "; empty: a.example.org): " in captured.out
+    assert "DNS: a.example.org is 10.0.0.1\n" in captured.err
+    assert "a.example.org could not be looked at: it is down" in captured.err
+    hosts.answers = [""]
+    assert hosts.run(["import", "--name", "x"]) == 64
+    assert "--host is required" in capsys.readouterr().err
+    hosts.answers = ["b.example.org"]
+    assert hosts.run(["import", "--json"]) == 64
+
+
 def test_init_does_not_ask_for_ever(here: Path, hosts: Scene, capsys: pytest.CaptureFixture) -> None:
     hosts.answers = []
     assert hosts.run(["init", "-o", "e.yaml"]) == 64
     assert capsys.readouterr().err.endswith("--name: no valid answer in 5 tries; nothing was written\n")
-    assert list(here.iterdir()) == []
+    assert list(here.glob("*.yaml")) == []
 
 
 def test_init_without_a_terminal_says_which_flag_is_missing(
@@ -162,7 +236,7 @@ def test_what_is_imported_to_stdout_is_the_file_and_nothing_else(
 ) -> None:
     assert hosts.run([*IMPORT, "--router", "cn.example.org", "-o", "-"]) == 3
     captured = capsys.readouterr()
-    assert list(here.iterdir()) == []
+    assert list(here.glob("*.yaml")) == []
     (here / "e.yaml").write_text(captured.out)
     assert load("e.yaml").name == "mine"
     assert "# hosts: the primary cannot be found out" in captured.err
@@ -174,7 +248,7 @@ def test_import_says_what_comes_next_and_when_quiet_only_what_is_unknown(
     command = [*IMPORT, "--router", "cn.example.org", "-o"]
     assert hosts.run([*command, "e.yaml"]) == 3
     captured = capsys.readouterr()
-    assert captured.err == "e.yaml: written; next: `reconcile plan e.yaml`\n"
+    assert captured.err == "e.yaml: written; next: `reconcile doctor e.yaml`, then `reconcile plan e.yaml`\n"
     assert "The first plan of mine is empty" in captured.out
     assert hosts.run([*command, "f.yaml", "-q"]) == 3
     captured = capsys.readouterr()
