@@ -23,6 +23,7 @@ from reconciler.kinds import DECLARABLE, KINDS
 from reconciler.messages import Message
 from tools.schemas import DOCUMENTS, document_schema, inlined
 
+ROOT = Path(__file__).resolve().parent.parent
 MADE = "Made by `make schemas`"
 
 
@@ -179,11 +180,13 @@ def kinds_page() -> str:
     lines = [
         "# Kinds",
         "",
-        f"{MADE} from the classes in `reconciler/kinds/`. Every resource also takes `absent`,",
-        "`hosts` and `needs`; an option without a default that is not needed means: leave it as it is.",
+        f"{MADE} from the classes in `reconciler/kinds/`, and `examples/kinds.yaml`. Every resource also",
+        "takes `absent`, `hosts` and `needs`; an option without a default that is not needed means: leave it",
+        "as it is.",
     ]
     for kind in DECLARABLE:
         schema = kind_schema(kind)
+        example = kind_examples()[kind.kind]
         must = {*schema["required"], *(name for group in needed(kind) for name in group)}
         lines += ["", f"## {kind.kind}", "", " ".join((kind.__doc__ or "").split()), ""]
         lines += _table(("option", "type", "default", "is"))
@@ -191,7 +194,15 @@ def kinds_page() -> str:
             if name not in ("absent", "hosts", "needs"):
                 default = "names it" if name == kind.kind else "needed" if name in must else _default(each)
                 lines.append(_row(name, each, default))
+        lines += ["", "```yaml", "resources:", *example, "```"]
     return "\n".join(lines) + "\n"
+
+
+def kind_examples() -> dict[str, list[str]]:
+    """The lines of the first resource of each kind in examples/kinds.yaml, as they are written there."""
+    text = (ROOT / "examples" / "kinds.yaml").read_text(encoding="utf-8").partition("resources:\n")[2]
+    blocks = (block.splitlines() for block in text.split("\n\n"))
+    return {block[0].strip(" -").partition(":")[0]: block for block in blocks}
 
 
 def documents_page() -> str:

@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from reconciler.cli.exit import MEANINGS, Code
+from reconciler.environment.load import load
 from reconciler.environment.schema import environment_schema
+from reconciler.kinds import DECLARABLE
 from reconciler.messages import Message
 from reconciler.output import prometheus
 from tests import ROOT
@@ -56,6 +58,15 @@ def test_every_command_and_flag_in_the_docs_is_one(file: Path) -> None:
 def test_every_command_is_in_the_readme() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert [name for name in reference.commands() if f"`reconcile {name}" not in text] == []
+
+
+def test_every_kind_has_an_example_in_a_file_that_is_valid() -> None:
+    made = load(str(ROOT / "examples" / "kinds.yaml"))
+    kinds = {kind.kind for kind in DECLARABLE}
+    assert {each.kind for each in made.resources} == kinds == set(reference.kind_examples())
+    for kind, lines in reference.kind_examples().items():
+        (shown,) = yaml.safe_load("\n".join(lines))
+        assert kind in shown
 
 
 def test_the_man_page_is_one() -> None:
