@@ -161,13 +161,8 @@ class Service(Resource):
         unready = unit.get("ActiveState") in ("activating", "deactivating") or (running and closed)
         if self.running and unready and (left := starting(unit, self.starts_within)):
             return InTransit(f"it is starting{', and does not listen yet' if running else ''}", left)
-        state: dict[str, Value] = {
-            "enabled": unit.get("UnitFileState", "").startswith(("enabled", "alias", "static", "generated")),
-            "running": running,
-        }
+        state = {**self._at_boot(unit), "running": running}
         state |= {f"port {port}": port in answers["ports"] for port in self.ports}
-        if unit.get("UnitFileState", "").startswith("masked") and not self.absent:
-            state["masked"] = True
         if self.check and not self.absent:
             if NO_HOST_KEY in answers["check"].output:
                 return CannotSee("its configuration could not be checked: only root can read the host keys")
@@ -183,6 +178,11 @@ class Service(Resource):
             recorded = (answers["record"] or b"").decode("ascii", "replace").strip()
             state["loaded"] = self._loaded(running, recorded, answers["tree"])
         return state
+
+    def _at_boot(self, unit: Mapping[str, str]) -> State:
+        said = unit.get("UnitFileState", "")
+        masked = {"masked": True} if said.startswith("masked") and not self.absent else {}
+        return {"enabled": said.startswith(("enabled", "alias", "static", "generated")), **masked}
 
     def _checked(self, said: CommandResult) -> State:
         if said.status == NOT_APPROVED:
