@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +18,11 @@ PLAN = "`reconcile plan` shows what would change, and changes nothing."
 YES = "`reconcile apply --yes` does not ask; `reconcile apply --auto` does what the policy allows."
 ENV = "The environment is the argument, with its hosts in it: `reconcile plan ENV`, a NAME or a path."
 VALUES = "Values stand in the environment file; `reconcile validate` checks them."
+STATE = "There is no state file: the hosts are the state, and `reconcile history` shows the journal."
+FORMATS = ("json", "yaml", "wide", "name")
+"""What kubectl's `-o` takes; here it names a file, which would be called so."""
+LOGIN = "`ssh:` of the environment file says who logs in, with what; `reconcile init --user` writes it."
+SUDO = "sudo is used where it asks for no password; `reconcile doctor` says what a host lacks for it."
 PARALLEL = "`--parallel` is how many hosts at a time."
 DRIFT = "`reconcile drift` compares the hosts with the file, and changes nothing."
 REPLACE = "`--replace certificate` orders a new one even if nothing is wrong."
@@ -86,6 +92,23 @@ FLAGS: Mapping[str, str] = MappingProxyType(
         "--always-make": REPLACE,
         "-refresh-only": DRIFT,
         "--refresh-only": DRIFT,
+        "--state": STATE,
+        "-state": STATE,
+        "-backup": STATE,
+        "-u": LOGIN,
+        "--remote-user": LOGIN,
+        "--key-file": LOGIN,
+        "-b": SUDO,
+        "--become": SUDO,
+        "-K": SUDO,
+        "--ask-become-pass": SUDO,
+        "--start-at-task": ONLY,
+        "--show-labels": "`reconcile explain` says all that is known of a resource.",
+        "--all-namespaces": "`--all` names every environment.",
+        "-A": "`--all` names every environment.",
+        "--recursive": "`--all` names every environment.",
+        "--prune": "What is not declared stays; declare it absent, and `reconcile plan` removes it.",
+        "-upgrade": "`reconcile fmt` brings environment files to today's form.",
         "--watch": "`reconcile cron` prints what runs it again and again.",
         "-w": "`reconcile cron` prints what runs it again and again.",
         "-lock": "A lock is never left out: `reconcile unlock` says who holds it.",
@@ -145,7 +168,12 @@ def refuse_flags(context: Any, arguments: Iterable[str], known: Iterable[str]) -
     """
     if context.resilient_parsing:  # completion
         return
-    known = set(known)
+    known, arguments = set(known), list(arguments)
+    for flag, value in pairwise(arguments):
+        if flag in ("-o", "--output") and flag in known and value in FORMATS:
+            context.fail(
+                f"{flag} {value}: names a file; `--json` prints JSON, `{flag} ./{value}` is that file."
+            )
     for argument in arguments:
         name = argument.partition("=")[0]
         if argument == "--":

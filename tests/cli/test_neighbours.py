@@ -76,3 +76,13 @@ def test_a_command_without_the_flag_says_so(capsys: pytest.CaptureFixture) -> No
     assert capsys.readouterr().err.endswith(" `reconcile validate` takes no `--host`.\n")
     assert run(["plan", "e", "--limit", "x"]) == 64
     assert capsys.readouterr().err.endswith("or `!NAME`.\n")
+
+
+@pytest.mark.parametrize("flag", ["-o", "--output"])
+def test_a_format_behind_o_is_answered(flag: str, capsys: pytest.CaptureFixture) -> None:
+    for word in neighbours.FORMATS:
+        assert run(["plan", "e", flag, word]) == 64
+        assert f"{flag} {word}: names a file; `--json` prints JSON" in capsys.readouterr().err
+        assert not Path(word).exists()
+    assert run(["plan", "gone", flag, "./json"]) == 64
+    assert "names a file" not in capsys.readouterr().err
