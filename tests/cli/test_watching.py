@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -265,6 +266,16 @@ def test_what_a_locale_cannot_write_is_written_otherwise(locale: dict[str, str])
     assert b" -> " in done.stdout
     done = shell(f"{program} plan {EXAMPLE} --json", **locale)
     assert json.loads(done.stdout.decode("ascii"))["document"] == "plan"
+
+
+def test_json_is_ascii_where_stdout_is_not_utf_8() -> None:
+    made = (
+        "from reconciler.cli.files import print_json\n"
+        "from reconciler.output.documents.results import ValidationDocument\n"
+        "print_json(ValidationDocument(problems=['\u00e9 \u2192']))\n"
+    )
+    done = shell(f"{sys.executable} -c {shlex.quote(made)}", PYTHONIOENCODING="latin-1:backslashreplace")
+    assert json.loads(done.stdout.decode("ascii"))["problems"] == ["\u00e9 \u2192"]
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
