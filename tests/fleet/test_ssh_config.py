@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given, reject, settings
 from hypothesis import strategies as st
 
 from reconciler.environment.settings import Host, HostSsh, Ssh
@@ -53,7 +53,10 @@ LINES = st.lists(st.one_of(VALUES, VALUES, SECTION), max_size=9)
 def by_ssh(folder: Path, name: str, *options: str) -> dict[str, list[str]]:
     """What ssh itself makes of the configuration."""
     words = ["ssh", "-G", "-F", f"{folder}/config", *options, name]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=20)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=20)
+    if "jumphost loop" in done.stderr:
+        reject()  # a host that is its own way: ssh does not say what else it found
+    assert done.returncode == 0, done.stderr
     found: dict[str, list[str]] = {}
     for line in done.stdout.splitlines():
         keyword, _, value = line.partition(" ")

@@ -190,7 +190,7 @@ def test_a_service_that_hangs_has_shown_its_chain_all_the_same(pairs: Path) -> N
     with serving(python_server(pairs, lambda line: line.recv(4096) and line.recv(4096))) as port:
         begin = time.monotonic()
         shown = probe_tls(at(port), 0.5, "/")
-        assert 0.4 < time.monotonic() - begin < 2
+        assert 0.4 < time.monotonic() - begin < 9
     assert shown.ping is None
     assert len(shown.chain) == 2
 
