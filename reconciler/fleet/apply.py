@@ -213,7 +213,7 @@ class _Rounds:
         fleet.at_once({host: partial(self._act, host, actions) for host, actions in batches.items()})
         if self.record:
             self.record.record_outcomes(outcome for ref, outcome in self.outcomes.items() if ref not in known)
-        for ref in self.outcomes.keys() - known:
+        for ref in sorted(self.outcomes.keys() - known):
             self._tell_switch(ref)
         self.up_to_date = set(batches)
         self._look(
