@@ -42,8 +42,9 @@ def watching(options: Options, workplace: Workplace) -> Iterator[Listen]:
 
 
 def patience() -> float:
-    """After how many seconds it is told who is still waited for: soon where somebody sits there."""
-    return 2.0 if sys.stderr.isatty() else 10.0
+    """After how many seconds it is told who is still waited for: soon where somebody sits there, and late
+    where cron would mail it of a host that is merely slow."""
+    return 2.0 if sys.stderr.isatty() else 30.0
 
 
 def draws(environ: Mapping[str, str]) -> bool:
