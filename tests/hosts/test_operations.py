@@ -235,7 +235,6 @@ def test_without_an_approval_yes_is_not_enough(settled: Node, plan: Path) -> Non
     assert plan.exists()
 
 
-@pytest.mark.soak
 def test_that_nobody_has_to_approve_any_more_is_approved_once_more(settled: Node, plan: Path) -> None:
     settled.declare(policy() + CAROL)
     settled.run(0, "plan", "-o", plan)
@@ -250,7 +249,6 @@ def test_that_nobody_has_to_approve_any_more_is_approved_once_more(settled: Node
     settled.apply(0)
 
 
-@pytest.mark.soak
 def test_known_drift_is_shown_and_no_reason_for_a_code(settled: Node) -> None:
     script = "/etc/letsencrypt/renewal/certificate.sh"
     settled.fleet.hosts[0].run(f"chmod 0700 {script}")
