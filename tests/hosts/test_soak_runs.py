@@ -36,11 +36,11 @@ def interrupted() -> Iterator[list[bool]]:
 
 def something_to_do(node: Node, draw: random.Random) -> None:
     """Three faults that a run mends, and every third time another certificate for everybody."""
+    if draw.random() < 1 / 3:
+        node.renew()
     for layer in draw.sample(sorted({each.layer for each in MENDED}), 3):
         fault = draw.choice([each for each in MENDED if each.layer == layer])
         node.fleet.hosts[fault.at].run(fault.done)
-    if draw.random() < 1 / 3:
-        node.renew()
 
 
 def at_work(node: Node, draw: random.Random, told: list[bool]) -> subprocess.Popen[str]:
