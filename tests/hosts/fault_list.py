@@ -151,6 +151,8 @@ FAULTS = [
     Fault(
         "files: the wrapper is a link",
         "cd /usr/local/lib/reconciler && mv rsync-wrapper.sh /root/w && ln -s /root/w rsync-wrapper.sh",
+        undone="mv /root/w /usr/local/lib/reconciler/rsync-wrapper.sh",
+        told="rsync-wrapper.sh is a link",
     ),
     Fault("files: the folder of the wrapper is gone", "rm -r /usr/local/lib/reconciler"),
     Fault("files: our tool is gone", "rm /var/lib/reconciler/bin/release"),

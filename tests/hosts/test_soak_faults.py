@@ -11,6 +11,7 @@ from tests.hosts.fault_list import FAULTS, Fault
 from tests.support.serving import Clients, Node
 
 pytestmark = [pytest.mark.fleet, pytest.mark.soak]
+DEADLINE = 30  # nothing here fails by waiting, and a soak shares its machine
 
 TRIPLES = 30
 """How many times three faults are drawn."""

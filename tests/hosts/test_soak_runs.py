@@ -19,6 +19,7 @@ from tests.support.running import free
 from tests.support.serving import Clients, Node
 
 pytestmark = [pytest.mark.fleet, pytest.mark.soak]
+DEADLINE = 30  # nothing here fails by waiting, and a soak shares its machine
 
 MENDED = [each for each in FAULTS if not (each.undone or each.fine or each.cuts)]
 KILLS, POWER_CUTS, CABLES, ROLLOUTS = 100, 30, 30, 20
