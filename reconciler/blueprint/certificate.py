@@ -280,8 +280,8 @@ def proven_outside(env: Environment, host: Host) -> Iterable[Resource]:
         host=other, peer=host.name, router=env.router, endpoints=mine, needs=(serving, *services)
     )
     if env.services.apache:
-        outside = replace(outside, web=(PROBE_URL, probe_text(env, host)))
         answer = Ref(host.name, Answer.kind, PROBE_URL)
+        outside = replace(outside, web=(PROBE_URL, probe_text(env, host)), needs=(*outside.needs, answer))
     yield outside
     yield Reachable(
         host=host.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from reconciler.model import CannotSee, quote
@@ -12,12 +12,30 @@ PEM_LIMIT = 64 * 1024
 NOTHING = "nothing listens"
 """The reason where a port does not even take a connection."""
 
+LOOPBACK = "127.0.0.1"
+ADDRESSES = (
+    "addresses() { for a in $(getent ahosts \"$1\" | awk '!seen[$1]++ {print $1}'); do"
+    ' ip route get "$a" >/dev/null 2>&1 || continue; case $a in *:*) a="[$a]";; esac; echo "$a"; done; }'
+)
+"""Shell: `addresses NAME` prints each address that a name has here and that this host has a way to, IPv6 in
+brackets."""
+
 COMPLAINT = (
     "/^verify /||!/[Ee]rror|errno|refused/{next} !first{first=$0} "
     "/SSL routines/{print;told=1;exit} END{if(!told)print first}"
 )
 """For awk: the line of `openssl s_client` that says why. Its queue of errors tells first what
 went wrong deep inside and then what that means for TLS; the meaning is wanted."""
+
+# What is shown is compared, not trusted: reading the CAs would cost most of the time.
+SHAKE = f"""shake() {{
+  n=$1; shift; o=$(openssl s_client -no-CAfile -no-CApath "$@" -showcerts 2>&1 </dev/null); s=$?
+  if [ $s = 0 ]; then
+    o=$(printf %s "$o" | sed -n '/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/p')
+  else o=$(printf '%s\\n' "$o" | awk {quote(COMPLAINT)}); fi
+  printf '%s %d %.40000s\\0' "$n" "$s" "$o"
+}}"""
+"""Shell: `shake WHICH OPTION…` prints what a handshake shows, or why there was none."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +105,8 @@ class HandshakeQuestion:
     A service whose key does not belong to its certificate presents the certificate all the
     same; only a handshake that was completed proves the pair. `protocol` is `tls` or
     `postgresql`. All handshakes run side by side, for `limit` seconds; one that has not ended then
-    tells nothing: it is `CannotSee`.
+    tells nothing: it is `CannotSee`. A `host` with several addresses is asked at each, as its clients
+    take any of them: where they do not all present the same, the answer is what is wrong, and where.
     """
 
     limit: ClassVar[int] = 10
@@ -95,43 +114,69 @@ class HandshakeQuestion:
     port: int
     protocol: str
     name: str | None
-    host: str = "127.0.0.1"
+    host: str = LOOPBACK
 
     @classmethod
     def script(cls, questions: list[HandshakeQuestion]) -> str:
-        lines = ['for c in openssl awk; do command -v $c >/dev/null || { printf "m %s\\0" $c; exit; }; done']
+        lines = [
+            'for c in openssl awk; do command -v $c >/dev/null || { printf "m %s\\0" $c; exit; }; done',
+            ADDRESSES,
+            SHAKE,
+        ]
+        hosts = list(dict.fromkeys(q.host for q in questions))
+        lines += [
+            f"h{number}=$(addresses {quote(host)})" for number, host in enumerate(hosts) if host != LOOPBACK
+        ]
         for number, q in enumerate(questions):
             sni = f"-servername {quote(q.name)}" if q.name else "-noservername"
             start = " -starttls postgres" if q.protocol == "postgresql" else ""
-            where = f"-connect {quote(q.host)}:{q.port}{start} {sni} -showcerts"
-            # What is shown is compared, not trusted: reading the CAs would cost most of the time.
-            client = f"openssl s_client -no-CAfile -no-CApath {where}"
+            if q.host == LOOPBACK:
+                lines.append(f"shake {number} -connect {LOOPBACK}:{q.port}{start} {sni} &")
+                continue
             lines.append(
-                "{ "
-                f"o=$({client} 2>&1 </dev/null); s=$?\n"
-                'if [ $s = 0 ]; then o=$(printf %s "$o" | '
-                "sed -n '/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/p'); "
-                f'else o=$(printf "%s\\n" "$o" | awk {quote(COMPLAINT)}); fi\n'
-                f'printf \'{number} %d %.40000s\\0\' "$s" "$o"; }} &'
+                f"set -- $h{hosts.index(q.host)}; [ $# -gt 0 ] || set -- {quote(q.host)}\n"
+                f'for a; do shake "{number}${{2:+@$#/$a}}" -connect "$a:{q.port}"{start} {sni} & done'
             )
         return "\n".join([*lines, "wait"])
 
     @classmethod
     def parse(cls, output: bytes, questions: list[HandshakeQuestion]) -> list[HandshakeResult | CannotSee]:
-        found: dict[int, HandshakeResult | CannotSee] = {}
+        found: dict[int, _AtAddresses] = {}
         for record in output.decode("utf-8", "backslashreplace").split("\0")[:-1]:
-            number, status, text = (record.split(" ", 2) + ["", ""])[:3]
-            if number == "m":
+            which, status, text = (record.split(" ", 2) + ["", ""])[:3]
+            if which == "m":
                 missing = CannotSee(f"{status} is missing, no handshake can be made; install it there")
                 return [missing for _ in questions]
+            number, _, at = which.partition("@")
+            count, _, address = at.partition("/")
             if number.isdigit() and status.isdigit():
-                found[int(number)] = _result(int(status), text)
+                told = found.setdefault(int(number), _AtAddresses(int(count) if count.isdigit() else 1))
+                told.results[address] = _result(int(status), text)
         return [
-            found.get(
-                number, CannotSee(f"`openssl s_client` to port {q.port} did not end within {q.limit} s")
-            )
+            found.get(number, _AtAddresses(1)).all_of_them()
+            or CannotSee(f"`openssl s_client` to port {q.port} did not end within {q.limit} s")
             for number, q in enumerate(questions)
         ]
+
+
+@dataclass
+class _AtAddresses:
+    """What came of one question at each of so many addresses, of which a single one is not named."""
+
+    count: int
+    results: dict[str, HandshakeResult | CannotSee] = field(default_factory=dict)
+
+    def all_of_them(self) -> HandshakeResult | CannotSee | None:
+        """What each is, or the first that is otherwise, with its address; None where one has not ended."""
+        told = sorted(self.results.items())
+        for address, result in told:
+            if isinstance(result, CannotSee):
+                return result
+            if result.reason and address:
+                return HandshakeResult("", f"at {address}: {result.reason}")
+            if result != told[0][1]:
+                return HandshakeResult("", f"at {address}: another certificate than at {told[0][0]}")
+        return told[0][1] if len(told) == self.count else None
 
 
 def _result(status: int, text: str) -> HandshakeResult | CannotSee:

@@ -6,6 +6,7 @@ import pytest
 
 from reconciler.blueprint import resources
 from reconciler.environment.settings import Certificate, Environment, Host
+from reconciler.kinds.certificate.outside import Outside, Reachable
 from reconciler.kinds.certificate.serving import Serving
 
 
@@ -22,3 +23,15 @@ def test_as_many_hosts_switch_at_a_time_as_may_and_the_primary_last(size: int, w
     assert found == waits
     assert all(sum(ref.kind == "release" for ref in each.follows) == 4 for each in switches.values())
     assert all({ref.host for ref in each.needs} == {each.host} for each in switches.values())
+
+
+def test_a_host_is_seen_from_another_after_all_that_is_compared_with_it() -> None:
+    hosts = tuple(Host(name=f"h{number}", primary=number == 0) for number in range(3))
+    env = Environment(name="e", router="r", hosts=hosts, certificate=Certificate(trusted=b""))
+    made = {each.ref: each for each in resources(env)}
+    proven = [each for each in made.values() if isinstance(each, Reachable)]
+    assert len(proven) == len(hosts)
+    for each in proven:
+        outside = made[each.outside]
+        assert isinstance(outside, Outside)
+        assert {each.serving, each.answer} <= set(outside.needs)

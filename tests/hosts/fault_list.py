@@ -122,11 +122,11 @@ FAULTS = [
         told="expired",
     ),
     Fault("account: the sync account has a password", "echo 'rsync_user:secret' | chpasswd"),
-    Fault("account: tomcat is not in the group", "gpasswd -qd tomcat ssl-cert"),
+    Fault("account: tomcat is not in the group", "gpasswd -d tomcat ssl-cert"),
     Fault(
         "account: the sync account may become root",
-        "gpasswd -qa rsync_user sudo",
-        undone="gpasswd -qd rsync_user sudo",
+        "gpasswd -a rsync_user sudo",
+        undone="gpasswd -d rsync_user sudo",
         told="sudo",
     ),
     Fault(

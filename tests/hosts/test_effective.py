@@ -251,6 +251,24 @@ def test_a_proof_that_fails_says_what_decides_which_certificate_is_served(node: 
     node.settled()
 
 
+def test_a_service_that_is_missing_at_one_of_the_addresses_of_its_host_is_told(node: Node) -> None:
+    _, replica, witness = node.fleet.hosts
+    more = f"{replica.address.rpartition('.')[0]}.201"
+    replica.run(f"ip addr add {more}/24 dev host0")
+    witness.run(f"cp -p /etc/hosts /root/hosts && echo '{more} {replica.name}' >>/etc/hosts")
+    ports, apache = "/etc/apache2/ports.conf", "systemctl reload apache2 && sleep 1"
+    try:
+        node.settled()
+        replica.run(f"sed -i.all 's/Listen /Listen {replica.address}:/' {ports} && {apache}")
+        out = node.run(2, "drift").out
+        assert f"at {more}: nothing listens" in out
+        assert f"nothing answers at {more}" in out
+    finally:
+        replica.run(f"mv {ports}.all {ports} && {apache}; ip addr del {more}/24 dev host0")
+        witness.run("mv /root/hosts /etc/hosts")
+    node.settled()
+
+
 def test_who_listens_where_is_told_in_one_line(node: Node) -> None:
     told = node.fleet.hosts[1].run(LISTENERS).stdout
     assert "apache2 on *:443,apache2 on *:80,java on *:8080" in told

@@ -25,3 +25,25 @@ def test_handshakes_that_fail_are_explained_in_words() -> None:
     missing = CannotSee("awk is missing, no handshake can be made; install it there")
     assert HandshakeQuestion.parse(b"m awk\0", asked) == [missing] * 3
     assert replace(wrong, reason="") == HandshakeResult("")
+
+
+def at(*answers: bytes) -> HandshakeResult | CannotSee:
+    """What a host is said to present that was asked at several addresses."""
+    (said,) = HandshakeQuestion.parse(b"".join(answers), [HandshakeQuestion(443, "tls", "a", "cn-2")])
+    assert isinstance(said, (HandshakeResult, CannotSee))
+    return said
+
+
+def test_a_host_presents_what_it_presents_at_each_of_its_addresses() -> None:
+    first, second = b"0@2/192.0.2.1 0 A\0", b"0@2/[2001:db8::1] 0 A\0"
+    refused = b"0@2/[2001:db8::1] 1 connect:errno=111\0"
+    assert at(first, second) == HandshakeResult("A")
+    assert at(refused, first) == HandshakeResult("", "at [2001:db8::1]: nothing listens")
+    other = at(first, second.replace(b"A", b"B"))
+    assert other == HandshakeResult("", "at [2001:db8::1]: another certificate than at 192.0.2.1")
+
+
+def test_an_address_whose_handshake_has_not_ended_tells_nothing_of_the_host() -> None:
+    never = CannotSee("`openssl s_client` to port 443 did not end within 10 s")
+    assert at(b"0@2/192.0.2.1 0 A\0") == never
+    assert at() == never

@@ -12,6 +12,7 @@ from reconciler.kinds.paths import unseen
 from reconciler.kinds.service import STARTS_WITHIN, just_started
 from reconciler.model import Change, Question, Ref, Resource, Seen, State, Step, Value, View, quote
 from reconciler.questions.system import CommandQuestion, CommandResult, UnitQuestion
+from reconciler.questions.tls import ADDRESSES, LOOPBACK
 from reconciler.subjects import Subject
 
 NOTHING = "nothing answers"
@@ -50,7 +51,7 @@ class Answer(Resource):
 
     def ask(self) -> Mapping[str, Question]:
         unit = {"unit": UnitQuestion(self.unit)}
-        return {**unit, **{name: question("127.0.0.1", name, self.path) for name in self.names}}
+        return {**unit, **{name: question(name, self.path) for name in self.names}}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         if hidden := unseen(*answers.values()):
@@ -76,7 +77,7 @@ class Answer(Resource):
         yield Step(self.check, "checks the configuration first")
         yield Step(f"systemctl reload-or-restart {quote(self.unit)}", "loads the configuration")
         for name in self.names:
-            got = f'[ "$({fetch("127.0.0.1", name, self.path)} 2>/dev/null)" = {quote(self.text)} ]'
+            got = f'[ "$({fetch(LOOPBACK, name, self.path)} 2>/dev/null)" = {quote(self.text)} ]'
             give_up = f"{{ echo {quote(f'as {name}, something else answers, or nothing')}; exit 1; }}"
             yield Step(
                 f"n=0; until {got}; do n=$((n+1)); [ $n -lt 50 ] || {give_up}; sleep 0.2; done",
@@ -84,19 +85,36 @@ class Answer(Resource):
             )
 
 
-def fetch(host: str, name: str, path: str) -> str:
-    """The command that asks port 80 of a host, under a name, for a path."""
-    return f"curl -sS --max-time 10 -H {quote(f'Host: {name}')} {quote(f'http://{host}{path}')}"
+def fetch(host: str, name: str, path: str, how: str = "--max-time 10") -> str:
+    """The command that asks port 80 of a host, under a name, for a path; `how` is further options of curl."""
+    return f"curl -sS {how} -H {quote(f'Host: {name}')} {quote(f'http://{host}{path}')}"
 
 
-def question(host: str, name: str, path: str) -> CommandQuestion:
-    """The question that asks by `fetch`."""
-    absent = f" || {{ s=$?; command -v curl >/dev/null || s={NO_CURL}; exit $s; }}"
-    return CommandQuestion(fetch(host, name, path) + absent)
+ABSENT = f"{{ s=$?; command -v curl >/dev/null || s={NO_CURL}; exit $s; }}"
+
+
+def question(name: str, path: str) -> CommandQuestion:
+    """The question that asks the host itself by `fetch`."""
+    return CommandQuestion(f"{fetch(LOOPBACK, name, path)} || {ABSENT}")
+
+
+def question_to(host: str, name: str, path: str, text: str) -> CommandQuestion:
+    """The same to another host, at each address that it has; where one of several does not answer `text`,
+    what that one says is the answer, and its last line names it."""
+    asked = fetch(host, name, path, '--max-time 5 --connect-to "::$a:"')
+    return CommandQuestion(
+        f"{ADDRESSES}; set -- $(addresses {quote(host)}); [ $# -gt 1 ] || set -- ''; for a; do "
+        f'o=$({asked} || {ABSENT}); s=$?; [ $s = 0 ] && [ "$o" = {quote(text)} ] || break; done; '
+        'printf %s "$o"; [ $# = 1 ] || printf \'\\nat %s\' "$a"; exit $s'
+    )
 
 
 def verdict(result: CommandResult, text: str) -> str:
     """What the answer to `question` says, in a few words; `text` is the line that is wanted."""
+    said, at, address = result.output.rpartition("\nat ")
+    if result.status == 0 and (said if at else result.output) == text:
+        return ANSWERS
+    where = f" at {address}" if at else ""
     if result.status == 0:
-        return ANSWERS if result.output == text else "something else answers"
-    return "curl is not installed" if result.status == NO_CURL else NOTHING
+        return f"something else answers{where}"
+    return "curl is not installed" if result.status == NO_CURL else f"{NOTHING}{where}"

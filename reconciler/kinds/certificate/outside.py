@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from reconciler.kinds.certificate.answer import ANSWERS, question, verdict
+from reconciler.kinds.certificate.answer import ANSWERS, question_to, verdict
 from reconciler.kinds.certificate.serving import TlsService, presented
 from reconciler.kinds.paths import unseen
 from reconciler.model import CannotSee, Change, Question, Ref, Resource, Seen, State, Step, View
@@ -42,7 +42,7 @@ class Outside(Resource):
             for each in self.endpoints
         }
         if self.web:
-            questions[WEB] = question(self.peer, self.router, self.web[0])
+            questions[WEB] = question_to(self.peer, self.router, *self.web)
         return questions
 
     def _name(self, service: TlsService) -> str | None:
