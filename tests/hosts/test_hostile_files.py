@@ -110,10 +110,11 @@ def read(host: LabHost, texts: list[tuple[Text, Environment]]) -> Iterator[str]:
     """What the programs make of each text, many in one exchange."""
     for first in range(0, len(texts), 100):
         some = texts[first : first + 100]
-        scripts = "".join(f"{script(*each)}printf '\\0'\n" for each in some)
+        # Each in a shell of its own: one that ends early ends nothing but itself.
+        scripts = "".join(f"(\n{script(*each)})\nprintf '\\0'\n" for each in some)
         *said, rest = host.run(f"cd {FOLDER} && exec sh", stdin=scripts, check=False).stdout.split("\0")
         assert rest == ""
-        assert len(said) == len(some)
+        assert len(said) == len(some), (rest, some[len(said)])
         for (text, made), each in zip(some, said, strict=True):
             yield without_values(text, each, made)
 
