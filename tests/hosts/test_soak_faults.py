@@ -38,6 +38,7 @@ def tried(node: Node, faults: Sequence[Fault]) -> None:
     hosts, orders, before = node.fleet.hosts, node.orders(), node.one()
     wrong = [each for each in faults if not each.fine]
     named = [each for each in wrong if each.undone]
+    node.excused = tuple(f"{hosts[each.at].name.split('.')[0]} " for each in faults if each.cuts)
     with Clients(node, pause=0.5) as clients:
         try:
             for each in faults:

@@ -43,8 +43,8 @@ class Node(AdminMachine):
         path.write_text(text, encoding="utf-8")
         return path
 
-    excused = "nothing"
-    """HOST PORT that a test itself has made serve nonsense."""
+    excused: str | tuple[str, ...] = "nothing"
+    """How HOST PORT begins, of what a test itself has made serve nonsense."""
 
     in_order = False
     """Whether the last test left everything as declared."""

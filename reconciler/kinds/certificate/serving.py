@@ -108,7 +108,7 @@ class Serving(Resource):
         }
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
-        if hidden := unseen(*answers.values()):
+        if hidden := unseen_service(answers, self.endpoints) or unseen(*answers.values()):
             return hidden
         found = {name: _identity(answers[name]) for name in LINKS}
         state: dict[str, Value] = {"current": found["current"], "proven": found["proven"]}
@@ -265,6 +265,15 @@ def _contents(result: HandshakeResult) -> dict[str, Value]:
         f"end of {release}": end.isoformat(timespec="minutes"),
         f"names of {release}": " ".join(x509.names(chain[0])),
     }
+
+
+def unseen_service(answers: Mapping[str, Any], endpoints: Iterable[TlsService]) -> CannotSee | None:
+    """The first of the answers about a service, under labels that begin with its, that could not be had."""
+    for each in endpoints:
+        about = (answer for label, answer in answers.items() if label.startswith(each.label))
+        if hidden := unseen(*about):
+            return CannotSee(f"{each.label}: {hidden.reason}")
+    return None
 
 
 def presented(result: HandshakeResult) -> str:
