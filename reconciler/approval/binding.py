@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from reconciler import kinds
 from reconciler.approval.commitment import is_kept
-from reconciler.model import Action, Plan, Ref, Step
+from reconciler.model import Action, Plan, Ref, Resource, Step
 from reconciler.unknowns import matches
 
 
@@ -99,8 +100,13 @@ def _is_fed_same(approved: Step, step: Step) -> bool:
 
 
 def _displayed(action: Action) -> tuple[object, ...]:
-    """What a reader was told of an action beside what it does."""
-    deltas = {delta.field: (delta.seen, delta.text) for delta in action.deltas}
+    """What a reader was told of an action beside what it does, but for what each look may tell otherwise."""
+    asides = kinds.KINDS.get(action.ref.kind, Resource).asides
+    deltas = {
+        delta.field: (delta.seen, delta.text)
+        for delta in action.deltas
+        if not asides or not delta.field.startswith(asides)
+    }
     return deltas, [step.why for step in (*action.steps, *action.rescue)], action.blocked
 
 

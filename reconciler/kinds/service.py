@@ -76,6 +76,8 @@ class Service(Resource):
     kind: ClassVar[str] = "service"
     title: ClassVar[str] = "unit"
     subject: ClassVar[str] = Subject.SERVICES
+    asides: ClassVar[str] = "configuration"
+    """What a check says of a bad one may begin with the time, or have the number of its process."""
 
     unit: str = option(
         "The systemd unit, such as `apache2`.",

@@ -8,7 +8,9 @@ import pytest
 
 from reconciler.approval.binding import changes_since, disallowed
 from reconciler.approval.commitment import commit
+from reconciler.kinds.service import Service
 from reconciler.model import Action, Delta, Plan, Ref, Step
+from reconciler.plan.planner import plan
 
 ACTION = Action(Ref("h", "file", "/x"), "change", (Delta("mode", "0600", "0644"),), (Step("chmod", "why"),))
 BOTH = replace(
@@ -91,3 +93,17 @@ def test_before_the_first_step_nothing_that_was_planned_may_be_missing() -> None
     assert changes_since(Plan("e", (BOTH,)), Plan("e", (left,))) == [
         "h file /x: owner was planned, and would not be set now"
     ]
+
+
+def test_a_check_may_say_the_same_of_a_configuration_in_other_words_at_each_look() -> None:
+    service = Service(host="a", unit="x", check="x -t", known_check=True)
+
+    def planned(said: str) -> Plan:
+        state = {"enabled": True, "running": True, "configuration": f"refused: {said}"}
+        return plan("e", [service], {service.ref: state}, {})
+
+    first, later = planned("12:00:01 [41]: line 1 is bad"), planned("12:00:09 [57]: line 1 is bad")
+    assert first.actions[0].deltas != later.actions[0].deltas
+    assert changes_since(first, later) == []
+    mended = plan("e", [service], {service.ref: {"running": True, "configuration": "valid"}}, {})
+    assert changes_since(first, mended) == ["a service x: it has been settled since"]
