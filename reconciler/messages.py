@@ -205,6 +205,16 @@ class Message(enum.Enum):
             " `RECONCILE_STATE` can name another folder"
         ),
     )
+    NO_PATH = (
+        "no-path",
+        PLANS,
+        "what the journal tells of a run goes against the rules of a rollout",
+        (
+            "reconcile begins no such step: either it has a defect, or something else has written the entry."
+            " Look at the hosts with `reconcile plan` and `verify`, keep a copy of the journal and report it;"
+            " decision 28 has the rules"
+        ),
+    )
     NOT_SETTLED = (
         "not-settled",
         PLANS,

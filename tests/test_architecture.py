@@ -47,7 +47,7 @@ LAYERS = (
 """The packages, top to bottom: each imports only what stands below it."""
 PURE = (
     "approval.binding", "approval.commitment", "approval.policy", "approval.precedent", "approval.signed", "blueprint", "diagnosis.checks", "diagnosis.here", "diagnosis.hosts", "diagnosis.keys", "diagnosis.names", "diagnosis.routes", "discovery", "document", "environment.conforms", "environment.rules", "environment.schema",
-    "environment.settings", "environment.yaml_writer", "fleet.probe", "fleet.reply", "fleet.script", "journal.entries", "journal.chain", "journal.undo",
+    "environment.settings", "environment.yaml_writer", "fleet.probe", "fleet.reply", "fleet.script", "journal.entries", "journal.chain", "journal.model", "journal.path", "journal.undo",
     "kinds", "messages", "model", "monitor.findings", "monitor.notices", "monitor.severity", "monitor.status", "output", "plan", "printable", "questions", "subjects",
     "tls.endpoint", "tls.status", "tls.verify", "unknowns", "x509",
 )  # fmt: skip

@@ -16,6 +16,7 @@ from reconciler.cli.options import Options
 from reconciler.cli.selection import open_environment
 from reconciler.cli.workplace import Workplace
 from reconciler.journal.journal import Journal, JournalEntry, NoJournal
+from reconciler.journal.path import paths
 from reconciler.journal.place import folder
 from reconciler.output import text
 from reconciler.output.documents.results import history_document
@@ -46,12 +47,17 @@ def history(
         ),
     ] = None,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Check that nothing in the journal was changed.")
+        bool,
+        typer.Option(
+            "--verify",
+            help="Check that nothing in the journal was changed, and that each run went as it should.",
+        ),
     ] = False,
     json: Json = False,
     no_color: NoColor = False,
 ) -> int:
-    """Returns 0, or 2 where --verify finds a change. Raises `CommandError`."""
+    """Returns 0, or 2 where --verify finds a change, or a run that is no path of the model. Raises
+    `CommandError`."""
     workplace: Workplace = context.obj
     if (since or newest) and (verify or run is not None):
         raise CommandError(Code.USAGE, "--since, --newest: choose among runs; leave out RUN and --verify")
@@ -139,12 +145,15 @@ def open_journal(workplace: Workplace) -> Journal:
 
 def _verify(journal: Journal, *, as_json: bool) -> Code:
     problems = journal.verify()
+    # What was changed is no witness of what a run did.
+    verdicts = [] if problems else paths(journal.entries())
     if as_json:
-        files.print_json(history_document(str(journal.path), (), problems))
+        files.print_json(history_document(str(journal.path), (), problems, verdicts))
     elif problems:
         files.print_lines(printable(each) for each in problems)
         print(f"{journal.path}: {len(problems)} problems; it was changed after it was written.")
     else:
         number, newest = journal.head()
         print(f"{journal.path}: {number} entries, unchanged. The newest has the hash {newest[:16]}.")
-    return Code.CHANGES if problems else Code.OK
+        files.print_lines(text.verdict_lines(verdicts))
+    return Code.CHANGES if problems or any(each.result == "deviation" for each in verdicts) else Code.OK

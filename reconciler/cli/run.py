@@ -100,8 +100,10 @@ class Run:
     def _locked(
         self, approved: Plan, run: RunRecord, waiting: Collection[Ref], ended: dict[str, Any]
     ) -> Code:
-        self._lock()
-        self.fleet.settle()
+        hosts = self._lock()
+        seen = self.fleet.settle()
+        at_once = self.environment.certificate.max_unavailable
+        run.record_lock(hosts, seen, self.fleet.resources.values(), at_once)
         changed = binding.changes_since(approved, self._without(waiting))
         if changed:
             raise CommandError(Code.STALE, *_stale(changed), "nothing was done; make a new plan")
@@ -117,9 +119,9 @@ class Run:
         ended |= as_json(apply_document(self.environment.name, result, code=code))
         return self._end(result, code)
 
-    def _lock(self) -> None:
+    def _lock(self) -> list[str]:
         try:
-            self.fleet.lock(who(self.environment, self.workplace))
+            return self.fleet.lock(who(self.environment, self.workplace))
         except Locked as error:
             raise CommandError(
                 Code.LOCKED,

@@ -31,8 +31,9 @@ UNCLEAR = "what it needs is not known"
 class Record(Protocol):
     """Where it is written down what is about to be done, and what became of it."""
 
-    def record_intent(self, actions: Iterable[Action]) -> None:
-        """Before a round; nothing is done where this fails."""
+    def record_intent(self, actions: Iterable[Action], passed: Mapping[Ref, str]) -> None:
+        """Before a round; nothing is done where this fails. `passed` are those whose turn in a rollout is
+        before, and why they are not waited for."""
 
     def record_outcomes(self, outcomes: Iterable[Outcome]) -> None:
         """After a round."""
@@ -109,7 +110,7 @@ class _Rounds:
                     self._look(out_of_date)
                 else:
                     self._tell_waits(plan, batches)
-                    self._round(batches)
+                    self._round(batches, self._passed_over(plan, batches))
             elif not self.fleet.look_again() and not self._look_elsewhere():
                 return self._report(plan)
             plan = self.fleet.plan()
@@ -204,10 +205,27 @@ class _Rounds:
             worse += [each.ref for each in bad]
         return next(iter(worse), None)
 
-    def _round(self, batches: Mapping[str, list[Action]]) -> None:
+    def _passed_over(self, plan: Plan, batches: Mapping[str, list[Action]]) -> dict[Ref, str]:
+        """What would go before the actions of this round and will not come any more, and why."""
+        open_now = {action.ref: action for action in plan.actions}
+        waits = waits_for(plan, self._given_up(plan))
+        passed: dict[Ref, str] = {}
+        for action in (each for actions in batches.values() for each in actions):
+            for ref in (each for each in action.follows if each.kind == action.ref.kind):
+                if ref.host in plan.unreachable:
+                    passed[ref] = plan.unreachable[ref.host]
+                elif ref in plan.unknown:
+                    passed[ref] = plan.unknown[ref]
+                elif ref in self.outcomes and ref in open_now:
+                    passed[ref] = f"{self.outcomes[ref].result}: {self.outcomes[ref].detail}"
+                elif ref in open_now:
+                    passed[ref] = self._why_skipped(open_now[ref], waits[ref], plan)
+        return passed
+
+    def _round(self, batches: Mapping[str, list[Action]], passed: Mapping[Ref, str]) -> None:
         fleet, known = self.fleet, set(self.outcomes)
         if self.record:
-            self.record.record_intent(action for actions in batches.values() for action in actions)
+            self.record.record_intent((each for actions in batches.values() for each in actions), passed)
         self.rounds += 1
         fleet.listen(RoundBegan(self.rounds, {host: len(actions) for host, actions in batches.items()}))
         fleet.at_once({host: partial(self._act, host, actions) for host, actions in batches.items()})

@@ -170,15 +170,18 @@ class Fleet:
             if not resource.absent and isinstance(seen, Mapping):
                 self.resources[ref] = resource.replacement(seen)
 
-    def lock(self, who: str) -> None:
-        """Takes the lock of every host that answers; raises `Locked` or another `HostError`.
+    def lock(self, who: str) -> list[str]:
+        """Takes the lock of every host that answers, and returns which these are; raises `Locked` or another
+        `HostError`.
 
         In the order of names, so that of two runs one gets all. A host that answers only afterwards is not
         locked: it is not looked at any more, and so nothing is done there.
         """
-        for name in sorted(set(self.hosts) - set(self.sight.unreachable)):
+        names = sorted(set(self.hosts) - set(self.sight.unreachable))
+        for name in names:
             self.hosts[name].lock(who)
         self._unlocked = frozenset(self.sight.unreachable)
+        return names
 
     def questions(self, host: str, refs: Collection[Ref] = ()) -> list[Question]:
         """What to ask a host about these resources (all of its own where none are named), in their order."""

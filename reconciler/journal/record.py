@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.journal.journal import Journal
-from reconciler.model import Action, Outcome, Ref
+from reconciler.kinds.certificate.serving import Serving
+from reconciler.model import Action, Observation, Outcome, Ref, Resource
 
 
 class RunRecord:
@@ -15,15 +17,39 @@ class RunRecord:
     def __init__(self, journal: Journal, number: int, environment: str) -> None:
         self._journal, self.number, self._environment = journal, number, environment
 
-    def record_intent(self, actions: Iterable[Action]) -> None:
-        """Before a round: nothing is begun that is not in the journal. Raises `NoJournal`."""
-        self._journal.append(
-            self.number, self._environment, "intent", {"actions": [_intended(each) for each in actions]}
-        )
+    def record_lock(
+        self,
+        hosts: Collection[str],
+        seen: Observation,
+        resources: Iterable[Resource],
+        max_unavailable: int,
+    ) -> None:
+        """After the hosts are locked and were looked at again: which they are, which were lost, and what a
+        rollout begins with. Raises `NoJournal`."""
+        body = {
+            "hosts": sorted(hosts),
+            "lost": dict(seen.unreachable),
+            "rollout": _rollout(resources, seen, max_unavailable),
+        }
+        self._journal.append(self.number, self._environment, "locked", body)
+
+    def record_intent(
+        self, actions: Iterable[Action], passed: Mapping[Ref, str] = MappingProxyType({})
+    ) -> None:
+        """Before a round: nothing is begun that is not in the journal. `passed` are those whose turn is
+        before, and why they are not waited for. Raises `NoJournal`."""
+        body = {
+            "actions": [_intended(each) for each in actions],
+            "passed": [{**_named(ref), "why": why} for ref, why in passed.items()],
+        }
+        self._journal.append(self.number, self._environment, "intent", body)
 
     def record_outcomes(self, outcomes: Iterable[Outcome]) -> None:
         """After a round. Raises `NoJournal`."""
-        body = [{**_named(each.ref), "result": each.result, "detail": each.detail} for each in outcomes]
+        body = [
+            {**_named(each.ref), "result": each.result, "detail": each.detail, "put_back": each.put_back}
+            for each in outcomes
+        ]
         self._journal.append(self.number, self._environment, "outcome", {"outcomes": body})
 
 
@@ -38,4 +64,32 @@ def _intended(action: Action) -> dict[str, Any]:
         "verb": action.verb,
         "deltas": deltas,
         "steps": [step.command for step in action.steps],
+        "rescue": [step.command for step in action.rescue],
+    }
+
+
+def _rollout(
+    resources: Iterable[Resource], observation: Observation, max_unavailable: int
+) -> dict[str, Any] | None:
+    """Whose turn is before whose, how many may be away and may fail, and what was in use and proven."""
+    found = [each for each in resources if isinstance(each, Serving)]
+    if not found:
+        return None
+    seen: dict[str, Any] = {}
+    for each in found:
+        state = None if each.host in observation.unreachable else observation.seen.get(each.ref)
+        if isinstance(state, Mapping) and {"current", "proven"} <= state.keys():
+            seen[each.host] = {name: state[name] for name in ("current", "proven")}
+        else:
+            seen[each.host] = None
+    hosts = {each.host for each in found}
+    before = {
+        each.host: sorted({ref.host for ref in each.follows if ref.kind == Serving.kind} & hosts)
+        for each in found
+    }
+    return {
+        "before": before,
+        "max_unavailable": max_unavailable,
+        "max_failed": max(each.max_failed for each in found),
+        "seen": seen,
     }

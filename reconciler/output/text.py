@@ -11,11 +11,13 @@ from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from reconciler.messages import Message
 from reconciler.model import VERBS, Action, CannotSee, Delta, Observation, Plan, Report, Step, Value
 from reconciler.printable import printable
 
 if TYPE_CHECKING:  # text is needed by every command, and these load much
     from reconciler.journal.journal import JournalEntry
+    from reconciler.journal.path import Verdict
     from reconciler.monitor.findings import Finding
     from reconciler.tls.names import NameCheck
     from reconciler.tls.verify import Check
@@ -244,7 +246,10 @@ def _finding_text(entry: JournalEntry) -> str:
 
 def entry_lines(entries: Sequence[JournalEntry], style: Style) -> Iterable[str]:
     """One run: what it started, and the result of each action."""
-    lines = {"begin": _begin_lines, "intent": _intent_lines, "outcome": _result_lines, "end": _end_lines}
+    lines = {
+        "begin": _begin_lines, "locked": _lock_lines, "intent": _intent_lines, "outcome": _result_lines,
+        "end": _end_lines,
+    }  # fmt: skip
     for each in entries:
         at = _in_utc(each.at)
         first, *rest = lines[each.what](each) or ["nothing"]
@@ -262,8 +267,15 @@ def _begin_lines(entry: JournalEntry) -> list[str]:
     return [*lines, *(f"approved by {who}" for who in body["approvers"])]
 
 
+def _lock_lines(entry: JournalEntry) -> list[str]:
+    lost = [f"cannot be reached: {host}: {why}" for host, why in entry.body["lost"].items()]
+    return [f"locked {', '.join(entry.body['hosts'])}", *lost]
+
+
 def _intent_lines(entry: JournalEntry) -> list[str]:
-    lines = ["started"]
+    passed = entry.body.get("passed", ())  # earlier versions have not written them
+    without = (f"without {each['host']} {each['kind']} {each['name']}: {each['why']}" for each in passed)
+    lines = ["started", *without]
     for each in entry.body["actions"]:
         lines.append(f"{each['verb']} {each['host']} {each['kind']} {each['name']}")
         lines += [f"$ {step}" for step in each["steps"]]
@@ -281,6 +293,21 @@ def _result_lines(entry: JournalEntry) -> list[str]:
 def _end_lines(entry: JournalEntry) -> list[str]:
     left = [f"interrupted at {ref}; its result is not known" for ref in entry.body.get("unfinished", ())]
     return [_end_text(entry.body), *entry.body.get("lines", ()), *left]
+
+
+def verdict_lines(verdicts: Sequence[Verdict]) -> Iterable[str]:
+    """Whether each run went as the model of a rollout has it: those that did not one by one."""
+    count = Counter(each.result for each in verdicts)
+    if verdicts:
+        yield f"{many(count['path'], 'run')} of {len(verdicts)} went by the rules of a rollout."
+    for reason in dict.fromkeys(each.detail for each in verdicts if each.result == "recorded"):
+        runs = [str(each.run) for each in verdicts if each.detail == reason]
+        shown = f"{runs[0]} to {runs[-1]}" if len(runs) > 3 else ", ".join(runs)
+        yield f"{many(len(runs), 'run')} ({shown}): as far as the journal tells; it {reason}"
+    for each in verdicts:
+        if each.result == "deviation":
+            where = f"entry {each.entry}, run {each.run} of {each.environment}"
+            yield printable(f"{where}, goes against them {Message.NO_PATH}: {each.detail}")
 
 
 def outcome_lines(report: Report, style: Style) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import tempfile
 from contextlib import suppress
@@ -117,6 +118,40 @@ def test_a_damaged_journal_ends_history_with_one_line(
     assert run(["history", "--verify"]) == 2
 
 
+def test_verify_says_of_each_run_whether_it_went_by_the_rules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("RECONCILE_STATE", str(tmp_path))
+    past(tmp_path)
+    assert run(["history", "--verify"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["3 runs of 3 went by the rules of a rollout."]
+    intent = {
+        "actions": [{"host": "h2", "kind": "file", "name": "/x", "verb": "change", "deltas": [], "steps": []}]
+    }
+    with Journal(tmp_path) as journal:
+        begun = {"who": "me", "command": "apply", "approvers": [], "actions": 1, "file": "x", "digest": "y"}
+        old = journal.begin("lab", begun, b"")
+        journal.append_all(old, "lab", [("intent", intent), ("end", {"code": 1})])
+        astray = journal.begin("lab", begun, b"")
+        locked = {"hosts": ["h1"], "lost": {"h2": "it does not answer"}, "rollout": None}
+        journal.append_all(astray, "lab", [("locked", locked), ("intent", {**intent, "passed": []})])
+    assert run(["history", str(astray)]) == 0
+    assert "locked h1\n    cannot be reached: h2: it does not answer" in capsys.readouterr().out
+    assert run(["history", "--verify"]) == 2
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "3 runs of 5 went by the rules of a rollout.",
+        (
+            "1 run (4): as far as the journal tells; it says nothing of locks, turns and proofs:"
+            " a version that did not record them has written it"
+        ),
+        "entry 13, run 5 of lab, goes against them [no-path]: it acts on h2 (file /x), which it has not locked",
+    ]
+    assert run(["history", "--verify", "--json"]) == 2
+    told = json.loads(capsys.readouterr().out)["runs"]
+    assert [each["result"] for each in told] == ["path", "path", "path", "recorded", "deviation"]
+    assert (told[-1]["run"], told[-1]["entry"]) == (5, 13)
+
+
 ODD = st.recursive(
     st.sampled_from([None, True, -1, 10**30, "", "x", "\0", "2026", "\udcff"]),
     lambda inner: (
@@ -126,9 +161,23 @@ ODD = st.recursive(
 )
 
 
-@given(st.sampled_from(["begin", "intent", "outcome", "end", "onset", "odd"]), st.data())
+@given(st.sampled_from(["begin", "locked", "intent", "outcome", "end", "onset", "odd"]), st.data())
 def test_an_entry_of_any_form_ends_in_a_line(what: str, data: Any) -> None:
-    names = st.sampled_from(["who", "command", "approvers", "actions", "outcomes", "code", "lines", "left"])
+    names = st.sampled_from(
+        [
+            "who",
+            "command",
+            "approvers",
+            "actions",
+            "outcomes",
+            "code",
+            "lines",
+            "left",
+            "hosts",
+            "lost",
+            "rollout",
+        ]
+    )
     body = data.draw(st.dictionaries(names, ODD))
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("RECONCILE_STATE", folder)
@@ -138,3 +187,4 @@ def test_an_entry_of_any_form_ends_in_a_line(what: str, data: Any) -> None:
                 journal.append(1, "lab", what, body)
         for words in (["history"], ["history", "1"], ["history", "--json"]):
             assert run(words) in (0, 71)
+        assert run(["history", "--verify"]) in (0, 2)

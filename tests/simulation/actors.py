@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.reply import HostError, Locked
 from reconciler.journal.entries import settled
 from reconciler.journal.journal import Journal
+from reconciler.journal.path import paths
 from reconciler.journal.record import RunRecord
 from reconciler.journal.undo import inverse
 from reconciler.model import Action, Outcome, Plan, Ref, Report, Resource
@@ -42,9 +43,9 @@ class SimRecord(RunRecord):
         super().__init__(journal, number, name)
         self._world = world
 
-    def record_intent(self, actions: Iterable[Action]) -> None:
+    def record_intent(self, actions: Iterable[Action], passed: Mapping[Ref, str]) -> None:
         kept = list(actions)
-        super().record_intent(kept)
+        super().record_intent(kept, passed)
         self._world.intents = {
             (each.ref.host, step.command) for each in kept for step in (*each.steps, *each.rescue)
         } | self._world.intents
@@ -177,10 +178,13 @@ class Controller:
         return made.resources
 
     def check_journal(self) -> None:
-        """The chain of the journal is whole."""
+        """The chain of the journal is whole, and what it tells of each run is a path of the model."""
         with self._journal() as journal:
             if wrong := journal.verify():
                 raise Violated(f"the journal: {wrong}")
+            for each in paths(journal.entries()):
+                if each.result != "path":
+                    raise Violated(f"run {each.run}, entry {each.entry}: {each.detail}")
 
     def _with_sight(self, ended: Ended, fleet: Fleet) -> Ended:
         ended.seen = dict(fleet.sight.seen)
@@ -194,13 +198,16 @@ class Controller:
 
     def _locked(self, fleet: Fleet, approved: Plan, waiting: set[Ref], record: RunRecord) -> Ended:
         try:
-            fleet.lock(self.name)
+            hosts = fleet.lock(self.name)
         except Locked as error:
             return Ended("LOCKED", reason=str(error))
         except HostError as error:
             return Ended("FAILED", reason=str(error))
         if self.parts.looks_again:
             fleet.settle()
+        at_once = environment(self.declared).certificate.max_unavailable
+        record.record_lock(hosts, fleet.sight, fleet.resources.values(), at_once)
+        if self.parts.looks_again:
             now = fleet.plan()
             now = replace(now, actions=tuple(each for each in now.actions if each.ref not in waiting))
             if changed := binding.changes_since(approved, now):

@@ -5,7 +5,7 @@ A bug is a subclass or a flag that is handed in; nothing of the program is chang
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -125,7 +125,7 @@ class LateHosts(SimFleet):
 class Unrecorded(SimRecord):
     """What is about to be done is written down nowhere."""
 
-    def record_intent(self, actions: Iterable[Action]) -> None:
+    def record_intent(self, actions: Iterable[Action], passed: Mapping[Ref, str]) -> None:
         pass
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from reconciler.document import Document, Meta, Part
 from reconciler.journal.journal import JournalEntry
@@ -12,6 +12,9 @@ from reconciler.output.documents.parts import ResourcePart, UnreachablePart, unr
 from reconciler.output.documents.plan import PlanDocument
 from reconciler.tls.names import NameCheck
 from reconciler.tls.verify import Check
+
+if TYPE_CHECKING:
+    from reconciler.journal.path import Verdict
 
 
 class ValidationDocument(Document, frozen=True, kw_only=True):
@@ -145,8 +148,21 @@ class EntryPart(Part, frozen=True, kw_only=True):
     at: Annotated[str, Meta(description="In UTC (ISO 8601), by the clock of the machine.")]
     run: Annotated[int, Meta(description="0: no run; what was noticed, or refused.")]
     environment: str
-    what: Literal["begin", "intent", "outcome", "end", "onset", "recovery", "refused"]
+    what: Literal["begin", "locked", "intent", "outcome", "end", "onset", "recovery", "refused"]
     body: dict[str, Any]
+
+
+class RunPart(Part, frozen=True, kw_only=True):
+    """Whether what the journal tells of a run is a path of the model of a rollout (decision 28)."""
+
+    run: int
+    environment: str
+    result: Annotated[
+        Literal["path", "recorded", "deviation"],
+        Meta(description="`recorded`: a path as far as it is recorded; `detail` says what is not."),
+    ]
+    entry: Annotated[int | None, Meta(description="The entry that is no step of the model.")]
+    detail: str
 
 
 class HistoryDocument(Document, frozen=True, kw_only=True):
@@ -158,12 +174,19 @@ class HistoryDocument(Document, frozen=True, kw_only=True):
     problems: Annotated[
         list[str] | None, Meta(description="Only with --verify: what is not as it was written.")
     ]
+    runs: Annotated[
+        list[RunPart] | None,
+        Meta(description="Only with --verify: each run; none where the journal was changed."),
+    ]
 
 
 def history_document(
-    journal: str, entries: Sequence[JournalEntry], problems: Sequence[str] | None = None
+    journal: str,
+    entries: Sequence[JournalEntry],
+    problems: Sequence[str] | None = None,
+    verdicts: Sequence[Verdict] = (),
 ) -> HistoryDocument:
-    """What the journal holds, or what is wrong with it."""
+    """What the journal holds, or what is wrong with it, and with which of its runs."""
     parts = [
         EntryPart(
             number=each.number,
@@ -175,8 +198,21 @@ def history_document(
         )
         for each in entries
     ]
+    runs = [
+        RunPart(
+            run=each.run,
+            environment=each.environment,
+            result=each.result,
+            entry=each.entry,
+            detail=each.detail,
+        )
+        for each in verdicts
+    ]
     return HistoryDocument(
-        journal=journal, entries=parts, problems=None if problems is None else list(problems)
+        journal=journal,
+        entries=parts,
+        problems=None if problems is None else list(problems),
+        runs=None if problems is None else runs,
     )
 
 
