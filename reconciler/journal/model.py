@@ -3,8 +3,8 @@
 A run locks hosts one after another, looks, and then switches some in each round, as `refusal` lets it. Each
 of these hosts leads its services to the release, proves it, and records it as proven; or it puts back what
 was proven. At any moment a host may be lost, a script be cut, a lock be freed, a run be killed and another
-take its place. `tests/journal/test_model.py` has those moves of the world, explores all there is for two
-controllers and up to four hosts, and holds, for whatever `refusal` lets through:
+take its place. `tests/journal/moves.py` has those moves of the world; all there is for two controllers and up
+to four hosts is explored, and holds, for whatever `refusal` lets through:
 
 - an old holder of a lock never acts after a newer one has taken it;
 - no host is led away from what was proven while as many as may be are away already;
