@@ -203,10 +203,12 @@ def _with_waits(
     So the repair of a host waits for another host only where the resource itself names it.
     """
     nearest: dict[Ref, frozenset[Ref]] = {}
+    # What was seen of a host before it was lost makes nobody wait for it.
+    seen = {ref: state for ref, state in progress.seen.items() if ref.host not in progress.unreachable}
     for ref in ordered(before):
         resource = everyone[ref]
-        needed = set(resource.needed(progress.seen))
-        following = resource.following(progress.seen)
+        needed = set(resource.needed(seen))
+        following = set(resource.following(progress.seen))
         refers, follows = (set(each) - needed for each in (resource.refers(), following))
         action = progress.actions.get(ref)
         here: set[Ref] = set()
@@ -224,7 +226,7 @@ def _with_waits(
             yield replace(
                 action,
                 after=tuple(sorted(here if local else here | elsewhere)),
-                follows=() if local else tuple(sorted(follows & everyone.keys())),
+                follows=() if local else tuple(sorted(following & everyone.keys())),
             )
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from reconciler.fleet.events import ActionEnded, Event
 from reconciler.kinds.certificate.release import Current, Release
 from reconciler.kinds.certificate.serving import Serving
 from reconciler.kinds.directory import Directory
@@ -19,7 +20,7 @@ from tests.simulation.connection import SimConnection
 from tests.simulation.declared import Declared, as_kind, resources, simulated
 
 
-def _with(kind: type[Resource], other: type[Resource]) -> Callable[[Declared], tuple[Resource, ...]]:
+def with_kind(kind: type[Resource], other: type[Resource]) -> Callable[[Declared], tuple[Resource, ...]]:
     """The resources, those of a kind as another class."""
 
     @cache
@@ -60,7 +61,14 @@ class CrossHostEdge(simulated(Serving)):
         return (*super().needed(seen), *(ref for ref in self.follows if ref.kind == "release"))
 
 
-class OutOfTurn(simulated(Serving)):
+class LeftBehind(simulated(Serving)):
+    """What a run has left half way and cannot be brought on is passed over, and others switch."""
+
+    def needed(self, seen: Any) -> Iterable[Ref]:
+        return self.needs
+
+
+class OutOfTurn(LeftBehind):
     """What a run has left half way waits for its turn, and others switch meanwhile."""
 
     def following(self, seen: Any) -> Iterable[Ref]:
@@ -104,9 +112,9 @@ class Trusting(SimFleet):
         super().__init__(*given, **{**more, "listen": self._heard})
         self._well: set[str] = set()
 
-    def _heard(self, line: str) -> None:
-        what, _, word = line.partition(": ")
-        (self._well.discard if word.startswith(("failed", "lost")) else self._well.add)(what)
+    def _heard(self, event: Event) -> None:
+        if isinstance(event, ActionEnded):
+            (self._well.add if event.result == "done" else self._well.discard)(str(event.ref))
 
     def plan(self) -> Plan:
         made = super().plan()
@@ -135,18 +143,18 @@ def _inside_only(declared: Declared) -> tuple[Resource, ...]:
 
 BUGS: dict[str, Parts] = {
     "no second look": Parts(looks_again=False),
-    "reload before link": Parts(resources=_with(Serving, ReloadBeforeLink)),
-    "forgotten proven": Parts(resources=_with(Serving, ForgottenProven)),
+    "reload before link": Parts(resources=with_kind(Serving, ReloadBeforeLink)),
+    "forgotten proven": Parts(resources=with_kind(Serving, ForgottenProven)),
     "lock ignored": Parts(connection=Unlocked),
     "proof from inside only": Parts(resources=_inside_only),
     "exit status taken for a fact": Parts(fleet=Trusting),
-    "cross-host edge on a repair": Parts(resources=_with(Serving, CrossHostEdge)),
-    "parent moved aside": Parts(resources=_with(Directory, ParentMovedAside)),
-    "all hosts at once": Parts(resources=_with(Serving, AllAtOnce)),
-    "any release will do": Parts(resources=_with(Release, AnyRelease)),
+    "cross-host edge on a repair": Parts(resources=with_kind(Serving, CrossHostEdge)),
+    "parent moved aside": Parts(resources=with_kind(Directory, ParentMovedAside)),
+    "all hosts at once": Parts(resources=with_kind(Serving, AllAtOnce)),
+    "any release will do": Parts(resources=with_kind(Release, AnyRelease)),
     "acts without a record": Parts(record=Unrecorded),
     "late host without a lock": Parts(fleet=LateHosts),
-    "half way out of turn": Parts(resources=_with(Serving, OutOfTurn)),
-    "broken link waits for an order": Parts(resources=_with(Current, WaitsForOrder)),
+    "half way out of turn": Parts(resources=with_kind(Serving, OutOfTurn)),
+    "broken link waits for an order": Parts(resources=with_kind(Current, WaitsForOrder)),
 }
 """By name. The last three are defects that the simulation has found in the program."""

@@ -7,13 +7,15 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from reconciler.kinds.certificate.serving import Serving
 from tests.simulation.__main__ import failure, hunt
-from tests.simulation.bugs import BUGS
+from tests.simulation.actors import Parts
+from tests.simulation.bugs import BUGS, LeftBehind, with_kind
 from tests.simulation.commands import Shell
 from tests.simulation.drawing import Sequence, draw, shorter
 from tests.simulation.machine import Simulation
 from tests.simulation.sequence import carry_out
-from tests.simulation.world import SimHost, World
+from tests.simulation.world import SimHost, Violated, World
 
 SAMPLE = int(os.environ.get("SEQUENCES", "1000"))
 """How many sequences the fixed sample has."""
@@ -33,7 +35,7 @@ FIRST = {
     "any release will do": 1,
     "acts without a record": 0,
     "late host without a lock": 105,
-    "half way out of turn": 920,
+    "half way out of turn": 936,
     "broken link waits for an order": 870,
 }
 """For each planted bug the first seed that finds it, which spares the ones before. Where sequences are drawn
@@ -74,6 +76,19 @@ def test_what_is_not_needed_for_a_failure_is_left_out() -> None:
     long = Sequence(2, False, 1, (("due",), ("wait", 1.0), ("apply",), ("heal",), ("due",), ("apply",)))
     short = shorter(long, lambda each: failure(each, "forgotten proven") is not None)
     assert short.ops == (("due",),)
+
+
+def test_nobody_else_switches_while_a_host_is_half_way_and_cannot_go_on() -> None:
+    """Killed in the middle of the switch of a host whose disk is full then, while another certificate comes."""
+    ops = (
+        ("due",), ("arm", 78, "kill"), ("apply",), ("wait", 61.0), ("lasting", 1, "full"), ("due",), ("apply",),
+    )  # fmt: skip
+    sequence, told = Sequence(3, False, 1, ops), list[str]()
+    carry_out(sequence, tell=told.append)
+    killed = next(number for number, line in enumerate(told) if "== kill" in line)
+    assert "release use staged" in [line for line in told[:killed] if " [" in line][-1]
+    with pytest.raises(Violated, match="more than 1 away from proven"):
+        carry_out(sequence, Parts(resources=with_kind(Serving, LeftBehind)))
 
 
 def test_a_command_that_the_world_does_not_know_is_an_error() -> None:

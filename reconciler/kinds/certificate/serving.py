@@ -154,6 +154,11 @@ class Serving(Resource):
             served = {label: value for label, value in served.items() if own[label] != NOTHING}
         return {"current": release, **served, "proven": release}
 
+    def needed(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref]:
+        # One that answers and cannot be brought on is away all the same, so nobody else may be led away.
+        half = {ref for ref in self.rollout if _is_half_way(seen.get(ref))}
+        return self.needs if self.ref in half else (*self.needs, *sorted(half))
+
     def following(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref]:
         half = {ref for ref in self.rollout if _is_half_way(seen.get(ref))}
         if self.ref not in half:
