@@ -31,9 +31,14 @@ class TickingJournal(Journal):
     world: World
 
     def append_all(self, run: int, environment: str, entries: Iterable[tuple[str, Any]]) -> None:
-        self.world.tick()
-        super().append_all(run, environment, entries)
-        self.world.tick()
+        kept = list(entries)
+        # Right after a look, whose last moment is the same: no seed has to mean another sequence for it.
+        passes = [what for what, _ in kept] != ["locked"]
+        if passes:
+            self.world.tick()
+        super().append_all(run, environment, kept)
+        if passes:
+            self.world.tick()
 
 
 class SimRecord(RunRecord):
