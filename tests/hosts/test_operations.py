@@ -135,7 +135,9 @@ def test_from_a_renewal_to_the_history_of_it(
     told = node.run_words(0, "history", run_of).out
     assert f"create {primary.name} account carol" in told
     assert f"plan {json.loads(saved.read_text())['digest']}" in told, "the one that was approved"
-    assert "unchanged" in node.run_words(0, "history", "--verify").out
+    whole_journal = node.run_words(0, "history", "--verify").out
+    assert "unchanged" in whole_journal
+    assert "went by the rules of a rollout" in whole_journal
     journal = node.state / "journal.sqlite"
     whole = journal.read_bytes()
     at = whole.index(b"useradd") + 3

@@ -6,7 +6,9 @@ the next run finishes the job once the cause is gone.
 
 from __future__ import annotations
 
+import re
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,9 +25,14 @@ NAMES = (ROUTER, *HOSTS)
 
 
 @pytest.fixture
-def node(watched: Node) -> Node:
-    """Hosts that serve the certificate, and clients that look on."""
-    return watched
+def node(watched: Node) -> Iterator[Node]:
+    """Hosts that serve the certificate, and clients that look on. Whatever befell a run, it went by the rules
+    of a rollout."""
+    yield watched
+    told = watched.run_words(0, "history", "--verify").out
+    all_runs = re.search(r"^(\d+) runs? of (\d+) went by the rules of a rollout", told, re.MULTILINE)
+    assert all_runs, told
+    assert all_runs[1] == all_runs[2], told
 
 
 def has_switched(node: Node, before: str, *, but: int) -> None:
