@@ -292,7 +292,7 @@ class Resource:
     observed_on_peers: ClassVar[bool] = False
     """Whether what its steps bring about is seen on the hosts that it refers to."""
     asides: ClassVar[str] = ""
-    """How those of its fields begin that each look may tell otherwise: no approval depends on what was seen."""
+    """How those of its fields begin that a look may tell otherwise: no approval depends on what it told."""
 
     host: str
     needs: tuple[Ref, ...] = ()
