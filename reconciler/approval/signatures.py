@@ -7,6 +7,7 @@ the public half is at hand. PROTOCOL.sshsig of OpenSSH has the format.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -22,6 +23,9 @@ from reconciler.messages import Message
 
 NAMESPACE = "reconcile-approval"
 """What ssh-keygen mixes into a signature, so that one made for anything else is none."""
+
+RUNS = "reconcile-run"
+"""The same for what is signed of a run, which is no approval of anything."""
 
 KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 
@@ -86,9 +90,10 @@ def default_key() -> Path:
     raise NoSignature(f"there is no key in {folder} ({', '.join(KEYS)}); name one with --key")
 
 
-def sign(text: str, key: Path) -> Approval:
-    """Signs with a private key, or with the agent's where `key` is a public one. Raises `NoSignature`."""
-    ended = _keygen("sign", "-f", str(key), "-n", NAMESPACE, text=text)
+def sign(text: str, key: Path, namespace: str = NAMESPACE, *, asks: bool = True) -> Approval:
+    """Signs with a private key, or with the agent's where `key` is a public one; `asks`: a passphrase may be
+    asked for. Raises `NoSignature`."""
+    ended = _keygen("sign", "-f", str(key), "-n", namespace, text=text, asks=asks)
     if ended.returncode != 0 or "BEGIN SSH SIGNATURE" not in ended.stdout:
         raise NoSignature(f"{key}: ssh-keygen did not sign: {_last_line(ended.stderr)}")
     return Approval(text, ended.stdout)
@@ -156,7 +161,7 @@ def _why_not(says: Mapping[str, Any], who: str, document: Mapping[str, Any], now
     return f"the approval of {who} expired at {says['expires']}" if over else ""
 
 
-def signer(approval: Approval, allowed: Path) -> tuple[str, str] | None:
+def signer(approval: Approval, allowed: Path, namespace: str = NAMESPACE) -> tuple[str, str] | None:
     """The principal whose signature it is, by the file of allowed signers (ssh-keygen(1), ALLOWED
     SIGNERS), and the fingerprint of the key; None where no key in it made the signature.
 
@@ -166,7 +171,7 @@ def signer(approval: Approval, allowed: Path) -> tuple[str, str] | None:
         if found.returncode != 0:
             return None
         for who in found.stdout.splitlines():
-            if (key := _verified(approval, file, who, allowed)) is not None:
+            if (key := _verified(approval, file, who, allowed, namespace)) is not None:
                 return who, key
     return None
 
@@ -174,11 +179,11 @@ def signer(approval: Approval, allowed: Path) -> tuple[str, str] | None:
 def signs_as(approval: Approval, who: str, allowed: Path) -> bool:
     """Whether the file of allowed signers has the key under this name, too. Raises `NoSignature`."""
     with _signature(approval) as file:
-        return _verified(approval, file, who, allowed) is not None
+        return _verified(approval, file, who, allowed, NAMESPACE) is not None
 
 
-def _verified(approval: Approval, file: str, who: str, allowed: Path) -> str | None:
-    options = ("-f", str(allowed), "-I", who, "-n", NAMESPACE, "-s", file)
+def _verified(approval: Approval, file: str, who: str, allowed: Path, namespace: str) -> str | None:
+    options = ("-f", str(allowed), "-I", who, "-n", namespace, "-s", file)
     ended = _keygen("verify", *options, text=approval.statement)
     # `Good "NAMESPACE" signature for WHO with ED25519 key SHA256:…` (ssh-keygen.c, sig_verify)
     key = re.search(r" key (SHA256:\S+)\s*$", ended.stdout)
@@ -193,10 +198,19 @@ def _signature(approval: Approval) -> Iterator[str]:
         yield file.name
 
 
-def _keygen(*words: str, text: str = "") -> subprocess.CompletedProcess[str]:
+def _keygen(*words: str, text: str = "", asks: bool = True) -> subprocess.CompletedProcess[str]:
+    # In a session of its own it has no terminal to ask on, and so fails (ssh(1), SSH_ASKPASS_REQUIRE).
+    environ = {} if asks else {"SSH_ASKPASS_REQUIRE": "never"}
     try:
         return subprocess.run(
-            ["ssh-keygen", "-Y", *words], input=text, text=True, capture_output=True, check=False, timeout=120
+            ["ssh-keygen", "-Y", *words],
+            input=text,
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=120,
+            start_new_session=not asks,
+            env={**os.environ, **environ},
         )
     except FileNotFoundError:
         raise NoSignature("ssh-keygen is not on this machine; install openssh-client") from None

@@ -156,7 +156,7 @@ class _Apply:
         """Applies a saved plan if it is valid and approved. Raises `CommandError`."""
         now = self.journal.latest()
         check(saved, self.environment, self.precedent, now)
-        look_with(self.fleet, self.options)
+        look_with(self.fleet, self.environment, self.options, self.workplace)
         judged = approvals(self.environment, saved, now)
         former = former_approvals(self.environment, saved, self.precedent, self.journal, now)
         asked = [judged] if self.environment.policy.approvers else []
@@ -236,7 +236,7 @@ class _Apply:
         )
 
     def _show_plan(self, *, asks: bool) -> Plan:
-        look_with(self.fleet, self.options)
+        look_with(self.fleet, self.environment, self.options, self.workplace)
         made = self.fleet.plan()
         rules, declared = self.environment.policy, self.precedent.declared
         if self.options.quiet and not (asks or self.options.json):

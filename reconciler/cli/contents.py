@@ -17,6 +17,9 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
         "RECONCILE_FILES": (
             "Further folders, with colons between, below which files that a YAML file names may lie."
         ),
+        "RECONCILE_SIGNING_KEY": (
+            "A key, or a public one whose private half is in the agent, to sign what a run leaves on hosts."
+        ),
         "NO_COLOR": "No colours, whatever else is set.",
         "FORCE_COLOR": "Colours, also where the output is no terminal.",
         "TERM": "No colours and no pager where it is dumb.",
@@ -202,7 +205,7 @@ GROUPS: Mapping[str, Mapping[str, Description]] = MappingProxyType(
                     Code.LOCKED: "",
                     Code.NOT_APPROVED: "",
                 },
-                variables=(STATE, FILES),
+                variables=(STATE, FILES, "RECONCILE_SIGNING_KEY"),
             ),
             "rollback": Description(
                 help="Plan what undoes a run, as far as it can be undone.",
@@ -265,10 +268,11 @@ GROUPS: Mapping[str, Mapping[str, Description]] = MappingProxyType(
                 variables=(FILES,),
             ),
             "history": Description(
-                help="Show past runs and alerts from the journal of this machine.",
+                help="Show past runs and alerts, of this machine and as hosts tell of others'.",
                 examples={
                     "reconcile history --env stage -n 5": "The newest five runs of one.",
                     "reconcile history 12": "Every action of run 12.",
+                    "reconcile history x3f2a9c1b04d2": "A run of another machine.",
                 },
                 ends={Code.CHANGES: "--verify found that the journal was changed"},
                 variables=(STATE,),

@@ -15,11 +15,14 @@ from reconciler.cli.flags import Json, NoColor
 from reconciler.cli.options import Options
 from reconciler.cli.selection import open_environment
 from reconciler.cli.workplace import Workplace
+from reconciler.journal.elsewhere import RunElsewhere
 from reconciler.journal.journal import Journal, JournalEntry, NoJournal
 from reconciler.journal.path import paths
 from reconciler.journal.place import folder
+from reconciler.journal.team import TeamJournal
 from reconciler.output import text
 from reconciler.output.documents.results import history_document
+from reconciler.output.elsewhere import detail_lines, listed, remark_lines
 from reconciler.printable import printable
 
 UNITS = MappingProxyType({
@@ -29,7 +32,7 @@ UNITS = MappingProxyType({
 
 def history(
     context: typer.Context,
-    run: Annotated[int | None, typer.Argument(metavar="[RUN]", help="One run, with all its actions.")] = None,
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="One run, with all its actions.")] = None,
     env: Annotated[
         str | None,
         typer.Option("--env", metavar="ENV", help="Only of this environment: a name as listed, or a file."),
@@ -66,11 +69,18 @@ def history(
         try:
             if verify:
                 return _verify(journal, as_json=json)
-            entries = journal.entries(run, _name(env, journal, workplace) if env else None)
+            name = _name(env, journal, workplace) if env else None
+            options = Options(json=json, no_color=no_color)
+            if run is not None and not is_number(run):
+                return _print_elsewhere(journal, elsewhere(journal, run, name), options, workplace)
+            number = None if run is None else int(run)
+            entries = journal.entries(number, name)
             if run is not None and not entries:
                 raise CommandError(Code.USAGE, f"there is no run {run} in {journal.path}")
-            left = _newest(_since(entries, after), newest)
-            return _print(journal, run, left, Options(json=json, no_color=no_color), workplace)
+            others = [] if run is not None else TeamJournal(journal).runs(name)
+            others = [each for each in others if after is None or each.began >= after]
+            shown, told = _newest(_since(entries, after), others, newest)
+            return _print(journal, number, shown, told, options, workplace, name)
         except NoJournal as error:
             raise CommandError(Code.LOCAL, str(error)) from None
         except (LookupError, TypeError, AttributeError) as error:
@@ -98,6 +108,7 @@ def moment(text: str, now: datetime) -> datetime:
 def _name(env: str, journal: Journal, workplace: Workplace) -> str:
     """The environment's name: as the journal has it, or of the file that ENV names. Raises `CommandError`."""
     known = {each.environment for each in journal.entries()}
+    known |= {each.environment for each in TeamJournal(journal).runs()}
     return env if env in known else open_environment(env, workplace).name
 
 
@@ -110,24 +121,74 @@ def _since(entries: list[JournalEntry], after: datetime | None) -> list[JournalE
     return [each for each in entries if (each.run in runs if each.run else each.number in late)]
 
 
-def _newest(entries: list[JournalEntry], count: int | None) -> list[JournalEntry]:
-    begun = [each for each in entries if each.what == "begin"]
-    if count is None or len(begun) <= count:
-        return entries
-    runs = {each.run for each in begun[-count:]}
-    first = begun[-count].number
-    return [each for each in entries if (each.run in runs if each.run else each.number > first)]
+def _newest(
+    entries: list[JournalEntry], others: list[RunElsewhere], count: int | None
+) -> tuple[list[JournalEntry], list[RunElsewhere]]:
+    """Of the runs of this machine and of others, the newest, and what came between."""
+    begun = {each.run: datetime.fromisoformat(each.at) for each in entries if each.what == "begin"}
+    times = sorted([*begun.values(), *(each.began for each in others)])
+    if count is None or len(times) <= count:
+        return entries, others
+    first = times[-count]
+    left = [each for each in others if each.began >= first]
+    runs = (
+        set(sorted(begun, key=lambda run: (begun[run], run))[len(left) - count :])
+        if len(left) < count
+        else set()
+    )
+    since = min((each.number for each in entries if each.run in runs), default=None)
+    return [
+        each
+        for each in entries
+        if (
+            each.run in runs
+            if each.run
+            else datetime.fromisoformat(each.at) > first
+            if since is None
+            else each.number > since
+        )
+    ], left
+
+
+def is_number(run: str) -> bool:
+    """Whether RUN is the number of a run of this machine; those of others are called otherwise."""
+    return run.isdecimal() and len(run) < 19  # what SQLite can compare
+
+
+def elsewhere(journal: Journal, run: str, environment: str | None = None) -> RunElsewhere:
+    """The run of another machine that is called so. Raises `CommandError`, `NoJournal`."""
+    for each in TeamJournal(journal).runs(environment):
+        if each.run == run:
+            return each
+    raise CommandError(Code.USAGE, f"there is no run {run} in {journal.path}; see `reconcile history`")
 
 
 def _print(
-    journal: Journal, run: int | None, entries: list[JournalEntry], options: Options, workplace: Workplace
+    journal: Journal,
+    run: int | None,
+    entries: list[JournalEntry],
+    others: list[RunElsewhere],
+    options: Options,
+    workplace: Workplace,
+    environment: str | None,
 ) -> Code:
     style = formats.style(options, workplace)
+    remarks = TeamJournal(journal).remarks(environment) if run is None else []
     if options.json:
-        files.print_json(history_document(str(journal.path), entries))
+        files.print_json(history_document(str(journal.path), entries, elsewhere=others, records=remarks))
+    elif run is None:
+        told = [(each.began, listed(each, style)) for each in others]
+        files.print_lines([*text.run_lines(entries, style, told), *remark_lines(remarks, style)])
     else:
-        lines = text.run_lines if run is None else text.entry_lines
-        files.print_lines(list(lines(entries, style)))
+        files.print_lines(list(text.entry_lines(entries, style)))
+    return Code.OK
+
+
+def _print_elsewhere(journal: Journal, run: RunElsewhere, options: Options, workplace: Workplace) -> Code:
+    if options.json:
+        files.print_json(history_document(str(journal.path), (), elsewhere=[run]))
+    else:
+        files.print_lines(detail_lines(run))
     return Code.OK
 
 

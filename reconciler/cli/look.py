@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.cli import team
 from reconciler.cli.options import Options, say
 from reconciler.cli.selection import replaced
 from reconciler.cli.watching import patience, watching
@@ -70,6 +71,7 @@ def connected(
             clock=workplace.clock,
             listen=listen,
             patience=patience(),
+            records=team.records(environment, workplace),
         ) as fleet:
             try:
                 yield fleet
@@ -82,14 +84,15 @@ def look(
 ) -> Looked:
     """Looks once at the hosts of these resources, and plans. Raises `CommandError`."""
     with connected(environment, resources, options, workplace) as fleet:
-        look_with(fleet, options)
+        look_with(fleet, environment, options, workplace)
         return Looked(fleet.plan(), fleet.sight)
 
 
-def look_with(fleet: Fleet, options: Options) -> None:
+def look_with(fleet: Fleet, environment: Environment, options: Options, workplace: Workplace) -> None:
     """Looks at all hosts of a fleet, and takes --replace into account. Raises `CommandError`."""
     refs = replaced(fleet.resources.values(), options)
     fleet.settle()
+    team.keep(fleet, environment, workplace)
     warn(fleet.sight)
     fleet.replace(refs)
 

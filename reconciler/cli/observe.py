@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from reconciler.cli import files, formats
+from reconciler.cli import files, formats, team
 from reconciler.cli.exit import Code
 from reconciler.cli.flags import (
     Env,
@@ -61,6 +61,7 @@ def observe(
     resources = select(environment, options, workplace)
     with connected(environment, resources, options, workplace) as fleet:
         observation = fleet.settle()
+        team.keep(fleet, environment, workplace)
     document = observation_document(
         environment.name, observation, file=environment.file, looked=workplace.clock()
     )

@@ -22,7 +22,7 @@ from reconciler.cli.flags import (
     Timeout,
 )
 from reconciler.cli.formats import Formats
-from reconciler.cli.history import open_journal
+from reconciler.cli.history import elsewhere, is_number, open_journal
 from reconciler.cli.inverse import inverse
 from reconciler.cli.look import look, plan_document
 from reconciler.cli.next_steps import save_plan
@@ -31,11 +31,13 @@ from reconciler.cli.precedent import precedent_here
 from reconciler.cli.selection import open_environment
 from reconciler.cli.workplace import Workplace
 from reconciler.environment.settings import Environment
+from reconciler.journal.elsewhere import RunElsewhere
+from reconciler.printable import printable
 
 
 def rollback(
     context: typer.Context,
-    run: Annotated[int, typer.Argument(metavar="RUN", help="A run, as `reconcile history` numbers it.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run, as `reconcile history` numbers it.")],
     output: Output = None,
     json: Json = False,
     parallel: Parallel = 32,
@@ -50,12 +52,12 @@ def rollback(
     """Plans, and changes nothing. Returns 0, or 3 where the plan is incomplete. Raises `CommandError`."""
     workplace: Workplace = context.obj
     options = Options(
-        rollback=[str(run)], json=json, parallel=parallel, timeout=timeout, no_color=no_color,
+        rollback=[run], json=json, parallel=parallel, timeout=timeout, no_color=no_color,
         verbose=verbose, summary=summary, commands=commands, quiet=quiet, log_format=log_format,
     )  # fmt: skip
     formats.check(options, Formats(), output)
     environment = _environment_of(run, workplace)
-    undo = inverse(environment, run, workplace)
+    undo = inverse(environment, int(run), workplace)
     for line in without_lines(undo.without, whole=bool(verbose)):
         say(line)
     if not undo.resources:
@@ -88,10 +90,12 @@ def without_lines(without: Mapping[str, str], *, whole: bool) -> Iterator[str]:
             yield f"cannot undo {len(refs)} resources ({refs[0]}, …; -v lists them): {why}"
 
 
-def _environment_of(run: int, workplace: Workplace) -> Environment:
+def _environment_of(run: str, workplace: Workplace) -> Environment:
     """The environment that a run was of, as its file is now."""
     with open_journal(workplace) as journal:
-        begin = next(iter(journal.entries(run, None, "begin")), None)
+        if not is_number(run):
+            raise _not_here(elsewhere(journal, run))
+        begin = next(iter(journal.entries(int(run), None, "begin")), None)
     if begin is None:
         raise CommandError(Code.USAGE, f"there is no run {run} in the journal; see `reconcile history`")
     environment = open_environment(str(begin.body["file"]), workplace)
@@ -99,3 +103,16 @@ def _environment_of(run: int, workplace: Workplace) -> Environment:
         now = f"{environment.file} now declares {environment.name}"
         raise CommandError(Code.USAGE, f"run {run} was of {begin.environment}, but {now}")
     return environment
+
+
+def _not_here(run: RunElsewhere) -> CommandError:
+    """What hosts tell of a run is not enough to undo it, and is not trusted to be: that takes the file that
+    it applied and the one before, which the journal of its machine has."""
+    by = f"by its commit {run.commit[:12]}" if run.commit else "which was in no git commit"
+    return CommandError(
+        Code.USAGE,
+        printable(f"run {run.run} was made elsewhere, by {run.machine}; it is run {run.number} there"),
+        "what it applied, and what was declared before, is in the journal there:"
+        f" `reconcile rollback {run.number}` on that machine plans what undoes it",
+        printable(f"or take back here what it changed in {run.file}, {by}, and apply that"),
+    )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.approval import binding
-from reconciler.cli import files, formats
+from reconciler.cli import files, formats, team
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.look import origin, plan_document
 from reconciler.cli.options import Options, say
@@ -22,6 +22,7 @@ from reconciler.fleet import apply as executor
 from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.reply import HostError, Locked
 from reconciler.journal.journal import Journal
+from reconciler.journal.leaving import new_run
 from reconciler.journal.record import RunRecord
 from reconciler.messages import Message
 from reconciler.model import Plan, Ref, Report, quote
@@ -57,29 +58,34 @@ class Run:
         Raises `CommandError`, and `NoJournal` where the run cannot be recorded.
         """
         name, began = self.environment.name, self.workplace.clock()
-        number = self.journal.begin(name, self._begun(approved, approvers, digest), self.environment.text)
+        begun = self._begun(approved, approvers, digest)
+        number = self.journal.begin(name, begun, self.environment.text)
+        lines = team.run_lines(self.fleet, number, begun, approved, self.workplace)
         ended: dict[str, Any] = {}
         try:
-            code = self._locked(approved, RunRecord(self.journal, number, name), waiting, ended)
+            code = self._locked(approved, RunRecord(self.journal, number, name, lines), waiting, ended)
         except CommandError as error:
             self.journal.end(number, name, {"code": int(error.code), "lines": list(error.lines), **ended})
+            team.close(self.fleet, lines, error.code)
             raise
         if self.command != "apply --auto" and (news := self.precedent.to_record()):
             keep_signers(self.journal, self.environment)
             ended["approved"] = news
         self.journal.end(number, name, {"code": int(code), **ended})
+        team.close(self.fleet, lines, code)
         if not (self.options.quiet or self.options.json):
             took = (self.workplace.clock() - began).total_seconds()
             left = (
                 "" if code == Code.OK else f", `reconcile plan {quote(self.environment.file)}` what is left"
             )
             say(f"run {number} took {duration(took)}; `reconcile history {number}` says what it did{left}")
+        team.keep(self.fleet, self.environment, self.workplace)
         found = tracker.assess(self.journal, self.environment, self.fleet.plan(), self.fleet.sight.seen)
         if self.options.whole:
             tracker.keep_look(self.journal, self.environment, found, self.fleet.sight)
         if self.command == "apply --auto":
-            lines = [f"{action.verb} {action.ref}" for action in approved.actions]
-            notice = notices.run(self.environment, number, lines, code)
+            did = [f"{action.verb} {action.ref}" for action in approved.actions]
+            notice = notices.run(self.environment, number, did, code)
             delivery.post(self.journal, self.environment, notice)
         return code
 
@@ -88,6 +94,7 @@ class Run:
             declared = self.precedent.declared
             digest = plan_document(approved, self.environment, self.options, self.workplace, declared).digest
         return {
+            "id": new_run(),
             "command": self.command,
             "who": who(self.environment, self.workplace),
             "approvers": sorted(set(approvers)),

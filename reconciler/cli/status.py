@@ -26,6 +26,7 @@ from reconciler.cli.workplace import Workplace
 from reconciler.environment.load import InvalidEnvironment
 from reconciler.journal.journal import Journal, JournalEntry, NoJournal
 from reconciler.journal.place import NAME, folder
+from reconciler.journal.team import TeamJournal
 from reconciler.monitor import status as known
 
 if TYPE_CHECKING:
@@ -126,10 +127,15 @@ def _status(
         if isinstance(journal, NoJournal):
             raise journal
         look, run, later = _recorded(environment.name, journal) if journal else (None, None, ())
+        team = TeamJournal(journal) if journal else None
+        elsewhere = team.runs(environment.name) if team else []
+        told = team.runs(environment.name, look.told) if team and look else []
     except NoJournal as error:
         nothing = known.environment_status(environment, None, None, (), now=now, oldest=oldest)
         return replace(nothing, reason=str(error), unread=True)
-    return known.environment_status(environment, look, run, later, now=now, oldest=oldest)
+    return known.environment_status(
+        environment, look, run, later, now=now, oldest=oldest, elsewhere=elsewhere, told=told
+    )
 
 
 def _recorded(name: str, journal: Journal) -> tuple[Look | None, LastRun | None, Sequence[JournalEntry]]:

@@ -35,6 +35,9 @@ class Record(Protocol):
         """Before a round; nothing is done where this fails. `passed` are those whose turn in a rollout is
         before, and why they are not waited for."""
 
+    def opening(self, host: str) -> str:
+        """Shell that a host runs before it acts, and that never fails; "" where there is none."""
+
     def record_outcomes(self, outcomes: Iterable[Outcome]) -> None:
         """After a round."""
 
@@ -277,7 +280,8 @@ class _Rounds:
             self.attempted.add(action.ref)
             self.news.add(action.ref)
         following = Following(actions, boundary, fleet.listen)
-        text = script.script(actions, questions, boundary, fleet.seconds)
+        opening = self.record.opening(name) if self.record else ""
+        text = script.script(actions, questions, boundary, fleet.seconds, opening)
         began = time.monotonic()
         try:
             reply = host.run(text, seconds, following.hear)

@@ -23,9 +23,11 @@ from reconciler.fleet.events import (
     ignore,
 )
 from reconciler.fleet.reply import Hear, HostError, Reply
+from reconciler.journal.leaving import HostRecords
 from reconciler.messages import Message
 from reconciler.model import CannotSee, InTransit, Observation, Plan, Question, Ref, Resource, Seen
 from reconciler.plan.planner import plan as make_plan
+from reconciler.questions.runs import RunsQuestion
 
 
 class HostConnection(Protocol):
@@ -39,6 +41,10 @@ class HostConnection(Protocol):
 
     def lock(self, who: str) -> None:
         """Takes the lock of the host; `who` is shown to others. Raises `Locked`, `HostError`."""
+
+    def release(self, last: str) -> None:
+        """Releases the lock, and ends the connection; the host runs `last` before it does. Raises `HostError`
+        where that failed."""
 
     def close(self) -> None:
         """Ends the connection, and with it the lock."""
@@ -56,7 +62,8 @@ class Fleet:
 
     At most `parallel` hosts are asked at a time; a look may take `seconds` on each. `clock`
     tells the time that resources are judged by, `listen` is given what happens as it happens; after
-    `patience` seconds, which hosts are still waited for.
+    `patience` seconds, which hosts are still waited for. With `records`, each look also asks what the
+    hosts have on runs.
     """
 
     def __init__(
@@ -70,6 +77,7 @@ class Fleet:
         clock: Clock = utc_now,
         listen: Listen = ignore,
         patience: float = PATIENCE,
+        records: HostRecords | None = None,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self.environment = environment
@@ -77,6 +85,7 @@ class Fleet:
         self.hosts = {host.name: host for host in hosts}
         self.sight = Observation()
         self.seconds = seconds
+        self.records = records
         self._clock = clock
         self._wait = wait
         self._waited: dict[Ref, float] = {}
@@ -183,9 +192,25 @@ class Fleet:
         self._unlocked = frozenset(self.sight.unreachable)
         return names
 
+    def release(self, last: Mapping[str, str]) -> dict[str, str]:
+        """Releases the lock of these hosts, each of which runs a last script before; nothing more can be
+        done there. Returns where that failed, and why."""
+        failed: dict[str, str] = {}
+
+        def release(name: str) -> None:
+            try:
+                self.hosts[name].release(last[name])
+            except HostError as error:
+                failed[name] = error.reason
+
+        self.at_once({name: partial(release, name) for name in last})
+        return failed
+
     def questions(self, host: str, refs: Collection[Ref] = ()) -> list[Question]:
-        """What to ask a host about these resources (all of its own where none are named), in their order."""
-        return [q for ref in refs or self._by_host[host] for q in self.resources[ref].ask().values()]
+        """What to ask a host about these resources (all of its own where none are named), in their order; and
+        in a look at all of them, what it has on runs."""
+        asked = [q for ref in refs or self._by_host[host] for q in self.resources[ref].ask().values()]
+        return asked if refs or self.records is None else [*asked, self.records.question(host)]
 
     def look_at(self, host: HostConnection, refs: Collection[Ref] = ()) -> None:
         """Looks at one host, or at these resources of it; a host that does not answer is remembered as
@@ -231,6 +256,9 @@ class Fleet:
             return
         self.sight.unreachable.pop(host, None)
         self.sight.seen |= seen
+        for each in questions:
+            if isinstance(each, RunsQuestion) and self.records is not None:
+                self.records.take(host, answers[each])
         if not reply.root:
             self.sight.warnings[host] = reply.sudo or "the account is not root there"
         self.listen(HostAnswered(host, seconds, Counter(type(each).__name__ for each in questions)))

@@ -121,6 +121,26 @@ class RemoteHost:
         if self._shell is not None:
             self._shell.keep_alive(self._lifetime / 4)
 
+    def release(self, last: str) -> None:
+        """Releases the lock, and ends the connection; the shell that holds it runs `last` before.
+
+        Raises `HostError` where that failed, or the lock was lost by then. The lock is gone in any case.
+        """
+        end = secrets.token_hex(16)
+        text = (
+            f"h=; {{ read -r h <{LOCK}; }} 2>/dev/null\n"
+            f'if [ "${{token-}}" != {self._token or "-"} ] || [ "$h" != "$who" ]; then s={LOST}\n'
+            f"else\n{last}\ns=$?; fi\n{self._report(end)}exit 0\n"
+        )
+        try:
+            if self._shell is None:  # it was lost, and the lock with it
+                raise Refused(self.name, LOCK_LOST)
+            _, status, _ = self._ask(text, end, min(self._connections.ssh.timeout, GRACE))
+        finally:
+            self.close()
+        if status != 0:
+            raise Refused(self.name, LOCK_LOST if status == LOST else f"its last script ended with {status}")
+
     def close(self) -> None:
         """Ends the connection, and with it the lock."""
         if self._shell is not None:

@@ -25,12 +25,16 @@ SHOWN = 2000
 
 
 def script(
-    actions: Sequence[Action], questions: Iterable[Question], boundary: str, seconds: float = 30
+    actions: Sequence[Action],
+    questions: Iterable[Question],
+    boundary: str,
+    seconds: float = 30,
+    opening: str = "",
 ) -> str:
     """Shell that carries out the actions in order, up to the first step that fails, whose
     action is then rescued; and that then answers the questions within `seconds`. `boundary` is a
-    random word."""
-    lines = [PROLOGUE, _BEGIN]
+    random word. `opening` is shell that is run before, whatever becomes of it."""
+    lines = [PROLOGUE, _BEGIN, *([opening] if opening else [])]
     where = [each for action in actions for step in (*action.steps, *action.rescue) for each in step.where]
     if where:
         lines.append(foreign.beginning(where))

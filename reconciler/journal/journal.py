@@ -41,6 +41,12 @@ CREATE TABLE IF NOT EXISTS alerts (
   environment TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (environment, id)) STRICT;
 CREATE TABLE IF NOT EXISTS looks (
   environment TEXT PRIMARY KEY, at TEXT NOT NULL, entry INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS elsewhere (
+  number INTEGER PRIMARY KEY, environment TEXT NOT NULL, host TEXT NOT NULL, digest TEXT NOT NULL,
+  line TEXT NOT NULL, signer TEXT NOT NULL, UNIQUE (environment, host, digest)) STRICT;
+CREATE TABLE IF NOT EXISTS records (
+  environment TEXT NOT NULL, host TEXT NOT NULL, head TEXT NOT NULL, remark TEXT NOT NULL,
+  settled TEXT NOT NULL, PRIMARY KEY (environment, host)) STRICT;
 CREATE TABLE IF NOT EXISTS texts (digest TEXT PRIMARY KEY, text BLOB NOT NULL) STRICT;
 """
 PATIENCE = 30
@@ -203,6 +209,22 @@ class Journal:
         """Locked as long as the run's process lives: the lock goes when the process goes."""
         return self.folder / f"run-{run}.lock"
 
+    def change(self, *statements: tuple[str, Iterable[Any]]) -> None:
+        """Carries out statements of SQL with their values, all or none: for what is kept beside entries."""
+        with self._transaction():
+            for statement, values in statements:
+                self._data.execute(statement, tuple(values))
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """What a query of SQL finds; nothing where its table is of a later version than the file."""
+        with _sqlite_errors(self.path):
+            try:
+                return self._data.execute(query, values).fetchall()
+            except sqlite3.OperationalError as error:
+                if "no such table" in str(error):
+                    return []
+                raise
+
     def settle(self, environment: str, wants: Mapping[Ref, str]) -> None:
         """Remembers which resources were seen to be as desired."""
         rows = [(environment, str(ref), want) for ref, want in wants.items()]
@@ -273,17 +295,12 @@ class Journal:
 
     def settled(self, environment: str) -> dict[str, str]:
         """For each ref that was ever seen to be as desired, what was desired then."""
-        query = "SELECT ref, want FROM settled WHERE environment = ?"
-        with _sqlite_errors(self.path):
-            return dict(self._data.execute(query, (environment,)).fetchall())
+        return dict(self.rows("SELECT ref, want FROM settled WHERE environment = ?", environment))
 
     def alerts(self, environment: str) -> dict[str, Any]:
         """The alerts that are open, by their id; one that cannot be read is none."""
-        query = "SELECT id, body FROM alerts WHERE environment = ?"
-        with _sqlite_errors(self.path):
-            rows = self._data.execute(query, (environment,)).fetchall()
         found: dict[str, Any] = {}
-        for key, body in rows:
+        for key, body in self.rows("SELECT id, body FROM alerts WHERE environment = ?", environment):
             with suppress(ValueError, TypeError):
                 found[key] = parsed(body)
         return found
@@ -291,14 +308,11 @@ class Journal:
     def last_look(self, environment: str) -> tuple[str, int, dict[str, Any]] | None:
         """The last look at a whole environment: when (ISO 8601), the newest entry before it, and what it
         found; None where there was none, or it cannot be read."""
-        with _sqlite_errors(self.path):
-            # A journal that is only read may be of a version that did not keep looks yet.
-            if not self._data.execute("SELECT 1 FROM sqlite_master WHERE name = 'looks'").fetchone():
-                return None
-            query = "SELECT at, entry, body FROM looks WHERE environment = ?"
-            row = self._data.execute(query, (environment,)).fetchone()
         with suppress(ValueError, TypeError):
-            return (row[0], int(row[1]), parsed(row[2])) if row else None
+            for at, entry, body in self.rows(
+                "SELECT at, entry, body FROM looks WHERE environment = ?", environment
+            ):
+                return at, int(entry), parsed(body)
         return None
 
     def last_run(self, environment: str) -> int | None:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.journal.journal import Journal
+from reconciler.journal.leaving import RunLines
 from reconciler.kinds.certificate.serving import Serving
 from reconciler.model import Action, Observation, Outcome, Ref, Resource
 
@@ -14,8 +15,10 @@ from reconciler.model import Action, Observation, Outcome, Ref, Resource
 class RunRecord:
     """A run that is being recorded: the `Record` that `fleet.apply` writes to."""
 
-    def __init__(self, journal: Journal, number: int, environment: str) -> None:
-        self._journal, self.number, self._environment = journal, number, environment
+    def __init__(
+        self, journal: Journal, number: int, environment: str, lines: RunLines | None = None
+    ) -> None:
+        self._journal, self.number, self._environment, self._lines = journal, number, environment, lines
 
     def record_lock(
         self,
@@ -43,6 +46,10 @@ class RunRecord:
             "passed": [{**_named(ref), "why": why} for ref, why in passed.items()],
         }
         self._journal.append(self.number, self._environment, "intent", body)
+
+    def opening(self, host: str) -> str:
+        """Shell that leaves a line of this run on a host before it first acts there."""
+        return self._lines.opening(host) if self._lines else ""
 
     def record_outcomes(self, outcomes: Iterable[Outcome]) -> None:
         """After a round. Raises `NoJournal`."""

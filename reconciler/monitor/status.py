@@ -15,6 +15,7 @@ from typing import Any
 
 from reconciler.approval.policy import expiries
 from reconciler.environment.settings import Environment
+from reconciler.journal.elsewhere import RunElsewhere
 from reconciler.journal.journal import JournalEntry
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.model import Observation, Ref
@@ -54,6 +55,8 @@ class Look:
     counts: Mapping[str, int]
     digests: Mapping[str, str]
     certificate: CertificateTimes | None
+    told: int = 0
+    """The newest line that hosts had told by then of runs elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +95,8 @@ class EnvironmentStatus:
     certificate: CertificateTimes | None = None
     overdue: float = 0.25
     run: LastRun | None = None
+    elsewhere: RunElsewhere | None = None
+    """The newest run of another machine, as hosts have told of it."""
     problems: Sequence[str] = ()
     router: str = ""
     unread: bool = False
@@ -130,9 +135,10 @@ def look_body(
     observation: Observation,
     before: Look | None,
     now: datetime,
+    told: int = 0,
 ) -> dict[str, Any]:
     """What is kept of a look, as JSON. `before` is the last one: until when a certificate is valid is still
-    true where it cannot be seen now."""
+    true where it cannot be seen now. `told` is the newest line that hosts have told of runs elsewhere."""
     counts = dict.fromkeys(("drifted", "pending", "unseen", "expiring", "acknowledged"), 0)
     for each in found:
         counts["acknowledged" if each.acknowledged else each.verdict] += 1
@@ -147,7 +153,7 @@ def look_body(
         "renewal": times.renewal.isoformat(),
         "seen": times.seen.isoformat(),
     }
-    return {"counts": counts, "digests": digests(environment), "certificate": certificate}
+    return {"counts": counts, "digests": digests(environment), "certificate": certificate, "told": told}
 
 
 def _times(environment: Environment, observation: Observation, now: datetime) -> CertificateTimes | None:
@@ -188,6 +194,7 @@ def look_from(kept: tuple[str, int, Mapping[str, Any]] | None) -> Look | None:
             counts={name: counts[name] for name in ("drifted", "pending", "unseen", "acknowledged")},
             digests={str(name): str(digest) for name, digest in body["digests"].items()},
             certificate=None if certificate is None else _times_from(certificate),
+            told=int(body.get("told", 0)),
         )
     return None
 
@@ -229,13 +236,19 @@ def environment_status(
     *,
     now: datetime,
     oldest: timedelta,
+    elsewhere: Sequence[RunElsewhere] = (),
+    told: Sequence[RunElsewhere] = (),
 ) -> EnvironmentStatus:
     """What is known. `later` are the entries of runs that are newer than the look, and `oldest` is the age
-    from which a look says nothing of today."""
+    from which a look says nothing of today. `elsewhere` are the runs of other machines, and `told` those of
+    which a host has told since the look."""
     state, reason = "unknown", f"no look is recorded here: `reconcile drift {environment.file}` looks"
     if look is not None:
         state, reason = _seen(look)
-        if doubt := _doubt(environment, look, run, later, now, oldest):
+        doubt = _doubt(environment, look, run, later, now, oldest)
+        if not doubt and told:
+            doubt = f"run {told[-1].run} by {told[-1].machine} became known after the last look"
+        if doubt:
             state, reason = "unknown", f"{doubt}; it was {state} then"
     owns = environment.owns_certificate
     return EnvironmentStatus(
@@ -248,6 +261,7 @@ def environment_status(
         certificate=look.certificate if look and owns else None,
         overdue=environment.certificate.overdue / 100,
         run=run,
+        elsewhere=elsewhere[-1] if elsewhere else None,
         router=environment.router,
     )
 

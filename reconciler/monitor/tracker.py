@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler.environment.settings import Environment
 from reconciler.journal.journal import Journal
+from reconciler.journal.team import TeamJournal
 from reconciler.model import Observation, Plan, Ref, Seen
 from reconciler.monitor import delivery, findings, notices, status
 from reconciler.monitor.findings import Alert, Finding
@@ -17,12 +18,17 @@ APPROVAL = "approval"
 """Under this id the digest of the plan is kept that people were asked to approve."""
 
 
+def settled_wants(plan: Plan) -> dict[Ref, str]:
+    """What is as desired, with the digest of what is desired of it."""
+    open_ = {action.ref for action in plan.actions}
+    return {ref: findings.want_digest(want) for ref, want in plan.wants.items() if ref not in open_}
+
+
 def remember(journal: Journal, environment: Environment, plan: Plan) -> None:
     """Keeps what was seen to be as desired, so that a later look can tell drift from what was
     never applied. Raises `NoJournal`."""
-    open_ = {action.ref for action in plan.actions}
-    known = journal.settled(environment.name)
-    wants = {ref: findings.want_digest(want) for ref, want in plan.wants.items() if ref not in open_}
+    known, wants = journal.settled(environment.name), settled_wants(plan)
+    TeamJournal(journal).seen_here(environment.name, wants)
     news = {ref: want_digest for ref, want_digest in wants.items() if known.get(str(ref)) != want_digest}
     if news:
         journal.settle(environment.name, news)
@@ -31,7 +37,16 @@ def remember(journal: Journal, environment: Environment, plan: Plan) -> None:
 def assess(journal: Journal, environment: Environment, plan: Plan, seen: Mapping[Ref, Seen]) -> list[Finding]:
     """What a look finds, in the light of what earlier ones have seen. Raises `NoJournal`."""
     remember(journal, environment, plan)
-    return findings.findings(environment, plan, seen, journal.settled(environment.name), journal.clock())
+    settled = known_settled(journal, environment, plan)
+    return findings.findings(environment, plan, seen, settled, journal.clock())
+
+
+def known_settled(journal: Journal, environment: Environment, plan: Plan) -> dict[str, str]:
+    """By ref, the digest of what was desired when a resource was last as desired: seen so here, or settled by
+    a run elsewhere since. Raises `NoJournal`."""
+    wants = {ref: findings.want_digest(want) for ref, want in plan.wants.items()}
+    elsewhere = TeamJournal(journal).settled(environment.name, wants)
+    return {**journal.settled(environment.name), **elsewhere}
 
 
 def keep_look(
@@ -44,7 +59,8 @@ def keep_look(
     """Keeps what a look at the whole environment has found, for `status`. `entry` is the newest entry of
     the journal when it began; None: there is none since. Raises `NoJournal`."""
     before = status.look_from(journal.last_look(environment.name))
-    body = status.look_body(environment, found, observation, before, journal.clock())
+    told = TeamJournal(journal).newest()
+    body = status.look_body(environment, found, observation, before, journal.clock(), told)
     journal.keep_look(environment.name, journal.head()[0] if entry is None else entry, body)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from reconciler.monitor import severity
 from reconciler.monitor.status import EnvironmentStatus
+from reconciler.output.elsewhere import result
 from reconciler.output.text import Style, many
 from reconciler.printable import printable
 
@@ -41,6 +42,8 @@ def _cells(each: EnvironmentStatus, now: datetime) -> tuple[str, ...]:
     run = "none here"
     if each.run is not None:
         run = f"run {each.run.number}, {age(now - each.run.began)} ago: {each.run.result}"
+    if (other := each.elsewhere) and (each.run is None or each.run.began < other.began):
+        run = f"{age(now - other.began)} ago by {other.machine}: {result(other)}"
     return (each.label, each.state, looked, *certificate_words(each, now), run, each.lock or "none here")
 
 

@@ -5,7 +5,7 @@ Whatever came from a host or the YAML passes through `printable` on its way to a
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -199,8 +199,12 @@ def observation_lines(observation: Observation) -> Iterable[str]:
             )
 
 
-def run_lines(entries: Sequence[JournalEntry], style: Style) -> Iterable[str]:
-    """The runs, a line each, the newest last; and what was found between them."""
+def run_lines(
+    entries: Sequence[JournalEntry], style: Style, others: Sequence[tuple[datetime, str]] = ()
+) -> Iterable[str]:
+    """The runs, a line each, the newest last; and what was found between them. `others` are lines with the
+    time that each stands at, oldest first."""
+    waiting = deque(others)
     ends = {each.run: each.body for each in entries if each.what == "end"}
     listed = (each for each in entries if each.what in ("begin", "onset", "recovery", "refused"))
     # Findings of one look with the same verdict are one line.
@@ -208,6 +212,8 @@ def run_lines(entries: Sequence[JournalEntry], style: Style) -> Iterable[str]:
         listed, lambda e: (e.at[:16], e.environment, e.what, e.body.get("verdict"), e.run)
     ):
         first, *more = group
+        while waiting and waiting[0][0] < datetime.fromisoformat(first.at):
+            yield waiting.popleft()[1]
         at = _in_utc(first.at[:16])
         if first.what == "begin":
             end = ends.get(first.run)
@@ -216,6 +222,7 @@ def run_lines(entries: Sequence[JournalEntry], style: Style) -> Iterable[str]:
         else:
             rest = f"; and {len(more)} more" if more else ""
             yield style.dim(f"{at}  {printable(f'{first.environment}: {_finding_text(first)}{rest}')}")
+    yield from (line for _, line in waiting)
 
 
 def _in_utc(at: str) -> str:
@@ -225,15 +232,15 @@ def _in_utc(at: str) -> str:
 
 def _run_text(begin: JournalEntry, end: Mapping[str, Any] | None) -> str:
     body = begin.body
-    how = "running, or interrupted" if end is None else _end_text(end)
+    how = "running, or interrupted" if end is None else end_text(end["code"])
     approved = f", approved by {', '.join(body['approvers'])}" if body["approvers"] else ""
     what = f"{body['command']}, {many(body['actions'], 'action')}{approved}"
     return f"run {begin.run}  {begin.environment}: {what}: {how}"
 
 
-def _end_text(end: Mapping[str, Any]) -> str:
-    known = {None: "interrupted", 0: "done", 2: "done; the rest is waiting"}
-    return known.get(end["code"], f"ended with {end['code']}")
+def end_text(code: int | None) -> str:
+    """How a run went that ended with this code; None where it was interrupted."""
+    return {None: "interrupted", 0: "done", 2: "done; the rest is waiting"}.get(code, f"ended with {code}")
 
 
 def _finding_text(entry: JournalEntry) -> str:
@@ -292,7 +299,7 @@ def _result_lines(entry: JournalEntry) -> list[str]:
 
 def _end_lines(entry: JournalEntry) -> list[str]:
     left = [f"interrupted at {ref}; its result is not known" for ref in entry.body.get("unfinished", ())]
-    return [_end_text(entry.body), *entry.body.get("lines", ()), *left]
+    return [end_text(entry.body["code"]), *entry.body.get("lines", ()), *left]
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> Iterable[str]:

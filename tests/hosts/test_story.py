@@ -191,11 +191,12 @@ def test_what_is_broken_by_hand_is_found_and_nothing_else_is_mended(admin: Admin
     assert ended.out.splitlines()[-1] == "Apply: 8 done, 1 needed no action."
     first, second, third = (changed_since(host, "/root/mark") for host in admin.fleet.hosts)
     apache = ["/var/lib/reconciler/loaded", "/var/lib/reconciler/loaded/apache2"]
-    assert first == ["/etc/letsencrypt/renewal", f"{HOOKS}-auth-hook.sh", *apache]
-    assert second == ["/etc/dataone", PROPERTIES, KEYS]
+    runs = "/var/lib/reconciler/runs/lab"
+    assert first == ["/etc/letsencrypt/renewal", f"{HOOKS}-auth-hook.sh", *apache, runs]
+    assert second == ["/etc/dataone", PROPERTIES, KEYS, runs]
     state = "/var/lib/apache2/site"
     assert [path for path in third if not path.startswith(state)] == sorted(
-        ["/etc/apache2/sites-enabled", KEYS, f"{KEYS}/authorized_keys", *apache, CHALLENGE]
+        ["/etc/apache2/sites-enabled", KEYS, f"{KEYS}/authorized_keys", *apache, runs, CHALLENGE]
     )
     admin.settled()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC
 from typing import Annotated, Literal
 
 from reconciler.approval import commitment
 from reconciler.document import UNSET, Meta, Part, UnsetType, replace
+from reconciler.journal.elsewhere import RunElsewhere
 from reconciler.model import Action, Delta, Place, Ref, Step, Value
 
 
@@ -20,6 +22,52 @@ class ResourcePart(Part, frozen=True, kw_only=True):
     @property
     def ref(self) -> Ref:
         return Ref(self.host, self.kind, self.name)
+
+
+class ElsewherePart(Part, frozen=True, kw_only=True):
+    """A run that was made elsewhere, as the hosts that it touched tell of it: nothing here is proven but by
+    `signed_by`."""
+
+    run: Annotated[str, Meta(description="What it is called here.")]
+    environment: str
+    began: Annotated[str, Meta(description="In UTC (ISO 8601), by the clock where it was made.")]
+    who: str
+    number: Annotated[int, Meta(description="Of the run, where it was made.")]
+    command: str
+    commit: Annotated[str | None, Meta(description="Null where the file was in no git commit.")]
+    dirty: Annotated[bool, Meta(description="Whether the file had uncommitted changes.")]
+    file: str
+    plan: Annotated[str, Meta(description="Digest of the plan.")]
+    approvers: list[str]
+    actions: Annotated[dict[str, list[str]], Meta(description="By host: VERB KIND NAME.")]
+    more: Annotated[int, Meta(description="How many actions there were beside.")]
+    ended: Annotated[str | None, Meta(description="In UTC (ISO 8601); null where no host tells.")]
+    exit_code: Annotated[int | None, Meta(description="Null where no host tells of its end.")]
+    signed_by: Annotated[str | None, Meta(description="The known signer of all that is told; null: none.")]
+    disputed: Annotated[bool, Meta(description="Whether hosts tell it differently.")]
+
+
+def elsewhere_part(run: RunElsewhere) -> ElsewherePart:
+    """The part for a run that was made elsewhere."""
+    return ElsewherePart(
+        run=run.run,
+        environment=run.environment,
+        began=run.began.astimezone(UTC).isoformat(),
+        who=run.who,
+        number=run.number,
+        command=run.command,
+        commit=run.commit or None,
+        dirty=run.dirty,
+        file=run.file,
+        plan=run.plan,
+        approvers=list(run.approvers),
+        actions={host: list(actions) for host, actions in run.actions.items()},
+        more=run.more,
+        ended=run.ended.astimezone(UTC).isoformat() if run.ended else None,
+        exit_code=run.code,
+        signed_by=run.signed_by or None,
+        disputed=run.disputed,
+    )
 
 
 class DeltaPart(Part, frozen=True, kw_only=True):

@@ -6,9 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from reconciler.document import Document, Meta, Part
+from reconciler.journal.elsewhere import RunElsewhere
 from reconciler.journal.journal import JournalEntry
 from reconciler.model import Report
-from reconciler.output.documents.parts import ResourcePart, UnreachablePart, unreachable_parts
+from reconciler.output.documents.parts import (
+    ElsewherePart,
+    ResourcePart,
+    UnreachablePart,
+    elsewhere_part,
+    unreachable_parts,
+)
 from reconciler.output.documents.plan import PlanDocument
 from reconciler.tls.names import NameCheck
 from reconciler.tls.verify import Check
@@ -171,6 +178,12 @@ class HistoryDocument(Document, frozen=True, kw_only=True):
     document: Literal["history"] = "history"
     journal: Annotated[str, Meta(description="The file.")]
     entries: Annotated[list[EntryPart], Meta(description="Oldest first.")]
+    elsewhere: Annotated[
+        list[ElsewherePart], Meta(description="Runs of other machines, as hosts tell of them. Oldest first.")
+    ]
+    records: Annotated[
+        list[str], Meta(description="What is wrong with the records that hosts keep of runs, when last seen.")
+    ]
     problems: Annotated[
         list[str] | None, Meta(description="Only with --verify: what is not as it was written.")
     ]
@@ -185,8 +198,11 @@ def history_document(
     entries: Sequence[JournalEntry],
     problems: Sequence[str] | None = None,
     verdicts: Sequence[Verdict] = (),
+    elsewhere: Sequence[RunElsewhere] = (),
+    records: Sequence[str] = (),
 ) -> HistoryDocument:
-    """What the journal holds, or what is wrong with it, and with which of its runs."""
+    """What the journal holds, or what is wrong with it and with which of its runs, and what hosts tell of runs
+    elsewhere."""
     parts = [
         EntryPart(
             number=each.number,
@@ -211,6 +227,8 @@ def history_document(
     return HistoryDocument(
         journal=journal,
         entries=parts,
+        elsewhere=[elsewhere_part(each) for each in elsewhere],
+        records=list(records),
         problems=None if problems is None else list(problems),
         runs=None if problems is None else runs,
     )

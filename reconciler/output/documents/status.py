@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from reconciler.document import Document, Meta, Part
 from reconciler.monitor.status import CertificateTimes, EnvironmentStatus, LastRun, Look
+from reconciler.output.documents.parts import ElsewherePart, elsewhere_part
 
 
 class LookPart(Part, frozen=True, kw_only=True):
@@ -54,6 +55,9 @@ class EnvironmentPart(Part, frozen=True, kw_only=True):
     look: Annotated[LookPart | None, Meta(description="Null where none is recorded here.")]
     certificate: Annotated[CertificatePart | None, Meta(description="Null where it is not known.")]
     last_run: Annotated[LastRunPart | None, Meta(description="Null where none was made here.")]
+    last_run_elsewhere: Annotated[
+        ElsewherePart | None, Meta(description="Null where no host has told of one.")
+    ]
     lock: Annotated[
         str | None,
         Meta(description="The run of this machine that holds the hosts; null: none. Others' are not known."),
@@ -89,6 +93,7 @@ def _part(each: EnvironmentStatus) -> EnvironmentPart:
         look=_look(each.look) if each.look else None,
         certificate=_certificate(each.certificate) if each.certificate else None,
         last_run=_run(each.run) if each.run else None,
+        last_run_elsewhere=elsewhere_part(each.elsewhere) if each.elsewhere else None,
         lock=each.lock,
     )
 
