@@ -47,7 +47,7 @@ LAYERS = (
 """The packages, top to bottom: each imports only what stands below it."""
 PURE = (
     "approval.binding", "approval.commitment", "approval.policy", "approval.precedent", "approval.signed", "blueprint", "diagnosis.checks", "diagnosis.here", "diagnosis.hosts", "diagnosis.keys", "diagnosis.names", "diagnosis.routes", "discovery", "document", "environment.conforms", "environment.rules", "environment.schema",
-    "environment.settings", "environment.yaml_writer", "fleet.probe", "fleet.reply", "fleet.script", "journal.entries", "journal.chain", "journal.model", "journal.path", "journal.undo",
+    "environment.settings", "environment.yaml_writer", "fleet.probe", "fleet.reply", "fleet.script", "journal.elsewhere", "journal.entries", "journal.chain", "journal.lines", "journal.model", "journal.path", "journal.undo",
     "kinds", "messages", "model", "monitor.findings", "monitor.notices", "monitor.severity", "monitor.status", "output", "plan", "printable", "questions", "subjects",
     "tls.endpoint", "tls.status", "tls.verify", "unknowns", "x509",
 )  # fmt: skip
@@ -163,7 +163,9 @@ def acting(tree: ast.AST) -> bool:
     """Whether it takes a lock or sends a script, whatever its variables are called."""
     taken = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     called = {node.func for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    return "lock" in taken or "run" in {each.attr for each in called if isinstance(each, ast.Attribute)}
+    return bool({"lock", "release"} & taken) or "run" in {
+        each.attr for each in called if isinstance(each, ast.Attribute)
+    }
 
 
 def test_drift_reaches_nothing_that_writes() -> None:
@@ -177,12 +179,13 @@ def test_drift_reaches_nothing_that_writes() -> None:
         todo += ours(trees[name], trees) - reached
     assert {"cli.look", "fleet.fleet", "fleet.host", "plan.planner"} <= reached
     assert not reached & {"fleet.apply", "cli.apply", "cli.run", "fleet.script", "cli.unlock"}
+    assert not reached & {"cli.leaving", "journal.leaving"}
     assert "reconciler.cli.look.connected" not in imported(trees["cli.drift"])
     here = {name for name in reached if package(name) in ("cli", "fleet")}
     assert {name for name in here if acting(trees[name])} == {"fleet.fleet"}
     commands = {name for name in trees if package(name) == "cli" and acting(trees[name])}
     # `cli.install` runs crontab and systemctl of this machine; what contacts a host it does not import.
-    assert commands == {"cli.run", "cli.unlock", "cli.install"}
+    assert commands == {"cli.run", "cli.leaving", "cli.unlock", "cli.install"}
     assert not {each for each in ours(trees["cli.install"], trees) if is_in(each, {"fleet", "cli.look"})}
 
 

@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import tempfile
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ NAMESPACE = "reconcile-approval"
 
 RUNS = "reconcile-run"
 """The same for what is signed of a run, which is no approval of anything."""
+
+_BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 
 KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 
@@ -97,6 +100,16 @@ def sign(text: str, key: Path, namespace: str = NAMESPACE, *, asks: bool = True)
     if ended.returncode != 0 or "BEGIN SSH SIGNATURE" not in ended.stdout:
         raise NoSignature(f"{key}: ssh-keygen did not sign: {_last_line(ended.stderr)}")
     return Approval(text, ended.stdout)
+
+
+def compact(approval: Approval) -> str:
+    """The signature without its armour (PROTOCOL.sshsig): base64, in one line."""
+    return "".join(approval.signature.replace(_BEGIN, "").replace(_END, "").split())
+
+
+def expanded(statement: str, signature: str) -> Approval:
+    """What `compact` has made short, over this statement."""
+    return Approval(statement, "\n".join([_BEGIN, *textwrap.wrap(signature, 70), _END, ""]))
 
 
 def add(file: Path, approval: Approval) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.approval import binding
-from reconciler.cli import files, formats, team
+from reconciler.cli import files, formats, leaving, team
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.look import origin, plan_document
 from reconciler.cli.options import Options, say
@@ -60,19 +60,19 @@ class Run:
         name, began = self.environment.name, self.workplace.clock()
         begun = self._begun(approved, approvers, digest)
         number = self.journal.begin(name, begun, self.environment.text)
-        lines = team.run_lines(self.fleet, number, begun, approved, self.workplace)
+        lines = leaving.run_lines(self.fleet, number, begun, approved, self.workplace)
         ended: dict[str, Any] = {}
         try:
             code = self._locked(approved, RunRecord(self.journal, number, name, lines), waiting, ended)
         except CommandError as error:
             self.journal.end(number, name, {"code": int(error.code), "lines": list(error.lines), **ended})
-            team.close(self.fleet, lines, error.code)
+            leaving.close(self.fleet, lines, error.code)
             raise
         if self.command != "apply --auto" and (news := self.precedent.to_record()):
             keep_signers(self.journal, self.environment)
             ended["approved"] = news
         self.journal.end(number, name, {"code": int(code), **ended})
-        team.close(self.fleet, lines, code)
+        leaving.close(self.fleet, lines, code)
         if not (self.options.quiet or self.options.json):
             took = (self.workplace.clock() - began).total_seconds()
             left = (

@@ -23,7 +23,7 @@ from reconciler.fleet.events import (
     ignore,
 )
 from reconciler.fleet.reply import Hear, HostError, Reply
-from reconciler.journal.leaving import HostRecords
+from reconciler.journal.records import HostRecords
 from reconciler.messages import Message
 from reconciler.model import CannotSee, InTransit, Observation, Plan, Question, Ref, Resource, Seen
 from reconciler.plan.planner import plan as make_plan

@@ -215,15 +215,13 @@ class Journal:
             for statement, values in statements:
                 self._data.execute(statement, tuple(values))
 
-    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """What a query of SQL finds; nothing where its table is of a later version than the file."""
+    def rows(self, table: str, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """What a query of SQL finds; nothing where the file is of a version without that table."""
+        known = "SELECT 1 FROM sqlite_master WHERE name = ?"
         with _sqlite_errors(self.path):
-            try:
-                return self._data.execute(query, values).fetchall()
-            except sqlite3.OperationalError as error:
-                if "no such table" in str(error):
-                    return []
-                raise
+            if not self._data.execute(known, (table,)).fetchone():
+                return []
+            return self._data.execute(query, values).fetchall()
 
     def settle(self, environment: str, wants: Mapping[Ref, str]) -> None:
         """Remembers which resources were seen to be as desired."""
@@ -295,12 +293,14 @@ class Journal:
 
     def settled(self, environment: str) -> dict[str, str]:
         """For each ref that was ever seen to be as desired, what was desired then."""
-        return dict(self.rows("SELECT ref, want FROM settled WHERE environment = ?", environment))
+        return dict(self.rows("settled", "SELECT ref, want FROM settled WHERE environment = ?", environment))
 
     def alerts(self, environment: str) -> dict[str, Any]:
         """The alerts that are open, by their id; one that cannot be read is none."""
         found: dict[str, Any] = {}
-        for key, body in self.rows("SELECT id, body FROM alerts WHERE environment = ?", environment):
+        for key, body in self.rows(
+            "alerts", "SELECT id, body FROM alerts WHERE environment = ?", environment
+        ):
             with suppress(ValueError, TypeError):
                 found[key] = parsed(body)
         return found
@@ -310,7 +310,7 @@ class Journal:
         found; None where there was none, or it cannot be read."""
         with suppress(ValueError, TypeError):
             for at, entry, body in self.rows(
-                "SELECT at, entry, body FROM looks WHERE environment = ?", environment
+                "looks", "SELECT at, entry, body FROM looks WHERE environment = ?", environment
             ):
                 return at, int(entry), parsed(body)
         return None

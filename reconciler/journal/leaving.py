@@ -1,4 +1,4 @@
-"""What a run leaves on the hosts that it touches, and what hosts have told of others' runs.
+"""What a run leaves on the hosts that it touches: the lines, and the shell that adds them to a file.
 
 The lines travel with what is sent to a host anyway: the first with the script of the round in which the run
 first acts there, the last with the word that releases the lock.
@@ -14,8 +14,9 @@ from typing import Any
 
 from reconciler.journal import lines
 from reconciler.journal.lines import Line
-from reconciler.model import Action
-from reconciler.questions.runs import RunsAnswer, RunsQuestion, append
+from reconciler.journal.records import HostRecords
+from reconciler.model import Action, quote
+from reconciler.questions.runs import FOLDER, LARGEST, ROOTS_FILE, STORE
 
 Sign = Callable[[str], str]
 """Makes a signature over a text, in base64; `lines.UNSIGNED` where nobody signs."""
@@ -24,40 +25,6 @@ Sign = Callable[[str], str]
 def unsigned(text: str) -> str:
     """The signature of nobody."""
     return lines.UNSIGNED
-
-
-class HostRecords:
-    """What the hosts of an environment have told of runs, since `heads`: by host, the digest of the newest
-    line that was known before; `was` is what was wrong there then. Each host's part is used by one thread
-    at a time."""
-
-    def __init__(
-        self, environment: str, heads: Mapping[str, str], was: Mapping[str, str] | None = None
-    ) -> None:
-        self.environment = environment
-        self.heads = dict(heads)
-        self._was = was or {}
-        self.lines: dict[str, list[Line]] = defaultdict(list)
-        self.remarks: dict[str, tuple[str, ...]] = {}
-
-    @property
-    def is_new(self) -> bool:
-        """Whether there is anything that was not known before."""
-        said = {host: "; ".join(remarks) for host, remarks in self.remarks.items()}
-        return any(self.lines.values()) or any(self._was.get(host, "") != each for host, each in said.items())
-
-    def question(self, host: str) -> RunsQuestion:
-        """Asks for what is new there."""
-        return RunsQuestion(self.environment, self.heads.get(host, ""))
-
-    def take(self, host: str, answer: Any) -> None:
-        """Takes an answer; what could not be seen changes nothing."""
-        if not isinstance(answer, RunsAnswer):
-            return
-        found = lines.record_from(answer, self.environment, host, self.heads.get(host, ""))
-        self.heads[host] = found.head
-        self.lines[host] += found.lines
-        self.remarks[host] = found.remarks
 
 
 def new_run() -> str:
@@ -111,3 +78,21 @@ class RunLines:
         digest = lines.digest_of(body)
         self._heads[host] = digest
         return append(environment, Line(digest, self._sign(digest), body).text)
+
+
+def append(environment: str, line: str) -> str:
+    """Shell that adds a line to the file of an environment; it fails where that is not root's alone."""
+    return f"""(
+umask 022
+d={quote(FOLDER)} f={quote(f"{FOLDER}/{environment}")}
+mkdir -p "$d" || exit
+[ "$(find {quote(STORE)} "$d" -maxdepth 0 -type d -user 0 ! -perm /022 | wc -l)" = 2 ] || exit 1
+if [ -e "$f" ] || [ -L "$f" ]; then
+  [ "$(find "$f" {ROOTS_FILE})" ] || exit 1
+  [ -z "$(tail -c 1 "$f")" ] || echo >>"$f"  # a line that was cut off
+  if [ "$(wc -c <"$f")" -ge {LARGEST} ]; then
+    tail -c {LARGEST // 2} "$f" | sed 1d >"$f.new" && mv "$f.new" "$f" || exit
+  fi
+fi
+printf '%s\\n' {quote(line)} >>"$f"
+) >/dev/null 2>&1"""

@@ -69,7 +69,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Record:
+class HostRecord:
     """What a host has told: lines that are new here, the digest of the newest, and what is wrong."""
 
     lines: tuple[Line, ...]
@@ -125,13 +125,13 @@ def _is_whole(body: Mapping[str, Any]) -> bool:
     )
 
 
-def record_from(answer: RunsAnswer, environment: str, host: str, known: str) -> Record:
+def record_from(answer: RunsAnswer, environment: str, host: str, known: str) -> HostRecord:
     """What a host's answer says of the runs of an environment; `known` is the digest of the newest line of
     it that is known, or ""."""
     if answer.state == "odd":
-        return Record((), known, ("what is there can be written by others than root, or is no file",))
+        return HostRecord((), known, ("what is there can be written by others than root, or is no file",))
     if answer.state == "none":
-        return Record((), "", ("it was removed",) if known else ())
+        return HostRecord((), "", ("it was removed",) if known else ())
     head = known if answer.state == "after" else ""
     remarks: list[str] = []
     if known and answer.state == "all":
@@ -159,7 +159,7 @@ def record_from(answer: RunsAnswer, environment: str, host: str, known: str) -> 
         remarks.append(
             f"{broken} of its lines do not follow the one before: lines are missing, or were changed"
         )
-    return Record(tuple(lines), head or known, tuple(remarks))
+    return HostRecord(tuple(lines), head or known, tuple(remarks))
 
 
 def common_body(environment: str, run: str, host: str, before: str, at: datetime) -> dict[str, Any]:

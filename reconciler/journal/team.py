@@ -12,12 +12,15 @@ from contextlib import suppress
 
 from reconciler.journal.elsewhere import RunElsewhere, ToldLine, runs_from
 from reconciler.journal.journal import Journal
-from reconciler.journal.leaving import HostRecords
 from reconciler.journal.lines import Line, line_from, short
+from reconciler.journal.records import HostRecords
 from reconciler.model import Ref
 
 KEPT = 400
 """Lines of a host that are kept; older ones go."""
+
+JUDGED = 40
+"""Signatures of one host that one look judges: the newest, for each starts two processes."""
 
 CLAIMS = 2000
 """Resources of a host of which is kept what runs elsewhere had made of them."""
@@ -55,10 +58,12 @@ class TeamJournal:
                 continue
             if told and told != remark:
                 news.append(f"{host}: its record of runs: {told}")
-            others = [each for each in lines if each.run not in own]
+            others = [each for each in lines if each.run not in own][-KEPT:]
+            signers = {each.digest: signer(each) for each in others[-JUDGED:]}
+            added = [(name, host, each.digest, each.text, signers.get(each.digest, "")) for each in others]
             row = (name, host, records.heads[host], told, _claims(text, others))
             self._journal.change(
-                *((ADD, (name, host, each.digest, each.text, signer(each))) for each in others),
+                *((ADD, values) for values in added),
                 (DROP, (name, host, name, host, KEPT)),
                 ("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)", row),
             )
@@ -69,20 +74,24 @@ class TeamJournal:
         return [
             f"{host}: its record of runs of {name}: {remark}"
             for name, host, remark in self._journal.rows(
-                "SELECT environment, host, remark FROM records WHERE remark != '' ORDER BY environment, host"
+                "records",
+                "SELECT environment, host, remark FROM records WHERE remark != '' ORDER BY environment, host",
             )
             if environment in (None, name)
         ]
 
     def newest(self) -> int:
         """The number of the newest line that was told; 0 where none was."""
-        return max((number for (number,) in self._journal.rows("SELECT number FROM elsewhere")), default=0)
+        return max(
+            (number for (number,) in self._journal.rows("elsewhere", "SELECT number FROM elsewhere")),
+            default=0,
+        )
 
     def runs(self, environment: str | None = None, after: int = 0) -> list[RunElsewhere]:
         """The runs of others, oldest first; those of which a line was told after that with this number."""
         told, later = [], set()
         query = "SELECT number, environment, host, line, signer FROM elsewhere ORDER BY number"
-        for number, name, host, text, signer in self._journal.rows(query):
+        for number, name, host, text, signer in self._journal.rows("elsewhere", query):
             with suppress(ValueError):  # whoever has changed it here has changed what is only told
                 if environment in (None, name):
                     told.append(ToldLine(host, line_from(text), signer))
@@ -114,7 +123,8 @@ class TeamJournal:
     def _records(self, environment: str) -> list[tuple[str, str, str, str]]:
         query = "SELECT host, head, remark, settled FROM records WHERE environment = ?"
         return [
-            (host, head, remark, text) for host, head, remark, text in self._journal.rows(query, environment)
+            (host, head, remark, text)
+            for host, head, remark, text in self._journal.rows("records", query, environment)
         ]
 
     def _own(self, environment: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""What a host keeps of the runs that touched it: the question for it, and how a line is added.
+"""The question what a host keeps of the runs that touched it.
 
 The file is root's, in a folder that only root writes (docs/decisions/027). It is data of whoever is root
 there: bounded when it is written, and again when it is read.
@@ -63,21 +63,3 @@ else echo all; t; fi"""
         if len(questions) != 1 or state not in (b"none", b"odd", b"after", b"all"):
             return [NO_ANSWER for _ in questions]
         return [RunsAnswer(state.decode(), text)]
-
-
-def append(environment: str, line: str) -> str:
-    """Shell that adds a line to the file of an environment; it fails where that is not root's alone."""
-    return f"""(
-umask 022
-d={quote(FOLDER)} f={quote(f"{FOLDER}/{environment}")}
-mkdir -p "$d" || exit
-[ "$(find {quote(STORE)} "$d" -maxdepth 0 -type d -user 0 ! -perm /022 | wc -l)" = 2 ] || exit 1
-if [ -e "$f" ] || [ -L "$f" ]; then
-  [ "$(find "$f" {ROOTS_FILE})" ] || exit 1
-  [ -z "$(tail -c 1 "$f")" ] || echo >>"$f"  # a line that was cut off
-  if [ "$(wc -c <"$f")" -ge {LARGEST} ]; then
-    tail -c {LARGEST // 2} "$f" | sed 1d >"$f.new" && mv "$f.new" "$f" || exit
-  fi
-fi
-printf '%s\\n' {quote(line)} >>"$f"
-) >/dev/null 2>&1"""

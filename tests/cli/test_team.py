@@ -49,14 +49,17 @@ def test_without_that_run_it_is_pending(team: Team, capsys: pytest.CaptureFixtur
 def test_what_was_seen_here_since_counts_more(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
     assert team.at("A").run(["apply", "e.yaml", "--yes"]) == 0
     assert drift(team, "B", capsys) == {}
-    # Another value is declared, and never applied; that it once was what A had applied says nothing.
     things = team.scene.environment.resources
     other = tuple(dataclasses.replace(each, value="newer") for each in things)
     team.scene.environment = dataclasses.replace(team.scene.environment, resources=other)
-    assert drift(team, "B", capsys) == {"a": "pending", "b": "pending"}
-    assert team.at("A").run(["apply", "e.yaml", "--yes"]) == 0
+    assert drift(team, "B", capsys) == {"a": "pending", "b": "pending"}, "another value, which nobody applied"
+    assert team.at("B").run(["apply", "e.yaml", "--yes"]) == 0
+    team.host("b").things["/x"] = "odd"
+    assert drift(team, "B", capsys) == {"b": "drifted"}, (
+        "it was as desired here, after A had applied the other"
+    )
     team.scene.environment = dataclasses.replace(team.scene.environment, resources=things)
-    assert drift(team, "B", capsys) == {"a": "pending", "b": "pending"}
+    assert drift(team, "B", capsys) == {"a": "pending", "b": "pending"}, "what A had applied was undone since"
 
 
 def test_history_status_and_rollback_know_the_run(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
