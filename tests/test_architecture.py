@@ -160,12 +160,12 @@ def test_values_reach_a_shell_by_one_function() -> None:
 
 
 def acting(tree: ast.AST) -> bool:
-    """Whether it takes a lock or sends a script, whatever its variables are called."""
+    """Whether it takes a lock, sends a script, or releases a lock with one, whatever its variables are called."""
     taken = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    called = {node.func for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    return bool({"lock", "release"} & taken) or "run" in {
-        each.attr for each in called if isinstance(each, ast.Attribute)
-    }
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    called = {each.func.attr for each in calls if isinstance(each.func, ast.Attribute)}
+    given = {each.func.attr for each in calls if isinstance(each.func, ast.Attribute) and each.args}
+    return "lock" in taken or "run" in called or "release" in given
 
 
 def test_drift_reaches_nothing_that_writes() -> None:

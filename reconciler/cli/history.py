@@ -62,6 +62,7 @@ def history(
     """Returns 0, or 2 where --verify finds a change, or a run that is no path of the model. Raises
     `CommandError`."""
     workplace: Workplace = context.obj
+    options = Options(json=json, no_color=no_color)
     if (since or newest) and (verify or run is not None):
         raise CommandError(Code.USAGE, "--since, --newest: choose among runs; leave out RUN and --verify")
     after = moment(since, workplace.clock()) if since else None
@@ -70,17 +71,14 @@ def history(
             if verify:
                 return _verify(journal, as_json=json)
             name = _name(env, journal, workplace) if env else None
-            options = Options(json=json, no_color=no_color)
             if run is not None and not is_number(run):
                 return _print_elsewhere(journal, elsewhere(journal, run, name), options, workplace)
-            number = None if run is None else int(run)
-            entries = journal.entries(number, name)
+            entries = journal.entries(None if run is None else int(run), name)
             if run is not None and not entries:
                 raise CommandError(Code.USAGE, f"there is no run {run} in {journal.path}")
-            others = [] if run is not None else TeamJournal(journal).runs(name)
-            others = [each for each in others if after is None or each.began >= after]
+            others = [] if run else _began_since(TeamJournal(journal).runs(name), after)
             shown, told = _newest(_since(entries, after), others, newest)
-            return _print(journal, number, shown, told, options, workplace, name)
+            return _print(journal, run, shown, told, options, workplace, name)
         except NoJournal as error:
             raise CommandError(Code.LOCAL, str(error)) from None
         except (LookupError, TypeError, AttributeError) as error:
@@ -119,6 +117,10 @@ def _since(entries: list[JournalEntry], after: datetime | None) -> list[JournalE
     late = {each.number for each in entries if datetime.fromisoformat(each.at) >= after}
     runs = {each.run for each in entries if each.what == "begin" and each.number in late}
     return [each for each in entries if (each.run in runs if each.run else each.number in late)]
+
+
+def _began_since(runs: list[RunElsewhere], after: datetime | None) -> list[RunElsewhere]:
+    return [each for each in runs if after is None or each.began >= after]
 
 
 def _newest(
@@ -165,7 +167,7 @@ def elsewhere(journal: Journal, run: str, environment: str | None = None) -> Run
 
 def _print(
     journal: Journal,
-    run: int | None,
+    run: str | None,
     entries: list[JournalEntry],
     others: list[RunElsewhere],
     options: Options,

@@ -12,7 +12,7 @@ from reconciler.approval import signatures
 from reconciler.cli.options import say
 from reconciler.cli.workplace import Workplace
 from reconciler.fleet.fleet import Fleet
-from reconciler.journal.leaving import RunLines, Sign, unsigned
+from reconciler.journal.leaving import LinesOfRun, Sign, unsigned
 from reconciler.model import Plan
 from reconciler.monitor.tracker import settled_wants
 from reconciler.printable import printable
@@ -23,17 +23,17 @@ KEY = "RECONCILE_SIGNING_KEY"
 
 def run_lines(
     fleet: Fleet, number: int, begun: Mapping[str, Any], approved: Plan, workplace: Workplace
-) -> RunLines | None:
+) -> LinesOfRun | None:
     """What a run leaves on the hosts that it touches; `begun` is the journal's entry of its beginning."""
     if fleet.records is None:
         return None
     commit = begun["commit"] or {"id": "", "dirty": False}
     facts = {name: begun[name] for name in ("who", "command", "file", "approvers")}
     facts |= {"number": number, "commit": commit["id"], "dirty": commit["dirty"], "plan": begun["digest"]}
-    return RunLines(fleet.records, begun["id"], facts, approved.actions, workplace.clock, _sign())
+    return LinesOfRun(fleet.records, begun["id"], facts, approved.actions, workplace.clock, _sign())
 
 
-def close(fleet: Fleet, lines: RunLines | None, code: int) -> None:
+def close(fleet: Fleet, lines: LinesOfRun | None, code: int) -> None:
     """Leaves the last line of a run on the hosts that it touched, with the word that releases their locks. A
     host that is lost has none."""
     if lines is None:

@@ -14,7 +14,7 @@ from reconciler.printable import printable
 if TYPE_CHECKING:
     from reconciler.environment.settings import Environment
     from reconciler.fleet.fleet import Fleet
-    from reconciler.journal.lines import Line
+    from reconciler.journal.lines import RunLine
     from reconciler.journal.records import HostRecords
 
 
@@ -44,7 +44,7 @@ def keep(fleet: Fleet, environment: Environment, workplace: Workplace) -> None:
             say(printable(line))
 
 
-def _signer(environment: Environment, line: Line) -> str:
+def _signer(environment: Environment, line: RunLine) -> str:
     """Who of the environment's allowed signers has signed a line of a run; "" where none has."""
     from reconciler.approval import signatures
     from reconciler.journal.lines import UNSIGNED

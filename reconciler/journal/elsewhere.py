@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from reconciler.journal.lines import Line
+from reconciler.journal.lines import RunLine
 
 ALIKE = ("who", "number", "command", "commit", "dirty", "file", "plan", "approvers")
 """What the beginning of a run says alike on every host."""
@@ -19,7 +19,7 @@ class ToldLine:
     allowed signers of the look that brought it; "" where nobody known has."""
 
     host: str
-    line: Line
+    line: RunLine
     signer: str = ""
 
 

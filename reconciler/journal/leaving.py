@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.journal import lines
-from reconciler.journal.lines import Line
+from reconciler.journal.lines import RunLine
 from reconciler.journal.records import HostRecords
 from reconciler.model import Action, quote
 from reconciler.questions.runs import FOLDER, LARGEST, ROOTS_FILE, STORE
@@ -32,7 +32,7 @@ def new_run() -> str:
     return f"x{secrets.token_hex(6)}"
 
 
-class RunLines:
+class LinesOfRun:
     """The lines of one run. `facts` is what its beginning says on every host, beside the actions there;
     `sign` may be called by several threads."""
 
@@ -77,7 +77,7 @@ class RunLines:
         body = {**lines.common_body(environment, self._run, host, before, self._clock()), **more}
         digest = lines.digest_of(body)
         self._heads[host] = digest
-        return append(environment, Line(digest, self._sign(digest), body).text)
+        return append(environment, RunLine(digest, self._sign(digest), body).text)
 
 
 def append(environment: str, line: str) -> str:

@@ -50,7 +50,7 @@ _FIELDS: Mapping[str, Mapping[str, type]] = {
 
 
 @dataclass(frozen=True)
-class Line:
+class RunLine:
     """One line. `body` is what it says, `digest` of it; `signature` is base64 of a signature, or `-`."""
 
     digest: str
@@ -72,7 +72,7 @@ class Line:
 class HostRecord:
     """What a host has told: lines that are new here, the digest of the newest, and what is wrong."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[RunLine, ...]
     head: str
     remarks: tuple[str, ...] = ()
 
@@ -87,7 +87,7 @@ def short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def line_from(text: str) -> Line:
+def line_from(text: str) -> RunLine:
     """Reads a line. Raises `ValueError` where it is none, or was changed."""
     words = text.split(" ", 2)
     if len(text) > LONGEST or len(words) != 3 or not _SIGNATURE.fullmatch(words[1]):
@@ -100,7 +100,7 @@ def line_from(text: str) -> Line:
         raise ValueError("it lacks what a line of a run has")
     if digest_of(body) != words[0]:
         raise ValueError("it was changed")
-    return Line(words[0], words[1], body)
+    return RunLine(words[0], words[1], body)
 
 
 def _is_whole(body: Mapping[str, Any]) -> bool:
@@ -136,7 +136,7 @@ def record_from(answer: RunsAnswer, environment: str, host: str, known: str) -> 
     remarks: list[str] = []
     if known and answer.state == "all":
         remarks.append("lines that were known are not there any more")
-    lines: list[Line] = []
+    lines: list[RunLine] = []
     damaged = broken = 0
     for text in answer.text.decode("ascii", "replace").split("\n"):
         if not text.strip():

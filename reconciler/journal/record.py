@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.journal.journal import Journal
-from reconciler.journal.leaving import RunLines
+from reconciler.journal.leaving import LinesOfRun
 from reconciler.kinds.certificate.serving import Serving
 from reconciler.model import Action, Observation, Outcome, Ref, Resource
 
@@ -16,7 +16,7 @@ class RunRecord:
     """A run that is being recorded: the `Record` that `fleet.apply` writes to."""
 
     def __init__(
-        self, journal: Journal, number: int, environment: str, lines: RunLines | None = None
+        self, journal: Journal, number: int, environment: str, lines: LinesOfRun | None = None
     ) -> None:
         self._journal, self.number, self._environment, self._lines = journal, number, environment, lines
 

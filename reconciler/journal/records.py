@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.journal import lines
-from reconciler.journal.lines import Line
+from reconciler.journal.lines import RunLine
 from reconciler.questions.runs import RunsAnswer, RunsQuestion
 
 
@@ -22,7 +22,7 @@ class HostRecords:
         self.environment = environment
         self.heads = dict(heads)
         self._was = was or {}
-        self.lines: dict[str, list[Line]] = defaultdict(list)
+        self.lines: dict[str, list[RunLine]] = defaultdict(list)
         self.remarks: dict[str, tuple[str, ...]] = {}
 
     @property

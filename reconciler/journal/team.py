@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from reconciler.journal.elsewhere import RunElsewhere, ToldLine, runs_from
 from reconciler.journal.journal import Journal
-from reconciler.journal.lines import Line, line_from, short
+from reconciler.journal.lines import RunLine, line_from, short
 from reconciler.journal.records import HostRecords
 from reconciler.model import Ref
 
@@ -29,7 +29,7 @@ ADD = "INSERT OR IGNORE INTO elsewhere (environment, host, digest, line, signer)
 DROP = """DELETE FROM elsewhere WHERE environment = ? AND host = ? AND number NOT IN
   (SELECT number FROM elsewhere WHERE environment = ? AND host = ? ORDER BY number DESC LIMIT ?)"""
 
-Signer = Callable[[Line], str]
+Signer = Callable[[RunLine], str]
 """Who has signed a line; "" where nobody known has."""
 
 
@@ -132,7 +132,7 @@ class TeamJournal:
         return {str(each.body.get("id")) for each in self._journal.entries(None, environment, "begin")}
 
 
-def _claims(text: str, lines: list[Line]) -> str:
+def _claims(text: str, lines: list[RunLine]) -> str:
     claims = _parsed(text)
     for each in lines:
         claims |= each.body.get("settled", {})

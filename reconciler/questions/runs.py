@@ -48,6 +48,7 @@ class RunsQuestion:
         return "\n".join(each.shell() for each in questions)
 
     def shell(self) -> str:
+        """Prints the state, and below it the lines."""
         # GNU sed: with 0 the range may end in the first line already.
         return f"""f={quote(f"{FOLDER}/{self.environment}")} h={quote(self.after)}
 t() {{ tail -c {READ} -- "$f" 2>/dev/null; }}

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.cli.exit import Code
 from reconciler.environment.rules import Policy
-from reconciler.journal.lines import Line, digest_of, line_from, short
+from reconciler.journal.lines import RunLine, digest_of, line_from, short
 from reconciler.questions.runs import LARGEST
 from tests.approval.test_signatures import key
 from tests.support.team import NEEDS_ROOT, Team, team
@@ -218,7 +218,7 @@ def test_a_line_approves_nothing_and_causes_nothing(team: Team, capsys: pytest.C
         text = team.host(name).record.read_text()
         lines = [line_from(each) for each in text.splitlines()]
         body = {**lines[0].body, "approvers": ["boss@example.org"], "actions": ["remove thing /y"]}
-        forged = Line(digest_of(body), "-", body)
+        forged = RunLine(digest_of(body), "-", body)
         team.host(name).record.write_text(f"{forged.text}\n")
         team.host(name).things["/x"] = "odd"
     team.scene.environment = dataclasses.replace(environment, policy=policy)
@@ -239,7 +239,7 @@ def test_a_host_tells_of_itself_alone(team: Team, capsys: pytest.CaptureFixture[
     other = {**lines[0].body, "host": "b", "before": lines[1].digest}
     with team.host("a").record.open("a") as record:
         for body in (told, other):
-            record.write(f"{Line(digest_of(body), '-', body).text}\n")
+            record.write(f"{RunLine(digest_of(body), '-', body).text}\n")
     for name in "ab":
         team.host(name).things["/x"] = "odd"
     assert drift(team, "B", capsys) == {"a": "drifted", "b": "pending"}
