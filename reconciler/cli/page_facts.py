@@ -15,6 +15,7 @@ from reconciler.cli.selection import select
 from reconciler.cli.workplace import Workplace
 from reconciler.environment.settings import Environment
 from reconciler.journal.journal import JournalEntry, NoJournal
+from reconciler.model import Plan
 from reconciler.monitor import status, tracker
 from reconciler.monitor.status import UNCHANGED
 from reconciler.output.documents.observation import ObservationDocument, observation_from
@@ -50,7 +51,7 @@ def gather(
         environment,
         plan,
         observation,
-        _kept(environment, workplace),
+        _kept(environment, plan, workplace),
         frame,
         checks=checks,
         source=str(seen) if seen else None,
@@ -67,7 +68,7 @@ def _saved(environment: Environment, seen: Path) -> ObservationDocument:
     return document
 
 
-def _kept(environment: Environment, workplace: Workplace) -> Kept:
+def _kept(environment: Environment, plan: Plan, workplace: Workplace) -> Kept:
     """What the journal of this machine has on the environment."""
     try:
         journal = workplace.journal_to_read()
@@ -79,7 +80,7 @@ def _kept(environment: Environment, workplace: Workplace) -> Kept:
             own = [each for each in entries if each.run == number]
             return Kept(
                 entries=entries,
-                settled=journal.settled(environment.name),
+                settled=tracker.known_settled(journal, environment, plan),
                 since=tracker.open_since(journal, environment),
                 look=status.look_from(journal.last_look(environment.name)),
                 run=status.last_run(own, alive=journal.lives(number)) if number else None,
