@@ -290,7 +290,13 @@ FAULTS = [
         f"ln -sfn ../../archive/none/cert1.pem {LIVE}/cert.pem",
         PRIMARY,
     ),
-    Fault("certbot: the key of the lineage may be read by all", f"chmod 644 {ARCHIVE}/privkey*.pem", PRIMARY),
+    Fault(  # the folders above it let nobody but root through
+        "certbot: the key of the lineage may be read by all",
+        f"chmod 644 {ARCHIVE}/privkey*.pem",
+        PRIMARY,
+        undone=f"chmod 600 {ARCHIVE}/privkey*.pem",
+        fine=True,
+    ),
     # -- cron
     Fault("cron: our job is gone", "rm /etc/cron.d/reconcile-certificate", PRIMARY),
     Fault(

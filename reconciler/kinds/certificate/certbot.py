@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from posixpath import join, normpath
 from typing import Any
 
 from reconciler.kinds.certificate.pair import NAMES
@@ -140,6 +141,17 @@ class CertbotLineage:
                 return f"{name} is {found or 'not there'}; it has to be {path}"
         return None if "renewalparams" in sections else "the section [renewalparams] is not there"
 
+    def links(self, answers: Mapping[str, Any], versions: list[int]) -> str:
+        """Whether the four links all lead to the newest version, in the folder of the lineage: certbot does
+        not renew it where one leads elsewhere (storage.py, consistent)."""
+        newest = max(versions, default=0)
+        for name in NAMES:
+            entry: FileEntry | None | CannotSee = answers[f"link {name}"]
+            target = entry.target if isinstance(entry, FileEntry) else ""
+            if normpath(join(self.live, target)) != f"{self.archive}/{name}{newest}.pem":
+                return f"{name}.pem leads to {target or 'no version'}; the newest version is {newest}"
+        return "newest"
+
     def relink(self) -> Step:
         """The highest number wins, as in certbot's next run (its storage.py, ensure_deployed)."""
         live, archive = quote(self.live), quote(self.archive)
@@ -266,14 +278,3 @@ def versions(answers: Mapping[str, Any]) -> list[int] | CannotSee:
         if name.startswith("privkey") and name.endswith(".pem")
     ]
     return [int(number) for number in numbers if number.isdigit()]
-
-
-def links(answers: Mapping[str, Any], versions: list[int]) -> str:
-    """Whether certbot's four links all lead to its newest version."""
-    newest = max(versions, default=0)
-    entries: list[FileEntry | None | CannotSee] = [answers[f"link {name}"] for name in NAMES]
-    for name, entry in zip(NAMES, entries, strict=True):
-        if not isinstance(entry, FileEntry) or not entry.target.endswith(f"/{name}{newest}.pem"):
-            leads = entry.target if isinstance(entry, FileEntry) and entry.target else "no version"
-            return f"{name}.pem leads to {leads}; the newest version is {newest}"
-    return "newest"

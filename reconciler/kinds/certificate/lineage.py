@@ -125,7 +125,7 @@ class Lineage(Resource):
         state |= {"lineage": "present", **found}
         if "names" in found:
             state["fresh"] = self._fresh(x509.chain(answers["fullchain"]), answers["ari"], now)
-        state["links"] = certbot.links(answers, versions)
+        state["links"] = self.certbot.links(answers, versions)
         state["renewal file"] = self.certbot.conf_fault(answers["conf"]) or "whole"
         if (account := certbot.account(answers)) is not None:
             state["account"] = account

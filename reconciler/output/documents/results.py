@@ -201,8 +201,8 @@ def history_document(
     elsewhere: Sequence[RunElsewhere] = (),
     records: Sequence[str] = (),
 ) -> HistoryDocument:
-    """What the journal holds, or what is wrong with it and with which of its runs, and what hosts tell of runs
-    elsewhere."""
+    """What the journal holds, or what is wrong with it and with which of its runs, and what hosts tell of
+    runs elsewhere."""
     parts = [
         EntryPart(
             number=each.number,

@@ -56,7 +56,7 @@ def lineage(**more: Any) -> Lineage:
 def answers(text: str | None, said: CommandResult | None = None, **more: Any) -> dict[str, Any]:
     """What the primary shows whose lineage is in order but for this."""
     links = {
-        f"link {name}": FileEntry("l", "0777", "root", "root", 0, f"../../archive/x/{name}2.pem")
+        f"link {name}": FileEntry("l", "0777", "root", "root", 0, f"../../archive/{NAMES[0]}/{name}2.pem")
         for name in ("cert", "chain", "fullchain", "privkey")
     }
     return {
@@ -231,6 +231,11 @@ def test_links_to_an_older_version_and_a_changed_renewal_need_no_order() -> None
     (action,) = looked(answers(WHOLE, **{"link privkey": link})).actions
     assert "privkey.pem leads to ../../archive/x/privkey1.pem; the newest version is 2" in str(action.deltas)
     assert "order" not in commands(looked(answers(WHOLE, **{"link privkey": link})))
+    # As its newest version is called, but in the folder of another lineage: certbot would not renew it.
+    link = replace(link, target="../../archive/x/privkey2.pem")
+    assert "for f in cert chain fullchain privkey; do ln" in commands(
+        looked(answers(WHOLE, **{"link privkey": link}))
+    )
     changed = looked(answers(WHOLE, conf=CONF.replace(b"//ca/", b"//other/")))
     assert "sed -i -e '/^server = /d'" in commands(changed)
 
