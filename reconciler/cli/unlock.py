@@ -23,13 +23,14 @@ from reconciler.cli.options import Options, say
 from reconciler.cli.selection import open_environment, select
 from reconciler.cli.workplace import Workplace
 from reconciler.fleet.fleet import HostConnection
-from reconciler.fleet.reply import HostError
+from reconciler.fleet.reply import HostError, Refused
 from reconciler.model import quote
 from reconciler.output.documents.results import locks_document
 
 HOLDERS = """
 [ -e "$lock" ] || exit 0
-flock -n "$lock" true && exit 0
+flock -n "$lock" true
+case $? in 0) exit 0 ;; 1) ;; *) echo unknown; exit 0 ;; esac
 printf 'held %s\\n' "$(tail -n 1 "$lock")"
 for link in /proc/[0-9]*/fd/9; do
   if [ "$(readlink "$link")" = "$lock" ]; then p=${link#/proc/}; echo "pid ${p%%/*}"; fi
@@ -93,6 +94,8 @@ def _holder(connection: HostConnection, seconds: float) -> dict[str, Any]:
 
     reply = connection.run(f"lock={quote(LOCK)}\n{HOLDERS}", seconds)
     lines = reply.output.decode("utf-8", "replace").splitlines()
+    if "unknown" in lines:
+        raise Refused(connection.name, "`flock` (util-linux) cannot be run there; is it installed?")
     return {
         "held_by": next((line.removeprefix("held ") for line in lines if line.startswith("held ")), None),
         "processes": [line.removeprefix("pid ") for line in lines if line.startswith("pid ")],

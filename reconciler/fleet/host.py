@@ -105,8 +105,9 @@ class RemoteHost:
         # is one compound command: it is read whole before the report, after which frames come.
         text = (
             f"{{ s=8; if (: >>{LOCK}) 2>/dev/null; then exec 9>>{LOCK}\n"
-            f"if flock -n 9; then token={token} who={quote(who)}; printf '%s\\n' \"$who\" >{LOCK}; s=0\n"
-            f"else tail -n 1 {LOCK}; exec 9>&-; s=7; fi; fi\n"
+            f"flock -n 9; l=$?\n"
+            f"if [ $l = 0 ]; then token={token} who={quote(who)}; printf '%s\\n' \"$who\" >{LOCK}; s=0\n"
+            f"else exec 9>&-; s=$l; [ $l != 1 ] || {{ tail -n 1 {LOCK}; s=7; }}; fi; fi\n"
             f"{self._report(end)}[ $s != 0 ] || {{\n{_wait_for_frames(self._lifetime)}\nexit 0; }}; }}\n"
         )
         output, status, uid = self._ask(text, end, self._connections.ssh.timeout)
@@ -115,8 +116,10 @@ class RemoteHost:
         if status == 7:
             held = output.decode("utf-8", "replace").strip().splitlines()
             raise Locked(self.name, held[-1] if held else "somebody")
-        if status != 0:
+        if status == 8:
             raise Refused(self.name, f"the lock {LOCK} cannot be opened; is /run writable?")
+        if status != 0:
+            raise Refused(self.name, f"`flock` (util-linux) ended with {status}; is it installed?")
         self._token = token
         if self._shell is not None:
             self._shell.keep_alive(self._lifetime / 4)

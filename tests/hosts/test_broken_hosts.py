@@ -287,6 +287,17 @@ def test_run_that_cannot_be_written_means_no_lock_and_nothing_done(pair: FaultyH
 # -- what it says ----------------------------------------------------------------------------
 
 
+def test_no_lock_without_flock_is_no_lock_of_somebody_elses(pair: FaultyHost) -> None:
+    pair.run("echo 'somebody, long ago' >/run/reconciler.lock", "rm -f /run/reconciler.lock")
+    pair.hide("/usr/bin/flock")
+    why = f"{FAULTY}: `flock` (util-linux)"
+    ended = pair.apply(4)
+    assert f"{why} ended with 127; is it installed?" in ended.err
+    held = pair.reconcile("unlock")
+    assert (held.code, f"{why} cannot be run there; is it installed?" in held.err) == (3, True), held
+    assert pair.healthy.run("ls /srv").stdout == ""
+
+
 def test_what_a_host_holds_cannot_move_the_cursor_of_a_terminal(pair: FaultyHost) -> None:
     pair.run(
         "mkdir /srv/tested; printf 'old\\033[2J\\r\\302\\2331mnew\\n' >/srv/tested/note;"
