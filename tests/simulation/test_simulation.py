@@ -28,7 +28,7 @@ FIRST = {
     "forgotten proven": 1,
     "lock ignored": 0,
     "proof from inside only": 17,
-    "exit status taken for a fact": 48,
+    "exit status taken for a fact": 2109,
     "cross-host edge on a repair": 24,
     "parent moved aside": 28,
     "all hosts at once": 4,
