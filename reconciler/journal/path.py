@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from reconciler.journal.journal import JournalEntry
-from reconciler.journal.model import Knowledge, Links, Rules, left, refusal
+from reconciler.journal.model import NOTHING, Knowledge, Links, Rules, left, refusal
 from reconciler.kinds.certificate.release import Current, tool
 from reconciler.kinds.certificate.serving import OLDER, Serving
 
@@ -137,11 +137,11 @@ def _begin(run: _RunPath, entry: JournalEntry) -> None:
     run.begun = {_name(each): entry.number for each in actions}
     switched = [each for each in actions if each["kind"] == Serving.kind and _wanted(each)]
     run.switching = {each["host"]: _wanted(each) for each in switched}
+    if not run.locked:
+        run.silent = True  # also its commands may be those of another version
+        return
     for each in switched:
         _check_steps(each, run.known.seen.get(each["host"]))
-    if not run.locked:
-        run.silent = True
-        return
     for host, kind, name in run.begun:
         if host not in run.known.locked:
             raise Deviation(f"it acts on {host} ({kind} {name}), which it has not locked")
@@ -162,8 +162,8 @@ def _check_steps(action: Mapping[str, Any], links: Links | None) -> None:
     proofs = sum(PROVES in each for each in after)
     if proofs < len(services) or RECORDS not in after[-1]:
         raise Deviation(f"{host} is switched without a proof")
-    known = links is not None and links.proven != "none"
-    if known and "rescue" in action and not any(RESTORES in each for each in action["rescue"]):
+    known = links is not None and links.proven != NOTHING
+    if known and not any(RESTORES in each for each in action["rescue"]):
         raise Deviation(f"nothing would put back what was proven on {host}")
 
 

@@ -133,7 +133,7 @@ def test_an_old_holder_must_not_act_once_a_newer_one_has_the_lock() -> None:
 
 
 def test_of_an_earlier_version_only_what_it_tells_is_judged() -> None:
-    intent = begins("h2")[1]
+    intent = begins("h2", steps=["sh /elsewhere/release use staged"])[1]
     old = {"actions": [{k: v for k, v in each.items() if k != "rescue"} for each in intent["actions"]]}
     (verdict,) = judged(("intent", old), ended("done", "h2"), END)
     assert (verdict.result, verdict.detail) == ("recorded", SILENT)
