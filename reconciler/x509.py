@@ -179,6 +179,43 @@ def issuer(leaf: x509.Certificate) -> str:
     return leaf.issuer.rfc4514_string()
 
 
+def anchor(certificates: Chain) -> str:
+    """The common name of the root to which a chain leads: of who has signed its last certificate."""
+    return _common_name(certificates[-1].issuer)
+
+
+def usages(leaf: x509.Certificate) -> tuple[str, ...]:
+    """What it may be used for (extended key usage, RFC 5280, section 4.2.1.12): `serverAuth`, `clientAuth`,
+    else as dotted numbers."""
+    from cryptography import x509
+    from cryptography.x509.oid import ExtendedKeyUsageOID as Usage
+
+    known = {Usage.SERVER_AUTH: "serverAuth", Usage.CLIENT_AUTH: "clientAuth"}
+    try:
+        found = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(sorted(known.get(each, each.dotted_string) for each in found))
+
+
+def described(pem: bytes) -> list[tuple[str, datetime]]:
+    """The common name and the end of each certificate of a PEM text, without those that cannot be read."""
+    from cryptography import x509
+
+    found = []
+    for block in _BLOCK.findall(pem):
+        with suppress(*_malformed()):
+            each = _parsed(block, x509.load_pem_x509_certificate)
+            found.append((_common_name(each.subject), window(each)[1]))
+    return found
+
+
+def _common_name(name: x509.Name) -> str:
+    from cryptography.x509.oid import NameOID
+
+    return " ".join(str(each.value) for each in name.get_attributes_for_oid(NameOID.COMMON_NAME))
+
+
 def ari_id(leaf: x509.Certificate) -> str | None:
     """What the CA's renewal information calls it (RFC 9773, section 4.1); None where it does
     not name its issuer's key."""

@@ -20,6 +20,7 @@ from reconciler import x509 as certificates
 from reconciler.model import CannotSee
 from reconciler.questions.tls import CertificatesQuestion
 from reconciler.x509 import Unreadable
+from tests.support import forged
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -387,3 +388,16 @@ def test_what_lies_below_a_closed_folder_is_hidden_and_not_absent(tmp_path: Path
     hidden, absent = CertificatesQuestion.parse(ended.stdout, asked)
     assert isinstance(hidden, CannotSee)
     assert absent is None
+
+
+def test_what_a_certificate_is_for_and_to_which_root_its_chain_leads() -> None:
+    root = forged.Issuer(forged.signed("Root Y", key := forged.rsa_key(), None, is_ca=True), key)
+    leaf = forged.signed("r", forged.rsa_key(), root, names=("r",))
+    assert certificates.usages(leaf) == ("serverAuth",)
+    assert certificates.usages(root.certificate) == ()
+    assert certificates.anchor((leaf,)) == "Root Y"
+    pem = forged.pem(root.certificate).encode()
+    end = certificates.window(root.certificate)[1]
+    broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    assert certificates.described(broken + pem) == [("Root Y", end)]
+    assert certificates.described(b"") == []

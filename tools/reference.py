@@ -19,6 +19,7 @@ from reconciler.cli.app import app
 from reconciler.cli.contents import COMMON, ENTRIES, GROUPS, VARIABLES, Description
 from reconciler.cli.exit import MEANINGS
 from reconciler.environment.schema import environment_schema, kind_schema, needed
+from reconciler.forecast.rules import RULES
 from reconciler.kinds import DECLARABLE, KINDS
 from reconciler.messages import Message
 from tools.schemas import DOCUMENTS, document_schema, inlined
@@ -253,6 +254,29 @@ def messages_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def forecast_page() -> str:
+    """docs/forecast.md: every dated rule, with its source."""
+    lines = [
+        "# What is to come",
+        "",
+        f"{MADE} from `reconciler/forecast/rules.py`. `reconcile forecast ENV` tells which of these rules",
+        "bite an environment within a year (`--at DATE`: until then), by its file and by what the last look",
+        "has kept on this machine; it contacts no host. Where a rule needs what is not known here, it says",
+        "so, and ends with 3. `drift` warns `notices: forecast` days ahead (90): of each rule once, and it",
+        "ends as it would without. Who knows of it names the rule under `acknowledged:`, by the kind",
+        "`forecast`.",
+        "",
+        "A rule may be outdated itself: its source was read on the day that stands there.",
+        "",
+        *_table(("rule", "from", "says", "what to do", "source", "read")),
+    ]
+    for each in RULES:
+        link = f"[source]({each.source.url})" if "://" in each.source.url else f"`{each.source.url}`"
+        cells = (f"`{each.id}`", each.begins or "its own day", each.what, each.do, link, each.source.read)
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines) + "\n"
+
+
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
@@ -306,6 +330,7 @@ def written() -> Iterable[tuple[str, str]]:
     yield "docs/kinds.md", kinds_page()
     yield "docs/documents.md", documents_page()
     yield "docs/troubleshooting.md", messages_page()
+    yield "docs/forecast.md", forecast_page()
 
 
 def main() -> None:

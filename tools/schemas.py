@@ -8,7 +8,17 @@ from typing import Any
 from reconciler import document
 from reconciler.document import Document
 from reconciler.monitor.notices import Notice
-from reconciler.output.documents import drifts, health, log, observation, plan, resources, results, status
+from reconciler.output.documents import (
+    drifts,
+    forecast,
+    health,
+    log,
+    observation,
+    plan,
+    resources,
+    results,
+    status,
+)
 
 DOCUMENTS: tuple[type[Document], ...] = (
     results.ApplyDocument,
@@ -16,6 +26,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     health.DoctorDocument,
     drifts.DriftsDocument,
     resources.ExplainDocument,
+    forecast.ForecastDocument,
     results.FilesDocument,
     resources.GraphDocument,
     results.HistoryDocument,

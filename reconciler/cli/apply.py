@@ -190,8 +190,9 @@ class _Apply:
         left = self.fleet.plan()
         found = tracker.assess(self.journal, self.environment, left, self.fleet.sight.seen)
         if not self.options.narrowed:
-            tracker.watch(self.journal, self.environment, found)
             tracker.keep_look(self.journal, self.environment, found, self.fleet.sight, looked)
+            coming = tracker.to_come(self.journal, self.environment)
+            tracker.watch(self.journal, self.environment, [*found, *coming])
             self._report_waiting(left, why or self._why_waiting(left))
         tracker.deliver(self.journal, self.environment, say)
         return Code.CHANGES if code in (Code.OK, Code.INCOMPLETE) and (left.actions or declared) else code

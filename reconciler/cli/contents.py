@@ -154,6 +154,19 @@ GROUPS: Mapping[str, Mapping[str, Description]] = MappingProxyType(
                 },
                 variables=(STATE, FILES),
             ),
+            "forecast": Description(
+                help="Show which dated rules will bite here, and when; contacts no host.",
+                examples={
+                    "reconcile forecast stage": "What a year will bring, and what to do.",
+                    "reconcile forecast stage --at 2030-12-31": "Until that day.",
+                },
+                ends={
+                    Code.OK: "nothing bites until then",
+                    Code.CHANGES: "something does",
+                    Code.INCOMPLETE: "of a rule it is not known: look first",
+                },
+                variables=(STATE, FILES),
+            ),
             "verify": Description(
                 help="Check as a client that services serve the right certificate.",
                 examples={

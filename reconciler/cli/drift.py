@@ -5,7 +5,8 @@ Nothing in here, or below it, writes to a host: it gets what a look showed, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import typer
@@ -43,7 +44,7 @@ from reconciler.journal.journal import NoJournal
 from reconciler.model import Plan
 from reconciler.monitor import tracker
 from reconciler.monitor.findings import Finding, findings
-from reconciler.output import plans, text
+from reconciler.output import forecasts, plans, text
 from reconciler.output.documents.drifts import DriftPart, DriftsDocument
 from reconciler.output.documents.plan import PlanDocument, with_findings
 from reconciler.printable import printable
@@ -133,24 +134,29 @@ def _one(
     looked = look(environment, select(environment, options, workplace), options, workplace)
     plan = looked.plan
     formats.write_plan("drift", plan, outputs, environment, workplace, looked.observation)
-    found, since, recorded = _findings(environment, looked, before, options, workplace)
+    seen = _findings(environment, looked, before, options, workplace)
+    found, since = seen.found, seen.since
     document = None
     if options.json:
-        document = with_findings(plan_document(plan, environment, options, workplace), found, since)
+        document = with_findings(
+            plan_document(plan, environment, options, workplace), [*found, *seen.coming], since
+        )
     elif outputs.take_stdout:
         formats.say_wrong(plan, options)
     elif options.quiet and not (outputs.markdown or outputs.github):
-        if lines := _wrong(found, since, plan, options, workplace):
+        lines = _wrong(found, since, plan, options, workplace)
+        if lines := [*seen.coming_lines(environment, options, workplace), *lines]:
             files.print_lines([heading, *lines] if heading else lines)
     else:
         if not (outputs.markdown or outputs.github):
             files.print_lines(text.finding_lines(found, since, formats.style(options, workplace)))
+            files.print_lines(seen.coming_lines(environment, options, workplace))
         formats.print_plan(plan, options, outputs, workplace, environment.policy)
     if not plan.complete:
         return Code.INCOMPLETE, document
     if any(not each.acknowledged for each in found):
         return Code.CHANGES, document
-    return Code.OK if recorded else Code.LOCAL, document
+    return Code.OK if seen.recorded else Code.LOCAL, document
 
 
 def _wrong(
@@ -167,29 +173,54 @@ def _wrong(
     return [*filter(None, lines), *more]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """The findings, since when each has been so, and whether the journal has them; and the dated rules that
+    are near, which are no drift, with the ids of those that an earlier look has told of."""
+
+    found: Sequence[Finding]
+    since: Mapping[str, datetime] = field(default_factory=dict)
+    recorded: bool = True
+    coming: Sequence[Finding] = ()
+    told: Collection[str] = ()
+
+    def coming_lines(self, environment: Environment, options: Options, workplace: Workplace) -> list[str]:
+        """Those rules as text: with --quiet, those alone that nobody was told of."""
+        shown = [
+            each
+            for each in self.coming
+            if not (options.quiet and (each.acknowledged or each.id in self.told))
+        ]
+        return list(
+            forecasts.warning_lines(shown, self.told, environment.file, formats.style(options, workplace))
+        )
+
+
 def _findings(
     environment: Environment, looked: Looked, before: int, options: Options, workplace: Workplace
-) -> tuple[Sequence[Finding], Mapping[str, datetime], bool]:
-    """The findings, since when each has been so, and whether the journal has them.
+) -> _Seen:
+    """What a look finds, in the light of earlier ones.
 
     Only a look at the whole environment is recorded, and notices sent: `--host` says nothing of the rest.
     """
     seen = looked.observation.seen
-    since: Mapping[str, datetime] = {}
     found: Sequence[Finding] = findings(environment, looked.plan, seen, {}, workplace.clock())
     try:
         with workplace.journal(workplace.clock, True) as journal:
             report_interrupted(journal, environment)
             found = tracker.assess(journal, environment, looked.plan, seen)
-            if not options.narrowed:
-                since = tracker.watch(journal, environment, found)
-                tracker.keep_look(journal, environment, found, looked.observation, before)
-                tracker.deliver(journal, environment, say)
+            if options.narrowed:
+                return _Seen(found=found)
+            told = tracker.open_since(journal, environment)
+            tracker.keep_look(journal, environment, found, looked.observation, before)
+            coming = tracker.to_come(journal, environment)
+            since = tracker.watch(journal, environment, [*found, *coming])
+            tracker.deliver(journal, environment, say)
     except NoJournal as error:
         # What was seen is reported all the same.
         say(f"{error}; this look is not recorded, and nobody is notified")
-        return found, since, False
-    return found, since, True
+        return _Seen(found=found, recorded=False)
+    return _Seen(found=found, since=since, coming=coming, told=told)
 
 
 def _newest_entry(workplace: Workplace) -> int:

@@ -30,9 +30,11 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.BUG: "a bug in reconcile, and nothing else: it says where the traceback is",
         Code.CHANGES: (
             "changes pending (`plan --detailed-exitcode`, `apply --auto`); drift;"
-            " `verify` or `doctor` found any"
+            " `verify` or `doctor` found any; a rule of `forecast` bites"
         ),
-        Code.INCOMPLETE: "incomplete: a host or a resource could not be looked at, or `doctor` cannot tell",
+        Code.INCOMPLETE: (
+            "incomplete: a host or a resource could not be looked at, or `doctor` or `forecast` cannot tell"
+        ),
         Code.FAILED: "apply failed; every host is as before or as desired",
         Code.PARTIAL: "apply failed; a host is neither as before nor as desired, and is named",
         Code.STALE: "the plan is stale, or has expired",

@@ -205,6 +205,18 @@ COMMANDS = {
         "-h": "",
         "--help": "",
     }),
+    "forecast": Spelled(("ENV",), {
+        "--at": "DATE",
+        "--json": "",
+        "--markdown": "",
+        "--no-color": "",
+        "-v": "",
+        "--verbose": "",
+        "-q": "",
+        "--quiet": "",
+        "-h": "",
+        "--help": "",
+    }),
     "verify": Spelled(("ENV",), {
         "--junit": "FILE",
         "--prometheus": "FILE",

@@ -70,7 +70,7 @@ class Policy:
     most_removals: int | None = option("The most removals in one run.", default=None, schema={"minimum": 0})
 
 
-VERDICTS = ("drifted", "pending", "expiring", "unseen")
+VERDICTS = ("drifted", "pending", "expiring", "unseen", "forecast")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,7 @@ class Notices:
     )
     alert: tuple[str, ...] = option(
         "The verdicts that cause a notice.",
-        default=("drifted", "expiring", "unseen"),
+        default=("drifted", "expiring", "unseen", "forecast"),
         schema={"items": {"type": "string", "enum": list(VERDICTS)}, "uniqueItems": True},
     )
     after: int = option(
@@ -132,11 +132,17 @@ class Notices:
         default=20,
         schema={"minimum": 1, "maximum": 90},
     )
+    forecast: int = option(
+        "Days before a dated rule bites (see `reconcile forecast`) from which `drift` warns of it; 0: never.",
+        default=90,
+        schema={"minimum": 0, "maximum": 3650},
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Acknowledged:
-    """Drift that is known and accepted for now: it is shown, but causes no notice and no exit code."""
+    """Drift that is known and accepted for now: it is shown, but causes no notice and no exit code. A rule of
+    `reconcile forecast` is named by the kind `forecast` and its name, and causes no notice then."""
 
     host: str | None = option("The host; by default all.", default=None, schema=HOST_NAME)
     kind: str = option("The kind of the resource.", schema=LINE)

@@ -20,8 +20,8 @@ from reconciler.plan.planner import digest
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be. `verdict` is drifted, pending, expiring or unseen
-    (`rules.VERDICTS`); `kind` and `name` are empty where it is about a whole host."""
+    """One thing that is not as it should be, or will not be. `verdict` is drifted, pending, expiring, unseen
+    or forecast (`rules.VERDICTS`); `kind` and `name` are empty where it is about a whole host."""
 
     verdict: str
     host: str
@@ -80,17 +80,18 @@ def findings(
         if ref.host not in plan.unreachable and (until - now) * 100 < lifetime * environment.notices.expiring:
             detail = f"valid until {until.isoformat(timespec='minutes')}"
             found.append(Finding("expiring", ref.host, ref.kind, ref.name, detail))
-    return [_acknowledge(each, environment.acknowledged, now) for each in found]
+    return [acknowledge(each, environment.acknowledged, now) for each in found]
 
 
-def _acknowledge(finding: Finding, known: Iterable[Acknowledged], now: datetime) -> Finding:
+def acknowledge(finding: Finding, known: Iterable[Acknowledged], now: datetime) -> Finding:
+    """The same, with who has acknowledged it, where somebody has and its last day is not over."""
     for each in known:
         end = last_moment(each)
         applies = each.host in (None, finding.host) and each.kind == finding.kind
         if (
             applies
             and each.name in (None, finding.name)
-            and finding.verdict in ("drifted", "pending")
+            and finding.verdict in ("drifted", "pending", "forecast")
             and now <= end
         ):
             why = f"{each.reason} ({each.owner}, until {each.until})"

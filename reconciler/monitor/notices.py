@@ -17,6 +17,7 @@ MEANING = {
     "pending": "is declared, but not applied yet",
     "expiring": "expires soon",
     "unseen": "could not be observed",
+    "forecast": "is to come",
 }
 
 
@@ -24,7 +25,7 @@ class FindingPart(Part, frozen=True, kw_only=True):
     """Something that is not as it should be; `kind` and `name` are empty where it is a whole host."""
 
     id: Annotated[str, Meta(description="The same for the same thing, however often it is found.")]
-    verdict: Literal["drifted", "pending", "expiring", "unseen"]
+    verdict: Literal["drifted", "pending", "expiring", "unseen", "forecast"]
     host: str
     kind: str
     name: str
@@ -58,8 +59,13 @@ def from_json(text: str) -> Notice:
 
 def alert(environment: Environment, found: Sequence[Finding]) -> Notice:
     """Something is not as it should be. The same findings make the same text."""
-    see, fix = (f"    reconcile {verb} {environment.file}\n" for verb in ("plan", "apply"))
-    return _about(environment, "alert", found, f"For details:\n\n{see}\nand to fix it:\n\n{fix}")
+    see, fix, dated = (f"    reconcile {verb} {environment.file}\n" for verb in ("plan", "apply", "forecast"))
+    lines = []
+    if any(each.verdict != "forecast" for each in found):
+        lines.append(f"For details:\n\n{see}\nand to fix it:\n\n{fix}")
+    if any(each.verdict == "forecast" for each in found):
+        lines.append(f"What is to come, with its sources:\n\n{dated}")
+    return _about(environment, "alert", found, "\n".join(lines))
 
 
 def recovery(environment: Environment, over: Sequence[Alert]) -> Notice:

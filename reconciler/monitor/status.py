@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.approval.policy import expiries
 from reconciler.environment.settings import Environment
+from reconciler.forecast.facts import kept_of
 from reconciler.journal.elsewhere import RunElsewhere
 from reconciler.journal.journal import JournalEntry
 from reconciler.kinds.certificate.lineage import Lineage
@@ -48,7 +49,8 @@ class CertificateTimes:
 @dataclass(frozen=True, kw_only=True)
 class Look:
     """What the last look at a whole environment has found. `entry` is the journal's newest entry when it
-    began, `digests` the SHA-256 of the environment file (under "") and of the files that it names."""
+    began, `digests` the SHA-256 of the environment file (under "") and of the files that it names, and `kept`
+    what it has kept for `forecast` (see `forecast.facts`)."""
 
     at: datetime
     entry: int
@@ -57,6 +59,7 @@ class Look:
     certificate: CertificateTimes | None
     told: int = 0
     """The newest line that hosts had told by then of runs elsewhere."""
+    kept: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +141,8 @@ def look_body(
     told: int = 0,
 ) -> dict[str, Any]:
     """What is kept of a look, as JSON. `before` is the last one: until when a certificate is valid is still
-    true where it cannot be seen now. `told` is the newest line that hosts have told of runs elsewhere."""
+    true where it cannot be seen now, and so is what it kept for `forecast`. `told` is the newest line that hosts
+    have told of runs elsewhere."""
     counts = dict.fromkeys(("drifted", "pending", "unseen", "expiring", "acknowledged"), 0)
     for each in found:
         counts["acknowledged" if each.acknowledged else each.verdict] += 1
@@ -153,7 +157,17 @@ def look_body(
         "renewal": times.renewal.isoformat(),
         "seen": times.seen.isoformat(),
     }
-    return {"counts": counts, "digests": digests(environment), "certificate": certificate, "told": told}
+    kept = {
+        **(before.kept if before and environment.owns_certificate else {}),
+        **kept_of(environment, observation),
+    }
+    return {
+        "counts": counts,
+        "digests": digests(environment),
+        "certificate": certificate,
+        "told": told,
+        "kept": kept,
+    }
 
 
 def _times(environment: Environment, observation: Observation, now: datetime) -> CertificateTimes | None:
@@ -195,6 +209,7 @@ def look_from(kept: tuple[str, int, Mapping[str, Any]] | None) -> Look | None:
             digests={str(name): str(digest) for name, digest in body["digests"].items()},
             certificate=None if certificate is None else _times_from(certificate),
             told=int(body.get("told", 0)),
+            kept={str(name): str(value) for name, value in body.get("kept", {}).items()},
         )
     return None
 

@@ -11,7 +11,7 @@ from reconciler.environment.settings import Environment
 from reconciler.journal.journal import Journal
 from reconciler.journal.team import TeamJournal
 from reconciler.model import Observation, Plan, Ref, Seen
-from reconciler.monitor import delivery, findings, notices, status
+from reconciler.monitor import coming, delivery, findings, notices, status
 from reconciler.monitor.findings import Alert, Finding
 
 APPROVAL = "approval"
@@ -62,6 +62,14 @@ def keep_look(
     told = TeamJournal(journal).newest()
     body = status.look_body(environment, found, observation, before, journal.clock(), told)
     journal.keep_look(environment.name, journal.head()[0] if entry is None else entry, body)
+
+
+def to_come(journal: Journal, environment: Environment) -> list[Finding]:
+    """The dated rules that bite within `notices: forecast` days, by the last look that is kept. Raises
+    `NoJournal`."""
+    return coming.findings_to_come(
+        environment, status.look_from(journal.last_look(environment.name)), journal.clock()
+    )
 
 
 def watch(journal: Journal, environment: Environment, found: Sequence[Finding]) -> dict[str, datetime]:

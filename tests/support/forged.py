@@ -43,10 +43,11 @@ def signed(
     names: tuple[str, ...] = (),
     days: tuple[float, float] = (-1, 89),
     is_ca: bool = False,
+    now: datetime | None = None,
 ) -> x509.Certificate:
     """A certificate for `names`, valid from and until so many days from now; by itself where
     there is no issuer."""
-    now = datetime.now(UTC)
+    now = now or datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     by = issuer.certificate.subject if issuer else subject
     signer = issuer.key if issuer else key

@@ -124,7 +124,9 @@ class Lineage(Resource):
             return {"lineage": "absent", **state, **remains, "release": spare}
         state |= {"lineage": "present", **found}
         if "names" in found:
-            state["fresh"] = self._fresh(x509.chain(answers["fullchain"]), answers["ari"], now)
+            chain = x509.chain(answers["fullchain"])
+            state["fresh"] = self._fresh(chain, answers["ari"], now)
+            state |= _origin(chain)
         state["links"] = self.certbot.links(answers, versions)
         state["renewal file"] = self.certbot.conf_fault(answers["conf"]) or "whole"
         if (account := certbot.account(answers)) is not None:
@@ -263,6 +265,12 @@ class Lineage(Resource):
 
     def requires(self) -> Iterable[str]:
         return ("package:certbot",)
+
+
+def _origin(chain: tuple[Any, ...]) -> dict[str, Value]:
+    """Where its chain leads and what it is for: for `forecast`, never a delta."""
+    usages = " ".join(x509.usages(chain[0]))
+    return {"anchor": x509.anchor(chain), "usages": usages}
 
 
 def _release(seen: State) -> str:
