@@ -66,6 +66,11 @@ def test_status_reads_what_is_kept_and_loads_nothing_that_connects(
     assert found & (SLOW | {"reconciler.fleet", "reconciler.cli.look"}) == set()
 
 
+def test_forecast_reads_what_is_kept_and_loads_nothing_that_connects(tmp_path: Path) -> None:
+    found = loaded("forecast", "environments/stage.yaml", RECONCILE_STATE=str(tmp_path), codes=(3,))
+    assert found & (SLOW | {"reconciler.fleet", "reconciler.cli.look"}) == set()
+
+
 @pytest.mark.parametrize("arguments", [("--help",), ("plan", "--help"), ("validate", "--help")])
 def test_help_loads_no_part_of_what_the_command_does(arguments: tuple[str, ...]) -> None:
     assert loaded(*arguments) & (SLOW | OURS | {"yaml", "sqlite3"}) == set()
