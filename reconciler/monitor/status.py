@@ -141,8 +141,8 @@ def look_body(
     told: int = 0,
 ) -> dict[str, Any]:
     """What is kept of a look, as JSON. `before` is the last one: until when a certificate is valid is still
-    true where it cannot be seen now, and so is what it kept for `forecast`. `told` is the newest line that hosts
-    have told of runs elsewhere."""
+    true where it cannot be seen now, and so is what it kept for `forecast`. `told` is the newest line that
+    hosts have told of runs elsewhere."""
     counts = dict.fromkeys(("drifted", "pending", "unseen", "expiring", "acknowledged"), 0)
     for each in found:
         counts["acknowledged" if each.acknowledged else each.verdict] += 1
