@@ -13,22 +13,12 @@ from dataclasses import MISSING, dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
+from reconciler.refs import Joint as Joint  # noqa: PLC0414 - it is a noun, too
+from reconciler.refs import Ref as Ref  # noqa: PLC0414
 from reconciler.unknowns import is_unknown
 
 Value = str | int | bool | None
 State = Mapping[str, Value]
-
-
-@dataclass(frozen=True, order=True)
-class Ref:
-    """Names one resource: which host, which kind, which one of that kind."""
-
-    host: str
-    kind: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.host} {self.kind} {self.name}"
 
 
 @dataclass(frozen=True)
@@ -296,7 +286,7 @@ class Resource:
 
     host: str
     needs: tuple[Ref, ...] = ()
-    follows: tuple[Ref, ...] = ()
+    follows: tuple[Ref | Joint, ...] = ()
     place: Place | None = field(default=None, compare=False)
     part: str = field(default="", compare=False)
     absent: bool = option("Remove it instead.", default=False)
@@ -347,7 +337,7 @@ class Resource:
         """Those of `needs`, and others, that must be settled first, as things are."""
         return self.needs
 
-    def following(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref]:
+    def following(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref | Joint]:
         """Those of `follows`, and others, that go first if they can, as things are."""
         return self.follows
 

@@ -41,15 +41,16 @@ LAYERS = (
     "messages",
     "subjects",
     "model",
+    "refs",
     "unknowns",
     "printable",
     "clock",
 )
 """The packages, top to bottom: each imports only what stands below it."""
 PURE = (
-    "approval.binding", "approval.commitment", "approval.policy", "approval.precedent", "approval.signed", "blueprint", "diagnosis.checks", "diagnosis.here", "diagnosis.hosts", "diagnosis.keys", "diagnosis.names", "diagnosis.routes", "discovery", "document", "environment.conforms", "environment.rules", "environment.schema",
+    "approval.binding", "approval.commitment", "approval.policy", "approval.precedent", "approval.signed", "blueprint", "diagnosis.checks", "diagnosis.here", "diagnosis.hosts", "diagnosis.keys", "diagnosis.names", "diagnosis.routes", "discovery", "document", "environment.conforms", "environment.patterns", "environment.rules", "environment.schema",
     "environment.settings", "environment.yaml_writer", "fleet.probe", "fleet.reply", "fleet.script", "forecast", "journal.elsewhere", "journal.entries", "journal.chain", "journal.lines", "journal.model", "journal.path", "journal.undo",
-    "kinds", "messages", "model", "monitor.coming", "monitor.findings", "monitor.notices", "monitor.severity", "monitor.status", "output", "plan", "printable", "questions", "subjects",
+    "kinds", "messages", "model", "monitor.coming", "monitor.findings", "monitor.notices", "monitor.severity", "monitor.status", "output", "plan", "printable", "questions", "refs", "subjects",
     "tls.endpoint", "tls.status", "tls.verify", "unknowns", "x509",
 )  # fmt: skip
 """Packages and modules without I/O and without a clock."""

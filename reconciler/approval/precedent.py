@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.model import Ref, Resource, Value
+from reconciler.model import Joint, Ref, Resource, Value
 
 RELOADS = frozenset({"answer", "service", "serving"})
 """The kinds whose actions may be a reload or a restart."""
@@ -137,8 +137,10 @@ def _set(each: Any) -> dict[str, Any]:
 def _flat(name: str, value: Any) -> Iterator[tuple[str, Value]]:
     if isinstance(value, bytes):
         return  # the roots that a chain must lead to: they are this machine's, and change by themselves
-    if dataclasses.is_dataclass(value):
-        value = str(value) if isinstance(value, Ref) else _set(value)
+    if isinstance(value, Ref | Joint):
+        value = str(value)
+    elif dataclasses.is_dataclass(value):
+        value = _set(value)
     if isinstance(value, Mapping):
         for key, each in value.items():
             yield from _flat(f"{name}.{key}" if name else str(key), each)

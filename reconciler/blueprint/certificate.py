@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from reconciler.blueprint import renewal, templates
+from reconciler.blueprint import renewal, templates, ways
 from reconciler.blueprint.effective import all_commands, right_clock
 from reconciler.blueprint.node import PROBE_URL, parents, probe_text
 from reconciler.blueprint.parts import part
@@ -26,7 +26,7 @@ from reconciler.kinds.file import File
 from reconciler.kinds.package import Package
 from reconciler.kinds.service import Service
 from reconciler.kinds.symlink import Symlink
-from reconciler.model import Ref, Resource, quote
+from reconciler.model import Joint, Ref, Resource, quote
 from reconciler.questions.tls import COMPLAINT
 from reconciler.subjects import Subject
 
@@ -138,7 +138,7 @@ def _ready(env: Environment) -> Iterable[Ref]:
         yield Ref(host.name, "acl", env.paths.challenge)
         if env.services.apache:
             yield Ref(host.name, Answer.kind, PROBE_URL)
-        for other in env.others(host):
+        for other in ways.proven_to(env, host):
             yield Ref(other.name, "ssh_access", f"{env.sync.account}@{host.name}")
 
 
@@ -264,15 +264,14 @@ def served(env: Environment, host: Host) -> Iterable[Resource]:
         overdue=env.certificate.overdue / 100,
         needs=tuple(_on_this_host(env, host)),
         follows=tuple(_elsewhere(env, host)),
-        rollout=tuple(Ref(each.name, Serving.kind, env.router) for each in env.hosts),
+        rollout=_rollout(env)[0],
     )
 
 
 @part(Subject.ROLLOUT)
 def proven_outside(env: Environment, host: Host) -> Iterable[Resource]:
     """S15, S16: what a host's clients get is looked at from the next host."""
-    number = env.hosts.index(host)
-    other = env.hosts[(number + 1) % len(env.hosts)].name
+    other = ways.next_to(env, host).name
     mine = tuple(endpoints(env, host))
     serving, answer = Ref(host.name, Serving.kind, env.router), None
     services = tuple(ref for ref in _on_this_host(env, host) if ref.kind == Service.kind)
@@ -295,8 +294,34 @@ def proven_outside(env: Environment, host: Host) -> Iterable[Resource]:
     )
 
 
-def _elsewhere(env: Environment, host: Host) -> Iterable[Ref]:
-    """The other hosts have it staged, and those before this one in the rollout have switched."""
+def _rollout(env: Environment) -> tuple[tuple[Ref, ...], Joint, list[Joint]]:
+    """What switches the hosts; that all have it staged; and for each wave, that it has switched, and those
+    before it."""
+    if "rollout" not in env.made_once:
+        size = env.certificate.max_unavailable
+        replicas = [Ref(each.name, Serving.kind, env.router) for each in env.replicas]
+        staged = Joint(
+            "release on every host", tuple(Ref(each.name, Release.kind, env.router) for each in env.hosts)
+        )
+        waves: list[Joint] = []
+        for start in range(0, len(replicas), size):
+            wave = replicas[start : start + size]
+            waves.append(Joint(f"serving on the first {start + len(wave)} hosts", (*waves[-1:], *wave)))
+        serving = tuple(Ref(each.name, Serving.kind, env.router) for each in env.hosts)
+        env.made_once["rollout"] = (serving, staged, waves)
+    found: tuple[tuple[Ref, ...], Joint, list[Joint]] = env.made_once["rollout"]
+    return found
+
+
+def _elsewhere(env: Environment, host: Host) -> Iterable[Ref | Joint]:
+    """The other hosts have it staged, and those before this one in the rollout have switched. Of many hosts
+    that is said once for all, or there would be as many refs as there are pairs."""
+    if len(env.hosts) > env.sync.all_pairs:
+        _, staged, waves = _rollout(env)
+        yield staged
+        before = len(waves) if host.primary else _place(env)[host.name] // env.certificate.max_unavailable
+        yield from waves[before - 1 : before] if before else ()
+        return
     for each in env.others(host):
         yield Ref(each.name, Release.kind, env.router)
     size = env.certificate.max_unavailable
@@ -304,6 +329,14 @@ def _elsewhere(env: Environment, host: Host) -> Iterable[Ref]:
     count = len(replicas) if host.primary else replicas.index(host) // size * size
     for each in replicas[:count]:
         yield Ref(each.name, Serving.kind, env.router)
+
+
+def _place(env: Environment) -> dict[str, int]:
+    """Where in the rollout each replica comes."""
+    if "place" not in env.made_once:
+        env.made_once["place"] = {each.name: number for number, each in enumerate(env.replicas)}
+    found: dict[str, int] = env.made_once["place"]
+    return found
 
 
 def _on_this_host(env: Environment, host: Host) -> Iterable[Ref]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.blueprint import tools
+from reconciler.blueprint import tools, ways
 from reconciler.blueprint.parts import part
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.certificate.release import Current
@@ -89,7 +89,7 @@ def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
     """S3 to S5: the sync account can log in and write challenges, and its key leads no further."""
     account = env.sync.account
     yield WritableFolder(host=host.name, path=env.paths.challenge, account=account)
-    peers = tuple(other.name for other in env.others(host))
+    peers = tuple(other.name for other in ways.proven_to(env, host))
     if peers:
         yield AccountAccess(
             host=host.name, account=account, home=env.sync.folder, peers=peers, keys=env.sync.authorized

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from reconciler.blueprint import certificate, node, templates
+from reconciler.blueprint import certificate, node, templates, ways
 from reconciler.blueprint.parts import part
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.account import Account
@@ -72,7 +72,7 @@ def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
 @part(Subject.ACCOUNTS)
 def mesh(env: Environment, host: Host) -> Iterable[Resource]:
     """S4: on each host the others' keys authorised and their host keys pinned, and the access
-    from each host to each other one proven."""
+    from each host to each other one proven, or, where there are many, the ways that `proven_from` names."""
     peers = env.others(host)
     host_key = HostKey(host=host.name)
     yield host_key
@@ -92,7 +92,7 @@ def mesh(env: Environment, host: Host) -> Iterable[Resource]:
         keys_of=tuple((_pinned(env, peer), Ref(peer.name, HostKey.kind, host_key.path)) for peer in peers),
     )
     yield from _sshd(env, host)
-    for peer in peers:
+    for peer in ways.proven_from(env, host):
         yield SshAccess(
             host=host.name,
             destination=f"{env.sync.account}@{peer.name}",
@@ -161,9 +161,10 @@ def former(env: Environment, host: Host) -> Iterable[Resource]:
     go another way: sshd reads the new file, each host gets in by it, and hooks use the new key."""
     account = env.sync.account
     needs = [Ref(host.name, Service.kind, "ssh"), Ref(host.name, AccountAccess.kind, account)]
-    for peer in env.others(host):
-        needs.append(Ref(peer.name, SshAccess.kind, f"{account}@{host.name}"))
-        needs.append(Ref(host.name, SshAccess.kind, f"{account}@{peer.name}"))
+    needs += [Ref(peer.name, SshAccess.kind, f"{account}@{host.name}") for peer in ways.proven_to(env, host)]
+    needs += [
+        Ref(host.name, SshAccess.kind, f"{account}@{peer.name}") for peer in ways.proven_from(env, host)
+    ]
     needs += [resource.ref for resource in node.hooks(env, host)]
     yield _former(env, host, needs)
 

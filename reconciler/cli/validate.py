@@ -41,6 +41,12 @@ def validate(
             if not (json or quiet):
                 hosts, count = len(environment.hosts), len(resources)
                 print(f"{environment.file}: valid: {hosts} hosts, {count} resources")
+                pairs = environment.sync.all_pairs
+                if environment.blueprint and hosts > pairs:
+                    print(
+                        f"{environment.file}: more than {pairs} hosts (`sync: all_pairs`): ssh is proven"
+                        " from the primary to each other host, and from each of those to the next"
+                    )
     if json:
         from reconciler.output.documents.results import ValidationDocument
 

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from functools import cached_property
+from typing import Any, ClassVar
 
+from reconciler.environment.patterns import COUNT, HTTPS, MAIL, PORT, URL, VERSION
 from reconciler.environment.rules import HOST_NAME, Acknowledged, Notices, Policy
 from reconciler.kinds.paths import ABSOLUTE, LINE, NAME, PLAIN
 from reconciler.model import Place, Resource, option
 
-VERSION = {"pattern": r"^[0-9]+(\.[0-9]+)?$", "x-want": 'a version in quotes, such as "15"'}
-
-
 PRIMARY, REPLICAS = "primary", "replicas"
 """The groups that every environment has."""
-
-
-PORT = {"minimum": 1, "maximum": 65535}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +127,12 @@ class Sync:
 
     account: str = option("Its name: `cn.rsyncuser`.", default="rsync_user", schema=NAME)
     home: str | None = option("Its home directory; by default /home/ACCOUNT.", default=None, schema=PLAIN)
+    all_pairs: int = option(
+        "Up to how many hosts the way from each to each other is proven. Of more, the primary's ways are, and"
+        " one from each host to the next; keys and pins are compared on all of them.",
+        default=8,
+        schema={"minimum": 1, "maximum": 1000},
+    )
 
     @property
     def folder(self) -> str:
@@ -149,14 +151,6 @@ class Sync:
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 LETS_ENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
-_URL = r"https://[A-Za-z0-9._~:/?@!&()*+;=%\[\]-]+"
-URL = {"pattern": f"^{_URL}$", "x-want": "a URL that begins with https://"}
-"""Without what certbot's renewal file gives a meaning: quotes, commas, `#`, `$` (ConfigObj)."""
-MAIL = {
-    "pattern": r"^[A-Za-z0-9][^\s<>,;\"'`\x00-\x1f\x7f]*@[A-Za-z0-9][A-Za-z0-9.-]*$",
-    "x-want": "a mail address",
-}
-COUNT = {"minimum": 1, "maximum": 1000}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +173,7 @@ class Certificate:
         "An ACME directory at which each order is rehearsed first, or `none`;"
         " Let's Encrypt's staging for Let's Encrypt.",
         default=None,
-        schema={"pattern": f"^(none|{_URL})$", "x-want": "a URL that begins with https://, or none"},
+        schema={"pattern": f"^(none|{HTTPS})$", "x-want": "a URL that begins with https://, or none"},
     )
     ca_bundle: str | None = option(
         "On the primary: the CA file by which the ACME server itself is trusted, if not the system's.",
@@ -352,18 +346,18 @@ class Environment:
     digest: str = ""
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
-    @property
+    @cached_property
     def primary(self) -> Host:
         """The host on which certbot runs."""
         return next(host for host in self.hosts if host.primary)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The certificate's names, the router's first, each once."""
         names = (self.router, *(host.name for host in self.hosts), *self.certificate.names)
         return tuple(dict.fromkeys(name.lower() for name in names))
 
-    @property
+    @cached_property
     def replicas(self) -> tuple[Host, ...]:
         """All hosts but the primary, by name."""
         return tuple(sorted((h for h in self.hosts if not h.primary), key=lambda host: host.name))
@@ -382,6 +376,11 @@ class Environment:
     def others(self, host: Host) -> list[Host]:
         """All hosts but one, which may be a retired one."""
         return [other for other in self.hosts if other.name != host.name]
+
+    @cached_property
+    def made_once(self) -> dict[str, Any]:
+        """What has been made for all hosts at once, by name; a changed copy begins with none."""
+        return {}
 
     def sshd_port(self, host: Host) -> int:
         """The port at which its peers reach the sshd of a host. It becomes part of the plan, so it is this

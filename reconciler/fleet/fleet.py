@@ -26,7 +26,7 @@ from reconciler.fleet.reply import Hear, HostError, Reply
 from reconciler.journal.records import HostRecords
 from reconciler.messages import Message
 from reconciler.model import CannotSee, InTransit, Observation, Plan, Question, Ref, Resource, Seen
-from reconciler.plan.planner import plan as make_plan
+from reconciler.plan.planner import Planner
 from reconciler.questions.runs import RunsQuestion
 
 
@@ -84,6 +84,7 @@ class Fleet:
         self.resources = {resource.ref: resource for resource in resources}
         self.hosts = {host.name: host for host in hosts}
         self.sight = Observation()
+        self._planner: Planner | None = None
         self.seconds = seconds
         self.records = records
         self._clock = clock
@@ -169,8 +170,10 @@ class Fleet:
 
     def plan(self) -> Plan:
         """The plan from what was last seen. Raises `Cycle`."""
-        resources = [r for r in self.resources.values() if r.host in self.hosts]
-        return make_plan(self.environment, resources, self.sight.seen, self.sight.unreachable)
+        if self._planner is None:
+            resources = [r for r in self.resources.values() if r.host in self.hosts]
+            self._planner = Planner(self.environment, resources)
+        return self._planner.plan(self.sight.seen, self.sight.unreachable)
 
     def replace(self, refs: Collection[Ref]) -> None:
         """From now on wants each of these resources replaced, whatever was seen of it."""
@@ -178,6 +181,7 @@ class Fleet:
             resource, seen = self.resources[ref], self.sight.seen.get(ref)
             if not resource.absent and isinstance(seen, Mapping):
                 self.resources[ref] = resource.replacement(seen)
+                self._planner = None
 
     def lock(self, who: str) -> list[str]:
         """Takes the lock of every host that answers, and returns which these are; raises `Locked` or another

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from reconciler.model import CannotSee, Change, Step, quote
@@ -30,10 +31,13 @@ NEW = ".reconcile-new"
 """What a file is called until it has been checked and takes the old one's place."""
 
 
-def parents(path: str) -> Iterable[str]:
-    """Tokens of every folder above a path, nearest first."""
-    while (path := path.rsplit("/", 1)[0]) and path != "":
-        yield f"path:{path}"
+@lru_cache(maxsize=4096)
+def parents(path: str) -> tuple[str, ...]:
+    """Tokens of every folder above a path, nearest first. Kept, because hosts have the same paths."""
+    found = []
+    while path := path.rsplit("/", 1)[0]:
+        found.append(f"path:{path}")
+    return tuple(found)
 
 
 def type_of(entry: FileEntry) -> str:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from reconciler.kinds.paths import (
@@ -185,5 +186,6 @@ class WrittenFile(Resource):
         )
 
 
+@lru_cache(maxsize=256)
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()

@@ -15,7 +15,7 @@ from reconciler.approval.policy import expiries
 from reconciler.environment.rules import Acknowledged
 from reconciler.environment.settings import Environment
 from reconciler.model import Plan, Ref, Seen, State
-from reconciler.plan.planner import digest
+from reconciler.plan.judgement import digest
 
 
 @dataclass(frozen=True)

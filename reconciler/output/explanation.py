@@ -9,7 +9,7 @@ from reconciler.blueprint import mesh, rows
 from reconciler.environment.settings import Environment
 from reconciler.model import Action, CannotSee, Observation, Ref, Resource, Seen, State, Value
 from reconciler.output.text import Style, action_lines, value_text
-from reconciler.plan import planner
+from reconciler.plan import judgement, planner
 from reconciler.plan.order import edges
 from reconciler.printable import printable
 
@@ -71,7 +71,7 @@ def explain(
     return Explanation(
         resource=next(each for each in resources if each.ref == ref),
         row=procedure(environment).get(ref),
-        seen=observation.seen.get(ref, planner.NOT_LOOKED),
+        seen=observation.seen.get(ref, judgement.NOT_LOOKED),
         want=plan.wants.get(ref),
         hidden=hidden,
         action=actions.get(ref),

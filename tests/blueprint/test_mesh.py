@@ -13,9 +13,11 @@ import pytest
 
 from reconciler.blueprint import resources, templates
 from reconciler.blueprint.node import PROBE
-from reconciler.environment.settings import Certificate, Environment, Host, HostSsh, Services, Ssh
+from reconciler.environment.settings import Certificate, Environment, Host, HostSsh, Services, Ssh, Sync
 from reconciler.kinds.certificate.former import Former
+from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.kinds.certificate.release import Delivery
+from reconciler.kinds.effective.login import AccountAccess
 from reconciler.kinds.file import File
 from reconciler.kinds.ssh_access import SshAccess
 from reconciler.kinds.tagged_lines import AuthorizedKeys, KnownHosts
@@ -108,6 +110,28 @@ def test_each_hosts_key_has_its_role_and_its_addresses() -> None:
     assert there["b"]["d"].startswith('from="10.0.0.0/8,2001:db8::4",restrict,')
     others = [text for at in there.values() for name, text in at.items() if name != "a"]
     assert all(text.endswith(' ping"') for text in others)
+
+
+def test_of_many_hosts_the_primarys_ways_are_proven_and_each_key_and_each_sshd_once_more() -> None:
+    hosts = (*HOSTS, Host(name="e"))
+    for all_pairs, proven in (
+        (5, {f"{one.name}{other.name}" for one in hosts for other in hosts if one != other}),
+        (4, {"ab", "ac", "ad", "ae", "bc", "cd", "de", "ea"}),
+    ):
+        found = resources(
+            Environment(
+                name="e", router="r", hosts=hosts, sync=Sync(all_pairs=all_pairs), services=Services()
+            )
+        )
+        access = [each for each in found if isinstance(each, SshAccess)]
+        assert {f"{each.host}{each.destination[-1]}" for each in access} == proven
+        refs = {each.ref for each in found}
+        assert all(other in refs for each in found if isinstance(each, Former) for other in each.needs)
+        assert all(other in refs for each in found if isinstance(each, Lineage) for other in each.for_order)
+        keys = [each for each in found if type(each) in (AuthorizedKeys, KnownHosts)]
+        assert [len(each.keys_of) for each in keys] == [4] * 10
+        logins = {each.host: each.peers for each in found if isinstance(each, AccountAccess)}
+        assert {f"{peer}{host}" for host, peers in logins.items() for peer in peers} == proven
 
 
 def test_nothing_that_root_keeps_lies_in_a_folder_of_the_account() -> None:

@@ -113,3 +113,19 @@ def test_all_takes_every_file_here(
     hosts = {"h": Scripted("h", error=NoAnswer("h", "it is down"))}
     assert Scene(hosts).run(["drift", "--all"]) == 64
     assert "== environments/a.yaml\nunseen" in capsys.readouterr().out
+
+
+def test_it_is_said_where_not_all_pairs_of_hosts_are_proven(
+    capsys: pytest.CaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for count, is_said in ((8, False), (9, True)):
+        hosts = ", ".join(
+            f"{{name: h{number}, primary: {str(not number).lower()}}}" for number in range(count)
+        )
+        Path("many.yaml").write_text(f"environment: many\nrouter: r\nhosts: [{hosts}]\n")
+        assert Scene({}).run(["validate", "many.yaml"]) == 0
+        said = (
+            "more than 8 hosts (`sync: all_pairs`): ssh is proven from the primary" in capsys.readouterr().out
+        )
+        assert said is is_said

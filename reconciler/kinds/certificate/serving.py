@@ -16,6 +16,7 @@ from reconciler.model import (
     Action,
     CannotSee,
     Change,
+    Joint,
     Question,
     Ref,
     Resource,
@@ -28,6 +29,7 @@ from reconciler.model import (
 from reconciler.questions.files import FileEntry, StatQuestion
 from reconciler.questions.system import UnitQuestion
 from reconciler.questions.tls import NOTHING, CertificatesQuestion, HandshakeQuestion, HandshakeResult
+from reconciler.refs import flat
 from reconciler.subjects import Risk, Subject
 
 LINKS = ("staged", "current", "proven")
@@ -159,11 +161,11 @@ class Serving(Resource):
         half = {ref for ref in self.rollout if _is_half_way(seen.get(ref))}
         return self.needs if self.ref in half else (*self.needs, *sorted(half))
 
-    def following(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref]:
+    def following(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref | Joint]:
         half = {ref for ref in self.rollout if _is_half_way(seen.get(ref))}
         if self.ref not in half:
             return (*self.follows, *sorted(half))
-        return tuple(ref for ref in self.follows if ref in half or ref.kind != self.kind)
+        return tuple(ref for ref in flat(self.follows) if ref in half or ref.kind != self.kind)
 
     def is_local(self, change: Change) -> bool:
         # What is in use already is loaded once more: that is a repair of this host, and no switch.

@@ -36,7 +36,7 @@ from reconciler.output.documents.parts import (
     unknown_parts,
     unreachable_parts,
 )
-from reconciler.plan.planner import digest
+from reconciler.plan.judgement import digest
 from reconciler.plan.prospects import waits_for
 
 Digest = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
