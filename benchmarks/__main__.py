@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import tools
+from benchmarks import planner, tools
 from benchmarks.endpoints import started
 from benchmarks.measure import BenchError, Timings, in_turn, say
 
@@ -20,6 +20,7 @@ WANTED = {
     "plan_vs_ssh": "at most 1.5",
     "pyinfra_vs_plan": "at least 40",
     "ansible_vs_plan": "at least 100",
+    "planner": {"seconds": "at most 25", "mb": "at most 1500", "exponent": "at most 1.05"},
     "start": {
         "version_vs_python": "at most 4",
         "validate_vs_python": "at most 25",
@@ -82,6 +83,7 @@ def measured(runs: int, slow_runs: int) -> dict[str, object]:
             f"{name}_vs_python": round(start[name].least_cpu / start["python"].least_cpu, 2)
             for name in ("version", "validate", "help", "tab")
         },
+        "planner": planner.measured(),
         "wanted": WANTED,
         "resources_per_host": tools.COUNT,
         "parallel": tools.PARALLEL,
