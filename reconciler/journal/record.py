@@ -10,6 +10,7 @@ from reconciler.journal.journal import Journal
 from reconciler.journal.leaving import LinesOfRun
 from reconciler.kinds.certificate.serving import Serving
 from reconciler.model import Action, Observation, Outcome, Ref, Resource
+from reconciler.refs import flat
 
 
 class RunRecord:
@@ -91,7 +92,7 @@ def _rollout(
             seen[each.host] = None
     hosts = {each.host for each in found}
     before = {
-        each.host: sorted({ref.host for ref in each.follows if ref.kind == Serving.kind} & hosts)
+        each.host: sorted({ref.host for ref in flat(each.follows) if ref.kind == Serving.kind} & hosts)
         for each in found
     }
     return {
