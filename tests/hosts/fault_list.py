@@ -30,6 +30,7 @@ class Fault:
     told    words with which a run names it; empty where a run mends it
     fine    whether nothing is wrong with it: the host is as declared, though it looks otherwise
     cuts    whether the fault itself ends what the host serves
+    hides   whether nothing of the host can be seen with it
     """
 
     name: str
@@ -39,6 +40,7 @@ class Fault:
     told: str = ""
     fine: bool = False
     cuts: bool = False
+    hides: bool = False
 
     @property
     def layer(self) -> str:
@@ -71,7 +73,11 @@ def moved(path: str, at: int = REPLICA) -> Fault:
 FAULTS = [
     # -- ssh and who may log in
     Fault(
-        "ssh: sshd is stopped", "systemctl stop ssh", undone="systemctl start ssh", told="refuses connections"
+        "ssh: sshd is stopped",
+        "systemctl stop ssh",
+        undone="systemctl start ssh",
+        told="refuses connections",
+        hides=True,
     ),
     Fault(
         "ssh: another host key",
@@ -80,12 +86,14 @@ FAULTS = [
         undone="cd /etc/ssh && mv /root/hk ssh_host_ed25519_key && mv /root/hk.pub ssh_host_ed25519_key.pub"
         " && systemctl restart ssh",
         told="host key",
+        hides=True,
     ),
     Fault(
         "ssh: DenyUsers ops",
         "echo 'DenyUsers ops' >/etc/ssh/sshd_config.d/00-deny.conf && systemctl reload ssh",
         undone="rm /etc/ssh/sshd_config.d/00-deny.conf && systemctl reload ssh",
         told="could not be looked at",
+        hides=True,
     ),
     Fault(
         "ssh: AllowGroups without the sync account's",
@@ -134,12 +142,14 @@ FAULTS = [
         "touch /etc/nologin",
         undone="rm /etc/nologin",
         told="could not be looked at",
+        hides=True,
     ),
     Fault(
         "account: PAM denies",
         "cp -p /etc/pam.d/sshd /root/pam && sed -i '1i account required pam_deny.so' /etc/pam.d/sshd",
         undone="mv /root/pam /etc/pam.d/sshd",
         told="could not be looked at",
+        hides=True,
     ),
     Fault("sudo: our drop-in is gone", "rm /etc/sudoers.d/zz-reconciler-rsync_user"),
     Fault(
