@@ -71,20 +71,33 @@ def history(
             if verify:
                 return _verify(journal, as_json=json)
             name = _name(env, journal, workplace) if env else None
-            if run is not None and not is_number(run):
-                return _print_elsewhere(journal, elsewhere(journal, run, name), options, workplace)
-            entries = journal.entries(None if run is None else int(run), name)
-            if run is not None and not entries:
-                raise CommandError(Code.USAGE, f"there is no run {run} in {journal.path}")
-            others = [] if run else _began_since(TeamJournal(journal).runs(name), after)
-            shown, told = _newest(_since(entries, after), others, newest)
-            return _print(journal, run, shown, told, options, workplace, name)
+            return _show(journal, run, name, (after, newest), options, workplace)
         except NoJournal as error:
             raise CommandError(Code.LOCAL, str(error)) from None
         except (LookupError, TypeError, AttributeError) as error:
             why = f"an entry of it lacks what its kind has ({error!r})"
             hint = "`reconcile history --verify` lists what was changed"
             raise CommandError(Code.LOCAL, f"the journal {journal.path} is damaged: {why}; {hint}") from None
+
+
+def _show(
+    journal: Journal,
+    run: str | None,
+    name: str | None,
+    chosen: tuple[datetime | None, int | None],
+    options: Options,
+    workplace: Workplace,
+) -> int:
+    """Prints one run, or those of all that were `chosen`: since when, and how many."""
+    if run is not None and not is_number(run):
+        return _print_elsewhere(journal, elsewhere(journal, run, name), options, workplace)
+    entries = journal.entries(None if run is None else int(run), name)
+    if run is not None and not entries:
+        raise CommandError(Code.USAGE, f"there is no run {run} in {journal.path}")
+    after, newest = chosen
+    others = [] if run else _began_since(TeamJournal(journal).runs(name), after)
+    shown, told = _newest(_since(entries, after), others, newest)
+    return _print(journal, run, shown, told, options, workplace, name)
 
 
 def moment(text: str, now: datetime) -> datetime:

@@ -72,7 +72,7 @@ def runs_from(told: Iterable[ToldLine]) -> list[RunElsewhere]:
     for each in told:
         by_run.setdefault((str(each.line.body["environment"]), each.line.run), []).append(each)
     found = [_run(lines) for lines in by_run.values() if any(_is(each, "begin") for each in lines)]
-    return sorted(found, key=lambda each: (each.began, each.run))
+    return sorted(found, key=lambda each: each.began)  # of one moment, as they were told
 
 
 def _is(told: ToldLine, what: str) -> bool:

@@ -100,10 +100,10 @@ class Graph:
             self._named_by_seen[number] = names
         needed = self._numbers(names[0])
         following = self._numbers(names[1])
-        followed = following - needed
+        followed = following - self._numbers(names[2])
         referred = self._numbers(resource.refers()) - needed
-        if following:
-            self.following[number] = frozenset(following)
+        if told := following - self._numbers(resource.needs):
+            self.following[number] = frozenset(told)
         if followed:
             self.follows[number] = frozenset(followed)
         if referred:
@@ -197,7 +197,9 @@ class Graph:
         return order
 
 
-_Named = tuple[tuple[Ref, ...], tuple[Ref | Joint, ...]]
+_Named = tuple[tuple[Ref, ...], tuple[Ref | Joint, ...], tuple[Ref, ...]]
+"""Those that a resource needs and those that it follows; and of the needed, those that it cannot do without:
+what was seen of a host before it was lost makes nobody wait for it."""
 
 
 class _Sight:
@@ -206,11 +208,12 @@ class _Sight:
     def __init__(self, seen: Mapping[Ref, Seen], unreachable: Collection[str]) -> None:
         self._seen = self._reachable = seen
         if unreachable:
-            # What was seen of a host before it was lost makes nobody wait for it.
             self._reachable = {ref: state for ref, state in seen.items() if ref.host not in unreachable}
 
     def names_of(self, resource: Resource) -> _Named:
-        return tuple(resource.needed(self._reachable)), tuple(resource.following(self._seen))
+        needed = tuple(resource.needed(self._seen))
+        insistent = needed if self._reachable is self._seen else tuple(resource.needed(self._reachable))
+        return needed, tuple(resource.following(self._seen)), insistent
 
 
 def _goes_by_seen(kind: type[Resource]) -> bool:

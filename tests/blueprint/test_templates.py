@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,7 @@ def test_a_line_without_its_value_is_left_out() -> None:
     line = "    SSLCACertificateFile /etc/ssl/ca.crt\n"
     assert line in whole
     services = Services(postgresql="15")
-    without = written(Environment(**{**vars(ENVIRONMENT), "services": services}))["cn-ssl.conf"]
+    without = written(replace(ENVIRONMENT, services=services))["cn-ssl.conf"]
     assert without == whole.replace(line, "")
 
 
