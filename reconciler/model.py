@@ -357,6 +357,10 @@ class Resource:
         """Why this change is not made, and what the administrator can do instead."""
         return None
 
+    def lacks(self, others: Iterable[Action]) -> str | None:
+        """Why it cannot be created: what brings it is not there, nor is it one of the others of its host."""
+        return None
+
     def notes(self, seen: State) -> Iterable[str]:
         """What an administrator should know or do beside what apply does, a line each."""
         return ()

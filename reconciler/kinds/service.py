@@ -257,6 +257,15 @@ class Service(Resource):
             return f"somebody has masked {self.unit}; if it shall run again: `systemctl unmask {self.unit}`"
         return None
 
+    def lacks(self, others: Iterable[Action]) -> str | None:
+        # Which units a package has is known once it is installed; a file may be one.
+        if any(each.ref.kind == "package" or "/systemd/" in each.ref.name for each in others):
+            return None
+        return (
+            f"there is no unit {self.unit}: install what brings it, or correct its name"
+            " (`systemctl list-unit-files` says which there are)"
+        )
+
     def steps(self, change: Change) -> Iterable[Step]:
         unit = quote(self.unit)
         if self.absent:

@@ -82,7 +82,7 @@ class Planner:
         unknown = _in_order(progress.unknown, progress)
         return Plan(
             environment=self._environment,
-            actions=tuple(_with_waits(self._order, progress)),
+            actions=tuple(_without_lacking(_with_waits(self._order, progress), graph)),
             unreachable=progress.unreachable,
             unknown=unknown,
             in_transit=frozenset(ref for ref in unknown if isinstance(seen.get(ref), InTransit)),
@@ -175,6 +175,20 @@ def _resources(graph: Graph, number: int, following: frozenset[int]) -> Collecti
     if not joints:
         return following
     return (graph.expanded(joints) - set(graph.before[number])) | (following - joints)
+
+
+def _without_lacking(actions: Iterable[Action], graph: Graph) -> Iterable[Action]:
+    """The same; refused is what cannot be created, because nothing on its host would bring what it lacks."""
+    by_host: dict[str, list[Action]] = {}
+    found = list(actions)
+    for action in found:
+        by_host.setdefault(action.ref.host, []).append(action)
+    for action in found:
+        resource = graph.resources[graph.number[action.ref]]
+        why = None
+        if action.verb == "create" and not action.blocked and type(resource).lacks is not Resource.lacks:
+            why = resource.lacks(each for each in by_host[action.ref.host] if each is not action)
+        yield replace(action, blocked=why, steps=(), rescue=()) if why else action
 
 
 def _unseen(ref: Ref, progress: Progress) -> bool:

@@ -16,6 +16,9 @@ import pytest
 import yaml
 
 from reconciler.kinds import KINDS
+from reconciler.kinds.file import File
+from reconciler.kinds.package import Package
+from reconciler.kinds.service import Service
 from reconciler.model import CannotSee, Plan, Ref, Resource, Seen
 from reconciler.plan.order import Cycle
 from reconciler.plan.planner import plan
@@ -147,3 +150,24 @@ def test_nothing_is_settled_whose_desired_state_hangs_on_what_was_not_looked_at(
     assert [(action.ref, action.after) for action in made.actions] == [(later.ref, ())]
     # A host that cannot be reached is told of already.
     assert plan("e", [copy], {copy.ref: {"value": "old"}}, {"b": "away"}).unknown == {}
+
+
+UNIT = Service(host="a", unit="haproxy")
+
+
+@pytest.mark.parametrize(
+    ("brings", "is_refused"),
+    [
+        ((), True),
+        ((Package(host="b", package="haproxy"),), True),
+        ((Package(host="a", package="haproxy"),), False),
+        ((File(host="a", path="/etc/systemd/system/haproxy.service", content=""),), False),
+        ((File(host="a", path="/etc/haproxy.cfg", content=""),), True),
+    ],
+)
+def test_a_unit_that_nothing_brings_is_refused(brings: tuple[Resource, ...], is_refused: bool) -> None:
+    found = plan("e", (UNIT, *brings), dict.fromkeys((UNIT.ref, *(each.ref for each in brings))), {})
+    (action,) = (each for each in found.actions if each.ref == UNIT.ref)
+    assert action.verb == "create"
+    assert (action.steps == ()) == is_refused
+    assert (action.blocked or "").startswith("there is no unit haproxy: install" if is_refused else "")
