@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -182,7 +183,7 @@ def world(clock: StoppedClock) -> Scene:
 
 
 def outbox(state: Path) -> list[dict[str, Any]]:
-    with sqlite3.connect(state / "journal.sqlite") as data:
+    with closing(sqlite3.connect(state / "journal.sqlite")) as data, data:
         return [json.loads(row[0]) for row in data.execute("SELECT notice FROM outbox ORDER BY number")]
 
 
