@@ -252,7 +252,7 @@ def test_a_proof_that_fails_says_what_decides_which_certificate_is_served(node: 
 
 
 def test_a_service_that_is_missing_at_one_of_the_addresses_of_its_host_is_told(node: Node) -> None:
-    _, replica, witness = node.fleet.hosts
+    witness, replica = node.fleet.hosts
     more = f"{replica.address.rpartition('.')[0]}.201"
     replica.run(f"ip addr add {more}/24 dev host0")
     witness.run(f"cp -p /etc/hosts /root/hosts && echo '{more} {replica.name}' >>/etc/hosts")
