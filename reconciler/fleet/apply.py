@@ -20,6 +20,7 @@ from reconciler.fleet.following import Following
 from reconciler.fleet.reply import HostError
 from reconciler.messages import Message
 from reconciler.model import Action, CannotSee, Outcome, Plan, Ref, Report
+from reconciler.plan.judgement import bound
 from reconciler.plan.order import edges
 from reconciler.plan.prospects import waits_for
 from reconciler.unknowns import matches
@@ -338,7 +339,7 @@ class _Rounds:
         """What is neither as before nor as desired; also what was as desired, and is not since a
         change on its host or on one it comes after."""
         off = {action.ref: action for action in plan.actions if self._unsettled_fields(action)}
-        changed = {ref for ref in off if self.fleet.sight.seen.get(ref) != self.seen_first.get(ref)}
+        changed = {ref for ref in off if self._seen_otherwise(ref)}
         lost = {ref for ref in self.attempted if ref.host in plan.unreachable or ref in plan.unknown}
         spoilt = {
             ref
@@ -346,6 +347,12 @@ class _Rounds:
             if self._follows_from_ours(ref) and self._was_fine(off[ref])
         }
         return tuple(sorted(lost | (changed & self.attempted) | spoilt))
+
+    def _seen_otherwise(self, ref: Ref) -> bool:
+        """Whether it is seen otherwise than at first."""
+        resource = self.fleet.resources[ref]
+        now, first = (bound(resource, seen.get(ref)) for seen in (self.fleet.sight.seen, self.seen_first))
+        return now != first
 
     def _was_fine(self, action: Action) -> bool:
         """Whether what is only judged was as desired at first, in a field that is not now. No plan says so

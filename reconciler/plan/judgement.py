@@ -182,7 +182,7 @@ def _action(resource: Resource, ref: Ref, change: Change, seen: State | None) ->
         steps=() if refused else tuple(resource.steps(change)),
         rescue=() if refused else tuple(resource.rescue(change)),
         blocked=refused,
-        seen_digest=digest(_bound(resource, seen)),
+        seen_digest=digest(bound(resource, seen)),
         place=resource.place,
         subject=resource.part or resource.subject,
     )
@@ -193,11 +193,15 @@ def _with_text(resource: Resource, delta: Delta, seen: State | None) -> Delta:
     return delta if text is None else replace(delta, text=text)
 
 
-def _bound(resource: Resource, seen: State | None) -> State | None:
-    """What was seen, without what no approval depends on."""
-    if seen is None or not resource.asides:
-        return seen if seen is None else dict(seen)
-    return {name: value for name, value in seen.items() if not name.startswith(resource.asides)}
+def bound(resource: Resource, seen: Seen) -> Seen:
+    """What was seen, without what each look may tell otherwise."""
+    if not isinstance(seen, Mapping):
+        return seen
+    return {name: value for name, value in seen.items() if not _is_aside(resource, name)}
+
+
+def _is_aside(resource: Resource, name: str) -> bool:
+    return bool(resource.asides) and name.startswith(resource.asides)
 
 
 def diff(seen: State | None, want: State | None) -> tuple[Delta, ...]:
