@@ -256,10 +256,11 @@ def test_a_service_that_is_missing_at_one_of_the_addresses_of_its_host_is_told(n
     more = f"{replica.address.rpartition('.')[0]}.201"
     replica.run(f"ip addr add {more}/24 dev host0")
     witness.run(f"cp -p /etc/hosts /root/hosts && echo '{more} {replica.name}' >>/etc/hosts")
-    ports, apache = "/etc/apache2/ports.conf", "systemctl reload apache2 && sleep 1"
+    ports, apache = "/etc/apache2/ports.conf", "systemctl restart apache2 && sleep 1"
     try:
         node.settled()
-        replica.run(f"sed -i.all 's/Listen /Listen {replica.address}:/' {ports} && {apache}")
+        two = f"Listen {replica.address}:\\1\\nListen 127.0.0.1:\\1"
+        replica.run(f"sed -i.all 's/Listen \\(.*\\)/{two}/' {ports} && {apache}")
         out = node.run(2, "drift").out
         assert f"at {more}: nothing listens" in out
         assert f"nothing answers at {more}" in out
