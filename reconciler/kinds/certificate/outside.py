@@ -66,7 +66,8 @@ class Reachable(Resource):
     """Clients get from a host what it has in use: proven from another host, `seen_from`.
 
     A service that listens on 127.0.0.1 only, or behind a firewall, serves itself and nobody else. What
-    a service does not even serve to its own host is reported by the host's `serving` and `service`.
+    a service does not even serve to its own host is reported by the host's `serving` and `service`; one that
+    listens at an address of its host's and not on 127.0.0.1 is proven from outside alone.
     """
 
     kind: ClassVar[str] = "reachable"
@@ -93,7 +94,11 @@ class Reachable(Resource):
         if isinstance(current, CannotSee):
             return current
         inside = {each.label: look.value(self.serving, each.label) for each in self.endpoints}
-        wanted = {label: current for label, value in inside.items() if value == current}
+        wanted = {
+            label: current
+            for label, value in inside.items()
+            if value == current or (value == NOTHING and look.value(self.outside, label) != NOTHING)
+        }
         if self.answer and all(look.value(self.answer, f"as {name}") == ANSWERS for name in self.names):
             wanted[WEB] = ANSWERS
         found = {}
