@@ -89,10 +89,11 @@ mkdir -p "$d" || exit
 [ "$(find {quote(STORE)} "$d" -maxdepth 0 -type d -user 0 ! -perm /022 | wc -l)" = 2 ] || exit 1
 if [ -e "$f" ] || [ -L "$f" ]; then
   [ "$(find "$f" {ROOTS_FILE})" ] || exit 1
-  [ -z "$(tail -c 1 "$f")" ] || echo >>"$f"  # a line that was cut off
+  # What a power cut has left of a line may end with zeros, which the shell would not see.
+  [ ! -s "$f" ] || [ "$(tail -c 1 "$f" | wc -l)" = 1 ] || echo >>"$f"
   if [ "$(wc -c <"$f")" -ge {LARGEST} ]; then
-    tail -c {LARGEST // 2} "$f" | sed 1d >"$f.new" && mv "$f.new" "$f" || exit
+    tail -c {LARGEST // 2} "$f" | sed 1d >"$f.new" && sync "$f.new" && mv "$f.new" "$f" || exit
   fi
 fi
-printf '%s\\n' {quote(line)} >>"$f"
+printf '%s\\n' {quote(line)} >>"$f" && sync "$f" "$d"
 ) >/dev/null 2>&1"""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -141,25 +142,29 @@ def record_from(answer: RunsAnswer, environment: str, host: str, known: str) -> 
     for text in answer.text.decode("ascii", "replace").split("\n"):
         if not text.strip():
             continue
-        try:
-            line = line_from(text)
-        except ValueError:
-            damaged += 1
-            continue
-        if (line.body["environment"], line.body["host"]) != (environment, host):
+        line = _line_of(environment, text)
+        if line is None:
             damaged += 1
             continue
         # Where it begins is where the older half was dropped, if nothing of it was known before.
         broken += line.body["before"] != head and bool(head)
         head = line.digest
-        lines.append(line)
+        if line.body["host"] == host:  # otherwise it was told when the host had another name
+            lines.append(line)
     if damaged:
-        remarks.append(f"{damaged} of its lines are damaged, or none of a run there")
+        remarks.append(f"{damaged} of its lines are damaged, or of no run of {environment}")
     if broken:
         remarks.append(
             f"{broken} of its lines do not follow the one before: lines are missing, or were changed"
         )
     return HostRecord(tuple(lines), head or known, tuple(remarks))
+
+
+def _line_of(environment: str, text: str) -> RunLine | None:
+    with suppress(ValueError):
+        line = line_from(text)
+        return line if line.body["environment"] == environment else None
+    return None
 
 
 def common_body(environment: str, run: str, host: str, before: str, at: datetime) -> dict[str, Any]:

@@ -125,7 +125,7 @@ class AdminMachine:
         """Nothing is left to do, and a look at all hosts says so."""
         ended = self.run(0, "plan", "--detailed-exitcode")
         assert ended.out == "Nothing to do: lab is as declared.\n"
-        assert ended.err == ""
+        assert ended.err == "", ended.err
 
     def settle(self) -> None:
         """Brings the hosts to what is declared, and sees that they are."""
