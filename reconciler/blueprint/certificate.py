@@ -9,7 +9,7 @@ from reconciler.blueprint import renewal, templates, ways
 from reconciler.blueprint.effective import all_commands, right_clock
 from reconciler.blueprint.node import PROBE_URL, parents, probe_text
 from reconciler.blueprint.parts import part
-from reconciler.environment.settings import Environment, Host
+from reconciler.environment.settings import CURVES, Environment, Host
 from reconciler.kinds.certificate.answer import Answer
 from reconciler.kinds.certificate.delivery_key import PINS, DeliveryKey, DeliveryPins
 from reconciler.kinds.certificate.lineage import Lineage
@@ -36,7 +36,9 @@ LEDGER = "/var/lib/reconciler/orders"
 
 def trust(env: Environment) -> Trust:
     """What every certificate of the environment is checked against."""
-    return Trust(env.names, env.certificate.trusted, env.certificate.key_size)
+    curve = CURVES.get(env.certificate.key_type)
+    key = f"ECDSA {curve}" if curve else Trust.key
+    return Trust(env.names, env.certificate.trusted, env.certificate.key_size, key)
 
 
 def lineage(env: Environment) -> Ref:
@@ -117,7 +119,7 @@ def issued(env: Environment, host: Host) -> Iterable[Resource]:
         renewal=(
             ("server", env.certificate.server),
             ("authenticator", "manual"),
-            ("key_type", "rsa"),
+            *_key(env),
             ("pref_challs", "http-01,"),
             ("manual_auth_hook", _hook(env, "auth")),
             ("manual_cleanup_hook", _hook(env, "cleanup")),
@@ -129,6 +131,12 @@ def issued(env: Environment, host: Host) -> Iterable[Resource]:
         for_order=tuple(_ready(env)) if host.primary else (),
         absent=not host.primary,
     )
+
+
+def _key(env: Environment) -> Iterable[tuple[str, str]]:
+    """What certbot's renewal file says of the key that the next renewal makes."""
+    curve = CURVES.get(env.certificate.key_type)
+    return (("key_type", "ecdsa"), ("elliptic_curve", curve)) if curve else (("key_type", "rsa"),)
 
 
 def _ready(env: Environment) -> Iterable[Ref]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reconciler.environment.settings import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Certificate
+from reconciler.environment.settings import CURVES, LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Certificate
 from reconciler.model import Value
 
 SETTINGS: Mapping[str, type[str | int]] = {
     "server": str,
     "rehearsal": str,
     "email": str,
+    "key_type": str,
     "key_size": int,
     "resolver": str,
     "ca_bundle": str,
@@ -41,6 +42,8 @@ def settings(variables: Mapping[str, str]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for name, kind in SETTINGS.items():
         value = variables.get(name, "")
+        if name == "key_type" and value not in ("rsa", *CURVES):
+            continue
         if value and (kind is str or value.isdecimal()):
             found[name] = kind(value)
     if "rehearsal" in variables:

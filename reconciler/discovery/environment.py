@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.environment.settings import (
+    CURVES,
     LETS_ENCRYPT,
     Certificate,
     Environment,
@@ -184,9 +185,16 @@ def _certificate(draft: _Draft, router: str, primary: str) -> Certificate:
     mine = draft.surveys.get(primary, {})
     known = {router.lower(), *(host.name.lower() for host in draft.given.hosts)}
     found["names"] = tuple(name for name in str(mine.get("names", "")).split() if name not in known)
-    key = str(mine.get("key", ""))
-    if "key_size" not in found and key in ("RSA 3072", "RSA 4096"):
-        found["key_size"] = int(key.split()[1])
+    kind, _, size = str(mine.get("key", "")).partition(" ")
+    if "key_size" not in found and size in ("3072", "4096"):
+        found["key_size"] = int(size)
+    curves = {curve: name for name, curve in CURVES.items()}
+    if kind == "ECDSA" and size in curves:
+        found.setdefault("key_type", curves[size])
+    if draft.majority("services.portal"):
+        found.pop("key_type", None)  # the portal takes RSA alone: the plan replaces the certificate
+    if found.get("key_type", "rsa") != "rsa":
+        found.pop("key_size", None)
     if draft.given.roots:
         found["roots"] = draft.given.roots
     elif found.get("server", LETS_ENCRYPT) != LETS_ENCRYPT:

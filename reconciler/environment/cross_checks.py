@@ -55,6 +55,7 @@ class _Cross:
         self._check_names()
         self._check_groups()
         self._check_schedule()
+        self._check_key()
         self._check_sync_account()
         self._check_paths()
         self._check_reserved((), self._value)
@@ -112,6 +113,23 @@ class _Cross:
             )
         if not marked and len(self._hosts) > 1:
             self._problem(("hosts",), "no primary: mark the host on which certbot runs with `primary: true`")
+
+    def _check_key(self) -> None:
+        certificate = self._section("certificate")
+        kind = certificate.get("key_type")
+        if not isinstance(kind, str) or not kind.startswith("ecdsa-"):
+            return
+        if self._section("services").get("portal") is True:
+            self._problem(
+                ("certificate", "key_type"),
+                f"{kind}, and `services: portal` is true: the portal signs its tokens with the"
+                " certificate's key, and can do that with an RSA key only",
+            )
+        if "key_size" in certificate:
+            self._problem(
+                ("certificate", "key_size"),
+                f"it says how many bits an RSA key has, and `key_type` is {kind}: leave one of them out",
+            )
 
     def _check_sync_account(self) -> None:
         account = self._section("sync").get("account", Sync.account)

@@ -151,6 +151,7 @@ class Sync:
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 LETS_ENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+CURVES = {"ecdsa-p256": "secp256r1", "ecdsa-p384": "secp384r1"}  # as certbot and OpenSSL call them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,10 +192,11 @@ class Certificate:
         default=None,
         schema={"pattern": r"^[0-9A-Fa-f.:]+$", "x-want": "the address of a name server"},
     )
+    key_type: str = option(
+        "The kind of its key; one with another is replaced.", default="rsa", schema={"enum": ["rsa", *CURVES]}
+    )
     key_size: int = option(
-        "The bits of the RSA key; a certificate with a smaller one is replaced.",
-        default=2048,
-        schema={"enum": [2048, 3072, 4096]},
+        "Bits of an RSA key; one with fewer is replaced.", default=2048, schema={"enum": [2048, 3072, 4096]}
     )
     lifetime: int = option(
         "The lifetime of the CA's certificates in days.", default=90, schema={"minimum": 1, "maximum": 398}

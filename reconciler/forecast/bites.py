@@ -176,11 +176,12 @@ def root_ends(facts: ForecastFacts) -> Dated | None:
 
 
 def rsa_below(bits: int | None) -> Here:
-    """The key is RSA, as it always is, of fewer bits than that; None: of any size."""
+    """The key is RSA of fewer bits than that; None: of any size."""
 
     def here(facts: ForecastFacts) -> str | None:
         size = facts.certificate.key_size
-        if not facts.environment.owns_certificate or (bits is not None and size >= bits):
+        is_rsa = facts.environment.owns_certificate and facts.certificate.key_type == "rsa"
+        if not is_rsa or (bits is not None and size >= bits):
             return None
         more = ", and the portal signs its tokens with it" if facts.environment.services.portal else ""
         return f"the key is RSA {size}{more}"

@@ -88,6 +88,23 @@ def test_without_a_router_there_is_no_environment() -> None:
     assert made({A: {"lineage": ROUTER}, B: {}})[0].router == ROUTER
 
 
+@pytest.mark.parametrize(
+    ("seen", "portal", "key_type"),
+    [
+        ({"key": "ECDSA secp384r1"}, False, "ecdsa-p384"),
+        ({"key": "ECDSA secp256r1", "certificate.key_type": "ecdsa-p384"}, False, "ecdsa-p384"),
+        ({"key": "ECDSA secp384r1"}, True, "rsa"),
+        ({"key": "ECDSA secp521r1"}, False, "rsa"),
+    ],
+)
+def test_a_key_on_a_curve_is_described_where_nothing_needs_an_rsa_key(
+    seen: dict[str, str], portal: bool, key_type: str
+) -> None:
+    state = {**BOTH, "lineage": ROUTER, "names": ROUTER, **seen, "services.portal": portal}
+    found, _ = made({A: {**state, "certificate.key_size": 2048}, B: {**BOTH, "services.portal": portal}})
+    assert found.certificate.key_type == key_type
+
+
 def test_further_names_and_what_is_left_alone() -> None:
     state = {**BOTH, "lineage": "cn-0001", "names": f"{A} {ROUTER} more.example.org", "key": "RSA 4096"}
     aside = {"left alone": "/etc/cron.weekly/x", "other sites": "y.conf", "other keys": 2, "hidden": "units"}

@@ -33,7 +33,7 @@ CERTIFICATES = st.builds(
     ca_bundle=st.none() | LINES.map(lambda text: f"/{text}"),
     orders_a_week=st.integers(1, 1000),
     failures_an_hour=st.integers(1, 1000),
-)
+) | st.builds(Certificate, key_type=st.sampled_from(["ecdsa-p256", "ecdsa-p384"]))
 
 
 def script(certificate: Certificate) -> str:

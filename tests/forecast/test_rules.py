@@ -147,7 +147,7 @@ BITING: Mapping[str, tuple[Case, Case]] = {
     ),
     "rsa-2048": (Case(), certificate(key_size=3072)),
     "isrg-root-x2": (Case(kept={"anchor": "ISRG Root X2"}), Case(kept={"anchor": "ISRG Root X1"})),
-    "rsa-ends": (certificate(key_size=4096), certificate(manage=False)),
+    "rsa-ends": (certificate(key_size=4096), certificate(key_type="ecdsa-p256")),
     "postgresql-ends": (Case(services={"postgresql": "15"}), Case(services={"postgresql": "19"})),
     "tomcat-ends": (Case(services={"tomcat": "9"}), Case(services={"tomcat": "10"})),
     "root-ends": (Case(roots=(("Root of ours", 40), ("Other", 400))), Case()),

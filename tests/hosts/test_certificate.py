@@ -315,6 +315,26 @@ def test_postgresql_takes_it_by_links_in_its_data_directory_too(node: Node) -> N
     primary.run(f"rm {pinned}")
 
 
+def test_another_kind_of_key_is_ordered_rolled_out_and_no_client_notices(node: Node) -> None:
+    before, primary = node.one(), node.fleet.hosts[0]
+    node.declare(swap=("  portal: true\n", ""), more_certificate="  key_type: ecdsa-p384\n")
+    with Clients(node) as clients:
+        node.apply(0)
+    assert clients.failures == []
+    node.settled()
+    assert node.one() != before
+    told = primary.run(f"openssl x509 -noout -text -in {LIVE}/cert.pem | grep 'NIST CURVE'").stdout
+    assert told.split() == ["NIST", "CURVE:", "P-384"]
+    # What certbot will renew by itself is of the same kind.
+    node.renew()
+    node.settle()
+    told = primary.run(f"openssl x509 -noout -text -in {LIVE}/cert.pem | grep 'NIST CURVE'").stdout
+    assert told.split() == ["NIST", "CURVE:", "P-384"]
+    node.declare()
+    node.settle()
+    assert "rsaEncryption" in primary.run(f"openssl x509 -noout -text -in {LIVE}/cert.pem").stdout
+
+
 def test_no_private_key_was_ever_told(node: Node) -> None:
     keys = [
         host.run(f"cat {STORE}/releases/*/privkey.pem").stdout.split("-----")[2].split()

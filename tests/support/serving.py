@@ -34,11 +34,14 @@ class Node(AdminMachine):
         super().__init__(fleet, folder)
         self.deadline = deadline
 
-    def declare(self, more: str = "", swap: tuple[str, str] | None = None, **other: Any) -> Path:
-        """As everywhere, with short deadlines and a ledger that does not fill up."""
+    def declare(
+        self, more: str = "", swap: tuple[str, str] | None = None, more_certificate: str = "", **other: Any
+    ) -> Path:
+        """As everywhere, with short deadlines and a ledger that does not fill up. `more_certificate` are
+        further lines of `certificate:`."""
         settings = {"manage": True, **other}
         path = super().declare(more, swap, **settings)
-        times = f"  deadline: {self.deadline}\n  orders_a_week: 1000\n  failures_an_hour: 1000\n"
+        times = f"  deadline: {self.deadline}\n  orders_a_week: 1000\n  failures_an_hour: 1000\n{more_certificate}"
         text = path.read_text(encoding="utf-8").replace("  jitter: 0\n", f"  jitter: 0\n{times}")
         path.write_text(text, encoding="utf-8")
         return path

@@ -7,6 +7,7 @@ folder=/etc/letsencrypt
 server=https://acme-v02.api.letsencrypt.org/directory
 rehearsal=https://acme-staging-v02.api.letsencrypt.org/directory
 email=administrators@example.org
+key_type=rsa
 key_size=2048
 resolver=
 ca_bundle=
@@ -269,7 +270,12 @@ order() {  # [RELEASE]
   alone order || return $?
   ! replaced "$seen" || return 0
   limits && preflight || return $?
-  set -- certonly -n --agree-tos --key-type rsa --rsa-key-size "$key_size" --manual \
+  case $key_type in
+  ecdsa-p256) set -- --key-type ecdsa --elliptic-curve secp256r1 ;;
+  ecdsa-p384) set -- --key-type ecdsa --elliptic-curve secp384r1 ;;
+  *) set -- --key-type rsa --rsa-key-size "$key_size" ;;
+  esac
+  set -- certonly -n --agree-tos "$@" --manual \
     --preferred-challenges http --manual-auth-hook "$auth_hook" --manual-cleanup-hook "$cleanup_hook" \
     --cert-name "$router"
   for name in $names; do set -- "$@" -d "$name"; done

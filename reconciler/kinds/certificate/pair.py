@@ -33,11 +33,12 @@ _NOT_READ = re.compile(
 @dataclass(frozen=True)
 class Trust:
     """What a certificate is checked against: its names, the router's first, the roots (PEM) to which its
-    chain must lead, and the bits that its RSA key has at least."""
+    chain must lead, its `key`, as `key_name` has it, and the bits that an RSA key has at least."""
 
     names: tuple[str, ...]
     roots: bytes
     key_size: int = 2048
+    key: str = "RSA"
 
 
 def questions(folder: str) -> Mapping[str, Question]:
@@ -73,16 +74,18 @@ def facts(answers: Mapping[str, Any], trust: Trust, now: datetime) -> dict[str, 
     return {
         "release": x509.identity(chain),
         "names": " ".join(x509.names(leaf)),
-        "key": _key(x509.key_type(leaf), trust.key_size),
+        "key": key_name(x509.key_type(leaf), trust.key_size),
         "pair": pair,
         "chain": why_not or "trusted",
         "expires": x509.window(leaf)[1].isoformat(timespec="minutes"),
     }
 
 
-def _key(kind: str, least: int) -> str:
-    """`RSA`, or another kind of key, or one that is too small."""
-    return f"{kind}, smaller than {least}" if x509.is_small(kind, least) else kind.partition(" ")[0]
+def key_name(kind: str, least: int) -> str:
+    """A key as a fact, from `x509.key_type`: `RSA` where it has enough bits; else the kind with its size."""
+    if x509.is_small(kind, least):
+        return f"{kind}, smaller than {least}"
+    return "RSA" if kind.startswith("RSA ") else kind
 
 
 def unloadable(answers: Mapping[str, Any]) -> str | None | CannotSee:
@@ -126,10 +129,10 @@ def _why_not(result: CommandResult) -> str:
 
 
 def wanted(trust: Trust) -> dict[str, Value]:
-    """The facts of a good pair. RSA, because the portal signs its tokens with this key."""
+    """The facts of a good pair."""
     return {
         "names": " ".join(sorted({name.lower() for name in trust.names})),
-        "key": "RSA",
+        "key": trust.key,
         "pair": "matches",
         "chain": "trusted",
     }

@@ -93,6 +93,16 @@ def test_a_smaller_key_than_is_declared_is_replaced_and_a_larger_one_is_not() ->
     assert (delta.seen, delta.want) == ("RSA 2048, smaller than 3072", "RSA")
 
 
+def test_a_key_of_another_kind_or_curve_than_is_declared_is_replaced() -> None:
+    for curve, orders in ((ec.SECP256R1(), False), (ec.SECP384R1(), True)):
+        text = fullchain(ec.generate_private_key(curve))
+        made = looked(answers(text), trust=replace(TRUST, key="ECDSA secp256r1"))
+        assert ("certificate.sh order" in commands(made)) == orders
+    (action,) = made.actions
+    (delta,) = (each for each in action.deltas if each.field == "key")
+    assert (delta.seen, delta.want) == ("ECDSA secp384r1", "ECDSA secp256r1")
+
+
 @pytest.mark.parametrize(
     ("text", "said", "field"),
     [
