@@ -22,11 +22,11 @@ from reconciler.fleet.events import (
     StillWaiting,
     ignore,
 )
-from reconciler.fleet.reply import Hear, HostError, Reply
+from reconciler.fleet.reply import Hear, HostError, Refused, Reply
 from reconciler.journal.records import HostRecords
 from reconciler.messages import Message
 from reconciler.model import CannotSee, InTransit, Observation, Plan, Question, Ref, Resource, Seen
-from reconciler.plan.planner import Planner
+from reconciler.plan.planner import Planner, blocked_on
 from reconciler.questions.runs import RunsQuestion
 
 
@@ -91,6 +91,7 @@ class Fleet:
         self._wait = wait
         self._waited: dict[Ref, float] = {}
         self._unlocked: frozenset[str] = frozenset()
+        self._refusing: dict[str, str] = {}
         self._patience = patience
         self.listen = listen
         self.pool = ThreadPoolExecutor(max_workers=max(1, min(parallel, len(hosts) or 1)))
@@ -169,11 +170,13 @@ class Fleet:
             self.look_at(self.hosts[host])
 
     def plan(self) -> Plan:
-        """The plan from what was last seen. Raises `Cycle`."""
+        """The plan from what was last seen; where no lock could be taken, nothing can be done. Raises
+        `Cycle`."""
         if self._planner is None:
             resources = [r for r in self.resources.values() if r.host in self.hosts]
             self._planner = Planner(self.environment, resources)
-        return self._planner.plan(self.sight.seen, self.sight.unreachable)
+        made = self._planner.plan(self.sight.seen, self.sight.unreachable)
+        return blocked_on(made, self._refusing) if self._refusing else made
 
     def replace(self, refs: Collection[Ref]) -> None:
         """From now on wants each of these resources replaced, whatever was seen of it."""
@@ -184,17 +187,23 @@ class Fleet:
                 self._planner = None
 
     def lock(self, who: str) -> list[str]:
-        """Takes the lock of every host that answers, and returns which these are; raises `Locked` or another
-        `HostError`.
+        """Takes the lock of every host that answers and lets us, and returns which these are. Raises `Locked`
+        where another run has it, and `Refused` where no host lets us.
 
         In the order of names, so that of two runs one gets all. A host that answers only afterwards is not
-        locked: it is not looked at any more, and so nothing is done there.
+        locked: it is not looked at any more, and so nothing is done there. Nor is it on one that refuses, for
+        it has no sudo or no flock; it is looked at, for it is asked what others serve.
         """
         names = sorted(set(self.hosts) - set(self.sight.unreachable))
         for name in names:
-            self.hosts[name].lock(who)
+            try:
+                self.hosts[name].lock(who)
+            except Refused as error:
+                self._refusing[name] = error.reason
+                if len(self._refusing) == len(names):
+                    raise
         self._unlocked = frozenset(self.sight.unreachable)
-        return names
+        return [name for name in names if name not in self._refusing]
 
     def release(self, last: Mapping[str, str]) -> dict[str, str]:
         """Releases the lock of these hosts, each of which runs a last script before; nothing more can be

@@ -93,6 +93,19 @@ class Planner:
         )
 
 
+def blocked_on(made: Plan, hosts: Mapping[str, str]) -> Plan:
+    """The same plan, where nothing can be done on these hosts: host to reason."""
+    return replace(
+        made,
+        actions=tuple(
+            replace(each, blocked=each.blocked or hosts[each.ref.host], steps=(), rescue=())
+            if each.ref.host in hosts
+            else each
+            for each in made.actions
+        ),
+    )
+
+
 def _positions(order: Collection[int]) -> list[int]:
     found = [0] * len(order)
     for position, number in enumerate(order):
