@@ -540,6 +540,35 @@ def test_a_host_that_answers_only_after_the_lock_is_left_alone() -> None:
     assert results(report) == {"a/1": "done", "b/1": "lost"}
 
 
+class Refusing(Scripted):
+    """A host that lets nobody take its lock."""
+
+    def lock(self, who: str) -> None:
+        raise Refused(self.name, "ops may not become root")
+
+
+def test_nothing_is_done_on_a_host_that_refuses_its_lock_and_the_others_get_theirs() -> None:
+    hosts = [Refusing("a"), Scripted("b")]
+    things = [thing("/1", "a"), thing("/1", "b"), thing("/2", "b", needs=(Ref("a", "thing", "/1"),))]
+    with fleet_of(things, *hosts) as fleet:
+        approved = fleet.plan()
+        assert fleet.lock("me") == ["b"]
+        fleet.settle()
+        report = apply.apply(fleet, approved)
+    assert hosts[0].ran == []
+    assert results(report) == {"a/1": "skipped", "b/1": "done", "b/2": "skipped"}
+    assert details(report)["a/1"] == "ops may not become root"
+
+
+def test_where_every_host_refuses_its_lock_there_is_no_run() -> None:
+    hosts = [Refusing("a"), Refusing("b")]
+    with (
+        fleet_of([thing("/1", "a"), thing("/1", "b")], *hosts) as fleet,
+        pytest.raises(Refused, match="ops may not become root"),
+    ):
+        fleet.lock("me")
+
+
 def test_every_host_is_closed_at_the_end_also_after_a_mistake() -> None:
     closed: list[str] = []
 

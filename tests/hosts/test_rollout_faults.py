@@ -156,6 +156,22 @@ def test_a_peer_that_lets_the_sync_account_in_no_more_is_left_behind(node: Node)
     assert node.one() != before
 
 
+def test_a_host_without_sudo_is_left_behind_and_caught_up_when_it_has_it_again(node: Node) -> None:
+    host = node.fleet.hosts[2]
+    before = node.one()
+    node.renew()
+    host.run("mv /etc/sudoers.d/ops /root/ops")
+    try:
+        ended = node.apply(4)
+        assert [line for line in ended.lines("skipped: ") if "ops may not become root" in line]
+        assert ended.lines("failed: ") == []
+        has_switched(node, before, but=3)
+    finally:
+        host.run("mv /root/ops /etc/sudoers.d/ops")
+    node.apply(0)
+    assert node.one() != before
+
+
 # -- switching ---------------------------------------------------------------------------------
 
 
