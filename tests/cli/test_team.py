@@ -71,6 +71,8 @@ def test_history_status_and_rollback_know_the_run(team: Team, capsys: pytest.Cap
         r"run (x[0-9a-f]{12})  e: apply, 2 actions: done; elsewhere, by \S+ on \S+ \(unsigned\)", shown
     )
     assert run, shown
+    assert team.at("B").run(["history", "--host", "b"]) == 0
+    assert run[1] in capsys.readouterr().out
     assert team.at("B").run(["history", run[1]]) == 0
     shown = capsys.readouterr().out
     for each in ("run 1 there", "a: create thing /x", "b: create thing /x", "told by a, b; unsigned"):
