@@ -112,11 +112,22 @@ def candidates(before: Sequence[str], word: str) -> Iterable[str]:
     if open_flag is None and word.startswith("--") and "=" in word:
         open_flag = word.partition("=")[0]
     if open_flag is not None:
-        env = values.get("--env") or next(iter(positional), "")
+        env = _environment(name, positional, values)
         return _of_flag(open_flag, command.flags.get(open_flag, ""), env, bare(word))
     if word.startswith("-"):
         return command.flags
-    return _of_argument(command, positional, bare(word))
+    return _of_argument(name, positional, bare(word))
+
+
+def _environment(name: str, positional: Sequence[str], values: Mapping[str, str]) -> str:
+    """The environment that the line is about; "" where it names none."""
+    if "--env" in values or not positional or name == "history":
+        return values.get("--env", "")
+    if name != "rollback":
+        return positional[0]
+    from reconciler.journal.glance import file_of
+
+    return file_of(positional[0])
 
 
 def _walked(command: Spelled, rest: Sequence[str]) -> tuple[list[str], dict[str, str], str | None]:
@@ -150,7 +161,8 @@ def _of_flag(flag: str, metavar: str, env: str, word: str) -> Iterable[str]:
     return metavar.split("|") if "|" in metavar else ()
 
 
-def _of_argument(command: Spelled, positional: Sequence[str], word: str) -> Iterable[str]:
+def _of_argument(name: str, positional: Sequence[str], word: str) -> Iterable[str]:
+    command = COMMANDS[name]
     if not command.arguments:
         return ()
     wanted = command.arguments[min(len(positional), len(command.arguments) - 1)]
@@ -160,7 +172,8 @@ def _of_argument(command: Spelled, positional: Sequence[str], word: str) -> Iter
         "ENV": environments,
         "ENV|PLAN": lambda: [*environments(), *plans(word)],
         "PLAN": lambda: plans(word),
-        "RUN": runs,
+        # What a run of another machine did is undone there.
+        "RUN": runs if name == "rollback" else lambda: [*runs(), *runs_elsewhere()],
         "REF": lambda: _of_reference(positional[0], positional[1:], word),
     }
     return of.get(wanted.strip("[].").removesuffix("]"), tuple)()
@@ -195,11 +208,20 @@ def runs() -> Iterable[str]:
     return map(str, numbers())
 
 
-def hosts(env: str) -> Iterable[str]:
-    """Short names, names and groups, as the file has them."""
-    from reconciler.environment.outline import outline
+def runs_elsewhere() -> Iterable[str]:
+    """What the runs of other machines are called, of which hosts have told."""
+    from reconciler.journal.glance import runs_elsewhere as told
 
-    found = outline(env)
+    return told()
+
+
+def hosts(env: str) -> Iterable[str]:
+    """Short names, names and groups, as the file has them; where no environment is named, the hosts that the
+    journal knows."""
+    from reconciler.environment.outline import Outline, outline
+    from reconciler.journal.glance import hosts as seen
+
+    found = outline(env) if env else Outline(hosts=seen())
     short = [name.partition(".")[0] for name in found.hosts]
     return {*found.hosts, *(each for each in short if short.count(each) == 1), *found.groups}
 

@@ -224,6 +224,7 @@ GROUPS: Mapping[str, Mapping[str, Description]] = MappingProxyType(
                 help="Plan what undoes a run, as far as it can be undone.",
                 examples={
                     "reconcile rollback 12": "What would undo run 12.",
+                    "reconcile rollback 12 --host cn-2": "Only what it did on one host.",
                     "reconcile rollback 12 -o undo.json": "Save it; apply undo.json does it.",
                 },
                 ends={Code.OK: "the plan is made; nothing is changed", **INCOMPLETE},
@@ -284,6 +285,7 @@ GROUPS: Mapping[str, Mapping[str, Description]] = MappingProxyType(
                 help="Show past runs and alerts, of this machine and as hosts tell of others'.",
                 examples={
                     "reconcile history --env stage -n 5": "The newest five runs of one.",
+                    "reconcile history --host cn-2": "The runs that acted there.",
                     "reconcile history 12": "Every action of run 12.",
                     "reconcile history x3f2a9c1b04d2": "A run of another machine.",
                 },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Annotated
@@ -11,9 +12,10 @@ import typer
 
 from reconciler.cli import files, formats
 from reconciler.cli.exit import Code, CommandError
-from reconciler.cli.flags import Json, NoColor
-from reconciler.cli.options import Options
+from reconciler.cli.flags import Hosts, Json, NoColor
+from reconciler.cli.options import Options, say
 from reconciler.cli.selection import open_environment
+from reconciler.cli.touched import about, named_hosts
 from reconciler.cli.workplace import Workplace
 from reconciler.journal.elsewhere import RunElsewhere
 from reconciler.journal.journal import Journal, JournalEntry, NoJournal
@@ -49,6 +51,7 @@ def history(
             "-n", "--newest", metavar="N", min=1, help="Only the newest N runs, and what came between."
         ),
     ] = None,
+    host: Hosts = None,
     verify: Annotated[
         bool,
         typer.Option(
@@ -63,15 +66,15 @@ def history(
     `CommandError`."""
     workplace: Workplace = context.obj
     options = Options(json=json, no_color=no_color)
-    if (since or newest) and (verify or run is not None):
-        raise CommandError(Code.USAGE, "--since, --newest: choose among runs; leave out RUN and --verify")
-    after = moment(since, workplace.clock()) if since else None
+    if (since or newest or host) and (verify or run is not None):
+        why = "choose among runs; leave out RUN and --verify"
+        raise CommandError(Code.USAGE, f"--since, --newest, --host: {why}")
+    chosen = _Chosen(env, moment(since, workplace.clock()) if since else None, newest, host)
     with open_journal(workplace) as journal:
         try:
             if verify:
                 return _verify(journal, as_json=json)
-            name = _name(env, journal, workplace) if env else None
-            return _show(journal, run, name, (after, newest), options, workplace)
+            return _show(journal, run, chosen, options, workplace)
         except NoJournal as error:
             raise CommandError(Code.LOCAL, str(error)) from None
         except (LookupError, TypeError, AttributeError) as error:
@@ -80,24 +83,37 @@ def history(
             raise CommandError(Code.LOCAL, f"the journal {journal.path} is damaged: {why}; {hint}") from None
 
 
-def _show(
-    journal: Journal,
-    run: str | None,
-    name: str | None,
-    chosen: tuple[datetime | None, int | None],
-    options: Options,
-    workplace: Workplace,
-) -> int:
-    """Prints one run, or those of all that were `chosen`: since when, and how many."""
+@dataclass(frozen=True)
+class _Chosen:
+    """Which runs are asked for: of which environment, since when, how many, and on which hosts."""
+
+    env: str | None
+    after: datetime | None
+    newest: int | None
+    host: list[str] | None
+
+
+def _show(journal: Journal, run: str | None, chosen: _Chosen, options: Options, workplace: Workplace) -> int:
+    """Prints one run, or those of all that were chosen."""
+    name = _name(chosen.env, journal, workplace) if chosen.env else None
     if run is not None and not is_number(run):
-        return _print_elsewhere(journal, elsewhere(journal, run, name), options, workplace)
+        return _print_elsewhere(journal, elsewhere(journal, run, name), options)
     entries = journal.entries(None if run is None else int(run), name)
-    if run is not None and not entries:
-        raise CommandError(Code.USAGE, f"there is no run {run} in {journal.path}")
-    after, newest = chosen
-    others = [] if run else _began_since(TeamJournal(journal).runs(name), after)
-    shown, told = _newest(_since(entries, after), others, newest)
-    return _print(journal, run, shown, told, options, workplace, name)
+    if run is not None:
+        if not entries:
+            raise CommandError(Code.USAGE, f"there is no run {run} in {journal.path}")
+        return _print_one(journal, entries, options, workplace)
+    others, hosts = TeamJournal(journal).runs(name), None
+    if chosen.host:
+        if entries or others:
+            hosts = named_hosts(chosen.host, entries, others, chosen.env, workplace)
+            entries, others = about(entries, hosts), [each for each in others if hosts & set(each.hosts)]
+        if not entries and not others:
+            say(f"no run in {journal.path} has acted on {' '.join(chosen.host)}")
+    others = _began_since(others, chosen.after)
+    shown, told = _newest(_since(entries, chosen.after), others, chosen.newest)
+    remarks = TeamJournal(journal).remarks(name, hosts)
+    return _print(journal, shown, told, remarks, options, workplace)
 
 
 def moment(text: str, now: datetime) -> datetime:
@@ -180,26 +196,30 @@ def elsewhere(journal: Journal, run: str, environment: str | None = None) -> Run
 
 def _print(
     journal: Journal,
-    run: str | None,
     entries: list[JournalEntry],
     others: list[RunElsewhere],
+    remarks: list[str],
     options: Options,
     workplace: Workplace,
-    environment: str | None,
 ) -> Code:
     style = formats.style(options, workplace)
-    remarks = TeamJournal(journal).remarks(environment) if run is None else []
     if options.json:
         files.print_json(history_document(str(journal.path), entries, elsewhere=others, records=remarks))
-    elif run is None:
+    else:
         told = [(each.began, listed(each, style)) for each in others]
         files.print_lines([*text.run_lines(entries, style, told), *remark_lines(remarks, style)])
-    else:
-        files.print_lines(list(text.entry_lines(entries, style)))
     return Code.OK
 
 
-def _print_elsewhere(journal: Journal, run: RunElsewhere, options: Options, workplace: Workplace) -> Code:
+def _print_one(journal: Journal, entries: list[JournalEntry], options: Options, workplace: Workplace) -> Code:
+    if options.json:
+        files.print_json(history_document(str(journal.path), entries))
+    else:
+        files.print_lines(list(text.entry_lines(entries, formats.style(options, workplace))))
+    return Code.OK
+
+
+def _print_elsewhere(journal: Journal, run: RunElsewhere, options: Options) -> Code:
     if options.json:
         files.print_json(history_document(str(journal.path), (), elsewhere=[run]))
     else:

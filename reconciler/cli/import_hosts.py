@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
 
-from reconciler.cli import files, formats, offers
+from reconciler.cli import files, formats
+from reconciler.cli.asking import HOSTS, NAME, ROUTER, USER, Prompt, answered, asked
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.flags import (
     HostAddresses,
@@ -34,6 +35,7 @@ from reconciler.cli.flags import (
 from reconciler.cli.formats import Formats
 from reconciler.cli.look import connected, look, warn
 from reconciler.cli.new_file import NewEnvironment, free_path, relative, write_new
+from reconciler.cli.next_steps import say_next
 from reconciler.cli.options import Options, say
 from reconciler.cli.selection import select
 from reconciler.cli.workplace import Workplace
@@ -47,6 +49,17 @@ from reconciler.output import differences
 from reconciler.output.documents.resources import import_document
 from reconciler.output.text import incomplete_lines
 from reconciler.printable import printable
+
+QUESTIONS = (
+    Prompt(field="router", text="Name in front of all hosts, the router (empty: as the hosts show it): "),
+    HOSTS,
+    USER,
+)
+"""What is asked where no host is given: the router's name says which hosts are offered."""
+MISSING = MappingProxyType({"name": NAME, "router": ROUTER})
+"""What is asked once the hosts turn out not to show it."""
+NO_FILE = Path("environments/new.yaml")
+"""In place of the file while its name is not known."""
 
 
 def import_hosts(
@@ -101,28 +114,18 @@ def _import(
     new: NewEnvironment, roots: str | None, output: Path | None, options: Options, workplace: Workplace
 ) -> int:
     formats.check(options, Formats(), output)
-    if not new.hosts and not options.json:
-        new = _asked(new, workplace)
+    if output or new.name:
+        free_path(output, new.name or "")  # before anybody is asked for anything
+    asks = workplace.is_terminal() and not options.json
+    if not new.hosts and asks:
+        new = asked(new, QUESTIONS, output or NO_FILE, workplace)
     if not new.hosts:
         raise CommandError(Code.USAGE, "--host is required, at least once: --host NAME[=ADDRESS]")
-    if output or new.name:
-        free_path(output, new.name or "")  # before any host is asked for anything
-    hosts = new.all_hosts()
     if roots and not Path(roots).expanduser().is_file():
         raise CommandError(
             Code.USAGE, f"--roots {roots}: is not a file; expected the CA's root certificates as PEM"
         )
-    surveys = _surveys(new, hosts, options, workplace)
-    try:
-        name = new.name or discovered.environment_name(surveys)
-        path = free_path(output, name)
-        spell = partial(relative, path)
-        given = ImportInput(
-            name, hosts, new.ssh(spell), new.primary, new.router, spell(roots) if roots else None
-        )
-        made, remarks = discovered.environment(given, surveys)
-    except Undetermined as error:
-        raise CommandError(Code.USAGE, f"{error}; nothing was written") from None
+    path, made, remarks = _described(new, roots, output, options, workplace, asks=asks)
     text = write_new(path, made, remarks)
     if path == files.STDOUT:
         files.write(path, text)
@@ -131,7 +134,8 @@ def _import(
     except InvalidEnvironment as error:
         problems = (str(each) for each in error.problems)
         why = f"{path}: written with what the hosts show, but it is not valid yet; correct it there:"
-        raise CommandError(Code.USAGE, why, *problems) from None
+        then = f"then `reconcile validate {quote(str(path))}`"
+        raise CommandError(Code.USAGE, why, *problems, then) from None
     plan = look(environment, select(environment, Options(), workplace), options, workplace).plan
     if options.json:
         files.print_json(import_document(environment, plan, remarks))
@@ -140,14 +144,33 @@ def _import(
     return Code.OK if plan.complete else Code.INCOMPLETE
 
 
-def _asked(new: NewEnvironment, workplace: Workplace) -> NewEnvironment:
-    """With the hosts that are named on a terminal, of which those that ssh knows are offered."""
-    if not workplace.is_terminal():
-        return new
-    question, offered = offers.hosts_question(new)
-    new = replace(new, hosts=tuple(workplace.ask(question).split() or offered))
-    offers.say_addresses(new, workplace)
-    return new
+def _described(
+    new: NewEnvironment,
+    roots: str | None,
+    output: Path | None,
+    options: Options,
+    workplace: Workplace,
+    *,
+    asks: bool,
+) -> tuple[Path, Environment, dict[str, list[str]]]:
+    """Where the file goes, what the hosts show, and remarks on it; what they do not show is asked where it
+    `asks`. Raises `CommandError`."""
+    hosts = new.all_hosts()
+    surveys = _surveys(new, hosts, options, workplace)
+    try:
+        name = new.name or discovered.environment_name(surveys)
+        path = free_path(output, name)
+        spell = partial(relative, path)
+        given = ImportInput(
+            name, hosts, new.ssh(spell), new.primary, new.router, spell(roots) if roots else None
+        )
+        return path, *discovered.environment(given, surveys)
+    except Undetermined as error:
+        if not asks:
+            raise CommandError(Code.USAGE, f"{error}; nothing was written") from None
+        say(str(error))
+        new = answered(new, MISSING[error.setting], output or NO_FILE, workplace)
+    return _described(new, roots, output, options, workplace, asks=asks)
 
 
 def _print(
@@ -167,8 +190,7 @@ def _print(
     found = incomplete_lines(plan) if options.quiet else differences.lines(environment, plan)
     files.print_lines(found)
     if not options.quiet:
-        name = quote(str(path))
-        say(f"{path}: written; next: `reconcile doctor {name}`, then `reconcile plan {name}`")
+        say_next(path, "doctor", "plan")
 
 
 def _remark_lines(remarks: Mapping[str, Sequence[str]]) -> list[str]:

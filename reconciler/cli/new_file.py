@@ -10,7 +10,7 @@ from pathlib import Path
 from reconciler.cli import files
 from reconciler.cli.exit import Code, CommandError
 from reconciler.environment import yaml_writer
-from reconciler.environment.settings import Environment, Host, HostSsh, Ssh
+from reconciler.environment.settings import Certificate, Environment, Host, HostSsh, Services, Ssh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +63,20 @@ class NewEnvironment:
             identity=spell(self.identity) if self.identity else None,
             known_hosts=spell(self.known_hosts or usual.known_hosts),
             jump=self.jump,
+        )
+
+    def environment(self, spell: Callable[[str], str]) -> Environment:
+        """The environment that is described, with every path as `spell` writes it; without --primary the
+        first host is it. Raises `CommandError` where --primary is none of the hosts."""
+        hosts = self.all_hosts()
+        primary = self.primary or hosts[0].name
+        return Environment(
+            name=self.name or "",
+            router=self.router or "",
+            hosts=tuple(replace(host, primary=host.name == primary) for host in hosts),
+            ssh=self.ssh(spell),
+            certificate=Certificate(administrators=self.administrators),
+            services=Services(postgresql=self.postgresql, tomcat=self.tomcat),
         )
 
 

@@ -51,6 +51,12 @@ def _after_plan(file: Path, plan: Plan, environment: Environment, declared: Sequ
     return f"next: {', '.join(steps)}"
 
 
+def say_next(path: Path, *commands: str) -> None:
+    """Says on stderr that a new environment file is written, and which commands come next."""
+    *first, last = (f"`reconcile {each} {quote(str(path))}`" for each in commands)
+    say(f"{path}: written; next: {', '.join(first)}, then {last}")
+
+
 def save_observation(file: Path, document: ObservationDocument, env: str, options: Options) -> None:
     """Saves an observation, and says on stderr what it is good for. Raises `CommandError`."""
     files.save(file, document)

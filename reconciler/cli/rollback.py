@@ -12,9 +12,11 @@ from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.flags import (
     Commands,
     Everything,
+    Hosts,
     Json,
     LogFormat,
     NoColor,
+    Only,
     Output,
     Parallel,
     QuietPlan,
@@ -23,15 +25,15 @@ from reconciler.cli.flags import (
 )
 from reconciler.cli.formats import Formats
 from reconciler.cli.history import elsewhere, is_number, open_journal
-from reconciler.cli.inverse import inverse
 from reconciler.cli.look import look, plan_document
 from reconciler.cli.next_steps import save_plan
 from reconciler.cli.options import Options, say
 from reconciler.cli.precedent import precedent_here
-from reconciler.cli.selection import open_environment
+from reconciler.cli.selection import open_environment, undo
 from reconciler.cli.workplace import Workplace
 from reconciler.environment.settings import Environment
 from reconciler.journal.elsewhere import RunElsewhere
+from reconciler.model import Ref
 from reconciler.printable import printable
 
 
@@ -39,6 +41,8 @@ def rollback(
     context: typer.Context,
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run, as `reconcile history` numbers it.")],
     output: Output = None,
+    host: Hosts = None,
+    only: Only = None,
     json: Json = False,
     parallel: Parallel = 32,
     timeout: Timeout = None,
@@ -52,19 +56,20 @@ def rollback(
     """Plans, and changes nothing. Returns 0, or 3 where the plan is incomplete. Raises `CommandError`."""
     workplace: Workplace = context.obj
     options = Options(
-        rollback=[run], json=json, parallel=parallel, timeout=timeout, no_color=no_color,
-        verbose=verbose, summary=summary, commands=commands, quiet=quiet, log_format=log_format,
+        rollback=[run], host=host, only=only, json=json, parallel=parallel, timeout=timeout,
+        no_color=no_color, verbose=verbose, summary=summary, commands=commands, quiet=quiet,
+        log_format=log_format,
     )  # fmt: skip
     formats.check(options, Formats(), output)
     environment = _environment_of(run, workplace)
-    undo = inverse(environment, int(run), workplace)
-    for line in without_lines(undo.without, whole=bool(verbose)):
+    found = undo(environment, options, workplace)
+    for line in without_lines(found.without, whole=bool(verbose)):
         say(line)
-    if not undo.resources:
-        (say if output == files.STDOUT else print)(f"Nothing to do: nothing of run {run} can be undone.")
+    if not found.resources and not json:
+        (say if output == files.STDOUT else print)(_nothing(run, options))
         return Code.OK
-    made = look(environment, list(undo.resources), options, workplace).plan
-    declared = precedent_here(environment, undo.resources, workplace).declared
+    made = look(environment, list(found.resources), options, workplace).plan
+    declared = precedent_here(environment, found.resources, workplace).declared
     document = plan_document(made, environment, options, workplace, declared)
     if output:
         save_plan(output, document, made, environment, options)
@@ -78,9 +83,16 @@ def rollback(
     return Code.OK if made.complete else Code.INCOMPLETE
 
 
-def without_lines(without: Mapping[str, str], *, whole: bool) -> Iterator[str]:
+def _nothing(run: str, options: Options) -> str:
+    if not options.narrowed:
+        return f"Nothing to do: nothing of run {run} can be undone."
+    part = f"what was asked for ({printable(options.narrowing)})"
+    return f"Nothing to do: nothing of run {run} can be undone in {part}; the rest was not looked at."
+
+
+def without_lines(without: Mapping[Ref, str], *, whole: bool) -> Iterator[str]:
     """What has no way back: a line for each reason, or with `whole` for each resource."""
-    by_reason: dict[str, list[str]] = {}
+    by_reason: dict[str, list[Ref]] = {}
     for ref, why in without.items():
         by_reason.setdefault(why, []).append(ref)
     for why, refs in by_reason.items():

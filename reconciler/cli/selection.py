@@ -14,6 +14,7 @@ from reconciler.cli.workplace import Workplace
 
 if TYPE_CHECKING:
     from reconciler.environment.settings import Environment
+    from reconciler.journal.undo import Inverse
     from reconciler.model import Ref, Resource
 
 REPLACEABLE = "certificate"
@@ -65,17 +66,38 @@ def select(environment: Environment, options: Options, workplace: Workplace) -> 
     Those of a rollback are what would undo a run, and nothing else.
     """
     if options.rollback:
-        from reconciler.cli.inverse import inverse
-
-        return list(inverse(environment, int(options.rollback[0]), workplace).resources)
+        return list(undo(environment, options, workplace).resources)
     from reconciler.environment.load import InvalidEnvironment
 
     try:
         everything = declared(environment)
     except InvalidEnvironment as error:
         raise CommandError(Code.USAGE, *map(str, error.problems)) from None
-    left = _selected(environment, everything, options)
+    left = _selected(environment, [each.ref for each in everything], options)
     return [each for each in everything if each.ref in left]
+
+
+def undo(environment: Environment, options: Options, workplace: Workplace) -> Inverse:
+    """What undoes the run that the options name, and what of it has no way back: as far as --host and --only
+    leave it. They are judged by what the run has done. Raises `CommandError`."""
+    from reconciler.cli.inverse import inverse
+    from reconciler.journal.undo import Inverse
+
+    run = (options.rollback or [""])[0]
+    found = inverse(environment, int(run), workplace)
+    if not options.narrowed:
+        return found
+    done = [*(each.ref for each in found.resources), *found.without]
+    left = _selected(environment, done, options)
+    if not left:
+        on = ", ".join(sorted({ref.host for ref in done})) or "no host"
+        raise CommandError(
+            Code.USAGE, f"{options.narrowing}: run {run} did nothing there; what it did is on {on}"
+        )
+    return Inverse(
+        tuple(each for each in found.resources if each.ref in left),
+        {ref: why for ref, why in found.without.items() if ref in left},
+    )
 
 
 def hosts(environment: Environment, options: Options) -> set[str]:
@@ -106,11 +128,10 @@ def named_one(text: str, refs: Sequence[Ref]) -> Ref:
         return naming.one(text, refs)
 
 
-def _selected(environment: Environment, everything: Sequence[Resource], options: Options) -> set[Ref]:
+def _selected(environment: Environment, refs: Sequence[Ref], options: Options) -> set[Ref]:
     """What --host and --only leave. An expression is judged by all that there is, so that --host takes
     nothing from what an error names. Raises `CommandError`."""
     names = hosts(environment, options)
-    refs = [each.ref for each in everything]
     chosen = {ref for ref in refs if ref.host in names}
     if not options.only:
         return chosen

@@ -293,6 +293,8 @@ COMMANDS = {
     "rollback": Spelled(("RUN",), {
         "-o": "FILE",
         "--output": "FILE",
+        "--host": "NAME",
+        "--only": "[HOST] KIND[:NAME]",
         "--json": "",
         "--parallel": "N",
         "--timeout": "S",
@@ -375,6 +377,7 @@ COMMANDS = {
         "--since": "TIME",
         "-n": "N",
         "--newest": "N",
+        "--host": "NAME",
         "--verify": "",
         "--json": "",
         "--no-color": "",

@@ -40,7 +40,12 @@ Surveys = Mapping[str, State]
 
 
 class Undetermined(ValueError):
-    """The hosts do not show enough for an environment; the message says what is missing."""
+    """The hosts do not show enough for an environment; the message says what is missing, and `setting` which
+    field of `ImportInput` it is."""
+
+    def __init__(self, message: str, setting: str) -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ def environment_name(surveys: Surveys) -> str:
     """
     names = [state["environment"] for state in surveys.values() if state.get("environment")]
     if not names:
-        raise Undetermined("these hosts belong to no environment yet; name the new one with --name")
+        raise Undetermined("these hosts belong to no environment yet; name the new one with --name", "name")
     return str(_most_common(names))
 
 
@@ -109,7 +114,8 @@ def environment(given: ImportInput, surveys: Surveys) -> tuple[Environment, dict
     if not router:
         raise Undetermined(
             "no host shows the router's name, neither as cn.router.hostname in"
-            " /etc/dataone/node.properties nor as certbot's only lineage; give it with --router"
+            " /etc/dataone/node.properties nor as certbot's only lineage; give it with --router",
+            "router",
         )
     hosts = _hosts(draft)
     primary = next((host.name for host in hosts if host.primary), hosts[0].name)

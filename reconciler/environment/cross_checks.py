@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from reconciler.environment.rules import CLASSES
+from reconciler.environment.rules import CLASSES, safe_gap
 from reconciler.environment.settings import PRIMARY, REPLICAS, Certificate, Paths, Sync
 from reconciler.environment.yaml_reader import Path, Placed, Problem
 from reconciler.kinds import KINDS
@@ -178,8 +178,7 @@ class _Cross:
         return section if isinstance(section, dict) else {}
 
     def _check_schedule(self) -> None:
-        """Certbot renews in the last third of the lifetime (certbot docs, "renewal"): there
-        have to be at least four tries in it."""
+        """It comes round often enough for the lifetime: see `safe_gap`."""
         section = self._section("certificate")
         schedule, lifetime = section.get("schedule"), section.get("lifetime", Certificate.lifetime)
         if not isinstance(schedule, str) or not isinstance(lifetime, int):
@@ -192,7 +191,7 @@ class _Cross:
         except ValueError as error:
             self._problem(path, f"`{schedule}` is not a schedule as in crontab(5): {error}")
             return
-        most = lifetime * 24 // 12
+        most = safe_gap(lifetime)
         if gap.total_seconds() > most * 3600:
             self._problem(
                 path,

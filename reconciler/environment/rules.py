@@ -1,5 +1,5 @@
 """What an environment file declares about its keeping: who approves what, who is notified of what,
-and which drift is known. Nouns only.
+and which drift is known; and how often a certificate's lifetime wants cron to try. Pure.
 """
 
 from __future__ import annotations
@@ -16,6 +16,14 @@ HOST_NAME = {
 }
 
 CLASSES = ("renewal", "reload")
+
+
+def safe_gap(lifetime: int) -> int:
+    """The most hours between two tries of cron to renew certificates that live so many days.
+
+    Certbot renews in the last third of the lifetime (certbot docs, "renewal"): it takes four tries at least.
+    """
+    return lifetime * 24 // (3 * 4)
 
 
 @dataclass(frozen=True, kw_only=True)

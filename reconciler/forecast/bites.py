@@ -11,10 +11,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from reconciler.environment.rules import safe_gap
 from reconciler.forecast.facts import ForecastFacts
-
-SHARE = 12
-"""A schedule is too slow where less than four tries are in the last third of a lifetime, as in `validate`."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def schedule_too_slow(days: int, *, lets_encrypt: bool = True) -> Here:
     def here(facts: ForecastFacts) -> str | None:
         if not _whose(facts, lets_encrypt):
             return None
-        hours, most = facts.gap.total_seconds() / 3600, days * 24 // SHARE
+        hours, most = facts.gap.total_seconds() / 3600, safe_gap(days)
         if hours <= most:
             return None
         schedule = facts.certificate.schedule

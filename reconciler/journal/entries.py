@@ -22,6 +22,15 @@ def settled(entries: Sequence[JournalEntry]) -> dict[Ref, str]:
     return found
 
 
+def hosts_by_run(entries: Sequence[JournalEntry]) -> dict[int, set[str]]:
+    """The hosts on which each run has begun an action; a host that was only locked is none of them."""
+    found: dict[int, set[str]] = {}
+    for entry in entries:
+        if entry.what == "intent":
+            found.setdefault(entry.run, set()).update(each["host"] for each in entry.body["actions"])
+    return found
+
+
 def unfinished(entries: Sequence[JournalEntry]) -> list[str]:
     """What a run had begun, and told no outcome of: HOST KIND NAME."""
     begun: dict[Ref, None] = {}

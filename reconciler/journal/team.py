@@ -7,7 +7,7 @@ be done (docs/decisions/027).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 
 from reconciler.journal.elsewhere import RunElsewhere, ToldLine, runs_from
@@ -69,15 +69,15 @@ class TeamJournal:
             )
         return news
 
-    def remarks(self, environment: str | None = None) -> list[str]:
-        """What is wrong with the records of hosts, as they were when last looked at."""
+    def remarks(self, environment: str | None = None, hosts: Collection[str] | None = None) -> list[str]:
+        """What is wrong with the records of hosts, as they were when last looked at; None: of all."""
         return [
             f"{host}: its record of runs of {name}: {remark}"
             for name, host, remark in self._journal.rows(
                 "records",
                 "SELECT environment, host, remark FROM records WHERE remark != '' ORDER BY environment, host",
             )
-            if environment in (None, name)
+            if environment in (None, name) and (hosts is None or host in hosts)
         ]
 
     def newest(self) -> int:

@@ -18,7 +18,7 @@ class Inverse:
     """What would undo a run; and, by ref, why something of it has none."""
 
     resources: tuple[Resource, ...]
-    without: Mapping[str, str]
+    without: Mapping[Ref, str]
 
 
 def inverse(done: Mapping[Ref, str], then: Iterable[Resource], before: Iterable[Resource]) -> Inverse:
@@ -27,15 +27,15 @@ def inverse(done: Mapping[Ref, str], then: Iterable[Resource], before: Iterable[
     now_by, old_by = ({each.ref: each for each in some} for some in (then, before))
     reversible = {kind.kind for kind in kinds.DECLARABLE if kind.reversible}
     found: list[Resource] = []
-    without: dict[str, str] = {}
+    without: dict[Ref, str] = {}
     for ref, verb in done.items():
         mine, old = now_by.get(ref), old_by.get(ref)
         if ref.kind not in reversible:
-            without[str(ref)] = "a certificate or a proof cannot be undone; the next one replaces it"
+            without[ref] = "a certificate or a proof cannot be undone; the next one replaces it"
         elif verb in ("reload", "restart"):
-            without[str(ref)] = f"a {verb} cannot be undone; what it loaded can be"
+            without[ref] = f"a {verb} cannot be undone; what it loaded can be"
         elif old is not None and old == mine:
-            without[str(ref)] = (
+            without[ref] = (
                 "the file asked for the same before: the run repaired a change made by somebody else"
             )
         elif old is not None:
@@ -43,5 +43,5 @@ def inverse(done: Mapping[Ref, str], then: Iterable[Resource], before: Iterable[
         elif mine is not None and verb == "create":
             found.append(replace(mine, absent=True, needs=()))
         else:
-            without[str(ref)] = "no file before this run declared it, so its earlier state is not known"
+            without[ref] = "no file before this run declared it, so its earlier state is not known"
     return Inverse(tuple(found), without)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from reconciler.monitor.status import EnvironmentStatus
 from reconciler.output.overview import age
 from reconciler.output.prometheus import number
+from reconciler.output.text import utc
 from reconciler.printable import printable
 
 OK, WARN, CRIT, UNKNOWN = range(4)
@@ -40,7 +41,7 @@ def _certificate(each: EnvironmentStatus, now: datetime) -> str:
     if times is None:
         return _line(state, name, {}, "until when it is valid is not known")
     days = (times.end - now) / timedelta(days=1)
-    text = f"valid until {times.end:%Y-%m-%d %H:%M} UTC, renewal about {times.renewal:%Y-%m-%d}"
+    text = f"valid until {utc(times.end)}, renewal about {times.renewal:%Y-%m-%d}"
     seen = f"seen {age(now - times.seen)} ago"
     return _line(state, name, {"days_left": round(days, 2)}, f"{text}, {seen}")
 

@@ -6,10 +6,9 @@ All of it was told by hosts, so each text says who has told it, and whether anyb
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC
 
 from reconciler.journal.elsewhere import RunElsewhere
-from reconciler.output.text import Style, end_text, many
+from reconciler.output.text import Style, did_text, end_text, many, utc
 from reconciler.printable import printable
 
 
@@ -27,27 +26,23 @@ def faith(run: RunElsewhere) -> str:
 
 def listed(run: RunElsewhere, style: Style) -> str:
     """One line of a list of runs."""
-    approved = f", approved by {', '.join(run.approvers)}" if run.approvers else ""
-    what = f"{run.command}, {many(run.count, 'action')}{approved}: {result(run)}"
+    what = f"{did_text(run.command, run.count, run.approvers)}: {result(run)}"
     line = printable(f"run {run.run}  {run.environment}: {what}; elsewhere, by {run.machine} ({faith(run)})")
-    line = f"{_at(run)}  {line}"
+    line = f"{utc(run.began)}  {line}"
     return line if run.code == 0 and not run.disputed else style.mark("~", line)
-
-
-def _at(run: RunElsewhere) -> str:
-    return f"{run.began.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def detail_lines(run: RunElsewhere) -> Iterator[str]:
     """One run, with all that its hosts have told."""
-    yield f"{_at(run)}  {printable(f'run {run.run} of {run.environment}: {run.command}, made elsewhere')}"
+    what = f"run {run.run} of {run.environment}: {run.command}, made elsewhere"
+    yield f"{utc(run.began)}  {printable(what)}"
     dirty = ", with uncommitted changes" if run.dirty else ""
     where = f"commit {run.commit}{dirty}" if run.commit else "in no git commit"
     lines = [f"by {run.who}", f"run {run.number} there", f"file {run.file}, {where}", f"plan {run.plan}"]
     lines += [f"approved by {who}, it says" for who in run.approvers]
     lines += [f"{host}: {each}" for host, actions in run.actions.items() for each in actions]
     lines += [f"and {many(run.more, 'further action')}"] if run.more else []
-    ended = f" at {run.ended.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if run.ended else ""
+    ended = f" at {utc(run.ended)}" if run.ended else ""
     lines += [f"{result(run)}{ended}", f"told by {', '.join(run.hosts)}; {faith(run)}"]
     yield from (f"    {printable(each)}" for each in lines)
 

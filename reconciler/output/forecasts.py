@@ -8,7 +8,7 @@ from datetime import date, datetime
 from reconciler.forecast.judge import UNKNOWN, Forecast
 from reconciler.monitor.findings import Finding
 from reconciler.output.markdown import code
-from reconciler.output.text import Style, many
+from reconciler.output.text import Style, many, utc
 from reconciler.printable import printable
 
 
@@ -47,7 +47,7 @@ def summary_lines(found: Forecast, looked: datetime | None, *, everything: bool)
     hint = "" if everything else " (--verbose)"
     rest = f"{len(found.later)} later, {len(found.none)} of no concern{hint}"
     yield f"Until {found.until}: {bites}{unknown}; {rest}."
-    seen = "no look is recorded here" if looked is None else f"the last look, of {looked:%Y-%m-%d %H:%M} UTC"
+    seen = "no look is recorded here" if looked is None else f"the last look, of {utc(looked)}"
     yield f"By the environment file and {seen}."
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from uuid import NAMESPACE_DNS, uuid5
 
 from reconciler.monitor.status import EnvironmentStatus
+from reconciler.output.text import utc
 from reconciler.printable import printable
 
 OCTETS = 75
@@ -34,8 +35,8 @@ def _events(each: EnvironmentStatus, now: datetime) -> Iterator[str]:
             said = f"{about}'s end is not known"
             yield from _event(each, "unknown", _day(now), said, each.reason, now)
         return
-    state = f"{each.environment} was {each.state} at {_minute(now)}"
-    seen = f"Valid until {_minute(times.end)}, as seen at {_minute(times.seen)}; {state}."
+    state = f"{each.environment} was {each.state} at {utc(now)}"
+    seen = f"Valid until {utc(times.end)}, as seen at {utc(times.seen)}; {state}."
     yield from _event(each, "expiry", f":{_moment(times.end)}", f"{about} expires", seen, now)
     yield from _event(each, "renewal", _day(times.renewal), f"{about} is renewed about now", seen, now)
 
@@ -59,10 +60,6 @@ def _event(
 def _day(at: datetime) -> str:
     """The value of a property: the whole day (section 3.6.1: without an end it takes that day)."""
     return f";VALUE=DATE:{at.astimezone(UTC):%Y%m%d}"
-
-
-def _minute(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _moment(at: datetime) -> str:

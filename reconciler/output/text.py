@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +123,11 @@ def summary(plan: Plan) -> str:
     )
 
 
+def utc(moment: datetime) -> str:
+    """A moment to the minute, in UTC: `2026-11-26 13:05 UTC`."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def many(number: int, what: str) -> str:
     """`1 host`, `2 hosts`."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
@@ -131,7 +136,7 @@ def many(number: int, what: str) -> str:
 def finding_lines(found: Sequence[Finding], since: Mapping[str, datetime], style: Style) -> Iterable[str]:
     """The findings, a line each; what was never applied is only counted."""
     for each in found:
-        at = f" since {since[each.id]:%Y-%m-%d %H:%M} UTC" if each.id in since else ""
+        at = f" since {utc(since[each.id])}" if each.id in since else ""
         line = printable(f"{each.verdict}{at}: {each.subject}: {each.detail}")
         if each.acknowledged:
             yield style.dim(f"acknowledged, {line}: {printable(each.acknowledged)}")
@@ -233,9 +238,14 @@ def _in_utc(at: str) -> str:
 def _run_text(begin: JournalEntry, end: Mapping[str, Any] | None) -> str:
     body = begin.body
     how = "running, or interrupted" if end is None else end_text(end["code"])
-    approved = f", approved by {', '.join(body['approvers'])}" if body["approvers"] else ""
-    what = f"{body['command']}, {many(body['actions'], 'action')}{approved}"
-    return f"run {begin.run}  {begin.environment}: {what}: {how}"
+    did = did_text(body["command"], body["actions"], body["approvers"])
+    return f"run {begin.run}  {begin.environment}: {did}: {how}"
+
+
+def did_text(command: str, actions: int, approvers: Sequence[str]) -> str:
+    """What a run was for: `apply, 2 actions, approved by ada`."""
+    approved = f", approved by {', '.join(approvers)}" if approvers else ""
+    return f"{command}, {many(actions, 'action')}{approved}"
 
 
 def end_text(code: int | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 from reconciler.cli import completion, spelled
 from reconciler.environment import outline, settings
 from reconciler.journal.journal import Journal
+from reconciler.journal.team import ADD
 from reconciler.model import Ref
+from tests.support.terminal import Terminal
 from tools import reference
 
 PROGRAM = Path(sys.executable).parent / "reconcile"
@@ -41,7 +44,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "p.json").write_text("{}", encoding="utf-8")
     with Journal() as journal:
         journal.begin("stage", {}, b"")
-        journal.begin("stage", {}, b"")
+        journal.begin("stage", {"file": "environments/stage.yaml"}, b"")
+        told = '0 - {"environment":"stage","run":"x3f2a9c1b04d2"}'
+        journal.change((ADD, ("stage", "cn-1.example.org", "0", told, "")))
         journal.settle("stage", {Ref("cn-1.example.org", "symlink", "/etc/x"): "1"})
         journal.settle("prod", {Ref("cn-1.example.org", "symlink", "/etc/y"): "1"})
     return tmp_path
@@ -93,7 +98,14 @@ HOSTS = {"cn-1", "cn-1.example.org", "cn-2.example.org", "cn-2.example.net", "we
         (("explain", "stage", "cn-1", "serv"), {"service", "serving"}),
         (("explain", "stage", "cn-1", "service", ""), {"apache2"}),
         (("rollback", ""), {"1", "2"}),
+        (("rollback", "2", "--host", "w"), {"web"}),
+        (("rollback", "1", "--host", ""), {"cn-1", "cn-1.example.org"}),
+        (("rollback", "2", "--only", "file:/"), {"/etc/motd"}),
         (("history", "2"), {"2"}),
+        (("history", ""), {"1", "2", "x3f2a9c1b04d2"}),
+        (("history", "--host", ""), {"cn-1", "cn-1.example.org"}),
+        (("history", "--env", "stage", "--host", "w"), {"web"}),
+        (("plan", "stage", "--log-format", ""), {"text", "json"}),
         (("graph", "stage", "--format", ""), {"mermaid", "dot"}),
         (("init", "--host", ""), set()),
         (("nothing", ""), set()),
@@ -123,7 +135,15 @@ def test_without_a_journal_there_is_none_afterwards(place: Path) -> None:
     shutil.rmtree(place / "state")
     assert completed("rollback", "") == set()
     assert completed("plan", "stage", "--only", "file:/") == {"/etc/motd"}
+    assert completed("history", "--host", "") == set()
     assert not (place / "state").exists()
+
+
+def test_a_journal_of_a_version_that_knew_no_other_machines(place: Path) -> None:
+    with sqlite3.connect(place / "state" / "journal.sqlite") as data:
+        data.execute("DROP TABLE elsewhere")
+    data.close()
+    assert completed("history", "") == {"1", "2"}
 
 
 BASH = """
@@ -147,6 +167,56 @@ def test_the_script_for_bash_asks_so(words: tuple[str, ...], found: str, place: 
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.stdout == found, done.stderr
+
+
+LINES = [
+    ("reconcile plan st", "reconcile plan stage"),
+    ("reconcile drift stage --host we", "reconcile drift stage --host web"),
+    ("reconcile apply stage --host cn-1.", "reconcile apply stage --host cn-1.example.org"),
+    ("reconcile plan stage --only file:/", "reconcile plan stage --only file:/etc/motd"),
+    ("reconcile explain stage service:a", "reconcile explain stage service:apache2"),
+    ("reconcile history x", "reconcile history x3f2a9c1b04d2"),
+    ("reconcile rollback 2 --host w", "reconcile rollback 2 --host web"),
+    ("reconcile graph stage --format m", "reconcile graph stage --format mermaid"),
+    ("reconcile plan stage --det", "reconcile plan stage --detailed-exitcode"),
+]
+"""What is typed before the TAB, and what the line begins with afterwards, in every shell."""
+ZSH = """unset zle_bracketed_paste; PS1='> '; autoload -Uz compinit; compinit -u -D
+eval "$(reconcile --show-completion zsh)"; print -P 'all is re%%ady'
+"""
+
+
+def environ() -> dict[str, str]:
+    path = f"{PROGRAM.parent}:{os.environ['PATH']}"
+    return {"PATH": path, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+
+
+def missing(shell: str) -> bool:
+    return shutil.which(shell) is None
+
+
+@pytest.mark.skipif(missing("zsh"), reason="zsh is not installed (apt-get install zsh)")
+def test_a_tab_in_zsh(place: Path) -> None:
+    with Terminal(["zsh", "-f", "-i"], environ(), columns=100, folder=place) as terminal:
+        terminal.type(ZSH)
+        terminal.until("all is re%ady")
+        for typed, after in LINES:
+            terminal.type(f"{typed}\t")
+            terminal.until(f"> {after}")
+            terminal.type("\x15clear\n")  # Ctrl-U: nothing of it is run
+        terminal.type("reconcile plan \t")
+        terminal.until("more   stage")
+
+
+@pytest.mark.skipif(missing("fish"), reason="fish is not installed (apt-get install fish)")
+@pytest.mark.parametrize(("typed", "after"), LINES)
+def test_a_tab_in_fish(typed: str, after: str, place: Path) -> None:
+    asked = "reconcile --show-completion fish | source; complete --do-complete $argv[1]"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", asked, typed],
+        env={**os.environ, **environ()}, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout == f"{after.rpartition(' ')[2]}\n", done.stderr
 
 
 def zsh(line: str) -> str:

@@ -23,15 +23,7 @@ from tests.support.workplace import Scene, StoppedClock, two_hosts
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def clock() -> StoppedClock:
-    return StoppedClock(NOW)
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RECONCILE_STATE", str(tmp_path / "state"))
-    return tmp_path / "state"
+pytestmark = pytest.mark.usefixtures("state")
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from reconciler.cli.app import run
 from reconciler.cli.rollback import without_lines
 from reconciler.cli.workplace import Workplace
 from reconciler.journal.journal import Journal, NoJournal
+from reconciler.model import Ref
 from tests.support.workplace import StoppedClock
 
 
@@ -66,6 +67,92 @@ def test_history_is_narrowed(
     assert all(" UTC  " in line for line in lines)
 
 
+GROUPS = """
+environment: lab
+router: cn.example.org
+blueprint: false
+hosts: [{name: a.example.org, primary: true}, {name: b.example.org, groups: [web]}, {name: c.example.org}]
+"""
+
+
+@pytest.fixture
+def acted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Run 1 acted on a, run 2 on a and b, run 3 only locked b; run 4, of `stage`, acted on b; a finding on a."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RECONCILE_STATE", str(tmp_path / "state"))
+    Path("lab.yaml").write_text(GROUPS)
+    with Journal() as journal:
+        for name, hosts in (("lab", "a"), ("lab", "ab"), ("lab", ""), ("stage", "b")):
+            file = f"{name}.yaml"
+            begun = {"who": "me", "command": "apply", "approvers": [], "actions": 1, "file": file}
+            number = journal.begin(name, begun, b"")
+            actions = [
+                {"host": f"{host}.example.org", "kind": "file", "name": "/x", "verb": "create", "steps": []}
+                for host in hosts
+            ]
+            locked = {"hosts": ["a.example.org", "b.example.org"], "lost": {}, "rollout": None}
+            journal.append_all(
+                number, name, [("locked", locked), ("intent", {"actions": actions, "passed": []})]
+            )
+            journal.end(number, name, {"code": 0})
+        finding = {"verdict": "drifted", "host": "a.example.org", "kind": "k", "name": "n", "detail": "x"}
+        journal.append(0, "lab", "onset", finding)
+        journal.append(0, "lab", "refused", {"reasons": ["no"]})
+    return tmp_path
+
+
+def shown(out: str) -> list[str]:
+    return [
+        each
+        for line in out.splitlines()
+        for each in ("run 1", "run 2", "run 3", "run 4", "drifted")
+        if each in line
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "runs", "said"),
+    [
+        (["--host", "a"], ["run 1", "run 2", "drifted"], ""),
+        (["--host", "b.example.org"], ["run 2", "run 4"], ""),
+        (["--host", "[ac]*"], ["run 1", "run 2", "drifted"], ""),
+        (["--host", "!a"], ["run 2", "run 4"], ""),
+        (["--host", "b", "--env", "lab"], ["run 2"], ""),
+        (["--host", "b", "-n", "1"], ["run 4"], ""),
+        (["--host", "web", "--env", "lab"], ["run 2"], ""),
+        (["--host", "web"], ["run 2", "run 4"], "the groups of stage are not known: no environment file of"),
+        (["--host", "c"], [], "has acted on c\n"),
+    ],
+)
+def test_history_of_hosts(
+    acted: Path, capsys: pytest.CaptureFixture, words: list[str], runs: list[str], said: str
+) -> None:
+    assert run(["history", *words]) == 0
+    captured = capsys.readouterr()
+    assert shown(captured.out) == runs
+    assert said in captured.err
+    assert bool(said) == bool(captured.err)
+
+
+def test_history_of_hosts_that_nobody_knows(acted: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run(["history", "--host", "wep"]) == 64
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(
+        "--host wep: no such host; known: a.example.org, b.example.org, c.example.org; groups: "
+    )
+    assert first.endswith("did you mean web?")
+    assert second.endswith("name it with --env FILE")
+    (acted / "lab.yaml").unlink()
+    assert run(["history", "--host", "web", "--env", "lab"]) == 64
+    assert "the groups of lab are not known" in capsys.readouterr().err
+    assert run(["history", "--host", "a"]) == 0, "the journal knows the hosts without any file"
+    assert run(["history", "1", "--host", "a"]) == 64
+    capsys.readouterr()
+    assert run(["history", "--json", "--host", "a"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert {each["run"] for each in document["entries"]} == {0, 1, 2}
+
+
 def test_history_refuses_what_it_cannot_narrow_by(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -83,7 +170,7 @@ def test_history_refuses_what_it_cannot_narrow_by(
 
 
 def test_rollback_folds_what_has_no_way_back() -> None:
-    without = {"a x 1": "why", "a x 2": "why", "a y 3": "because"}
+    without = {Ref("a", "x", "1"): "why", Ref("a", "x", "2"): "why", Ref("a", "y", "3"): "because"}
     assert list(without_lines(without, whole=False)) == [
         "cannot undo 2 resources (a x 1, …; -v lists them): why",
         "cannot undo a y 3: because",

@@ -92,7 +92,7 @@ def test_init_asks_on_a_terminal_for_what_no_flag_gives(
     hosts.answers = ["mine", "cn.example.org", "a.example.org b.example.org=10.0.0.2", "", "ops", "", "15"]
     assert hosts.run(["init", "-o", "e.yaml"]) == 0
     out = capsys.readouterr().out
-    assert [question for _, question, _ in QUESTIONS if question not in out] == []
+    assert [each.text for each in QUESTIONS if each.text not in out] == []
     made = load(str(here / "e.yaml"))
     assert (made.name, made.primary.name, made.ssh.user) == ("mine", "a.example.org", "ops")
     assert (made.hosts[1].address, made.services.tomcat) == ("10.0.0.2", None)
@@ -166,11 +166,58 @@ def test_import_asks_for_the_hosts_and_says_what_comes_next(
     assert "; empty: a.example.org): " in captured.out
     assert "DNS: a.example.org is 10.0.0.1\n" in captured.err
     assert "a.example.org could not be looked at: it is down" in captured.err
-    hosts.answers = [""]
+    hosts.answers = []
     assert hosts.run(["import", "--name", "x"]) == 64
-    assert "--host is required" in capsys.readouterr().err
+    assert "--host: no valid answer in 5 tries; nothing was written" in capsys.readouterr().err
     hosts.answers = ["b.example.org"]
     assert hosts.run(["import", "--json"]) == 64
+
+
+def test_import_asks_again_and_for_what_the_hosts_do_not_show(
+    here: Path, hosts: Scene, capsys: pytest.CaptureFixture
+) -> None:
+    """A bad answer is asked for again, and no good one is lost."""
+    hosts.answers = [
+        "",
+        "",
+        "a_b!",
+        "a.example.org",
+        "o ps",
+        "ops",
+        "m y",
+        "mine",
+        "no name",
+        "cn.example.org",
+    ]
+    assert hosts.run(["import"]) == 3
+    captured = capsys.readouterr()
+    asked = ["(empty: as the hosts show it)", "Hosts, sep", "Hosts, sep", "Hosts, sep", "Account", "Account"]
+    asked += ["Name of the env", "Name of the env", "(the router): ", "(the router): "]
+    places = [captured.out.index(asked[0])]
+    for each in asked[1:]:
+        places.append(captured.out.index(each, places[-1] + 1))
+    assert captured.err.startswith("an answer is needed\n")
+    for why in ('"a_b!" is not a host', '"o ps"', "name the new one with --name", '"m y" is not a name of'):
+        assert why in captured.err
+    assert "no host shows the router's name" in captured.err
+    assert captured.err.endswith(
+        "environments/mine.yaml: written; next: `reconcile doctor environments/mine.yaml`,"
+        " then `reconcile plan environments/mine.yaml`\n"
+    )
+    made = load("environments/mine.yaml")
+    assert (made.router, made.hosts[0].name, made.ssh.user) == ("cn.example.org", "a.example.org", "ops")
+
+
+def test_import_with_hosts_given_asks_only_for_what_they_do_not_show(
+    here: Path, hosts: Scene, capsys: pytest.CaptureFixture
+) -> None:
+    hosts.answers = ["cn.example.org"]
+    assert hosts.run([*IMPORT, "-o", "e.yaml"]) == 3
+    assert capsys.readouterr().out.startswith("Name in front of all hosts (the router): ")
+    assert load("e.yaml").router == "cn.example.org"
+    hosts.answers = ["cn.example.org"]
+    assert hosts.run([*IMPORT, "--json", "-o", "f.yaml"]) == 64, "a document is no place for questions"
+    assert "give it with --router; nothing was written" in capsys.readouterr().err
 
 
 def test_init_does_not_ask_for_ever(here: Path, hosts: Scene, capsys: pytest.CaptureFixture) -> None:
@@ -289,6 +336,7 @@ def test_whose_fault_it_is_and_what_was_expected(
     err = capsys.readouterr().err
     assert err.startswith("e.yaml: written with what the hosts show, but it is not valid yet; correct it")
     assert '"no name" is not a host name' in err
+    assert err.endswith("then `reconcile validate e.yaml`\n")
 
 
 def test_editors_find_the_schema_from_where_the_file_lies(here: Path) -> None:

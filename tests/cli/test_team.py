@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from reconciler.cli import completion
 from reconciler.cli.exit import Code
 from reconciler.environment.rules import Policy
 from reconciler.journal.lines import RunLine, digest_of, line_from, short
@@ -71,6 +72,9 @@ def test_history_status_and_rollback_know_the_run(team: Team, capsys: pytest.Cap
         r"run (x[0-9a-f]{12})  e: apply, 2 actions: done; elsewhere, by \S+ on \S+ \(unsigned\)", shown
     )
     assert run, shown
+    assert list(completion.runs_elsewhere()) == [run[1]]
+    assert team.at("B").run(["history", "--host", "b"]) == 0
+    assert run[1] in capsys.readouterr().out
     assert team.at("B").run(["history", run[1]]) == 0
     shown = capsys.readouterr().out
     for each in ("run 1 there", "a: create thing /x", "b: create thing /x", "told by a, b; unsigned"):

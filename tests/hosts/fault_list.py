@@ -4,6 +4,8 @@ shell for root there. `test_soak_faults.py` tries them one at a time and three a
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tests.support.serving import ARCHIVE, LIVE, ROUTER, STORE
@@ -45,6 +47,13 @@ class Fault:
     @property
     def layer(self) -> str:
         return self.name.split(":")[0]
+
+
+def drawn(draw: random.Random, faults: Iterable[Fault]) -> list[Fault]:
+    """Three of the faults, of three layers: two of one layer may be about the same thing."""
+    known = list(faults)
+    layers = draw.sample(sorted({each.layer for each in known}), 3)
+    return [draw.choice([each for each in known if each.layer == layer]) for layer in layers]
 
 
 def missing(program: str, at: int = REPLICA) -> Fault:

@@ -83,11 +83,15 @@ done
 """Makes the files that a text names, and notes what has to go before another text needs a folder there."""
 
 
+def served(made: Environment) -> list[str]:
+    """The certificate and the key that services are to read."""
+    return [f"{made.paths.certificate}/{name}.pem" for name in ("fullchain", "privkey")]
+
+
 def script(text: Text, made: Environment) -> str:
     """Shows what the program makes of it."""
     reader, content = text
-    served = [f"{made.paths.certificate}/{name}.pem" for name in ("fullchain", "privkey")]
-    words = shlex.join([made.sync.account, *served, made.services.client_ca])
+    words = shlex.join([made.sync.account, *served(made), made.services.client_ca])
     return (
         f"printf %s {shlex.quote(content)} >text; : >made; set -- {words}; account=$1; shift; {NAMED}"
         f'set -- "$account"; {{ {READERS[reader]}; }} </dev/null 2>&1; xargs -0r rm -rf -- <made\n'
@@ -96,11 +100,11 @@ def script(text: Text, made: Environment) -> str:
 
 def without_values(text: Text, said: str, made: Environment) -> str:
     """What a program said, without the values that an environment is free to choose."""
-    served = [f"{made.paths.certificate}/{name}.pem" for name in ("fullchain", "privkey")]
     if text[0] == "/etc/sudoers.d/":
         return said.replace(f'"{made.sync.account}"', "ACCOUNT")
     if text[0] == "/etc/postgresql/":
-        return "\n".join("SERVED" if line in served else line for line in said.splitlines())
+        files = served(made)
+        return "\n".join("SERVED" if line in files else line for line in said.splitlines())
     if text[0] == "/etc/apache2/":  # AH00111: a variable that is not defined
         return " ".join(re.findall(r"AH00111|^ *</?\w+|^ *\w+", said, re.MULTILINE))
     return said

@@ -355,6 +355,13 @@ def test_a_run_is_rolled_back_as_far_as_there_is_a_way(settled: Node, people: Pa
         settled.declare(FILE.format(text=text) + f"  - account: {text}\n    hosts: [primary]\n")
         settled.settle()
     run = re.findall(r"run (\d+)  lab: apply, ", settled.run_words(0, "history").out)[-1]
+    part = people / "part.json"
+    told = settled.run_words(0, "rollback", run, "--only", "account", "--host", "primary", "-o", part)
+    assert "Only a part of lab was looked at (--host primary --only account)." in told.out
+    settled.run(0, "apply", part)
+    assert host.run("id two", check=False).returncode != 0
+    assert host.run("cat /srv/note").stdout == "two", "what was left out stays"
+    assert f"run {run}  lab" in settled.run_words(0, "history", "--host", "primary").out
     told = settled.run_words(0, "rollback", run, "-o", saved)
     assert "still declares what this undoes" in told.err
     settled.run(0, "apply", saved)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.hosts.fault_list import FAULTS, Fault
+from tests.hosts.fault_list import FAULTS, Fault, drawn
 from tests.support.serving import Clients, Node
 
 pytestmark = [pytest.mark.fleet, pytest.mark.soak]
@@ -24,13 +24,7 @@ def test_a_fault_is_mended_or_named(watched: Node, fault: Fault) -> None:
 
 @pytest.mark.parametrize("seed", range(TRIPLES))
 def test_three_faults_at_once_are_mended_or_named(watched: Node, seed: int) -> None:
-    tried(watched, drawn(random.Random(seed)))
-
-
-def drawn(draw: random.Random) -> list[Fault]:
-    """Three faults of three layers: two of one layer may be about the same thing."""
-    layers = draw.sample(sorted({each.layer for each in FAULTS}), 3)
-    return [draw.choice([each for each in FAULTS if each.layer == layer]) for layer in layers]
+    tried(watched, drawn(random.Random(seed), FAULTS))
 
 
 def tried(node: Node, faults: Sequence[Fault]) -> None:

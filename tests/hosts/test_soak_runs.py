@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import LabHost
-from tests.hosts.fault_list import FAULTS
+from tests.hosts.fault_list import FAULTS, drawn
 from tests.support.faults import until
 from tests.support.running import free
 from tests.support.serving import Clients, Node
@@ -39,8 +39,7 @@ def something_to_do(node: Node, draw: random.Random) -> None:
     """Three faults that a run mends, and every third time another certificate for everybody."""
     if draw.random() < 1 / 3:
         node.renew()
-    for layer in draw.sample(sorted({each.layer for each in MENDED}), 3):
-        fault = draw.choice([each for each in MENDED if each.layer == layer])
+    for fault in drawn(draw, MENDED):
         node.fleet.hosts[fault.at].run(fault.done)
 
 

@@ -11,13 +11,14 @@ from reconciler.output.html.problems import verdict
 from reconciler.output.html.services import certificates, outside, services
 from reconciler.output.html.text import esc
 from reconciler.output.html.timeline import timeline
+from reconciler.output.text import utc
 
 __all__ = ["Event", "Facts", "Frame", "Row", "overview", "page"]
 
 
 def page(facts: Facts) -> str:
     """The page of one environment, as HTML. Its title says when that was so."""
-    title = f"{esc(facts.status.environment)}: {verdict(facts)[1]} ({facts.when:%Y-%m-%d %H:%M} UTC)"
+    title = f"{esc(facts.status.environment)}: {verdict(facts)[1]} ({utc(facts.when)})"
     sections = (services(facts), certificates(facts), pending(facts), outside(facts), timeline(facts))
     body = aging(facts.frame, "\n".join(part for part in sections if part))
     return document(facts.frame, title, f'{glance(facts)}\n<main id="main">\n{body}\n</main>')

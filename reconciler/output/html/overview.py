@@ -11,7 +11,7 @@ from reconciler.output.html.facts import Facts, Frame
 from reconciler.output.html.frame import aging, as_of, document, heading, stale_banner
 from reconciler.output.html.problems import no_certificate, pending_words, problems, renewal_words, verdict
 from reconciler.output.html.text import badge, day, days, esc, meter, section, table
-from reconciler.output.text import many
+from reconciler.output.text import many, utc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ def overview(frame: Frame, rows: Sequence[Row]) -> str:
     title = heading(frame, "Certificates", worst, words)
     head = f"<header>\n{stale_banner(frame)}\n{title}\n{as_of(frame)}\n</header>"
     main = f'<main id="main">\n{aging(frame, body)}\n</main>'
-    return document(frame, f"Certificates: {words} ({frame.made:%Y-%m-%d %H:%M} UTC)", f"{head}\n{main}")
+    return document(frame, f"Certificates: {words} ({utc(frame.made)})", f"{head}\n{main}")
 
 
 def _cells(row: Row, now: datetime) -> list[str]:

@@ -11,7 +11,7 @@ from reconciler.monitor import severity
 from reconciler.monitor.status import CertificateTimes
 from reconciler.output.html.facts import Facts
 from reconciler.output.html.text import day
-from reconciler.output.text import many, summary
+from reconciler.output.text import many, summary, utc
 from reconciler.tls.verify import INSIDE
 
 NAMED = 3
@@ -145,7 +145,7 @@ def _checks(facts: Facts) -> Iterator[Issue]:
 def _run(facts: Facts) -> Iterator[Issue]:
     run = facts.status.run
     if run is not None and (tone := severity.of_run(run)) != severity.OK:
-        text = f"Run {run.number} ({run.command}) of {run.began:%Y-%m-%d %H:%M} UTC: {run.result}."
+        text = f"Run {run.number} ({run.command}) of {utc(run.began)}: {run.result}."
         yield Issue(tone, "the last run failed", text, "timeline")
 
 
@@ -188,7 +188,7 @@ def _drifted(facts: Facts) -> Iterator[Issue]:
     drifted = [each for each in facts.findings if each.verdict == "drifted" and not each.acknowledged]
     if drifted:
         since = min((facts.since[each.id] for each in drifted if each.id in facts.since), default=None)
-        begun = f" since {since:%Y-%m-%d %H:%M} UTC" if since else ""
+        begun = f" since {utc(since)}" if since else ""
         hosts = _named(facts, dict.fromkeys(each.host for each in drifted))
         names = _some(dict.fromkeys(f"{each.kind} {each.name}" for each in drifted))
         text = f"{many(len(drifted), 'resource')} drifted{begun} ({hosts}): {names}."

@@ -6,6 +6,7 @@ import html
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from reconciler.output.text import utc
 from reconciler.printable import printable
 
 
@@ -26,7 +27,7 @@ def code(text: object) -> str:
 
 def clock(moment: datetime) -> str:
     """A time in UTC, for people and machines."""
-    return f'<time datetime="{moment:%Y-%m-%dT%H:%MZ}">{moment:%Y-%m-%d %H:%M} UTC</time>'
+    return f'<time datetime="{moment:%Y-%m-%dT%H:%MZ}">{utc(moment)}</time>'
 
 
 def day(moment: datetime) -> str:
