@@ -28,6 +28,7 @@ from reconciler.kinds.service import Service
 from reconciler.kinds.symlink import Symlink
 from reconciler.model import Joint, Ref, Resource, quote
 from reconciler.questions.tls import COMPLAINT
+from reconciler.refs import flat
 from reconciler.subjects import Subject
 
 LEDGER = "/var/lib/reconciler/orders"
@@ -316,19 +317,13 @@ def _rollout(env: Environment) -> tuple[tuple[Ref, ...], Joint, list[Joint]]:
 def _elsewhere(env: Environment, host: Host) -> Iterable[Ref | Joint]:
     """The other hosts have it staged, and those before this one in the rollout have switched. Of many hosts
     that is said once for all, or there would be as many refs as there are pairs."""
-    if len(env.hosts) > env.sync.all_pairs:
-        _, staged, waves = _rollout(env)
-        yield staged
-        before = len(waves) if host.primary else _place(env)[host.name] // env.certificate.max_unavailable
-        yield from waves[before - 1 : before] if before else ()
-        return
-    for each in env.others(host):
-        yield Ref(each.name, Release.kind, env.router)
-    size = env.certificate.max_unavailable
-    replicas = list(env.replicas)
-    count = len(replicas) if host.primary else replicas.index(host) // size * size
-    for each in replicas[:count]:
-        yield Ref(each.name, Serving.kind, env.router)
+    _, staged, waves = _rollout(env)
+    before = len(waves) if host.primary else _place(env)[host.name] // env.certificate.max_unavailable
+    named = (staged, *waves[max(before - 1, 0) : before])
+    if not ways.are_few(env):
+        return named
+    own = Ref(host.name, Release.kind, env.router)
+    return [ref for ref in flat(named) if ref != own]
 
 
 def _place(env: Environment) -> dict[str, int]:
