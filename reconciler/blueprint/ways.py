@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.blueprint.parts import once
 from reconciler.environment.settings import Environment, Host
 
 
@@ -28,12 +29,10 @@ def next_to(env: Environment, host: Host) -> Host:
     return env.hosts[(numbers(env)[host.name] + 1) % len(env.hosts)]
 
 
+@once
 def numbers(env: Environment) -> dict[str, int]:
     """Where among the hosts each of them comes."""
-    if "numbers" not in env.made_once:
-        env.made_once["numbers"] = {host.name: number for number, host in enumerate(env.hosts)}
-    found: dict[str, int] = env.made_once["numbers"]
-    return found
+    return {host.name: number for number, host in enumerate(env.hosts)}
 
 
 def are_few(env: Environment) -> bool:
