@@ -82,10 +82,8 @@ class TeamJournal:
 
     def newest(self) -> int:
         """The number of the newest line that was told; 0 where none was."""
-        return max(
-            (number for (number,) in self._journal.rows("elsewhere", "SELECT number FROM elsewhere")),
-            default=0,
-        )
+        found = self._journal.rows("elsewhere", "SELECT IFNULL(MAX(number), 0) FROM elsewhere")
+        return int(found[0][0]) if found else 0
 
     def runs(self, environment: str | None = None, after: int = 0) -> list[RunElsewhere]:
         """The runs of others, oldest first; those of which a line was told after that with this number."""
