@@ -329,6 +329,11 @@ class Resource:
         """What a reader should know of an action of this kind before all else: one of `Risk`."""
         return ()
 
+    @classmethod
+    def is_aside(cls, name: str) -> bool:
+        """Whether a field is one that a look may tell otherwise; see `asides`."""
+        return bool(cls.asides) and name.startswith(cls.asides)
+
     def verb(self, change: Change) -> str:
         """One of `VERBS`."""
         return "create" if change.creates else "remove" if change.removes else "change"

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import re
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
@@ -200,14 +200,16 @@ def usages(leaf: x509.Certificate) -> tuple[str, ...]:
 
 def described(pem: bytes) -> list[tuple[str, datetime]]:
     """The common name and the end of each certificate of a PEM text, without those that cannot be read."""
+    return [(_common_name(each.subject), window(each)[1]) for each in _readable(pem)]
+
+
+def _readable(pem: bytes) -> Iterator[x509.Certificate]:
+    """The certificates of a PEM text, without those that cannot be read."""
     from cryptography import x509
 
-    found = []
     for block in _BLOCK.findall(pem):
         with suppress(*_malformed()):
-            each = _parsed(block, x509.load_pem_x509_certificate)
-            found.append((_common_name(each.subject), window(each)[1]))
-    return found
+            yield _parsed(block, x509.load_pem_x509_certificate)
 
 
 def _common_name(name: x509.Name) -> str:
@@ -294,11 +296,7 @@ def _detail(error: Exception, rest: Chain, now: datetime) -> str:
 @lru_cache(maxsize=4)
 def _store(pem: bytes) -> verification.Store | None:
     """The roots that can be read: one odd root does not take the others with it."""
-    from cryptography import x509
     from cryptography.x509 import verification
 
-    found = []
-    for block in _BLOCK.findall(pem):
-        with suppress(*_malformed()):
-            found.append(_parsed(block, x509.load_pem_x509_certificate))
+    found = list(_readable(pem))
     return verification.Store(found) if found else None

@@ -101,11 +101,9 @@ def _is_fed_same(approved: Step, step: Step) -> bool:
 
 def _displayed(action: Action) -> tuple[object, ...]:
     """What a reader was told of an action beside what it does, but for what each look may tell otherwise."""
-    asides = kinds.KINDS.get(action.ref.kind, Resource).asides
+    kind = kinds.KINDS.get(action.ref.kind, Resource)
     deltas = {
-        delta.field: (delta.seen, delta.text)
-        for delta in action.deltas
-        if not asides or not delta.field.startswith(asides)
+        delta.field: (delta.seen, delta.text) for delta in action.deltas if not kind.is_aside(delta.field)
     }
     return deltas, [step.why for step in (*action.steps, *action.rescue)], action.blocked
 

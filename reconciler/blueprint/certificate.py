@@ -8,7 +8,7 @@ from dataclasses import replace
 from reconciler.blueprint import renewal, templates, ways
 from reconciler.blueprint.effective import all_commands, right_clock
 from reconciler.blueprint.node import PROBE_URL, parents, probe_text
-from reconciler.blueprint.parts import part
+from reconciler.blueprint.parts import once, part
 from reconciler.environment.settings import CURVES, Environment, Host
 from reconciler.kinds.certificate.answer import Answer
 from reconciler.kinds.certificate.delivery_key import PINS, DeliveryKey, DeliveryPins
@@ -28,6 +28,7 @@ from reconciler.kinds.service import Service
 from reconciler.kinds.symlink import Symlink
 from reconciler.model import Joint, Ref, Resource, quote
 from reconciler.questions.tls import COMPLAINT
+from reconciler.refs import flat
 from reconciler.subjects import Subject
 
 LEDGER = "/var/lib/reconciler/orders"
@@ -302,49 +303,37 @@ def proven_outside(env: Environment, host: Host) -> Iterable[Resource]:
     )
 
 
+@once
 def _rollout(env: Environment) -> tuple[tuple[Ref, ...], Joint, list[Joint]]:
     """What switches the hosts; that all have it staged; and for each wave, that it has switched, and those
     before it."""
-    if "rollout" not in env.made_once:
-        size = env.certificate.max_unavailable
-        replicas = [Ref(each.name, Serving.kind, env.router) for each in env.replicas]
-        staged = Joint(
-            "release on every host", tuple(Ref(each.name, Release.kind, env.router) for each in env.hosts)
-        )
-        waves: list[Joint] = []
-        for start in range(0, len(replicas), size):
-            wave = replicas[start : start + size]
-            waves.append(Joint(f"serving on the first {start + len(wave)} hosts", (*waves[-1:], *wave)))
-        serving = tuple(Ref(each.name, Serving.kind, env.router) for each in env.hosts)
-        env.made_once["rollout"] = (serving, staged, waves)
-    found: tuple[tuple[Ref, ...], Joint, list[Joint]] = env.made_once["rollout"]
-    return found
+    size = env.certificate.max_unavailable
+    replicas = [Ref(each.name, Serving.kind, env.router) for each in env.replicas]
+    releases = tuple(Ref(each.name, Release.kind, env.router) for each in env.hosts)
+    waves: list[Joint] = []
+    for start in range(0, len(replicas), size):
+        wave = replicas[start : start + size]
+        waves.append(Joint(f"serving on the first {start + len(wave)} hosts", (*waves[-1:], *wave)))
+    serving = tuple(Ref(each.name, Serving.kind, env.router) for each in env.hosts)
+    return serving, Joint("release on every host", releases), waves
 
 
 def _elsewhere(env: Environment, host: Host) -> Iterable[Ref | Joint]:
     """The other hosts have it staged, and those before this one in the rollout have switched. Of many hosts
     that is said once for all, or there would be as many refs as there are pairs."""
-    if len(env.hosts) > env.sync.all_pairs:
-        _, staged, waves = _rollout(env)
-        yield staged
-        before = len(waves) if host.primary else _place(env)[host.name] // env.certificate.max_unavailable
-        yield from waves[before - 1 : before] if before else ()
-        return
-    for each in env.others(host):
-        yield Ref(each.name, Release.kind, env.router)
-    size = env.certificate.max_unavailable
-    replicas = list(env.replicas)
-    count = len(replicas) if host.primary else replicas.index(host) // size * size
-    for each in replicas[:count]:
-        yield Ref(each.name, Serving.kind, env.router)
+    _, staged, waves = _rollout(env)
+    before = len(waves) if host.primary else _place(env)[host.name] // env.certificate.max_unavailable
+    named = (staged, *waves[max(before - 1, 0) : before])
+    if not ways.are_few(env):
+        return named
+    own = Ref(host.name, Release.kind, env.router)
+    return [ref for ref in flat(named) if ref != own]
 
 
+@once
 def _place(env: Environment) -> dict[str, int]:
     """Where in the rollout each replica comes."""
-    if "place" not in env.made_once:
-        env.made_once["place"] = {each.name: number for number, each in enumerate(env.replicas)}
-    found: dict[str, int] = env.made_once["place"]
-    return found
+    return {each.name: number for number, each in enumerate(env.replicas)}
 
 
 def _on_this_host(env: Environment, host: Host) -> Iterable[Ref]:

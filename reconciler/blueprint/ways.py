@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.blueprint.parts import once
 from reconciler.environment.settings import Environment, Host
 
 
@@ -10,14 +11,14 @@ def proven_from(env: Environment, host: Host) -> list[Host]:
     `sync.all_pairs`, from the primary all others, and from each other host the next one.
 
     So each host's own key is tried at every look, and so is each host's sshd, by about two logins a host."""
-    if _are_all(env) or host.primary or host.name not in numbers(env):
+    if are_few(env) or host.primary or host.name not in numbers(env):
         return env.others(host)
     return [next_to(env, host)]
 
 
 def proven_to(env: Environment, host: Host) -> list[Host]:
     """Those hosts that prove that they get to a host."""
-    if _are_all(env):
+    if are_few(env):
         return env.others(host)
     previous = env.hosts[numbers(env)[host.name] - 1]
     return [each for each in dict.fromkeys((env.primary, previous)) if each.name != host.name]
@@ -28,13 +29,12 @@ def next_to(env: Environment, host: Host) -> Host:
     return env.hosts[(numbers(env)[host.name] + 1) % len(env.hosts)]
 
 
+@once
 def numbers(env: Environment) -> dict[str, int]:
     """Where among the hosts each of them comes."""
-    if "numbers" not in env.made_once:
-        env.made_once["numbers"] = {host.name: number for number, host in enumerate(env.hosts)}
-    found: dict[str, int] = env.made_once["numbers"]
-    return found
+    return {host.name: number for number, host in enumerate(env.hosts)}
 
 
-def _are_all(env: Environment) -> bool:
+def are_few(env: Environment) -> bool:
+    """Whether its hosts are so few (`sync.all_pairs`) that each pair of them is named."""
     return len(env.hosts) <= env.sync.all_pairs

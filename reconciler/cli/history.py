@@ -162,23 +162,18 @@ def _newest(
         return entries, others
     first = times[-count]
     left = [each for each in others if each.began >= first]
-    runs = (
-        set(sorted(begun, key=lambda run: (begun[run], run))[len(left) - count :])
-        if len(left) < count
-        else set()
-    )
+    room = count - len(left)
+    runs = set(sorted(begun, key=lambda run: (begun[run], run))[-room:]) if room > 0 else set()
     since = min((each.number for each in entries if each.run in runs), default=None)
-    return [
-        each
-        for each in entries
-        if (
-            each.run in runs
-            if each.run
-            else datetime.fromisoformat(each.at) > first
-            if since is None
-            else each.number > since
-        )
-    ], left
+
+    def is_shown(entry: JournalEntry) -> bool:
+        if entry.run:
+            return entry.run in runs
+        if since is None:
+            return datetime.fromisoformat(entry.at) > first
+        return entry.number > since
+
+    return list(filter(is_shown, entries)), left
 
 
 def is_number(run: str) -> bool:

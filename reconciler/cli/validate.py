@@ -27,6 +27,7 @@ def validate(
 ) -> int:
     """Returns 0, or 64 where a file is not valid: every problem of every file is printed.
     Raises `CommandError`."""
+    from reconciler.blueprint import ways
     from reconciler.environment.load import InvalidEnvironment
 
     workplace: Workplace = context.obj
@@ -41,8 +42,8 @@ def validate(
             if not (json or quiet):
                 hosts, count = len(environment.hosts), len(resources)
                 print(f"{environment.file}: valid: {hosts} hosts, {count} resources")
-                pairs = environment.sync.all_pairs
-                if environment.blueprint and hosts > pairs:
+                if environment.blueprint and not ways.are_few(environment):
+                    pairs = environment.sync.all_pairs
                     print(
                         f"{environment.file}: more than {pairs} hosts (`sync: all_pairs`): ssh is proven"
                         " from the primary to each other host, and from each of those to the next"

@@ -380,8 +380,8 @@ class Environment:
         return [other for other in self.hosts if other.name != host.name]
 
     @cached_property
-    def made_once(self) -> dict[str, Any]:
-        """What has been made for all hosts at once, by name; a changed copy begins with none."""
+    def made_once(self) -> dict[object, Any]:
+        """What has been made for all hosts at once, by what makes it; a changed copy begins with none."""
         return {}
 
     def sshd_port(self, host: Host) -> int:

@@ -28,6 +28,11 @@ from reconciler.unknowns import matches
 UNCLEAR = "what it needs is not known"
 """Why an action is skipped that waits for nothing in particular."""
 
+Batches = Mapping[str, list[Action]]
+"""Per host, the actions of a round, in order."""
+Waits = Mapping[Ref, tuple[Ref, ...]]
+"""Per action, all that it waits for."""
+
 
 class Record(Protocol):
     """Where it is written down what is about to be done, and what became of it."""
@@ -109,12 +114,13 @@ class _Rounds:
             self.ours = {ref: reason for ref, reason in refused.items() if self._follows_from_ours(ref)}
             if theirs := [f"{ref}: {reason}" for ref, reason in refused.items() if ref not in self.ours]:
                 raise Stale(theirs, self._report(plan) if self.attempted else None)
-            if batches := self._ready(plan):
+            waits = waits_for(plan, self._given_up(plan))
+            if batches := self._ready(plan, waits):
                 if out_of_date := set(batches) - self.up_to_date:
                     self._look(out_of_date)
                 else:
-                    self._tell_waits(plan, batches)
-                    self._round(batches, self._passed_over(plan, batches))
+                    self._tell_waits(plan, batches, waits)
+                    self._round(batches, self._passed_over(plan, batches, waits))
             elif not self.fleet.look_again() and not self._look_elsewhere():
                 return self._report(plan)
             plan = self.fleet.plan()
@@ -172,10 +178,9 @@ class _Rounds:
             if delta.field not in wanted or matches(wanted[delta.field], delta.want)
         )
 
-    def _ready(self, plan: Plan) -> dict[str, list[Action]]:
+    def _ready(self, plan: Plan, waits: Waits) -> Batches:
         """Per host, what can be done now in one script, in order."""
         batches: dict[str, list[Action]] = defaultdict(list)
-        waits = waits_for(plan, self._given_up(plan))
         closed: set[str] = set()
         chosen: set[Ref] = set()
         for action in plan.actions:
@@ -209,10 +214,9 @@ class _Rounds:
             worse += [each.ref for each in bad]
         return next(iter(worse), None)
 
-    def _passed_over(self, plan: Plan, batches: Mapping[str, list[Action]]) -> dict[Ref, str]:
+    def _passed_over(self, plan: Plan, batches: Batches, waits: Waits) -> dict[Ref, str]:
         """What would go before the actions of this round and will not come any more, and why."""
         open_now = {action.ref: action for action in plan.actions}
-        waits = waits_for(plan, self._given_up(plan))
         passed: dict[Ref, str] = {}
         for action in (each for actions in batches.values() for each in actions):
             for ref in (each for each in action.follows if each.kind == action.ref.kind):
@@ -226,7 +230,7 @@ class _Rounds:
                     passed[ref] = self._why_skipped(open_now[ref], waits[ref], plan)
         return passed
 
-    def _round(self, batches: Mapping[str, list[Action]], passed: Mapping[Ref, str]) -> None:
+    def _round(self, batches: Batches, passed: Mapping[Ref, str]) -> None:
         fleet, known = self.fleet, set(self.outcomes)
         if self.record:
             self.record.record_intent((each for actions in batches.values() for each in actions), passed)
@@ -246,10 +250,9 @@ class _Rounds:
             for ref in resource.refers()
         )
 
-    def _tell_waits(self, plan: Plan, batches: Mapping[str, list[Action]]) -> None:
+    def _tell_waits(self, plan: Plan, batches: Batches, waits: Waits) -> None:
         """Why each action that is to come is not ready, where that is another reason than before."""
         now = {action.ref for actions in batches.values() for action in actions}
-        waits = waits_for(plan, self._given_up(plan))
         for action in plan.actions:
             if action.ref in now or action.ref in self.outcomes or action.ref not in self.planned:
                 continue

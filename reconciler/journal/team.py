@@ -7,7 +7,7 @@ be done (docs/decisions/027).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 
 from reconciler.journal.elsewhere import RunElsewhere, ToldLine, runs_from
@@ -61,7 +61,7 @@ class TeamJournal:
             others = [each for each in lines if each.run not in own][-KEPT:]
             signers = {each.digest: signer(each) for each in others[-JUDGED:]}
             added = [(name, host, each.digest, each.text, signers.get(each.digest, "")) for each in others]
-            row = (name, host, records.heads[host], told, _claims(text, others))
+            row = (name, host, records.heads[host], told, _with_claims(text, others))
             self._journal.change(
                 *((ADD, values) for values in added),
                 (DROP, (name, host, name, host, KEPT)),
@@ -82,10 +82,8 @@ class TeamJournal:
 
     def newest(self) -> int:
         """The number of the newest line that was told; 0 where none was."""
-        return max(
-            (number for (number,) in self._journal.rows("elsewhere", "SELECT number FROM elsewhere")),
-            default=0,
-        )
+        found = self._journal.rows("elsewhere", "SELECT IFNULL(MAX(number), 0) FROM elsewhere")
+        return int(found[0][0]) if found else 0
 
     def runs(self, environment: str | None = None, after: int = 0) -> list[RunElsewhere]:
         """The runs of others, oldest first; those of which a line was told after that with this number."""
@@ -98,27 +96,31 @@ class TeamJournal:
                     later |= {told[-1].line.run} if number > after else set()
         return [each for each in runs_from(told) if each.run in later]
 
-    def settled(self, environment: str, wants: Mapping[Ref, str]) -> dict[str, str]:
+    def settled(self, environment: str, refs: Iterable[Ref], want_of: Callable[[Ref], str]) -> dict[str, str]:
         """The refs (as text) that runs elsewhere have settled since they were last seen as desired here, with
-        the digest of what was desired then: the one in `wants` where it is still that, else ""."""
-        claims = {host: _parsed(text) for host, _, _, text in self._records(environment)}
-        return {
-            str(ref): want if said == want[:16] else ""
-            for ref, want in wants.items()
-            if (said := claims.get(ref.host, {}).get(short(str(ref)))) is not None
-        }
+        the digest of what was desired then: that of now (`want_of`) where it is still that, else ""."""
+        claims, found = self._claims(environment), {}
+        for ref in refs:
+            if ref.host in claims and (said := claims[ref.host].get(short(str(ref)))) is not None:
+                want = want_of(ref)
+                found[str(ref)] = want if said == want[:16] else ""
+        return found
 
     def seen_here(self, environment: str, refs: Iterable[Ref]) -> None:
         """These were seen as desired here: that counts from now on, and not what a run elsewhere had made."""
-        seen = {(ref.host, short(str(ref))) for ref in refs}
-        for host, _, _, text in self._records(environment):
-            claims = _parsed(text)
-            left = {key: want for key, want in claims.items() if (host, key) not in seen}
-            if left != claims:
+        claims = self._claims(environment)
+        seen = {(ref.host, short(str(ref))) for ref in refs if ref.host in claims}
+        for host, claimed in claims.items():
+            left = {key: want for key, want in claimed.items() if (host, key) not in seen}
+            if left != claimed:
                 self._journal.change((
                     "UPDATE records SET settled = ? WHERE environment = ? AND host = ?",
                     (json.dumps(left), environment, host),
                 ))  # fmt: skip
+
+    def _claims(self, environment: str) -> dict[str, dict[str, str]]:
+        """By host, what runs elsewhere had made of its resources; hosts that tell of none are left out."""
+        return {host: claims for host, _, _, text in self._records(environment) if (claims := _parsed(text))}
 
     def _records(self, environment: str) -> list[tuple[str, str, str, str]]:
         query = "SELECT host, head, remark, settled FROM records WHERE environment = ?"
@@ -132,7 +134,7 @@ class TeamJournal:
         return {str(each.body.get("id")) for each in self._journal.entries(None, environment, "begin")}
 
 
-def _claims(text: str, lines: list[RunLine]) -> str:
+def _with_claims(text: str, lines: list[RunLine]) -> str:
     claims = _parsed(text)
     for each in lines:
         claims |= each.body.get("settled", {})

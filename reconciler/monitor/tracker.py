@@ -44,8 +44,9 @@ def assess(journal: Journal, environment: Environment, plan: Plan, seen: Mapping
 def known_settled(journal: Journal, environment: Environment, plan: Plan) -> dict[str, str]:
     """By ref, the digest of what was desired when a resource was last as desired: seen so here, or settled by
     a run elsewhere since. Raises `NoJournal`."""
-    wants = {ref: findings.want_digest(want) for ref, want in plan.wants.items()}
-    elsewhere = TeamJournal(journal).settled(environment.name, wants)
+    elsewhere = TeamJournal(journal).settled(
+        environment.name, plan.wants, lambda ref: findings.want_digest(plan.wants[ref])
+    )
     return {**journal.settled(environment.name), **elsewhere}
 
 

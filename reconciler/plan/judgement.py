@@ -197,11 +197,7 @@ def bound(resource: Resource, seen: Seen) -> Seen:
     """What was seen, without what each look may tell otherwise."""
     if not isinstance(seen, Mapping):
         return seen
-    return {name: value for name, value in seen.items() if not _is_aside(resource, name)}
-
-
-def _is_aside(resource: Resource, name: str) -> bool:
-    return bool(resource.asides) and name.startswith(resource.asides)
+    return {name: value for name, value in seen.items() if not resource.is_aside(name)}
 
 
 def diff(seen: State | None, want: State | None) -> tuple[Delta, ...]:

@@ -99,14 +99,12 @@ class Graph:
         if _goes_by_seen(type(resource)):
             self._named_by_seen[number] = names
         needed = self._numbers(names[0])
-        following = self._numbers(names[1])
-        followed = following - self._numbers(names[2])
-        referred = self._numbers(resource.refers()) - needed
-        if told := following - self._numbers(resource.needs):
-            self.following[number] = frozenset(told)
-        if followed:
-            self.follows[number] = frozenset(followed)
-        if referred:
+        if following := self._numbers(names[1]):
+            if told := following - self._numbers(resource.needs):
+                self.following[number] = frozenset(told)
+            if followed := following - self._numbers(names[2]):
+                self.follows[number] = frozenset(followed)
+        if referred := self._numbers(resource.refers()) - needed:
             self.refers[number] = frozenset(referred)
         return needed | following | referred
 

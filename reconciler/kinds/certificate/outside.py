@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 from reconciler.kinds.certificate.answer import ANSWERS, question_to, verdict
 from reconciler.kinds.certificate.serving import TlsService, presented, unseen_service
-from reconciler.kinds.paths import unseen
 from reconciler.model import CannotSee, Change, Question, Ref, Resource, Seen, State, Step, View
 from reconciler.questions.tls import NOTHING, HandshakeQuestion
 from reconciler.subjects import Subject
@@ -49,7 +48,7 @@ class Outside(Resource):
         return self.router if self.router in service.names else None
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
-        if hidden := unseen_service(answers, self.endpoints) or unseen(*answers.values()):
+        if hidden := unseen_service(answers, self.endpoints):
             return hidden
         state = {each.label: presented(answers[each.label]) for each in self.endpoints}
         return {**state, WEB: verdict(answers[WEB], self.web[1])} if self.web else state

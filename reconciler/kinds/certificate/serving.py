@@ -110,7 +110,7 @@ class Serving(Resource):
         }
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
-        if hidden := unseen_service(answers, self.endpoints) or unseen(*answers.values()):
+        if hidden := unseen_service(answers, self.endpoints):
             return hidden
         found = {name: _identity(answers[name]) for name in LINKS}
         state: dict[str, Value] = {"current": found["current"], "proven": found["proven"]}
@@ -275,12 +275,13 @@ def _contents(result: HandshakeResult) -> dict[str, Value]:
 
 
 def unseen_service(answers: Mapping[str, Any], endpoints: Iterable[TlsService]) -> CannotSee | None:
-    """The first of the answers about a service, under labels that begin with its, that could not be had."""
+    """The first of the answers that could not be had: of those about a service, whose labels begin with its
+    own, else of all others."""
     for each in endpoints:
         about = (answer for label, answer in answers.items() if label.startswith(each.label))
         if hidden := unseen(*about):
             return CannotSee(f"{each.label}: {hidden.reason}")
-    return None
+    return unseen(*answers.values())
 
 
 def presented(result: HandshakeResult) -> str:
