@@ -12,7 +12,7 @@ import typer
 from reconciler.approval import policy
 from reconciler.approval.authors import people
 from reconciler.approval.policy import Support
-from reconciler.cli import files, formats
+from reconciler.cli import files, formats, team
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.flags import (
     Commands,
@@ -111,7 +111,9 @@ def apply_with(
     try:
         with (
             workplace.journal(workplace.clock, True) as journal,
-            connected(environment, resources, options, workplace, tally.hear) as fleet,
+            connected(
+                environment, resources, options, workplace, tally.hear, team.records(environment, workplace)
+            ) as fleet,
         ):
             report_interrupted(journal, environment)
             one = _Apply(environment, fleet, options, journal, workplace)

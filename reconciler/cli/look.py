@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reconciler.fleet.events import Event, Listen
     from reconciler.fleet.fleet import Fleet
     from reconciler.journal.commit import Authors
+    from reconciler.journal.records import HostRecords
     from reconciler.model import Observation, Plan, Resource
     from reconciler.output.documents.plan import Origin, PlanDocument, PolicyPart
 
@@ -43,9 +44,11 @@ def connected(
     options: Options,
     workplace: Workplace,
     hear: Listen = lambda event: None,
+    records: HostRecords | None = None,
 ) -> Iterator[Fleet]:
     """The hosts of these resources; each is connected to when it is first asked. What happens there is shown
-    as the options say, and `hear` is told too."""
+    as the options say, and `hear` is told too. Of the runs of others they are asked (`team.records`) only by
+    who keeps what they tell (`team.keep`)."""
     from reconciler.fleet.fleet import Fleet
 
     ssh = environment.ssh
@@ -71,7 +74,7 @@ def connected(
             clock=workplace.clock,
             listen=listen,
             patience=patience(),
-            records=team.records(environment, workplace),
+            records=records,
         ) as fleet:
             try:
                 yield fleet
@@ -83,7 +86,8 @@ def look(
     environment: Environment, resources: Sequence[Resource], options: Options, workplace: Workplace
 ) -> Looked:
     """Looks once at the hosts of these resources, and plans. Raises `CommandError`."""
-    with connected(environment, resources, options, workplace) as fleet:
+    records = team.records(environment, workplace)
+    with connected(environment, resources, options, workplace, records=records) as fleet:
         look_with(fleet, environment, options, workplace)
         return Looked(fleet.plan(), fleet.sight)
 

@@ -59,7 +59,8 @@ def observe(
     formats.check(options, Formats(), output)
     environment = open_environment(env, workplace)
     resources = select(environment, options, workplace)
-    with connected(environment, resources, options, workplace) as fleet:
+    records = team.records(environment, workplace)
+    with connected(environment, resources, options, workplace, records=records) as fleet:
         observation = fleet.settle()
         team.keep(fleet, environment, workplace)
     document = observation_document(
