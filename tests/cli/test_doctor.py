@@ -187,6 +187,7 @@ def test_all_well_is_0_and_nothing_is_changed(place: Place, capsys: pytest.Captu
     assert not (place.folder.parent / "state").exists()
     for host in place.hosts.values():
         assert len(host.scripts) == 1  # one exchange
+        assert "/runs/" not in host.scripts[0], "what nobody keeps is not asked for"
         assert not (host.programs / "called").exists()  # certbot writes a log, whatever it is asked
 
 
