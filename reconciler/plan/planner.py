@@ -98,9 +98,7 @@ def blocked_on(made: Plan, hosts: Mapping[str, str]) -> Plan:
     return replace(
         made,
         actions=tuple(
-            replace(each, blocked=each.blocked or hosts[each.ref.host], steps=(), rescue=())
-            if each.ref.host in hosts
-            else each
+            _blocked(each, each.blocked or hosts[each.ref.host]) if each.ref.host in hosts else each
             for each in made.actions
         ),
     )
@@ -201,7 +199,11 @@ def _without_lacking(actions: Iterable[Action], graph: Graph) -> Iterable[Action
         why = None
         if action.verb == "create" and not action.blocked and type(resource).lacks is not Resource.lacks:
             why = resource.lacks(each for each in by_host[action.ref.host] if each is not action)
-        yield replace(action, blocked=why, steps=(), rescue=()) if why else action
+        yield _blocked(action, why) if why else action
+
+
+def _blocked(action: Action, why: str) -> Action:
+    return replace(action, blocked=why, steps=(), rescue=())
 
 
 def _unseen(ref: Ref, progress: Progress) -> bool:
