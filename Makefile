@@ -15,7 +15,7 @@ DEMO ?= demo
 DIST ?= dist
 WORKERS ?= 2
 
-.PHONY: setup builders demo fuzz test soak simulate lab lab-down lint bench schemas cases docs dist lock coverage clean
+.PHONY: setup builders demo fuzz test gate soak simulate lab lab-down lint bench schemas cases docs dist lock coverage clean
 
 setup: .venv/ready
 builders: .venv/builders
@@ -49,9 +49,13 @@ machine:
 demo: machine setup
 	@name=$(DEMO) lab/demo.sh
 
-# Three on two cores: while one waits for its hosts, the others work.
+# A sample of each kind of test on hosts, so that it can be run after each change. `make gate` has all but what is
+# longer than an hour allows, and `make soak` that as well.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 test: machine builders
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(PYTEST)
+gate: machine builders
+	@$(PYTEST) -m "not soak"
 
 # Sequences in a simulated world, on all cores: COUNT=N of them, or for SECONDS. A seed again:
 # .venv/bin/python -m tests.simulation --seed N
@@ -60,13 +64,13 @@ simulate: builders
 
 # What is longer than a gate should be, hours of it: every test, its samples at size, sequences and inputs for each door.
 soak: machine builders
-	@RECONCILE_HOSTILE=100000 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m ""
+	@RECONCILE_HOSTILE=100000 $(PYTEST) -m ""
 	@$(MAKE) --no-print-directory simulate SECONDS=3600
 	@$(MAKE) --no-print-directory fuzz SECONDS_EACH=300
 
 coverage: machine builders
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak"
 	@$(BIN)/python -m coverage combine -q && $(BIN)/python -m coverage report
 
 lab: machine setup
@@ -82,7 +86,7 @@ lint: builders
 	@$(BIN)/shellcheck $(SHELL_SCRIPTS)
 
 bench: machine builders
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(if $(ALL),--slow-runs 3)
 
 # What comes in from outside, with inputs that a coverage-guided fuzzer makes up: SECONDS_EACH for each door, or for DOOR alone.
 SECONDS_EACH ?= 60

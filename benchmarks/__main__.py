@@ -8,18 +8,22 @@ import os
 import platform
 import sys
 import tempfile
-from dataclasses import replace
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import planner, tools
-from benchmarks.endpoints import started
-from benchmarks.measure import BenchError, Timings, in_turn, say
+from benchmarks import looks, planner, real, tools
+from benchmarks.measure import BenchError, Found, Timings, in_turn, say
 
-QUICK = {"plan", "ssh"}
 WANTED = {
-    "plan_vs_ssh": "at most 1.5",
-    "pyinfra_vs_plan": "at least 40",
-    "ansible_vs_plan": "at least 100",
+    "real_3": {"plan_vs_ssh": "at most 2.5"},
+    "hosts_10": {
+        "plan_vs_ssh": "at most 1.5",
+        "pyinfra_vs_plan": "at least 40",
+        "ansible_vs_plan": "at least 100",
+    },
+    "hosts_1000": {"plan_vs_ssh": "at most 0.6", "cpu_ms_per_host": "at most 8", "kb_per_host": "at most 40"},
+    "simulated_10000": {"cpu_vs_100": "0.8 to 1.2"},
     "planner": {"seconds": "at most 25", "mb": "at most 1500", "exponent": "at most 1.05"},
     "start": {
         "version_vs_python": "at most 4",
@@ -28,6 +32,8 @@ WANTED = {
         "tab_vs_python": "at most 10",
     },
 }
+PARTS = ("start", "planner", "real", "simulated", "loopback")
+"""What is measured, in this order: what takes seconds first."""
 
 
 def main() -> int:
@@ -35,11 +41,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="runs of each command, in turn (default 5)")
     parser.add_argument(
-        "--slow-runs", type=int, default=3, help="runs of pyinfra and Ansible, 0 for none (default 3)"
+        "--slow-runs",
+        type=int,
+        default=0,
+        help="runs of pyinfra and Ansible; `ALL=1`: 3 (default 0)",
+    )
+    parser.add_argument(
+        "--part", action="append", choices=PARTS, help="measure this alone; may be given several times"
     )
     options = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is used twice is not compiled twice
     try:
-        document = measured(max(1, options.runs), max(0, options.slow_runs))
+        document = measured(max(1, options.runs), max(0, options.slow_runs), options.part or PARTS)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -50,54 +63,50 @@ def main() -> int:
     return 0
 
 
-def measured(runs: int, slow_runs: int) -> dict[str, object]:
+def measured(runs: int, slow_runs: int, parts: Sequence[str]) -> dict[str, object]:
     """All ratios of medians, and what they were made from. Raises `BenchError`."""
-    slow = min(runs, slow_runs)
-    with tempfile.TemporaryDirectory(prefix="reconcile-bench-") as name:
-        folder = Path(name)
-        log = folder / "output"
-        files = tools.settled(folder / "files")
-        with started(folder, 100) as everywhere:
-            ten = everywhere.first(10)
-            commands = [tools.plan(folder, ten, files), tools.ssh(folder, ten)]
-            if slow:
-                venv = tools.tools_venv(tools.HERE.parent / ".venv/bench")
-                others = (tools.pyinfra(folder, venv, ten, files), tools.ansible(folder, venv, ten, files))
-                commands += [replace(each, most=slow) for each in others]
-            say(f"10 hosts: {', '.join(each.name for each in commands)}; {runs} runs, of the slow {slow}")
-            few = in_turn(commands, runs, log)
-            say(f"100 hosts: plan, ssh; {runs} runs")
-            both = [tools.plan(folder, everywhere, files), tools.ssh(folder, everywhere)]
-            many = in_turn(both, runs, log)
-        say("reconcile --version, validate, --help, a TAB, python -c pass; 20 runs")
-        start = in_turn(
-            [tools.version(), tools.validate(), tools.usage(), tools.tab(folder), tools.python()], 20, log
-        )
+    began = time.monotonic()
+    document: dict[str, object] = {}
+    timings: dict[str, Mapping[str, Timings]] = {}
+    for part in parts:
+        with tempfile.TemporaryDirectory(prefix="reconcile-bench-") as name:
+            found, taken = _measure(part, Path(name), runs, min(runs, slow_runs))
+        document |= found
+        timings |= taken
     return {
-        "hosts_10": {
-            "plan_vs_ssh": _ratio(few["plan"], few["ssh"]),
-            **{f"{name}_vs_plan": _ratio(few[name], few["plan"]) for name in few.keys() - QUICK},
-        },
-        "hosts_100": {"plan_vs_ssh": _ratio(many["plan"], many["ssh"])},
-        "start": {
-            f"{name}_vs_python": round(start[name].least_cpu / start["python"].least_cpu, 2)
-            for name in ("version", "validate", "help", "tab")
-        },
-        "planner": planner.measured(),
+        **document,
         "wanted": WANTED,
         "resources_per_host": tools.COUNT,
         "parallel": tools.PARALLEL,
         "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "load": os.getloadavg()},
+        "minutes": round((time.monotonic() - began) / 60, 1),
         "timings": {
-            "hosts_10": {name: each.document() for name, each in few.items()},
-            "hosts_100": {name: each.document() for name, each in many.items()},
-            "start": {name: each.document() for name, each in start.items()},
+            where: {name: each.document() for name, each in taken.items()} for where, taken in timings.items()
         },
     }
 
 
-def _ratio(one: Timings, other: Timings) -> float:
-    return round(one.seconds / other.seconds, 2)
+def _measure(part: str, folder: Path, runs: int, slow_runs: int) -> Found:
+    match part:
+        case "start":
+            return _start(folder)
+        case "planner":
+            return {"planner": planner.measured()}, {}
+        case "real":
+            return real.nodes(folder, runs)
+        case "simulated":
+            return looks.ten_thousand(folder, runs)
+    return looks.loopback(folder, runs, slow_runs)
+
+
+def _start(folder: Path) -> Found:
+    say("reconcile --version, validate, --help, a TAB, python -c pass; 20 runs")
+    commands = [tools.version(), tools.validate(), tools.usage(), tools.tab(folder), tools.python()]
+    start = in_turn(commands, 20, folder / "output")
+    floor = start["python"].least_cpu
+    costs = {f"{name}_vs_python": round(each.least_cpu / floor, 2) for name, each in start.items()}
+    del costs["python_vs_python"]
+    return {"start": costs}, {"start": start}
 
 
 if __name__ == "__main__":

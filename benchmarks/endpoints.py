@@ -1,4 +1,4 @@
-"""Many cheap hosts: one sshd of our own, for which every address of 127.1.0.0/16 is one."""
+"""Many cheap hosts: one server, sshd or a simulation, for which every address of 127.1.0.0/16 is one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import BenchError, say
+from benchmarks.measure import BenchError, last_line, say
 
 SSHD = "/usr/sbin/sshd"
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -52,34 +52,59 @@ class Endpoints:
         """The same with fewer addresses."""
         return Endpoints(self.addresses[:count], self.port, self.identity, self.known_hosts)
 
+    def hashed(self) -> Endpoints:
+        """The same with a known_hosts file that hides the names."""
+        hidden = self.known_hosts.with_suffix(".hashed")
+        shutil.copy(self.known_hosts, hidden)
+        subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(hidden)], check=True, capture_output=True)
+        return Endpoints(self.addresses, self.port, self.identity, hidden)
+
 
 @contextmanager
 def started(folder: Path, count: int) -> Iterator[Endpoints]:
     """An sshd that serves `count` addresses as long as the context lasts; its files go to `folder`."""
     _need_sshd()
+    at = _prepared(folder, count)
+    (folder / "remote_home").mkdir()
+    config = folder / "sshd_config"
+    config.write_text(CONFIG.format(port=at.port, folder=folder), encoding="ascii")
+    with _serving([SSHD, "-D", "-e", "-f", str(config)], folder, at):
+        yield at
+
+
+@contextmanager
+def simulated(folder: Path, count: int, python: Path) -> Iterator[Endpoints]:
+    """One process that answers for `count` hosts what it has recorded (`benchmarks.simulated`); `python` has
+    asyncssh."""
+    at = _prepared(folder, count)
+    with _serving([str(python), "-m", "benchmarks.simulated", str(at.port), str(folder)], folder, at):
+        yield at
+
+
+def _prepared(folder: Path, count: int) -> Endpoints:
+    """Keys, and addresses that are pinned; nothing answers there yet."""
     identity, host_key = _key(folder / "identity"), _key(folder / "host_key")
     shutil.copy(f"{identity}.pub", folder / "authorized_keys")
-    (folder / "remote_home").mkdir()
     port = _free_port()
     addresses = tuple(f"127.1.{number // 250}.{number % 250 + 1}" for number in range(count))
     key = " ".join(Path(f"{host_key}.pub").read_text(encoding="ascii").split()[:2])
     known_hosts = folder / "known_hosts"
     known_hosts.write_text("".join(f"[{each}]:{port} {key}\n" for each in addresses), encoding="ascii")
-    config = folder / "sshd_config"
-    config.write_text(CONFIG.format(port=port, folder=folder), encoding="ascii")
-    with (folder / "sshd.log").open("wb") as log:
-        sshd = subprocess.Popen(
-            [SSHD, "-D", "-e", "-f", str(config)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
+    return Endpoints(addresses, port, identity, known_hosts)
+
+
+@contextmanager
+def _serving(argv: list[str], folder: Path, at: Endpoints) -> Iterator[None]:
+    """A server that answers at all these addresses; it ends with the context."""
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     try:
-        _wait(sshd, addresses[-1], port, folder / "sshd.log")
-        yield Endpoints(addresses, port, identity, known_hosts)
+        _wait(server, at.addresses[-1], at.port, folder / "server.log")
+        yield
     finally:
-        _stop(sshd)
+        _stop(server)
 
 
 def _key(path: Path) -> Path:
@@ -94,23 +119,23 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait(sshd: subprocess.Popen[bytes], address: str, port: int, log: Path) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and sshd.poll() is None:
+def _wait(server: subprocess.Popen[bytes], address: str, port: int, log: Path) -> None:
+    deadline = time.monotonic() + 60  # a machine may have other things to do
+    while time.monotonic() < deadline and server.poll() is None:
         with suppress(OSError), socket.create_connection((address, port), timeout=1):
             return
         time.sleep(0.05)
-    said = log.read_text(encoding="utf-8", errors="replace").strip()
-    raise BenchError(f"sshd does not answer at {address}:{port}: {said or 'it said nothing'}")
+    said = last_line(log.read_text(encoding="utf-8", errors="replace"))
+    raise BenchError(f"no server answers at {address}:{port}: {said}")
 
 
-def _stop(sshd: subprocess.Popen[bytes]) -> None:
-    """Ends sshd, and the connections that an interrupted run may have left open."""
-    for child in _children(sshd.pid):
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """Ends it, and the connections that an interrupted run may have left open."""
+    for child in _children(server.pid):
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGTERM)
-    sshd.terminate()
-    sshd.wait()
+    server.terminate()
+    server.wait()
 
 
 def _children(pid: int) -> list[int]:

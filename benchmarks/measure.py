@@ -8,6 +8,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -43,16 +44,19 @@ class Command:
     env: Mapping[str, str]
     wrong: Callable[[str], str | None] = lambda output: None
     tidy: Callable[[], None] = lambda: None
+    stdin: bytes = b""
     most: int = 1000
     """In how many turns it takes part."""
 
 
 @dataclass
 class Timings:
-    """The runs of one command: seconds on the wall, and of CPU by it and its children."""
+    """The runs of one command: seconds on the wall, and of CPU by it and its children; and kB of memory at
+    the most, of it or of one of these."""
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
+    memory: list[int] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
@@ -63,13 +67,28 @@ class Timings:
         """Seconds of CPU of the run that was disturbed least: what a start costs, whatever else runs."""
         return min(self.cpu)
 
+    @property
+    def least_memory(self) -> int:
+        """Those of the run that took least, in kB."""
+        return min(self.memory)
+
     def document(self) -> dict[str, object]:
         """All of it, for the report."""
         return {
             "seconds": round(self.seconds, 4),
             "cpu_seconds": round(statistics.median(self.cpu), 4),
+            "kb": self.least_memory,
             "runs": [round(each, 4) for each in self.wall],
         }
+
+
+Found = tuple[dict[str, object], dict[str, Mapping[str, Timings]]]
+"""A part of the document, and the timings that it is made of."""
+
+
+def ratio(one: Timings, other: Timings) -> float:
+    """How long one takes beside the other, by the clock."""
+    return round(one.seconds / other.seconds, 2)
 
 
 def in_turn(commands: Sequence[Command], runs: int, log: Path) -> dict[str, Timings]:
@@ -78,17 +97,19 @@ def in_turn(commands: Sequence[Command], runs: int, log: Path) -> dict[str, Timi
     for turn in range(runs):
         for command in commands:
             if turn < command.most:
-                wall, cpu = timed(command, log)
+                wall, cpu, memory = timed(command, log)
                 timings[command.name].wall.append(wall)
                 timings[command.name].cpu.append(cpu)
+                timings[command.name].memory.append(memory)
     return timings
 
 
-def timed(command: Command, log: Path) -> tuple[float, float]:
-    """One run: seconds on the wall and of CPU. Raises `BenchError` where it did not do its work."""
+def timed(command: Command, log: Path) -> tuple[float, float, int]:
+    """One run: seconds on the wall and of CPU, and kB of memory. Raises `BenchError` where it did not do its
+    work."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
-    status = _run(command, log)
+    status, memory = _run(command, log)
     wall = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     command.tidy()
@@ -96,26 +117,40 @@ def timed(command: Command, log: Path) -> tuple[float, float]:
     wrong = f"ended with {status}: {last_line(output)}" if status else command.wrong(output)
     if wrong:
         raise BenchError(f"{command.name}: {wrong}")
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, memory
 
 
-def _run(command: Command, log: Path) -> int:
-    with log.open("wb") as output:
+def _run(command: Command, log: Path) -> tuple[int, int]:
+    with log.open("wb") as output, tempfile.TemporaryFile() as given:
+        given.write(command.stdin)
+        given.seek(0)
         process = subprocess.Popen(
             command.argv,
             env=command.env,
-            stdin=subprocess.DEVNULL,
+            stdin=given,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
     try:
-        return process.wait(LIMIT)
-    except subprocess.TimeoutExpired:
-        raise BenchError(f"{command.name}: no end after {LIMIT} s") from None
+        return _waited(process, command.name)
     finally:
         if process.returncode is None:
             _end(process)
+
+
+def _waited(process: subprocess.Popen[bytes], name: str) -> tuple[int, int]:
+    """How a process ends, and kB of memory at the most. Raises `BenchError`."""
+    limit = time.monotonic() + LIMIT
+    pause = 0.0005
+    while time.monotonic() < limit:
+        pid, status, used = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return process.returncode, used.ru_maxrss
+        time.sleep(pause)
+        pause = min(2 * pause, 0.02)
+    raise BenchError(f"{name}: no end after {LIMIT} s")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -6,6 +6,7 @@ blueprint of HOSTS settled nodes; each in a process of its own, so that the peak
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import subprocess
@@ -17,7 +18,8 @@ from pathlib import Path
 
 from benchmarks.measure import BenchError, last_line, say
 from reconciler.blueprint import resources as blueprint_resources
-from reconciler.environment.settings import Environment, Host, Services, TomcatTls
+from reconciler.environment.services import Services, TomcatTls
+from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.directory import Directory
 from reconciler.kinds.file import File
 from reconciler.model import Ref, Resource, Seen, Value
@@ -141,6 +143,7 @@ def _in_a_process(what: str, hosts: int) -> dict[str, float]:
 
 if __name__ == "__main__":
     if sys.argv[1:]:
+        gc.set_threshold(100_000)  # as the program does at its start
         made = {"files": files, "nodes": nodes}[sys.argv[1]](int(sys.argv[2]))
         print(json.dumps(measure(made)))
     else:

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -38,9 +39,9 @@ def settled(folder: Path) -> dict[str, str]:
     return files
 
 
-def plan(folder: Path, at: Endpoints, files: Mapping[str, str]) -> Command:
+def plan(folder: Path, at: Endpoints, files: Mapping[str, str], name: str = "plan") -> Command:
     """`reconcile plan`, the whole process."""
-    path = folder / f"environment-{len(at.addresses)}.yaml"
+    path = folder / f"{name}-{len(at.addresses)}.yaml"
     document = {
         "environment": "bench",
         "router": "bench.test",
@@ -61,19 +62,45 @@ def plan(folder: Path, at: Endpoints, files: Mapping[str, str]) -> Command:
         ],
     }
     path.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    argv = [*RECONCILE, "plan", str(path)]
-    return Command("plan", argv, _bare(folder), partial(_lacks, "Nothing to do"))
+    return replace(reconcile(folder, "plan", path, "Nothing to do"), name=name)
+
+
+def reconcile(folder: Path, command: str, environment: Path, words: str, *flags: str) -> Command:
+    """A command of ours on an environment file, the whole process; it has to say `words`."""
+    argv = [*RECONCILE, command, str(environment), *flags]
+    return Command(command, argv, _bare(folder), partial(_lacks, words))
 
 
 def ssh(folder: Path, at: Endpoints) -> Command:
-    """`ssh HOST true` over the same addresses, PARALLEL at a time: a floor for all that use ssh."""
-    options = ["-F", "none", "-p", str(at.port), "-i", str(at.identity)]
-    for each in (f"UserKnownHostsFile={at.known_hosts}", "IdentitiesOnly=yes", "BatchMode=yes"):
+    """`ssh HOST true` over the same addresses: a floor for all that use ssh."""
+    return each_by_ssh(folder, at.addresses, "root", at.identity, at.known_hosts, "true", at.port)
+
+
+def each_by_ssh(
+    folder: Path,
+    addresses: Sequence[str],
+    user: str,
+    identity: Path,
+    known_hosts: Path,
+    command: str,
+    port: int = 22,
+) -> Command:
+    """A command on each host by OpenSSH's client, PARALLEL at a time."""
+    options = ["-F", "none", "-p", str(port), "-i", str(identity)]
+    for each in (f"UserKnownHostsFile={known_hosts}", "IdentitiesOnly=yes", "BatchMode=yes"):
         options += ["-o", each]
-    hosts = folder / f"addresses-{len(at.addresses)}"
-    hosts.write_text("".join(f"{each}\n" for each in at.addresses), encoding="ascii")
-    argv = ["xargs", f"-P{PARALLEL}", "-I{}", "-a", str(hosts), "ssh", *options, "root@{}", "true"]
+    hosts = folder / f"addresses-{len(addresses)}"
+    hosts.write_text("".join(f"{each}\n" for each in addresses), encoding="ascii")
+    argv = ["xargs", f"-P{PARALLEL}", "-I{}", "-a", str(hosts), "ssh", *options, f"{user}@{{}}", command]
     return Command("ssh", argv, _bare(folder))
+
+
+def bare(folder: Path, at: Endpoints) -> Command:
+    """An exchange with each host by paramiko alone: a floor for what the controlling side spends."""
+    argv = [sys.executable, "-m", "benchmarks.bare", str(at.port), str(at.identity), str(at.known_hosts)]
+    said = partial(_lacks, f"{len(at.addresses)} exchanges")
+    hosts = "\n".join(at.addresses).encode()
+    return Command("bare", [*argv, str(PARALLEL)], _bare(folder), said, stdin=hosts)
 
 
 def pyinfra(folder: Path, venv: Path, at: Endpoints, files: Mapping[str, str]) -> Command:
@@ -183,14 +210,15 @@ def python() -> Command:
     return Command("python", [sys.executable, "-c", "pass"], dict(os.environ))
 
 
-def tools_venv(cache: Path) -> Path:
-    """The virtual environment of the others, made at the first run and whenever its lock changes."""
+def tools_venv(cache: Path = HERE.parent / ".venv/bench") -> Path:
+    """The virtual environment of the others and of the simulated hosts, made at the first run and whenever
+    its lock changes. Raises `BenchError`."""
     lock = HERE / "requirements.lock"
     mark = cache / "digest"
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()
     if mark.exists() and mark.read_text(encoding="ascii") == digest:
         return cache
-    say("installing pyinfra and Ansible into a virtual environment of their own")
+    say("installing pyinfra, Ansible and asyncssh into a virtual environment of their own")
     for argv in (
         [sys.executable, "-m", "venv", "--clear", str(cache)],
         [str(cache / "bin/python"), "-m", "pip", "-qq", "--disable-pip-version-check"]

@@ -20,6 +20,9 @@ from lab.processes import recorded
 NAME: Final = "acme"
 DAYS_90: Final = 90 * 86400
 PORT: Final = 14000
+OTHER: Final = "other"
+OTHER_PORT: Final = 14001
+"""Where another CA answers, with an issuing root of its own; see `Authority.start_other`."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,16 @@ class Authority:
         return self.folder.parent / "roots.pem"
 
     @property
+    def other_directory(self) -> str:
+        """The ACME directory of the other CA."""
+        return f"https://{NAME}:{OTHER_PORT}/dir"
+
+    @property
+    def other_roots(self) -> Path:
+        """The issuing roots of the other CA, as PEM."""
+        return self.roots.with_name("other-roots.pem")
+
+    @property
     def certificate(self) -> Path:
         """What its API identifies itself with: whoever shall trust it has this."""
         return self.folder / "api.pem"
@@ -70,12 +83,21 @@ class Authority:
     def start(self, validity: int = DAYS_90) -> None:
         """Start the DNS and Pebble, unless they run; certificates live `validity` seconds."""
         self.start_dns()
-        if self._runs("pebble"):
+        self._start_pebble("pebble", PORT, self.roots, validity)
+
+    def start_other(self) -> None:
+        """Start another CA, unless it runs: it asks the same DNS, and has another root."""
+        self.start_dns()
+        self.other_roots.touch()
+        self._start_pebble(OTHER, OTHER_PORT, self.other_roots, DAYS_90)
+
+    def _start_pebble(self, name: str, port: int, roots: Path, validity: int) -> None:
+        if self._runs(name):
             return
         config = {
             "pebble": {
-                "listenAddress": f"{self.address}:{PORT}",
-                "managementListenAddress": f"{self.address}:15000",
+                "listenAddress": f"{self.address}:{port}",
+                "managementListenAddress": f"{self.address}:{port + 1000}",
                 "certificate": str(self.certificate),
                 "privateKey": str(self.folder / "api.key"),
                 "httpPort": 80,
@@ -85,12 +107,12 @@ class Authority:
                 "certificateValidityPeriod": validity,
             }
         }
-        path = self.folder / "pebble.json"
+        path = self.folder / f"{name}.json"
         path.write_text(json.dumps(config), encoding="utf-8")
         settings = ("PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=0", "PEBBLE_WFE_NONCEREJECT=0")
         dns = f"{self.address}:53"
-        self._spawn("pebble", ["env", *settings, "pebble", "-config", str(path), "-dnsserver", dns])
-        self._learn_root()
+        self._spawn(name, ["env", *settings, "pebble", "-config", str(path), "-dnsserver", dns])
+        self._learn_root(name, port, roots)
 
     def stop(self) -> None:
         """End Pebble; the DNS goes on."""
@@ -103,7 +125,7 @@ class Authority:
 
     def remove(self) -> None:
         """End all of it."""
-        for name in ("pebble", "dns", "refusing"):
+        for name in ("pebble", OTHER, "dns", "refusing"):
             self._end(name)
 
     def set_name(self, name: str, *addresses: str) -> None:
@@ -147,12 +169,12 @@ class Authority:
         self._spawn("dns", ["pebble-challtestsrv", *without, *listen])
         self._await(f"http://{self.address}:8055/", "dns")
 
-    def _learn_root(self) -> None:
-        root = self._await(f"https://{self.address}:15000/roots/0", "pebble")
-        if root not in self.roots.read_text(encoding="ascii"):
-            new = self.roots.with_name("roots.new")
-            new.write_text(self.roots.read_text(encoding="ascii") + root, encoding="ascii")
-            new.replace(self.roots)
+    def _learn_root(self, name: str, port: int, roots: Path) -> None:
+        root = self._await(f"https://{self.address}:{port + 1000}/roots/0", name)
+        if root not in roots.read_text(encoding="ascii"):
+            new = roots.with_name(f"{roots.stem}.new")
+            new.write_text(roots.read_text(encoding="ascii") + root, encoding="ascii")
+            new.replace(roots)
 
     def _await(self, url: str, name: str) -> str:
         deadline = time.monotonic() + 15

@@ -241,7 +241,7 @@ class Message(enum.Enum):
         "the CA would refuse by the CAA records of the DNS",
         (
             "no order was placed. The message says for each name which domain has the set, and what it"
-            " allows instead: another CA, another account (`accounturi`), or other methods than http-01."
+            " allows instead: another CA, another account (`accounturi`), or other methods than `challenge`."
             " Have the set changed where the DNS is kept; `reconcile verify` prints the record to publish"
         ),
     )

@@ -8,12 +8,13 @@ function (`diff`), and the *deltas* become an *action* with the *steps* that set
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
 from reconciler.refs import Joint as Joint  # noqa: PLC0414 - it is a noun, too
+from reconciler.refs import OwnRef
 from reconciler.refs import Ref as Ref  # noqa: PLC0414
 from reconciler.unknowns import is_unknown
 
@@ -31,10 +32,11 @@ class CannotSee:
 
 @dataclass(frozen=True)
 class InTransit(CannotSee):
-    """In place of a state: it is on its way, as a service that is starting, and cannot be judged yet.
-    `seconds` is how long that may still take; whoever looks looks again until then."""
+    """In place of a state: it is on its way, as a service that is starting, and cannot be judged yet. For
+    `seconds` whoever looks looks again; what is so then is judged by `instead`, where there is one."""
 
     seconds: float = 0
+    instead: State | None = None
 
 
 Seen = State | None | CannotSee
@@ -156,24 +158,14 @@ class Plan:
 @dataclass(frozen=True)
 class Outcome:
     """What became of an action: done, unsettled, failed, skipped or lost. `put_back` says of a
-    failed one that its rescue has succeeded."""
+    failed one that its rescue has succeeded, `as_found` of one that failed or was lost that its host
+    is no worse than the run has found it."""
 
     ref: Ref
     result: str
     detail: str = ""
     put_back: bool = field(default=False, compare=False)
-
-
-@dataclass(frozen=True)
-class Report:
-    """How an apply ended: what became of each action, and what is left."""
-
-    outcomes: tuple[Outcome, ...]
-    left: Plan
-    partial: tuple[Ref, ...] = ()
-    """Resources that are neither as before nor as desired, or whose state is not known."""
-    needless: tuple[Ref, ...] = ()
-    """How many approved actions were settled by the time their turn came."""
+    as_found: bool = field(default=False, compare=False)
 
 
 def quote(value: str | int) -> str:
@@ -290,14 +282,11 @@ class Resource:
     place: Place | None = field(default=None, compare=False)
     part: str = field(default="", compare=False)
     absent: bool = option("Remove it instead.", default=False)
+    ref = OwnRef()
 
     @property
     def name(self) -> str:
         return str(getattr(self, self.title))
-
-    @property
-    def ref(self) -> Ref:
-        return Ref(self.host, self.kind, self.name)
 
     def ask(self) -> Mapping[str, Question]:
         """The questions to the host, each under a label of the kind's own."""
@@ -354,9 +343,21 @@ class Resource:
         """Whether a change waits for all that it `follows`, also for what is lost or refused."""
         return False
 
-    def tolerates(self) -> int:
-        """How many of its own kind among those it `follows` may fail, and be put back, before it waits."""
+    def tolerates(self, seen: Seen) -> int:
+        """How many of its own kind that it `follows` may fail, and be no worse for it, before it waits."""
         return 0
+
+    def canaries(self, seen: Seen) -> Collection[Ref]:
+        """Those of its own kind that it `follows` of which none may fail, by what was seen of it."""
+        return ()
+
+    def is_away(self, seen: Seen) -> bool:
+        """Whether something was begun with it that was neither proven nor put back."""
+        return False
+
+    def is_worse(self, found: Seen, now: Seen) -> bool:
+        """Whether what is seen of it after a change that failed is worse than how it was found."""
+        return True
 
     def refuses(self, change: Change) -> str | None:
         """Why this change is not made, and what the administrator can do instead."""
@@ -366,7 +367,7 @@ class Resource:
         """Why it cannot be created: what brings it is not there, nor is it one of the others of its host."""
         return None
 
-    def notes(self, seen: State) -> Iterable[str]:
+    def notes(self, seen: State, change: Change | None) -> Iterable[str]:
         """What an administrator should know or do beside what apply does, a line each."""
         return ()
 

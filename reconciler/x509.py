@@ -212,6 +212,11 @@ def _readable(pem: bytes) -> Iterator[x509.Certificate]:
             yield _parsed(block, x509.load_pem_x509_certificate)
 
 
+def subject(leaf: x509.Certificate) -> str:
+    """The common name of whom it is for; empty where it has none."""
+    return _common_name(leaf.subject)
+
+
 def _common_name(name: x509.Name) -> str:
     from cryptography.x509.oid import NameOID
 
@@ -246,12 +251,9 @@ def why_not_trusted(certificates: Chain, roots_pem: bytes, name: str, now: datet
     from cryptography.x509 import verification
 
     leaf = certificates[0]
-    begin, end = window(leaf)
-    if now > end:
-        return f"it expired on {end:%Y-%m-%d}"
-    if now < begin:
-        return f"it is valid only from {begin:%Y-%m-%d}"
-    if not _carries(leaf, name):
+    if why_not := _why_not_now(leaf, now):
+        return why_not
+    if not carries(leaf, name):
         return f"it does not carry {name}"
     if small := [kind for kind in map(key_type, certificates) if is_small(kind, SMALLEST)]:
         return f"a key in the chain is {small[0]}, and clients accept no RSA key below {SMALLEST}"
@@ -268,13 +270,49 @@ def why_not_trusted(certificates: Chain, roots_pem: bytes, name: str, now: datet
     return None
 
 
+def why_not_from(certificates: Chain, roots_pem: bytes, now: datetime) -> str | None:
+    """None where the chain, leaf first, leads to one of the roots; else one line that says why not.
+
+    Judged by RFC 5280 alone: what a CA of an organisation's own makes need not keep the rules of the
+    CA/Browser Forum, such as a key identifier and a name in each certificate. Any of `roots_pem` may end the
+    chain, an intermediate too.
+    """
+    from cryptography import x509
+    from cryptography.x509 import verification
+
+    if why_not := _why_not_now(certificates[0], now):
+        return why_not
+    roots = _store(roots_pem)
+    if roots is None:
+        return "there is no root to check it against (`roots`)"
+    policy = verification.ExtensionPolicy
+    anything = policy.permit_all()
+    issuers = policy.permit_all().require_present(
+        x509.BasicConstraints, verification.Criticality.AGNOSTIC, None
+    )
+    try:
+        builder = verification.PolicyBuilder().store(roots).time(now)
+        verifier = builder.extension_policies(ca_policy=issuers, ee_policy=anything).build_client_verifier()
+        verifier.verify(certificates[0], list(certificates[1:]))
+    except verification.VerificationError as error:
+        return f"it does not lead to one of the roots{_detail(error, certificates[1:], now)}"
+    return None
+
+
+def _why_not_now(leaf: x509.Certificate, now: datetime) -> str | None:
+    begin, end = window(leaf)
+    if now > end:
+        return f"it expired on {end:%Y-%m-%d}"
+    return f"it is valid only from {begin:%Y-%m-%d}" if now < begin else None
+
+
 def is_small(kind: str, least: int) -> bool:
     """Whether a key, as `key_type` has it, is an RSA key of fewer than `least` bits."""
     name, _, bits = kind.partition(" ")
     return name == "RSA" and int(bits) < least
 
 
-def _carries(leaf: x509.Certificate, name: str) -> bool:
+def carries(leaf: x509.Certificate, name: str) -> bool:
     """Whether it is for this name, itself or by a wildcard for the first label."""
     _, _, domain = name.lower().partition(".")
     return bool({name.lower(), f"*.{domain}"} & set(names(leaf)))

@@ -29,7 +29,7 @@ settings.load_profile("here")
 
 
 LONG = (
-    "test_rollout_faults", "hosts/test_certificate.py", "test_certificate_faults", "test_operations",
+    "test_rollout_faults", "hosts/test_certificate.py", "test_certificate_faults", "test_dns_challenge", "test_operations",
     "hosts/test_laws", "test_year", "test_story", "test_adopt", "test_readme", "hosts/",
     "lab/", "test_package", "test_product", "test_site",
 )  # fmt: skip

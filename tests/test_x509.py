@@ -401,3 +401,49 @@ def test_what_a_certificate_is_for_and_to_which_root_its_chain_leads() -> None:
     broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     assert certificates.described(broken + pem) == [("Root Y", end)]
     assert certificates.described(b"") == []
+
+
+def bare(common: str, by: Made | None = None, *, ca: bool | None = None, days: int = 60) -> Made:
+    """As openssl(1) makes them by hand: no key identifier, no key usage, no name but the common one."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(by.certificate.subject if by else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - 30 * DAY)
+        .not_valid_after(NOW + days * DAY)
+    )
+    if ca is not None:
+        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=False)
+    return Made(builder.sign(by.key if by else key, hashes.SHA256()), key)
+
+
+def test_a_ca_of_ones_own_need_not_keep_the_rules_of_browsers() -> None:
+    root = bare("root", ca=True)
+    between, no_ca, over = (
+        bare("between", root, ca=True),
+        bare("no CA", root),
+        bare("over", root, ca=True, days=-1),
+    )
+    leaf = bare("urn:node:A", between)
+
+    def why_not(trusted: Made, *sent: Made) -> str | None:
+        chain = certificates.chain(pem(*sent))
+        return certificates.why_not_from(chain, pem(trusted), NOW)
+
+    assert why_not(root, leaf, between) is None
+    assert why_not(root, leaf, between, root) is None
+    assert why_not(between, leaf) is None
+    assert why_not(root, leaf) == "it does not lead to one of the roots"
+    not_ca = bare("y", root, ca=False)
+    assert "basicConstraints.cA must be asserted" in str(why_not(root, bare("x", not_ca), not_ca))
+    assert str(why_not(root, bare("x", no_ca), no_ca)).startswith("it does not lead to one of the roots (")
+    assert str(why_not(root, bare("x", over), over)).endswith("CN=over in it expired on 2026-05-31")
+    assert why_not(root, bare("x", between, days=-1), between) == "it expired on 2026-05-31"
+    alone = bare("alone")
+    assert why_not(alone, alone) is None
+    empty = certificates.why_not_from(certificates.chain(pem(leaf)), b"", NOW)
+    assert empty == "there is no root to check it against (`roots`)"

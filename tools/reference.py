@@ -148,7 +148,16 @@ def settings(schema: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, 
     for name, each in schema.get("properties", {}).items():
         yield above + name, each
         yield from settings(each, f"{above}{name}.")
-        yield from settings(each.get("items", {}), f"{above}{name}[].")
+        items = each.get("items", {})
+        for form in (items, items.get("then", {}), items.get("else", {})):
+            yield from settings(form, f"{above}{name}[].")
+        yield from settings(_named(each), f"{above}{name}.NAME.")
+
+
+def _named(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of what a mapping has by names of the reader's own; empty where it has none."""
+    found = schema.get("additionalProperties")
+    return found if isinstance(found, dict) else {}
 
 
 def environment_page() -> str:
@@ -163,10 +172,20 @@ def environment_page() -> str:
         *_settings({"required": schema["required"], "properties": schema["properties"]}),
     ]
     for path, each in settings(schema):
-        section = each.get("items", each)
-        if "properties" in section:
-            lines += ["", f"## {path}", "", each["description"], "", *_settings(section)]
+        for heading, section in _sections(path, each):
+            lines += ["", f"## {heading}", "", section["description"], "", *_settings(section)]
     return "\n".join(lines) + "\n"
+
+
+def _sections(path: str, each: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What has settings of its own; an item of which there are two forms, by a key that it has, is two."""
+    section = each.get("items") or _named(each) or each
+    if "else" in section:
+        (key,) = section["if"]["required"]
+        yield f"{path}, with `{key}`", section["then"]
+        yield f"{path}, without `{key}`", section["else"]
+    elif "properties" in section:
+        yield path, {**section, "description": each["description"]}
 
 
 def _settings(section: Mapping[str, Any]) -> Iterator[str]:

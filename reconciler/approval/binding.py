@@ -9,12 +9,14 @@ is a part of its fields, and its steps are some of the approved ones, in their o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reconciler import kinds
 from reconciler.approval.commitment import is_kept
 from reconciler.model import Action, Plan, Ref, Resource, Step
+from reconciler.subjects import Risk
 from reconciler.unknowns import matches
 
 
@@ -25,6 +27,12 @@ class Stale(Exception):
     def __init__(self, lines: list[str], report: Any = None) -> None:
         self.lines, self.report = lines, report
         super().__init__("the plan is stale")
+
+
+def without_lost(approved: Plan, lost: Mapping[str, str]) -> Plan:
+    """What was approved, but for what was to be done on hosts that were lost since: host to reason."""
+    actions = tuple(each for each in approved.actions if each.ref.host not in lost)
+    return replace(approved, actions=actions, unreachable={**approved.unreachable, **lost})
 
 
 def disallowed(approved: Plan, plan: Plan, finished: Collection[Ref]) -> list[str]:
@@ -67,6 +75,10 @@ def _why_disallowed(approved: Action | None, action: Action) -> str | None:
     return _other_step(approved.steps, action.steps, part) or _other_step(
         approved.rescue, action.rescue, part
     )
+
+
+def _is_order(action: Action) -> bool:
+    return Risk.ORDER in kinds.KINDS.get(action.ref.kind, Resource).risks(action)
 
 
 def _other_step(approved: Sequence[Step], steps: Sequence[Step], part: bool) -> str | None:
@@ -112,11 +124,13 @@ def changes_since(approved: Plan, plan: Plan) -> list[str]:
     """What differs between a saved plan and what would be done now, one line each; empty where
     nothing does.
 
-    Stricter than `disallowed`: before the first step, everything must be as it was.
+    Stricter than `disallowed`: before the first step, everything must be as it was; but an order that cron,
+    or another run, has placed meanwhile is the one that was approved, and need not be placed again.
     """
     old = {action.ref: action for action in approved.actions}
     new = {action.ref: action for action in plan.actions}
-    lines = [f"{ref}: it has been settled since" for ref in old if ref not in new]
+    settled = [ref for ref, action in old.items() if ref not in new and not _is_order(action)]
+    lines = [f"{ref}: it has been settled since" for ref in settled]
     lines += disallowed(approved, plan, ())
     for ref in old.keys() & new.keys():
         if old[ref].seen_digest != new[ref].seen_digest:

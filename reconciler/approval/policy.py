@@ -5,7 +5,7 @@ The rules are the environment's own (`rules.Policy`); each that is broken gives 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -142,11 +142,12 @@ def _on(days: str, local: datetime) -> bool:
     return begin <= day <= end if begin <= end else day >= begin or day <= end
 
 
-def left_of_lifetime(seen: Mapping[Ref, Seen], days: int, now: datetime) -> float | None:
-    """The fraction of its lifetime of `days` that the certificate in use still has: of the
-    releases on the hosts, the one that expires first. None where none was seen."""
-    found = list(expiries(seen).values())
-    return min((until - now).total_seconds() for until in found) / (days * 86400) if found else None
+def left_of_lifetime(
+    seen: Mapping[Ref, Seen], lifetime: Callable[[Ref], timedelta], now: datetime
+) -> float | None:
+    """The fraction of its `lifetime` that the certificate in use still has: of the releases on the hosts, the
+    one with the least. None where none was seen."""
+    return min(((until - now) / lifetime(ref) for ref, until in expiries(seen).items()), default=None)
 
 
 def expiries(seen: Mapping[Ref, Seen]) -> dict[Ref, datetime]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from reconciler.blueprint import certificate, node, templates, ways
+from reconciler.blueprint import distribution, node, templates, ways
 from reconciler.blueprint.parts import part
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.account import Account
@@ -171,7 +171,7 @@ def former(env: Environment, host: Host) -> Iterable[Resource]:
 
 def retired(env: Environment, host: Host) -> Iterable[Resource]:
     """What is removed from a retired host: the keys that open its former peers, and its hooks."""
-    delivered = certificate.delivered(env, host) if env.certificate.manage else ()
+    delivered = distribution.delivered(env, host) if env.certificate.manage else ()
     for resource in (*mesh(env, host), *sync_account(env, host), *node.hooks(env, host), *delivered):
         if isinstance(resource, (AuthorizedKeys, KnownHosts, Keypair, DeliveryKey)) or (
             isinstance(resource, File) and resource.path.startswith(env.paths.letsencrypt)

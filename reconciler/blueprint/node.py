@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.blueprint import templates
+from reconciler.blueprint.managed import Managed, managed
 from reconciler.blueprint.parts import part
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.acl import Acl
+from reconciler.kinds.apache import LOADS as APACHE_LOADS
 from reconciler.kinds.apache import ApacheModule, ApacheSite
 from reconciler.kinds.certificate.answer import Answer
 from reconciler.kinds.certificate.release import Current
@@ -95,6 +97,8 @@ def probe_text(env: Environment, host: Host) -> str:
 @part(Subject.CHALLENGE)
 def challenge_answer(env: Environment, host: Host) -> Iterable[Resource]:
     """S6: port 80 answers with the files of the challenge directory, under every name."""
+    if not env.certificate.on_port_80:
+        return
     text = probe_text(env, host)
     path = f"{env.paths.challenge}/{PROBE}"
     yield Package(host=host.name, package="curl")
@@ -104,6 +108,7 @@ def challenge_answer(env: Environment, host: Host) -> Iterable[Resource]:
         path=PROBE_URL,
         text=text,
         names=(env.router, host.name),
+        loads=APACHE_LOADS,
         established=Ref(host.name, Current.kind, Current.path),
         owner=Ref(host.name, Service.kind, "apache2"),
         needs=(
@@ -119,8 +124,17 @@ def challenge_answer(env: Environment, host: Host) -> Iterable[Resource]:
 
 @part(Subject.CHALLENGE)
 def hooks(env: Environment, host: Host) -> Iterable[Resource]:
-    """S7: the hooks that put a challenge on every host and remove it; on the primary only."""
-    folder = f"{env.paths.letsencrypt}/renewal"
+    """S7: the hooks that put a challenge on every host, or into the DNS, and remove it; on the primary."""
+    if host.primary:
+        yield Directory(host=host.name, path=env.paths.letsencrypt)
+        yield Directory(host=host.name, path=f"{env.paths.letsencrypt}/renewal")
+    for each in managed(env):
+        if each.has_hooks:
+            yield from _hooks(each, host)
+
+
+def _hooks(each: Managed, host: Host) -> Iterable[Resource]:
+    env, certificate = each.env, each.settings
     settings: dict[str, str | int] = {
         "host": host.name,
         "peers": " ".join(f"{other.name}:{env.sshd_port(other)}" for other in env.others(host)),
@@ -132,14 +146,19 @@ def hooks(env: Environment, host: Host) -> Iterable[Resource]:
     proven = [
         Ref(host.name, SshAccess.kind, f"{env.sync.account}@{other.name}") for other in env.others(host)
     ]
-    if host.primary:
-        yield Directory(host=host.name, path=env.paths.letsencrypt)
-        yield Directory(host=host.name, path=folder)
-    for name, verb in (("auth", "put"), ("cleanup", "remove")):
+    template, verbs = "challenge-hook.sh", ("put", "remove")
+    if not certificate.on_port_80:
+        template, verbs = "dns-hook.sh", ("present", "cleanup")
+        settings = {
+            "program": certificate.dns_hook or "",
+            "resolver": certificate.resolver or "",
+            "wait": certificate.dns_wait,
+        }
+    for name, verb in zip(("auth", "cleanup"), verbs, strict=True):
         yield File(
             host=host.name,
-            path=f"{folder}/manual-{name}-hook.sh",
-            content=templates.script("challenge-hook.sh", env.name, {"verb": verb, **settings}),
+            path=each.hook(name),
+            content=templates.script(template, env.name, {"verb": verb, **settings}),
             mode="0755",
             check="sh -n {}",
             # Whoever runs the old one meanwhile gets in by it until the new way is there.
@@ -161,7 +180,9 @@ def notice(env: Environment, host: Host) -> Iterable[Resource]:
             "host": host.name,
             "administrators": administrators,
         }
-        content = templates.script("notify-administrators.sh", env.name, settings)
+        # certbot runs it after the renewal of any lineage, and says of which.
+        which = {"$router": "${RENEWED_LINEAGE##*/}"} if env.ordered else {}
+        content = templates.script("notify-administrators.sh", env.name, settings, instead=which)
         yield Directory(host=host.name, path=f"{env.paths.letsencrypt}/renewal-hooks")
         yield Directory(host=host.name, path=folder)
     yield File(

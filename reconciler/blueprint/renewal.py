@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reconciler.environment.settings import CURVES, LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Certificate
+from reconciler.environment.certificate import (
+    CHALLENGES,
+    CURVES,
+    LETS_ENCRYPT,
+    LETS_ENCRYPT_STAGING,
+    Certificate,
+)
 from reconciler.model import Value
 
 SETTINGS: Mapping[str, type[str | int]] = {
@@ -16,12 +22,17 @@ SETTINGS: Mapping[str, type[str | int]] = {
     "email": str,
     "key_type": str,
     "key_size": int,
+    "challenge": str,
+    "dns_hook": str,
     "resolver": str,
     "ca_bundle": str,
     "orders_a_week": int,
     "failures_an_hour": int,
 }
 """By their name, as a field of `Certificate` and as a variable of the script: the type of the field."""
+
+KNOWN: Mapping[str, tuple[str, ...]] = {"key_type": ("rsa", *CURVES), "challenge": CHALLENGES}
+"""The values that some of them may have."""
 
 
 def variables(certificate: Certificate) -> dict[str, str]:
@@ -42,7 +53,7 @@ def settings(variables: Mapping[str, str]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for name, kind in SETTINGS.items():
         value = variables.get(name, "")
-        if name == "key_type" and value not in ("rsa", *CURVES):
+        if name in KNOWN and value not in KNOWN[name]:
             continue
         if value and (kind is str or value.isdecimal()):
             found[name] = kind(value)

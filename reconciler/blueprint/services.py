@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.blueprint import templates
+from reconciler.blueprint.brought import judged
 from reconciler.blueprint.parts import part
+from reconciler.environment.services import FORMS, Consumer
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.account import Account
+from reconciler.kinds.apache import LOADS as APACHE_LOADS
 from reconciler.kinds.apache import ApacheModule, ApacheSite
+from reconciler.kinds.certificate.brought import BroughtKey
+from reconciler.kinds.certificate.form import CertificateFile
 from reconciler.kinds.certificate.pair import GROUP
 from reconciler.kinds.certificate.pinned import Pinned
-from reconciler.kinds.certificate.release import STORE, Current
+from reconciler.kinds.certificate.release import Current
+from reconciler.kinds.certificate.store import Store
 from reconciler.kinds.effective.apache import ApacheSites
 from reconciler.kinds.effective.postgresql import PostgresqlSettings
 from reconciler.kinds.file import File
 from reconciler.kinds.package import Package
 from reconciler.kinds.property import Property
-from reconciler.kinds.service import Service
+from reconciler.kinds.service import APACHE_CHECK, Service
 from reconciler.kinds.symlink import Symlink
 from reconciler.model import Ref, Resource
 from reconciler.subjects import Subject
@@ -37,9 +43,9 @@ def apache(env: Environment, host: Host) -> Iterable[Resource]:
         unit="apache2",
         enabled=True,
         ports=(80, 443) if env.certificate.manage else (80,),
-        check="apache2ctl -t",
+        check=APACHE_CHECK,
         known_check=True,
-        loads=("/etc/apache2",),
+        loads=APACHE_LOADS,
         judged=Ref(host.name, ApacheSites.kind, "apache2"),
         needs=(Ref(host.name, "package", "apache2"),),
     )
@@ -61,10 +67,13 @@ def port_443(env: Environment, host: Host) -> Iterable[Resource]:
     yield ApacheSite(host=host.name, site="cn-ssl")
 
 
-def _member(account: str, host: Host) -> Account:
-    """The account of a service that reads the key: in the group, otherwise as its package made it."""
+def _member(
+    account: str, host: Host, brought: Iterable[Ref] = (), groups: tuple[str, ...] = (GROUP,)
+) -> Account:
+    """The account of a service that reads the key: in its group, otherwise as its package made it."""
     kept = "any"
-    return Account(host=host.name, account=account, groups=(GROUP,), password=kept, create=False)
+    needs = (*brought, *(Ref(host.name, Package.kind, GROUP) for group in groups if group == GROUP))
+    return Account(host=host.name, account=account, groups=groups, password=kept, create=False, needs=needs)
 
 
 @part(Subject.SERVICES)
@@ -137,6 +146,76 @@ def tomcat(env: Environment, host: Host) -> Iterable[Resource]:
 
 
 @part(Subject.SERVICES)
+def consumers(env: Environment, host: Host) -> Iterable[Resource]:
+    """Further services that use the certificate, or a brought one: each runs, listens, and has loaded its
+    configuration."""
+    by_unit: dict[str, list[Consumer]] = {}
+    theirs = [each.name for each in env.certificates_on(host)]
+    for name in (None, *theirs, *(each.name for each in env.ordered)):
+        for each in env.consumers_on(host, name):
+            by_unit.setdefault(each.unit, []).append(each)
+    for unit, ports in by_unit.items():
+        brought, accounts = [], []
+        named = [each.certificate for each in ports if each.certificate in theirs]
+        for package in sorted({each.package for each in ports if each.package}):
+            yield Package(host=host.name, package=package)
+            brought.append(Ref(host.name, Package.kind, package))
+        readers = _readers(env, ports)
+        for user, groups_of_it in sorted(readers.items()):
+            yield _member(user, host, brought, tuple(groups_of_it))
+            accounts.append(Ref(host.name, Account.kind, user))
+        groups = [group for groups_of_it in readers.values() for group in groups_of_it]
+        yield Service(
+            host=host.name,
+            unit=unit,
+            ports=tuple(each.port for each in ports),
+            check=ports[0].check,
+            loads=ports[0].loads,
+            on_change=ports[0].on_change,
+            starts_within=env.certificate.deadline,
+            # A reload for another reason would load a brought pair that is no good, or end the service.
+            judged=judged(host, named[0]) if named else None,
+            group=next(iter(groups), None),
+            needs=(*_used(env, host, ports, theirs), *brought, *accounts, *_forms(host, ports)),
+        )
+
+
+def _used(env: Environment, host: Host, ports: list[Consumer], brought: list[str]) -> list[Ref]:
+    """What is there of each certificate that the ports of a service serve, for the service to start."""
+    found = []
+    for name in dict.fromkeys(each.certificate for each in ports):
+        if name is None:
+            found.append(current(env, host))
+        elif name in brought:
+            found.append(Ref(host.name, BroughtKey.kind, name))
+        else:
+            found.append(Ref(host.name, Current.kind, Store(name).current))
+    return found
+
+
+def _forms(host: Host, ports: list[Consumer]) -> list[Ref]:
+    """The files of each certificate in the forms that the ports of a service read."""
+    found = [
+        CertificateFile(host=host.name, file=file, store=Store(each.certificate or "")).ref
+        for each in ports
+        for file in FORMS.get(each.form or "", ())
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _readers(env: Environment, ports: Iterable[Consumer]) -> dict[str, list[str]]:
+    """The accounts of a service that read a key by a group, and these groups; who owns its key needs none."""
+    certificates = {each.name: each for each in env.certificates}
+    found: dict[str, list[str]] = {}
+    for each in ports:
+        brought = certificates.get(each.certificate or "")
+        group = brought.group if brought else GROUP
+        if each.user and group and not (brought and brought.owner == each.user):
+            found.setdefault(each.user, []).append(group)
+    return {user: list(dict.fromkeys(groups)) for user, groups in found.items()}
+
+
+@part(Subject.SERVICES)
 def portal(env: Environment, host: Host) -> Iterable[Resource]:
     """S12: both portal.properties; the key that CILogon has pinned is reported, not changed."""
     webapps = f"/var/lib/tomcat{env.services.tomcat}/webapps"
@@ -155,4 +234,4 @@ def portal(env: Environment, host: Host) -> Iterable[Resource]:
             )
     for name in ("privkey.pem.pk8", "cert.pem.pk8publickey"):
         path = f"/etc/letsencrypt/live/{env.router}/{name}"
-        yield Pinned(host=host.name, path=path, key=f"{STORE}/current/privkey.pem")
+        yield Pinned(host=host.name, path=path, key=f"{Current.path}/privkey.pem")

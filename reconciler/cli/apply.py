@@ -112,7 +112,13 @@ def apply_with(
         with (
             workplace.journal(workplace.clock, True) as journal,
             connected(
-                environment, resources, options, workplace, tally.hear, team.records(environment, workplace)
+                environment,
+                resources,
+                options,
+                workplace,
+                tally.hear,
+                team.records(environment, workplace),
+                stays=True,
             ) as fleet,
         ):
             report_interrupted(journal, environment)
@@ -221,8 +227,8 @@ class _Apply:
         tracker.ask_for_approval(self.journal, self.environment, document, lines, why)
 
     def _forbidden(self, plan: Plan, support: Support) -> list[str]:
-        now, certificate = self.workplace.clock(), self.environment.certificate
-        left = policy.left_of_lifetime(self.fleet.sight.seen, certificate.lifetime, now)
+        now = self.workplace.clock()
+        left = policy.left_of_lifetime(self.fleet.sight.seen, self.environment.lifetime_of, now)
         return policy.forbids(self.environment.policy, plan, support, now, left)
 
     def _refused(self, plan: Plan, reasons: Sequence[str]) -> CommandError:

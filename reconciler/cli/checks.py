@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
+from reconciler.blueprint.managed import managed
 from reconciler.cli.options import Options
 from reconciler.cli.selection import hosts
 from reconciler.cli.workplace import Workplace
 from reconciler.environment.settings import Environment
 from reconciler.model import Observation
+from reconciler.tls import brought
 from reconciler.tls import verify as verification
+from reconciler.tls.endpoint import Endpoint, NoHandshake, TlsAnswer
 
 
 def run_checks(
@@ -17,13 +22,20 @@ def run_checks(
 
     `observation` holds what each host's services serve to the host itself. Raises `CommandError`.
     """
-    release = verification.wanted(environment, observation)
     named = hosts(environment, options)
-    asked = [each for each in verification.endpoints(environment) if not options.host or each.host in named]
-    seconds = options.timeout or environment.ssh.timeout
-    answers = workplace.probe_tls(asked, seconds, options.parallel, environment.certificate.ping)
-    checks = [
-        *verification.outside(environment, answers, release, workplace.clock()),
-        *verification.inside(environment, observation, release),
-    ]
+
+    def probe(endpoints: Iterable[Endpoint], ping: str | None) -> Mapping[Endpoint, TlsAnswer | NoHandshake]:
+        asked = [each for each in endpoints if not options.host or each.host in named]
+        return workplace.probe_tls(asked, options.timeout or environment.ssh.timeout, options.parallel, ping)
+
+    checks: list[verification.Check] = []
+    if environment.owns_certificate:
+        for each in managed(environment):
+            release = verification.wanted(environment, observation, each)
+            answers = probe(verification.endpoints(environment, each), each.settings.ping)
+            checks += verification.outside(environment, answers, release, workplace.clock(), each)
+            checks += verification.inside(environment, observation, release, each)
+    if theirs := brought.endpoints(environment):
+        checks += brought.outside(theirs, probe(theirs, None), observation, workplace.clock())
+        checks += brought.inside(environment, observation)
     return [each for each in checks if not options.host or each.endpoint.host in named]

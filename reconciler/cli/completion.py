@@ -155,7 +155,8 @@ def _of_flag(flag: str, metavar: str, env: str, word: str) -> Iterable[str]:
     if flag == "--only":
         return _excluding(word, references(env, word.removeprefix("!")))
     if flag == "--replace":
-        return references(env, f"certificate{word.removeprefix('certificate')}")
+        found = references(env, f"certificate{word.removeprefix('certificate')}")
+        return (each for each in found if each.partition(":")[0] == "certificate")
     if metavar == "ENV":
         return environments()
     return metavar.split("|") if "|" in metavar else ()

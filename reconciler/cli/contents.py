@@ -17,6 +17,9 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
         "RECONCILE_FILES": (
             "Further folders, with colons between, below which files that a YAML file names may lie."
         ),
+        "RECONCILE_SITE": (
+            "The site of whose hosts this machine is the gateway: it reaches them itself, to look and to act."
+        ),
         "RECONCILE_SIGNING_KEY": (
             "A key, or a public one whose private half is in the agent, to sign what a run leaves on hosts."
         ),
@@ -28,7 +31,7 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
 )
 """The environment variables that count."""
 COLOURS = ("NO_COLOR", "FORCE_COLOR", "TERM")
-STATE, FILES = "RECONCILE_STATE", "RECONCILE_FILES"
+STATE, FILES, SITE = "RECONCILE_STATE", "RECONCILE_FILES", "RECONCILE_SITE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +133,7 @@ GROUPS: Mapping[str, Mapping[str, Description]] = MappingProxyType(
                     Code.CHANGES: "changes are pending, with --detailed-exitcode",
                     **INCOMPLETE,
                 },
-                variables=(STATE, FILES, "PAGER"),
+                variables=(STATE, FILES, SITE, "PAGER"),
             ),
             "drift": Description(
                 help="Report drift; never changes a host.",
@@ -139,7 +142,7 @@ GROUPS: Mapping[str, Mapping[str, Description]] = MappingProxyType(
                     "reconcile drift --all --junit drift.xml": "All environments, for a CI job.",
                 },
                 ends={Code.OK: "in sync", Code.CHANGES: "drift, or changes pending", **INCOMPLETE},
-                variables=(STATE, FILES),
+                variables=(STATE, FILES, SITE),
             ),
             "status": Description(
                 help="Show what is known here of environments; contacts no host.",
@@ -187,7 +190,7 @@ GROUPS: Mapping[str, Mapping[str, Description]] = MappingProxyType(
                     "reconcile report --all -o site/": "A folder of pages, with an overview.",
                 },
                 ends=LOOKS,
-                variables=(STATE, FILES),
+                variables=(STATE, FILES, SITE),
             ),
             "observe": Description(
                 help="Print or save what is observed on the hosts.",
@@ -196,7 +199,7 @@ GROUPS: Mapping[str, Mapping[str, Description]] = MappingProxyType(
                     "reconcile observe stage --only service": "Print a part of it.",
                 },
                 ends=LOOKS,
-                variables=(FILES,),
+                variables=(FILES, SITE),
             ),
         },
         "Change": {
@@ -218,7 +221,7 @@ GROUPS: Mapping[str, Mapping[str, Description]] = MappingProxyType(
                     Code.LOCKED: "",
                     Code.NOT_APPROVED: "",
                 },
-                variables=(STATE, FILES, "RECONCILE_SIGNING_KEY"),
+                variables=(STATE, FILES, SITE, "RECONCILE_SIGNING_KEY"),
             ),
             "rollback": Description(
                 help="Plan what undoes a run, as far as it can be undone.",
@@ -228,7 +231,7 @@ GROUPS: Mapping[str, Mapping[str, Description]] = MappingProxyType(
                     "reconcile rollback 12 -o undo.json": "Save it; apply undo.json does it.",
                 },
                 ends={Code.OK: "the plan is made; nothing is changed", **INCOMPLETE},
-                variables=(STATE, FILES, "PAGER"),
+                variables=(STATE, FILES, SITE, "PAGER"),
             ),
             "unlock": Description(
                 help="Show who holds each host's lock; --break ends those processes.",
@@ -271,7 +274,7 @@ GROUPS: Mapping[str, Mapping[str, Description]] = MappingProxyType(
                     "reconcile explain stage file:/etc/motd --host cn-1": "Or as with --only.",
                 },
                 ends={Code.INCOMPLETE: "the resource could not be looked at"},
-                variables=(FILES,),
+                variables=(FILES, SITE),
             ),
             "graph": Description(
                 help="Print the order of resources as Mermaid or DOT; no host needed.",

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.cli import team
+from reconciler.cli import sites, team
 from reconciler.cli.options import Options, say
 from reconciler.cli.selection import replaced
 from reconciler.cli.watching import patience, watching
@@ -45,17 +45,23 @@ def connected(
     workplace: Workplace,
     hear: Listen = lambda event: None,
     records: HostRecords | None = None,
+    *,
+    stays: bool = False,
+    only_looks: bool = False,
 ) -> Iterator[Fleet]:
-    """The hosts of these resources; each is connected to when it is first asked. What happens there is shown
-    as the options say, and `hear` is told too. They are asked for `records` of runs by the commands that keep
-    what is told (`team.records`, `team.keep`)."""
+    """The hosts of these resources; each is connected to when it is asked, and with `stays` until the end.
+    What happens there is shown as the options say, and `hear` is told too. They are asked for `records` of
+    runs by the commands that keep what is told (`team.records`, `team.keep`). Where a command `only_looks`,
+    the hosts of a site are looked at from its gateway; one that acts (`stays`) refuses them. Raises
+    `CommandError`."""
     from reconciler.fleet.fleet import Fleet
 
-    ssh = environment.ssh
-    if options.timeout:
-        ssh = replace(ssh, timeout=options.timeout)
+    ssh = replace(environment.ssh, timeout=options.timeout or environment.ssh.timeout)
     wanted = {resource.host for resource in resources}
     hosts = [host for host in environment.all_hosts if host.name in wanted]
+    if stays:
+        sites.refuse(environment, hosts)
+    away = sites.away(environment, hosts) if only_looks else []
     ended = threading.Event()
     with watching(options, workplace) as show:
 
@@ -68,13 +74,15 @@ def connected(
         with Fleet(
             environment.name,
             resources,
-            workplace.connect(ssh, hosts),
+            workplace.connect(ssh, [host for host in hosts if host not in away]),
             parallel=options.parallel,
             seconds=ssh.timeout,
             clock=workplace.clock,
             listen=listen,
             patience=patience(),
             records=records,
+            stays=stays,
+            gateways=sites.gateways(environment, away, ssh, options, workplace) if away else (),
         ) as fleet:
             try:
                 yield fleet
@@ -87,7 +95,7 @@ def look(
 ) -> Looked:
     """Looks once at the hosts of these resources, and plans. Raises `CommandError`."""
     records = team.records(environment, workplace)
-    with connected(environment, resources, options, workplace, records=records) as fleet:
+    with connected(environment, resources, options, workplace, records=records, only_looks=True) as fleet:
         look_with(fleet, environment, options, workplace)
         return Looked(fleet.plan(), fleet.sight)
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from reconciler.cli import files
 from reconciler.cli.exit import Code, CommandError
 from reconciler.environment import yaml_writer
-from reconciler.environment.settings import Certificate, Environment, Host, HostSsh, Services, Ssh
+from reconciler.environment.certificate import Certificate
+from reconciler.environment.services import Services
+from reconciler.environment.settings import Environment, Host, HostSsh, Ssh
 
 
 @dataclass(frozen=True, kw_only=True)

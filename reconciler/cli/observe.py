@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from reconciler.cli import files, formats, team
+from reconciler.cli import files, formats, sites, team
 from reconciler.cli.exit import Code
 from reconciler.cli.flags import (
     Env,
@@ -46,25 +46,22 @@ def observe(
     """Returns 0, or 3 where a host could not be looked at. Raises `CommandError`."""
     workplace: Workplace = context.obj
     options = Options(
-        host=host,
-        only=only,
-        json=json,
-        parallel=parallel,
-        timeout=timeout,
-        no_color=no_color,
-        verbose=verbose,
-        quiet=quiet,
-        log_format=log_format,
-    )
+        host=host, only=only, json=json, parallel=parallel, timeout=timeout, no_color=no_color,
+        verbose=verbose, quiet=quiet, log_format=log_format,
+    )  # fmt: skip
     formats.check(options, Formats(), output)
     environment = open_environment(env, workplace)
     resources = select(environment, options, workplace)
     records = team.records(environment, workplace)
-    with connected(environment, resources, options, workplace, records=records) as fleet:
+    with connected(environment, resources, options, workplace, records=records, only_looks=True) as fleet:
         observation = fleet.settle()
         team.keep(fleet, environment, workplace)
     document = observation_document(
-        environment.name, observation, file=environment.file, looked=workplace.clock()
+        environment.name,
+        observation,
+        file=environment.file,
+        looked=workplace.clock(),
+        copy=sites.copy_of(environment),
     )
     if output:
         save_observation(output, document, env, options)

@@ -22,6 +22,7 @@ from reconciler.output.documents.observation import ObservationDocument, observa
 from reconciler.output.html.facts import Facts, Frame
 from reconciler.output.html.past import Kept, facts_from
 from reconciler.plan.planner import plan as make_plan
+from reconciler.tls import brought
 
 
 def gather(
@@ -44,7 +45,7 @@ def gather(
     else:
         looked = look(environment, resources, options, workplace)
         plan, observation = looked.plan, looked.observation
-        if environment.owns_certificate:
+        if environment.owns_certificate or brought.endpoints(environment):
             checks = run_checks(environment, options, observation, workplace)
         frame = replace(frame, made=workplace.clock())
     return facts_from(

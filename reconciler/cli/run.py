@@ -21,11 +21,12 @@ from reconciler.environment.settings import Environment
 from reconciler.fleet import apply as executor
 from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.reply import HostError, Locked
+from reconciler.fleet.report import Report
 from reconciler.journal.journal import Journal
 from reconciler.journal.leaving import new_run
 from reconciler.journal.record import RunRecord
 from reconciler.messages import Message
-from reconciler.model import Plan, Ref, Report, quote
+from reconciler.model import Plan, Ref, quote
 from reconciler.monitor import delivery, notices, tracker
 from reconciler.output import text
 from reconciler.output.documents.results import apply_document
@@ -107,10 +108,13 @@ class Run:
     def _locked(
         self, approved: Plan, run: RunRecord, waiting: Collection[Ref], ended: dict[str, Any]
     ) -> Code:
+        silent = dict(self.fleet.sight.unreachable)
         hosts = self._lock()
         seen = self.fleet.settle()
-        at_once = self.environment.certificate.max_unavailable
-        run.record_lock(hosts, seen, self.fleet.resources.values(), at_once)
+        run.record_lock(hosts, seen, self.fleet.resources.values(), self.environment.at_once)
+        # A host that died since it was looked at, a moment ago, keeps the others from nothing.
+        lost = {host: why for host, why in seen.unreachable.items() if host not in silent}
+        approved = binding.without_lost(approved, lost)
         changed = binding.changes_since(approved, self._without(waiting))
         if changed:
             raise CommandError(Code.STALE, *_stale(changed), "nothing was done; make a new plan")

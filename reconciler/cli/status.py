@@ -89,7 +89,8 @@ def status(
 def _code(each: EnvironmentStatus, now: datetime) -> Code:
     if each.problems:
         return Code.USAGE
-    expired = each.certificate is not None and each.certificate.end <= now
+    ends = [each.certificate.end] if each.certificate else []
+    expired = any(end <= now for end in [*ends, *(one.end for one in each.brought if one.end)])
     return max(CODES[each.state], Code.CHANGES if expired else Code.OK)
 
 

@@ -27,6 +27,7 @@ from reconciler.cli.selection import open_environment, select
 from reconciler.cli.workplace import Workplace
 from reconciler.output import text
 from reconciler.output.documents.results import verify_document
+from reconciler.tls import brought
 from reconciler.tls import verify as verification
 from reconciler.tls.names import name_checks
 
@@ -58,15 +59,17 @@ def verify(
     outputs = Formats(junit=junit, prometheus=prometheus)
     formats.check(options, outputs)
     environment = open_environment(env, workplace)
-    if not environment.certificate.manage:
-        why = "there is nothing to verify: `manage` of its certificate is false"
+    if not environment.owns_certificate and not brought.endpoints(environment):
+        setting = "`manage` of its certificate" if environment.blueprint else "`blueprint`"
+        why = f"there is nothing to verify: {setting} is false, and no consumer names a brought certificate"
         raise CommandError(Code.USAGE, f"{environment.file}: {why}")
-    resources = [r for r in select(environment, options, workplace) if r.kind in verification.KINDS]
+    wanted = {*verification.KINDS, *brought.KINDS}
+    resources = [r for r in select(environment, options, workplace) if r.kind in wanted]
     with connected(environment, resources, options, workplace) as fleet:
         observation = fleet.settle()
     release = verification.wanted(environment, observation)
     checks = run_checks(environment, options, observation, workplace)
-    names = name_checks(environment, observation)
+    names = name_checks(environment, observation) if environment.owns_certificate else []
     formats.write_checks(checks, outputs, environment, workplace, names)
     if json:
         files.print_json(verify_document(environment.name, release, checks, names))

@@ -24,6 +24,7 @@ from reconciler.diagnosis.checks import (
     unclear,
 )
 from reconciler.diagnosis.keys import install_key, replace_pin
+from reconciler.environment.certificate import Certificate
 from reconciler.environment.settings import Environment, Host
 from reconciler.fleet.routes import Route
 from reconciler.kinds.effective.clock import SystemClock
@@ -113,18 +114,31 @@ def asked(environment: Environment, declared: Iterable[Resource]) -> list[Resour
         if host.name not in clocks
     ]
     if environment.owns_certificate:
-        primary, bundle = environment.primary.name, environment.certificate.ca_bundle
+        primary = environment.primary.name
         resources.append(CertbotVersion(host=primary))
-        resources += [AcmeDirectory(host=primary, url=url, ca_bundle=bundle) for url in servers(environment)]
+        resources += [
+            AcmeDirectory(host=primary, url=url, ca_bundle=bundle)
+            for url, bundle in servers(environment).items()
+        ]
     return resources
 
 
-def servers(environment: Environment) -> list[str]:
-    """The directories of the CA, and of that at which orders are rehearsed; none where nothing is ordered."""
+def servers(environment: Environment) -> dict[str, str | None]:
+    """The directories of each CA, and of that at which orders are rehearsed, with the file by which it is
+    trusted; none where nothing is ordered."""
     if not environment.owns_certificate:
-        return []
-    settings = variables(environment.certificate)
-    return list(dict.fromkeys(each for each in (settings["server"], settings["rehearsal"]) if each))
+        return {}
+    found: dict[str, str | None] = {}
+    for each in _ordered(environment):
+        settings = variables(each)
+        for url in (settings["server"], settings["rehearsal"]):
+            if url:
+                found.setdefault(url, each.ca_bundle)
+    return found
+
+
+def _ordered(environment: Environment) -> list[Certificate]:
+    return [environment.certificate, *(each.settings for each in environment.ordered)]
 
 
 def server_name(url: str) -> str:
@@ -300,7 +314,7 @@ def _certbot(environment: Environment, seen: Seen, subject: str) -> HealthCheck:
     """Whether certbot would renew in time, and not at every opportunity."""
     if not isinstance(seen, Mapping):
         return unclear(HOSTS, subject, "its version: there is no package certbot")
-    version, days = str(seen["version"]), environment.certificate.lifetime
+    version, days = str(seen["version"]), min(each.lifetime for each in _ordered(environment))
     check = HealthCheck(group=HOSTS, subject=subject, found=version)
     major = re.match(r"(?:[0-9]+:)?([0-9]+)\.", version)
     if major is None:

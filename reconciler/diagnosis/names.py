@@ -17,8 +17,13 @@ from reconciler.model import quote
 
 def looked_up(environment: Environment, routes: Mapping[str, Route]) -> list[str]:
     """The names to resolve: those of the certificate, and where the hosts are reached."""
-    names = environment.names if environment.owns_certificate else ()
+    names = environment.names if _matter(environment) else ()
     return list(dict.fromkeys((*names, *addresses(routes).values())))
+
+
+def _matter(environment: Environment) -> bool:
+    """Whether the CA asks whoever the names lead to."""
+    return environment.owns_certificate and environment.certificate.on_port_80
 
 
 def addresses(routes: Mapping[str, Route]) -> dict[str, str]:
@@ -42,7 +47,7 @@ def judge(
     environment: Environment, routes: Mapping[str, Route], found: Mapping[str, Addresses]
 ) -> Iterable[HealthCheck]:
     """Whether each name of the certificate resolves, and to the declared hosts: the CA asks there."""
-    if not environment.owns_certificate:
+    if not _matter(environment):
         return
     ours: set[str] = set()
     unknown = []

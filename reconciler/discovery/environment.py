@@ -12,18 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.environment.settings import (
-    CURVES,
-    LETS_ENCRYPT,
-    Certificate,
-    Environment,
-    Host,
-    Paths,
-    Services,
-    Ssh,
-    Sync,
-    TomcatTls,
-)
+from reconciler.environment.certificate import CURVES, LETS_ENCRYPT, Certificate
+from reconciler.environment.services import Services, TomcatTls
+from reconciler.environment.settings import Environment, Host, Paths, Ssh, Sync
 from reconciler.model import State, Value
 
 UNDETERMINED = {
@@ -242,6 +233,8 @@ def _remark_on_hosts(draft: _Draft, made: Environment) -> None:
 def _not_declared(state: State) -> Iterable[str]:
     if left := state.get("left alone"):
         yield f"not changed: certbot is also run by {left}; remove that once our own job is there"
+    if further := state.get("further"):
+        yield f"also ordered there: {further}; write an entry of `certificates` for each, none is made here"
     if sites := state.get("other sites"):
         yield f"not changed: {sites} also make Apache answer to this name; disable them once ours are there"
     if keys := state.get("other keys"):

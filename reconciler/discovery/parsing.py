@@ -161,12 +161,15 @@ def renewal(seen: Mapping[str, Any], output: Mapping[str, str]) -> dict[str, Val
         found["certificate.schedule"] = " ".join(fields[:5])
         found["certificate.jitter"] = int(fields[-1]) if fields[-1].isdigit() else None
     marks = [line for _, line in (*seen["script"], *seen["mark"]) if line.startswith(MARK)]
-    elsewhere = [path for path in output["renews"].splitlines() if path not in (JOB, PACKAGED)]
+    found_jobs = [path for path in output["renews"].splitlines() if path not in (JOB, PACKAGED)]
+    further = [path.removeprefix(f"{JOB}-") for path in found_jobs if path.startswith(f"{JOB}-")]
+    elsewhere = [path for path in found_jobs if not path.startswith(f"{JOB}-")]
     return found | {
         "certificate.administrators": _recipient(seen["notice"]) or _recipient(seen["old notice"]),
         "environment": marks[0].removeprefix(MARK).partition(";")[0] if marks else None,
         "renewed by": " ".join([*(path for path, _ in seen["job"]), *elsewhere]) or None,
         "left alone": " ".join(elsewhere) or None,
+        "further": " ".join(further) or None,
         "timer": True if "certbot.timer" in output["units"].split() else None,
         "paths.certificate": _certificate_link(seen, output["ours"]),
     }

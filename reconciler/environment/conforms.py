@@ -13,7 +13,7 @@ from typing import Any
 
 _TYPES = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
 _NO_CONDITION = {"$schema", "title", "description", "default", "x-want", "$defs", "if"}
-"""Keywords that ask for nothing; where `then` holds, `if` need not be looked at."""
+"""Keywords that ask for nothing; `if` is looked at by `then` and `else`."""
 
 Schema = Mapping[str, Any]
 
@@ -28,6 +28,8 @@ def conforms(value: Any, schema: Schema) -> bool:
 
 def _holds(keyword: str, wanted: Any, value: Any, schema: Schema) -> bool:
     for_type, rule = _RULES.get(keyword, (object, lambda *_: False))
+    if not isinstance(value, for_type) and isinstance(schema.get("type"), list):
+        return True  # a keyword asks nothing of a value of another type; which it may have, `type` says
     return isinstance(value, for_type) and bool(rule(wanted, value, schema))
 
 
@@ -35,7 +37,9 @@ def _equal(one: Any, other: Any) -> bool:
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
-def _of_type(wanted: Any, value: Any, _: Schema) -> bool:
+def _of_type(wanted: Any, value: Any, schema: Schema) -> bool:
+    if isinstance(wanted, list):
+        return any(_of_type(each, value, schema) for each in wanted)
     known = isinstance(wanted, str) and isinstance(value, _TYPES.get(wanted, ()))
     return known and isinstance(value, bool) == (wanted == "boolean")
 
@@ -56,11 +60,20 @@ def _unique(_: Any, value: Any, __: Schema) -> bool:
     return all(isinstance(each, str) for each in value) and len(set(value)) == len(value)
 
 
+def _is(value: Any, schema: Schema, holds: bool) -> bool:
+    """Whether the condition of a schema certainly holds, or certainly does not."""
+    condition = schema["if"]
+    if condition.keys() != {"required"} or not isinstance(value, dict):
+        return False
+    return (set(condition["required"]) <= value.keys()) is holds
+
+
 _RULES: Mapping[str, tuple[type, Callable[[Any, Any, Schema], Any]]] = {
     "type": (object, _of_type),
     "enum": (object, lambda wanted, value, _: any(_equal(each, value) for each in wanted)),
     "const": (object, lambda wanted, value, _: _equal(wanted, value)),
-    "then": (object, lambda wanted, value, _: conforms(value, wanted)),
+    "then": (object, lambda wanted, value, schema: _is(value, schema, False) or conforms(value, wanted)),
+    "else": (object, lambda wanted, value, schema: _is(value, schema, True) or conforms(value, wanted)),
     "allOf": (object, lambda wanted, value, _: all(conforms(value, each) for each in wanted)),
     "anyOf": (object, lambda wanted, value, _: any(conforms(value, each) for each in wanted)),
     "pattern": (str, lambda wanted, value, _: matches(wanted, value)),

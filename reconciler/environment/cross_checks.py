@@ -3,23 +3,33 @@ is too slow."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from reconciler.environment.rules import CLASSES, safe_gap
-from reconciler.environment.settings import PRIMARY, REPLICAS, Certificate, Paths, Sync
+from reconciler.environment.brought import CLIENT
+from reconciler.environment.certificate import Certificate
+from reconciler.environment.ordered import is_ordered
+from reconciler.environment.ordered_checks import NO_HOOK, check_ordered, too_slow
+from reconciler.environment.rules import CERTIFICATE_NAME, CLASSES
+from reconciler.environment.schema_errors import nearest
+from reconciler.environment.settings import PRIMARY, REPLICAS, Paths, Sync
 from reconciler.environment.yaml_reader import Path, Placed, Problem
 from reconciler.kinds import KINDS
 from reconciler.plan.order import is_below
 from reconciler.unknowns import UNKNOWN_PREFIX
+
+DNS_NAME = re.compile(CERTIFICATE_NAME["pattern"])
+OWN = re.compile(r"apache2|postgresql(@.*)?|tomcat[0-9]+|ssh|cron")
+"""Units of a coordinating node, which the blueprint declares with more than a consumer can say."""
 
 
 def cross_check(placed: Placed) -> list[Problem]:
     """Every problem of this kind; a value of a wrong type is left to the schema."""
     cross = _Cross(placed)
     cross.check()
-    return cross.problems
+    return cross.problems + check_ordered(placed)
 
 
 def _is_timezone(name: str) -> bool:
@@ -54,12 +64,17 @@ class _Cross:
         self._check_primary()
         self._check_names()
         self._check_groups()
+        self._check_sites()
         self._check_schedule()
         self._check_key()
+        self._check_challenge()
         self._check_sync_account()
         self._check_paths()
         self._check_reserved((), self._value)
-        self._check_resources()
+        for key in ("certificates", "consumers", "resources"):
+            self._check_hosts_of(key)
+        self._check_consumers()
+        self._check_brought()
         self._check_policy()
         self._check_acknowledged()
 
@@ -111,7 +126,7 @@ class _Cross:
                 ("hosts", number, "primary"),
                 f"a second primary; one host is the primary, and line {first} has named it",
             )
-        if not marked and len(self._hosts) > 1:
+        if not marked and len(self._hosts) > 1 and self._value.get("blueprint") is not False:
             self._problem(("hosts",), "no primary: mark the host on which certbot runs with `primary: true`")
 
     def _check_key(self) -> None:
@@ -130,6 +145,25 @@ class _Cross:
                 ("certificate", "key_size"),
                 f"it says how many bits an RSA key has, and `key_type` is {kind}: leave one of them out",
             )
+
+    def _check_challenge(self) -> None:
+        certificate = self._section("certificate")
+        if certificate.get("challenge") == "dns-01":
+            if "dns_hook" not in certificate:
+                self._problem(("certificate", "challenge"), NO_HOOK)
+            return
+        for key in ("dns_hook", "dns_wait"):
+            if key in certificate:
+                self._problem(
+                    ("certificate", key), "it is for `challenge: dns-01`, which is not declared here"
+                )
+        names = certificate.get("names")
+        for number, name in enumerate(names if isinstance(names, list) else ()):
+            if isinstance(name, str) and name.startswith("*."):
+                self._problem(
+                    ("certificate", "names", number),
+                    f"{name} is a wildcard: CAs issue those by `challenge: dns-01` only",
+                )
 
     def _check_sync_account(self) -> None:
         account = self._section("sync").get("account", Sync.account)
@@ -178,26 +212,13 @@ class _Cross:
         return section if isinstance(section, dict) else {}
 
     def _check_schedule(self) -> None:
-        """It comes round often enough for the lifetime: see `safe_gap`."""
+        """It comes round often enough for the lifetime: see `too_slow`."""
         section = self._section("certificate")
         schedule, lifetime = section.get("schedule"), section.get("lifetime", Certificate.lifetime)
         if not isinstance(schedule, str) or not isinstance(lifetime, int):
             return
-        path = ("certificate", "schedule")
-        from reconciler.environment.cron import longest_gap  # noqa: PLC0415 - most files have the default
-
-        try:
-            gap = longest_gap(schedule)
-        except ValueError as error:
-            self._problem(path, f"`{schedule}` is not a schedule as in crontab(5): {error}")
-            return
-        most = safe_gap(lifetime)
-        if gap.total_seconds() > most * 3600:
-            self._problem(
-                path,
-                f"too slow: certificates live {lifetime} days and are renewed in their last third, and this"
-                f" leaves up to {gap.total_seconds() / 3600:.0f} hours between two tries; {most} are safe",
-            )
+        if why := too_slow(schedule, lifetime):
+            self._problem(("certificate", "schedule"), why)
 
     def _check_paths(self) -> None:
         section = self._section("paths")
@@ -217,6 +238,21 @@ class _Cross:
             meant = "a group of every environment" if group in (PRIMARY, REPLICAS) else short.get(group)
             if meant or group in names:
                 self._problem(("hosts", number, "groups"), f"{group} is {meant or 'a host'} already")
+
+    def _check_sites(self) -> None:
+        sites = self._section("sites")
+        known = {host["name"] for _, host in (*self._hosts, *self._retired)}
+        known |= {PRIMARY, REPLICAS, *(group for _, group in self._groups)}
+        for name in sites:
+            if name in known:
+                self._problem(("sites", name), f"{name} is a host or a group already")
+        for key, hosts in (("hosts", self._hosts), ("retired", self._retired)):
+            for number, host in hosts:
+                if isinstance(site := host.get("site"), str) and site not in sites:
+                    declared = ", ".join(sorted(sites)) or "none"
+                    self._problem(
+                        (key, number, "site"), f"there is no site {site} under `sites:` (there: {declared})"
+                    )
 
     @property
     def _groups(self) -> Iterable[tuple[int, str]]:
@@ -238,14 +274,106 @@ class _Cross:
                 path, f"the text `{UNKNOWN_PREFIX}` is reserved: a plan says so where it does not know"
             )
 
-    def _check_resources(self) -> None:
+    def _check_consumers(self) -> None:
+        items = self._value.get("consumers")
+        first: dict[tuple[Any, Any], int] = {}
+        for number, item in enumerate(items if isinstance(items, list) else ()):
+            path: Path = ("consumers", number)
+            no_node = self._value.get("blueprint") is False
+            uses_own = not isinstance(item, dict) or "certificate" not in item
+            if uses_own and (no_node or self._section("certificate").get("manage") is False):
+                self._problem(path, "it uses the certificate, and none is managed here")
+            if isinstance(item, dict) and isinstance(item.get("unit"), str):
+                what = (item["unit"].removesuffix(".service"), item.get("port"))
+                if OWN.fullmatch(what[0]) and not no_node:
+                    self._problem(
+                        path,
+                        f"{what[0]} is one of the node's own services: see `services:`, and its switches",
+                    )
+                if what in first:
+                    line = self._placed.place(("consumers", first[what])).line
+                    self._problem(path, f"{what[0]} on {what[1]} is here twice; see line {line}")
+                first.setdefault(what, number)
+
+    def _check_brought(self) -> None:
+        """Each has a name of its own, and what serves one is where it is, and may read its key."""
+        known: dict[str, tuple[int, dict[str, Any]]] = {}
+        for number, item in self._named("certificates"):
+            if item["name"] in known:
+                line = self._placed.place(("certificates", known[item["name"]][0])).line
+                self._problem(
+                    ("certificates", number, "name"), f"{item['name']} is here twice; see line {line}"
+                )
+            known.setdefault(item["name"], (number, item))
+            names = item.get("names") if item.get("purpose") != CLIENT else None
+            for index, name in enumerate(names if isinstance(names, list) else ()):
+                if isinstance(name, str) and not DNS_NAME.fullmatch(name):
+                    self._problem(
+                        ("certificates", number, "names", index),
+                        f"{name} is no DNS name, and clients look for a server's names among those alone",
+                    )
+        items = self._value.get("consumers")
+        for number, item in enumerate(items if isinstance(items, list) else ()):
+            name = item.get("certificate") if isinstance(item, dict) else None
+            path: Path = ("consumers", number, "certificate")
+            if isinstance(name, str) and name in known:
+                self._check_consumer_of(known[name][1], item, number)
+            elif isinstance(name, str):
+                there = f"{nearest(name, known)} (known: {', '.join(sorted(known)) or 'none'})"
+                self._problem(path, f"there is no certificate {name} in `certificates`{there}")
+
+    def _check_consumer_of(self, entry: Mapping[str, Any], item: Mapping[str, Any], number: int) -> None:
+        path: Path = ("consumers", number, "certificate")
+        name, there = entry["name"], self._members(entry.get("hosts"))
+        if is_ordered(entry):
+            there |= self._members([PRIMARY])
+        if lacking := self._members(item.get("hosts")) - there:
+            self._problem(
+                path, f"the certificate {name} is not on {', '.join(sorted(lacking))}; see its `hosts`"
+            )
+        if not is_ordered(entry):
+            self._check_consumer_of_brought(entry, item, number)
+
+    def _check_consumer_of_brought(
+        self, brought: Mapping[str, Any], item: Mapping[str, Any], number: int
+    ) -> None:
+        path: Path = ("consumers", number, "certificate")
+        name = brought["name"]
+        if brought.get("purpose") == CLIENT:
+            self._problem(path, f"the certificate {name} is a client's: no port serves it")
+        if "form" in item:
+            self._problem(
+                ("consumers", number, "form"),
+                f"forms are made of certificates that are ordered: have {name} brought in that form",
+            )
+        user = item.get("user")
+        if isinstance(user, str) and user != brought.get("owner") and "group" not in brought:
+            self._problem(
+                ("consumers", number, "user"),
+                f"how {user} comes to read the key is not said: give the certificate {name} a `group`,"
+                f" or `owner: {user}`",
+            )
+
+    def _members(self, named: Any) -> set[str]:
+        """The hosts that `hosts:` of something names; all where there is none."""
+        called = {}
+        for _, host in self._hosts:
+            is_primary = host.get("primary") is True or len(self._hosts) == 1
+            called[host["name"]] = {host["name"], PRIMARY if is_primary else REPLICAS}
+        for number, group in self._groups:
+            called[self._value["hosts"][number]["name"]].add(group)
+        if not isinstance(named, list):
+            return set(called)
+        return {name for name, words in called.items() if not words.isdisjoint(map(str, named))}
+
+    def _check_hosts_of(self, key: str) -> None:
         known = {host["name"] for _, host in self._hosts} | {PRIMARY, REPLICAS}
-        known |= {group for _, group in self._groups}
+        known |= {group for _, group in self._groups} | self._section("sites").keys()
         there = ", ".join(sorted(known))
-        items = self._value.get("resources")
+        items = self._value.get(key)
         for number, item in enumerate(items if isinstance(items, list) else ()):
             hosts = item.get("hosts") if isinstance(item, dict) else None
             for index, name in enumerate(hosts if isinstance(hosts, list) else ()):
                 if name not in known:
-                    path: Path = ("resources", number, "hosts", index)
+                    path: Path = (key, number, "hosts", index)
                     self._problem(path, f"there is no host or group {name} (known: {there})")

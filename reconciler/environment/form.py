@@ -30,7 +30,8 @@ def formatted(file: str, text: str) -> str:
     if "version" in same or not same:
         return text
     lines = text.split("\n")
-    first = min(place.line for path, place in placed.keys.items() if len(path) == 1) - 1
-    versioned = "\n".join([*lines[:first], f"version: {VERSION}", *lines[first:]])
+    line, column = min((at.line, at.column) for path, at in placed.keys.items() if len(path) == 1)
+    version = f"{' ' * (column - 1)}version: {VERSION}"
+    versioned = "\n".join([*lines[: line - 1], version, *lines[line - 1 :]])
     said = parse(file, versioned.encode()).value
     return versioned if said == {"version": VERSION, **same} else text

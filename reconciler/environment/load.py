@@ -13,24 +13,18 @@ from pathlib import Path as FilePath
 from string import Template
 from typing import Any
 
+from reconciler.environment.brought import Brought
+from reconciler.environment.certificate import Certificate
 from reconciler.environment.cross_checks import cross_check
 from reconciler.environment.form import too_new
 from reconciler.environment.include import as_one, include
 from reconciler.environment.local_files import SIZE, UnusableFile, read
+from reconciler.environment.ordered import Ordered, inherited, is_ordered
 from reconciler.environment.rules import Acknowledged, Notices, Policy
 from reconciler.environment.schema import local_files
 from reconciler.environment.schema_errors import check
-from reconciler.environment.settings import (
-    Certificate,
-    Environment,
-    Host,
-    HostSsh,
-    Paths,
-    Services,
-    Ssh,
-    Sync,
-    TomcatTls,
-)
+from reconciler.environment.services import Consumer, Services, TomcatTls
+from reconciler.environment.settings import Environment, Host, HostSsh, Paths, SiteSettings, Ssh, Sync
 from reconciler.environment.yaml_reader import Number, Path, Placed, Problem, parse
 from reconciler.kinds import KINDS
 from reconciler.kinds.tagged_lines import TaggedLines
@@ -126,18 +120,27 @@ class _Builder:
     def environment(self, text: bytes) -> Environment:
         value = self._value
         hosts, retired = self._hosts("hosts"), self._hosts("retired")
+        ordered = list(self._ordered())
         if len(hosts) == 1:
             hosts = [dataclasses.replace(hosts[0], primary=True)]
         environment = Environment(
             name=value["environment"],
-            router=value["router"],
+            router=value.get("router", ""),
             hosts=tuple(hosts),
             retired=tuple(retired),
+            sites={
+                name: SiteSettings(**each | {"ssh": self._host_ssh(each.get("ssh"))})
+                for name, each in value.get("sites", {}).items()
+            },
             ssh=self._ssh([*hosts, *retired]),
             sync=Sync(**value.get("sync", {})),
             certificate=self._certificate(),
             paths=Paths(**value.get("paths", {})),
             services=self._services(),
+            consumers=tuple(Consumer(**_tuples(each)) for each in value.get("consumers", ())),
+            certificates=tuple(self._brought()),
+            ordered=tuple(each for each in ordered if not each.absent),
+            ended=tuple(each for each in ordered if each.absent),
             policy=self._policy(),
             notices=self._notices(),
             acknowledged=tuple(Acknowledged(**each) for each in value.get("acknowledged", ())),
@@ -175,15 +178,38 @@ class _Builder:
 
     def _certificate(self) -> Certificate:
         certificate = Certificate(**_tuples(self._value.get("certificate", {})))
-        if certificate.roots is None:
-            import ssl  # noqa: PLC0415 - slow to load, and seldom needed
-
-            file = ssl.get_default_verify_paths().cafile
-            trusted = FilePath(file).read_bytes() if file and FilePath(file).exists() else b""
-        else:
-            # Roots are public, and nothing of them is printed: they may lie anywhere.
-            trusted = self._text(("certificate", "roots"), certificate.roots, anywhere=True).encode()
+        trusted = self._trusted(("certificate", "roots"), certificate.roots)
         return dataclasses.replace(certificate, trusted=trusted)
+
+    def _brought(self) -> Iterable[Brought]:
+        for number, each in enumerate(self._value.get("certificates", ())):
+            if is_ordered(each):
+                continue
+            brought = Brought(**_tuples(each))
+            trusted = self._trusted(("certificates", number, "roots"), brought.roots)
+            yield dataclasses.replace(brought, trusted=trusted)
+
+    def _ordered(self) -> Iterable[Ordered]:
+        own = self._value.get("certificate", {})
+        for number, each in enumerate(self._value.get("certificates", ())):
+            if not is_ordered(each):
+                continue
+            entry = _tuples(each)
+            mine = {key: entry.pop(key) for key in ("name", "names", "hosts", "absent") if key in entry}
+            settings = Certificate(**_tuples(inherited(own, each)), **entry)
+            path: Path = ("certificates", number, "roots") if "roots" in each else ("certificate", "roots")
+            trusted = self._trusted(path, settings.roots)
+            yield Ordered(**mine, settings=dataclasses.replace(settings, trusted=trusted))
+
+    def _trusted(self, path: Path, roots: str | None) -> bytes:
+        """The roots in a file that the YAML names, or those of this machine."""
+        if roots is not None:
+            # Roots are public, and nothing of them is printed: they may lie anywhere.
+            return self._text(path, roots, anywhere=True).encode()
+        import ssl  # noqa: PLC0415 - slow to load, and seldom needed
+
+        file = ssl.get_default_verify_paths().cafile
+        return FilePath(file).read_bytes() if file and FilePath(file).exists() else b""
 
     def _services(self) -> Services:
         value = dict(self._value.get("services", {}))
@@ -286,12 +312,14 @@ class _Builder:
     def _filled(self, template: str, environment: Environment, host: Host, number: int) -> str:
         values = {
             "environment": environment.name,
-            "router": environment.router,
             "host": host.name,
-            "primary": environment.primary.name,
             "hosts": " ".join(each.name for each in environment.hosts),
             "account": environment.sync.account,
         }
+        if environment.router:
+            values["router"] = environment.router
+        if environment.primary.primary:
+            values["primary"] = environment.primary.name
         try:
             return Template(template).substitute(values)
         except KeyError as error:

@@ -43,9 +43,18 @@ def outline(env: str) -> Outline:
     return Outline(
         name=str(placed.value.get("environment", "")),
         hosts=[str(each["name"]) for each in hosts if "name" in each],
-        groups=sorted({*GROUPS, *(str(group) for each in hosts for group in _list(each, "groups"))}),
+        groups=sorted(
+            {
+                *GROUPS,
+                *(str(group) for each in hosts for group in (*_list(each, "groups"), *_word(each, "site"))),
+            }
+        ),
         resources=[(str(kind), str(name)) for kind, name in (next(iter(each.items())) for each in resources)],
     )
+
+
+def _word(value: dict[str, Any], key: str) -> list[Any]:
+    return [value[key]] if isinstance(value.get(key), str) else []
 
 
 def _list(value: dict[str, Any], key: str) -> list[Any]:

@@ -15,6 +15,11 @@ HOST_NAME = {
     "x-want": "a host name (letters, digits and `-`, labels joined by dots)",
 }
 
+CERTIFICATE_NAME = {
+    "pattern": rf"^(?=.{{1,253}}$)(\*\.)?{_LABEL}(\.{_LABEL})*$",
+    "x-want": "a host name, or `*.` and the domain of a wildcard",
+}
+
 CLASSES = ("renewal", "reload")
 
 

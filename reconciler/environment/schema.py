@@ -11,9 +11,13 @@ import types
 import typing
 from typing import Any
 
+from reconciler.environment.brought import Brought
+from reconciler.environment.certificate import Certificate
 from reconciler.environment.form import VERSION
+from reconciler.environment.ordered import OWN_ALONE, Ordered
 from reconciler.environment.rules import HOST_NAME, Acknowledged, Notices, Policy
-from reconciler.environment.settings import Certificate, Host, HostSsh, Paths, Services, Ssh, Sync, TomcatTls
+from reconciler.environment.services import Consumer, Services, TomcatTls
+from reconciler.environment.settings import WORD, Host, HostSsh, Paths, SiteSettings, Ssh, Sync
 from reconciler.kinds import DECLARABLE
 from reconciler.kinds.paths import LINE
 from reconciler.model import LocalFile, Resource
@@ -59,7 +63,8 @@ def _type(hint: Any) -> dict[str, Any]:
     plain = {str: "string", bool: "boolean", int: "integer"}
     arguments = typing.get_args(hint)
     if isinstance(hint, types.UnionType):
-        return _type(next(each for each in arguments if each is not type(None)))
+        found = [_type(each) for each in arguments if each is not type(None)]
+        return found[0] if len(found) == 1 else {"type": [each["type"] for each in found]}
     if typing.get_origin(hint) is tuple:
         return {"type": "array", "items": _type(arguments[0])}
     if hint in plain:
@@ -125,6 +130,16 @@ def _services() -> dict[str, Any]:
     return section
 
 
+def _ordered() -> dict[str, Any]:
+    """A further certificate that is ordered: what it may say of all that `certificate` says; nothing is the
+    default but what is said there."""
+    section = _section(Ordered) | {"required": ["name", "names"]}
+    for name, schema in options(Certificate).items():
+        if name not in OWN_ALONE:
+            section["properties"][name] = {key: each for key, each in schema.items() if key != "default"}
+    return section
+
+
 def _sections() -> dict[str, Any]:
     known = _section(Acknowledged) | {"required": ["kind", "owner", "reason", "until"]}
     return {
@@ -133,6 +148,22 @@ def _sections() -> dict[str, Any]:
         "certificate": _section(Certificate),
         "paths": _section(Paths),
         "services": _services(),
+        "consumers": {
+            "type": "array",
+            "items": _section(Consumer) | {"required": ["unit", "port"]},
+            "description": "Further services that use the certificate.",
+        },
+        "certificates": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "if": {"required": ["file"]},
+                "then": _section(Brought) | {"required": ["name", "file"]},
+                "else": _ordered(),
+            },
+            "description": "Further certificates. One with `file` is brought by somebody: looked at and"
+            " proven, never ordered. One without is ordered.",
+        },
         "policy": _section(Policy),
         "notices": _section(Notices),
         "acknowledged": {"type": "array", "items": known, "description": "Drift that is known."},
@@ -161,7 +192,8 @@ _FIRST: dict[str, Any] = {
     "router": {
         "type": "string",
         **HOST_NAME,
-        "description": "The name in front of all hosts; the certificate's first name.",
+        "description": "The name in front of all hosts; the certificate's first name."
+        " Needed unless `blueprint` is false.",
     },
 }
 
@@ -170,6 +202,8 @@ def environment_schema() -> dict[str, Any]:
     """The schema of the environment file (JSON Schema, draft 2020-12)."""
     host = _section(Host) | {"required": ["name"]}
     host["properties"]["ssh"] = _section(HostSsh)
+    site = _section(SiteSettings) | {"required": ["gateway", "file"]}
+    site["properties"]["ssh"] = _section(HostSsh)
     retired = host | {"properties": {k: v for k, v in host["properties"].items() if k != "primary"}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -183,11 +217,18 @@ def environment_schema() -> dict[str, Any]:
                 "items": retired,
                 "description": "Hosts that left: what they were trusted with is taken away from them.",
             },
+            "sites": {
+                "type": "object",
+                "propertyNames": WORD,
+                "additionalProperties": site,
+                "description": "The sites, by name, whose hosts are looked at from a gateway there.",
+            },
             **_sections(),
             "blueprint": {
                 "type": "boolean",
                 "default": True,
-                "description": "Whether the hosts are coordinating nodes; if not, only `resources` count.",
+                "description": "Whether the hosts are coordinating nodes; if not, only `resources` count,"
+                " and neither a router nor a primary is needed.",
             },
             "resources": {
                 "type": "array",
@@ -195,7 +236,9 @@ def environment_schema() -> dict[str, Any]:
                 "description": "Anything else that is desired.",
             },
         },
-        "required": ["environment", "router", "hosts"],
+        "required": ["environment", "hosts"],
+        "if": {"not": {"required": ["blueprint"], "properties": {"blueprint": {"const": False}}}},
+        "then": {"required": ["router"]},
         "additionalProperties": False,
         "$defs": {kind.kind: kind_schema(kind) for kind in DECLARABLE},
     }

@@ -62,11 +62,12 @@ def _kind(item: Any) -> tuple[str | None, str]:
         return found[0], ""
     if found:
         return None, f"a resource is of one kind; this one names {' and '.join(found)}"
-    near = next((hint for key in item if (hint := _nearest(key, known))), "")
+    near = next((hint for key in item if (hint := nearest(key, known))), "")
     return None, f"no key names a kind{near} (kinds: {', '.join(known)})"
 
 
-def _nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that is most like one, as the end of a message; empty where none is."""
     near = difflib.get_close_matches(word, list(known), 1, 0.6)
     return f'; did you mean "{near[0]}"?' if near else ""
 
@@ -78,7 +79,7 @@ def _problems(placed: Placed, base: Path, errors: Iterable[Any]) -> list[Problem
         if error.validator == "additionalProperties":
             allowed = error.schema["properties"]
             for key in sorted(set(error.instance) - set(allowed)):
-                near = _nearest(key, allowed)
+                near = nearest(key, allowed)
                 known = ", ".join(sorted(allowed))
                 where = placed.keys.get((*path, key), placed.place(path))
                 found.append(Problem(where, f'unknown key "{key}"{near} (known: {known})'))

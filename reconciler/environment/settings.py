@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import cached_property
 from typing import Any, ClassVar
 
-from reconciler.environment.patterns import COUNT, HTTPS, MAIL, PORT, URL, VERSION
+from reconciler.environment.brought import Brought
+from reconciler.environment.certificate import Certificate
+from reconciler.environment.ordered import Ordered
+from reconciler.environment.patterns import PORT
 from reconciler.environment.rules import HOST_NAME, Acknowledged, Notices, Policy
-from reconciler.kinds.paths import ABSOLUTE, LINE, NAME, PLAIN
-from reconciler.model import Place, Resource, option
+from reconciler.environment.services import FORMS, Consumer, Services, of_one_unit
+from reconciler.kinds.paths import LINE, NAME, PLAIN
+from reconciler.model import Place, Ref, Resource, option
 
+WORD = {"pattern": "^[A-Za-z][A-Za-z0-9_-]*$", "x-want": "a word of letters, digits, `-` and `_`"}
 PRIMARY, REPLICAS = "primary", "replicas"
 """The groups that every environment has."""
 
@@ -56,13 +62,14 @@ class Host:
         "Groups it belongs to, which `hosts:` of a resource and `--host` name as they name hosts.",
         default=(),
         schema={
-            "items": {
-                "type": "string",
-                "pattern": "^[A-Za-z][A-Za-z0-9_-]*$",
-                "x-want": "a word of letters, digits, `-` and `_`",
-            },
+            "items": {"type": "string", **WORD},
             "uniqueItems": True,
         },
+    )
+    site: str | None = option(
+        "The site it is at, one of `sites`: it is looked at from the gateway there. Also a group.",
+        default=None,
+        schema=WORD,
     )
     ssh: HostSsh | None = None
     place: Place | None = field(default=None, compare=False)
@@ -70,7 +77,28 @@ class Host:
     def is_in(self, named: Collection[str]) -> bool:
         """Whether it is one of those that are named, by their names or by their groups."""
         role = PRIMARY if self.primary else REPLICAS
-        return not {self.name, role, *self.groups}.isdisjoint(named)
+        return not {self.name, role, *self.groups, *self.sites}.isdisjoint(named)
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The site it is at, if any."""
+        return () if self.site is None else (self.site,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteSettings:
+    """A site, whose hosts are looked at from its gateway: a machine that has reconcile and a copy of this
+    environment, which must be the same."""
+
+    gateway: str = option("The machine that looks at its hosts: how ssh reaches it.", schema=LINE)
+    file: str = option("Its own copy of this file, from the home of the account that logs in.", schema=LINE)
+    command: str = option("How reconcile is called there.", default="reconcile", schema=LINE)
+    ssh: HostSsh | None = None
+
+    @property
+    def host(self) -> Host:
+        """The gateway, as something to log in to."""
+        return Host(name=self.gateway, ssh=self.ssh)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,115 +177,6 @@ class Sync:
     """The host keys of the others."""
 
 
-LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
-LETS_ENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
-CURVES = {"ecdsa-p256": "secp256r1", "ecdsa-p384": "secp384r1"}  # as certbot and OpenSSL call them
-
-
-@dataclass(frozen=True, kw_only=True)
-class Certificate:
-    """The certificate that all hosts share. Its names are the router, the hosts, and these."""
-
-    manage: bool = option(
-        "Whether the certificate is issued, distributed, used and proven; if not, it is left alone.",
-        default=True,
-    )
-    names: tuple[str, ...] = option(
-        "Further names of the certificate.", default=(), schema={"items": {"type": "string", **HOST_NAME}}
-    )
-    administrators: str | None = option(
-        "Who is notified of a renewal: a mail address.", default=None, schema=MAIL
-    )
-    email: str | None = option("The contact address of the account at the CA.", default=None, schema=MAIL)
-    server: str = option("The CA's ACME directory.", default=LETS_ENCRYPT, schema=URL)
-    rehearsal: str | None = option(
-        "An ACME directory at which each order is rehearsed first, or `none`;"
-        " Let's Encrypt's staging for Let's Encrypt.",
-        default=None,
-        schema={"pattern": f"^(none|{HTTPS})$", "x-want": "a URL that begins with https://, or none"},
-    )
-    ca_bundle: str | None = option(
-        "On the primary: the CA file by which the ACME server itself is trusted, if not the system's.",
-        default=None,
-        schema=PLAIN,
-    )
-    roots: str | None = option(
-        "The roots to which the chain must lead, as PEM: a file beside this one; those of the"
-        " machine that plans otherwise.",
-        default=None,
-        schema=LINE,
-    )
-    resolver: str | None = option(
-        "The name server that the preflight asks, as the CA would; by default the host's own.",
-        default=None,
-        schema={"pattern": r"^[0-9A-Fa-f.:]+$", "x-want": "the address of a name server"},
-    )
-    key_type: str = option(
-        "The kind of its key; one with another is replaced.", default="rsa", schema={"enum": ["rsa", *CURVES]}
-    )
-    key_size: int = option(
-        "Bits of an RSA key; one with fewer is replaced.", default=2048, schema={"enum": [2048, 3072, 4096]}
-    )
-    lifetime: int = option(
-        "The lifetime of the CA's certificates in days.", default=90, schema={"minimum": 1, "maximum": 398}
-    )
-    schedule: str = option(
-        "When cron on the primary checks whether a renewal is due.",
-        default="17 3,15 * * *",
-        schema={
-            "pattern": r"^[0-9*/,-]+( [0-9A-Za-z*/,-]+){4}$",
-            "x-want": "five fields of crontab(5), such as `17 3,15 * * *`",
-        },
-    )
-    jitter: int = option(
-        "The longest random delay of a renewal, in seconds.",
-        default=1800,
-        schema={"minimum": 0, "maximum": 43200},
-    )
-    overdue: int = option(
-        "Percent of the lifetime that are left when a renewal that cron should have made is"
-        " ordered by apply.",
-        default=25,
-        schema={"minimum": 1, "maximum": 90},
-    )
-    orders_a_week: int = option(
-        "How many certificates for these names may be ordered within 7 days.", default=5, schema=COUNT
-    )
-    failures_an_hour: int = option(
-        "How many orders may fail within an hour before no more are placed.", default=5, schema=COUNT
-    )
-    keep: int = option("How many releases each host keeps.", default=5, schema={"minimum": 2, "maximum": 100})
-    ping: str | None = option(
-        "A path on port 443 that answers 200 if the host is healthy; verify asks for it.",
-        default=None,
-        schema=ABSOLUTE,
-    )
-    max_unavailable: int = option("How many hosts switch at the same time.", default=1, schema=COUNT)
-    max_failed: int = option(
-        "How many hosts may fail to switch, and be put back, before a rollout stops.",
-        default=1,
-        schema={"minimum": 0, "maximum": 1000},
-    )
-    wait_for_hosts: int = option(
-        "Hours after a certificate begins for which no host switches to it while another is lost or"
-        " cannot be mended; never once the one in use is `overdue`.",
-        default=0,
-        schema={"minimum": 0, "maximum": 720},
-    )
-    settle: int = option(
-        "Seconds after the reloads of a host until it is proven again.",
-        default=0,
-        schema={"minimum": 0, "maximum": 600},
-    )
-    deadline: int = option(
-        "Seconds within which a service must serve what it has loaded.",
-        default=60,
-        schema={"minimum": 5, "maximum": 600},
-    )
-    trusted: bytes = field(default=b"", repr=False, compare=False)
-    """The roots themselves, as PEM."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Paths:
     """Where things lie on the hosts."""
@@ -283,46 +202,10 @@ class Paths:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TomcatTls:
-    """Tomcat's TLS connector, where it has one; its files are `paths.certificate`'s."""
-
-    port: int = option("Its port.", default=8443, schema=PORT)
-    reload: str | None = option(
-        "The command that makes it load another certificate, run as root; by default a restart.",
-        default=None,
-        schema=LINE,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Services:
-    """The services that use the certificate; a version is part of paths and unit names."""
-
-    apache: bool = option("Whether Apache serves the certificate on port 443.", default=True)
-    client_ca: str | None = option(
-        "The CA bundle that Apache verifies client certificates with.", default=None, schema=PLAIN
-    )
-    postgresql: str | None = option(
-        "The major version of PostgreSQL; none if it is not used.", default=None, schema=VERSION
-    )
-    postgresql_certificate: str = option(
-        "How PostgreSQL finds the certificate: `settings` (ssl_cert_file), or `links` in its data directory.",
-        default="settings",
-        schema={"enum": ["settings", "links"]},
-    )
-    tomcat: str | None = option(
-        "The major version of Tomcat; none if it is not used.", default=None, schema=VERSION
-    )
-    tomcat_tls: TomcatTls | None = None
-    portal: bool = option(
-        "Whether Tomcat runs the portal, which signs its tokens with the key.", default=False
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Environment:
     """One environment: one to many hosts behind one router name, sharing a certificate.
 
+    `ordered` are the further certificates, and `ended` those of them that are declared absent.
     `resources` are the YAML's own further resources, one object per host they are for.
     `file` is the path it was read from, `text` what it says, with what it includes, and `digest` the SHA-256
     of that; `sources` has that of each local file that it names and whose text is not secret, by the name it
@@ -333,11 +216,16 @@ class Environment:
     router: str
     hosts: tuple[Host, ...]
     retired: tuple[Host, ...] = ()
+    sites: Mapping[str, SiteSettings] = field(default_factory=dict)
     ssh: Ssh = Ssh()
     sync: Sync = Sync()
-    certificate: Certificate = Certificate()
+    certificate: Certificate = field(default_factory=Certificate)
     paths: Paths = Paths()
-    services: Services = Services()
+    services: Services = field(default_factory=Services)
+    consumers: tuple[Consumer, ...] = ()
+    certificates: tuple[Brought, ...] = ()
+    ordered: tuple[Ordered, ...] = ()
+    ended: tuple[Ordered, ...] = ()
     policy: Policy = field(default_factory=Policy)
     notices: Notices = field(default_factory=Notices)
     acknowledged: tuple[Acknowledged, ...] = ()
@@ -350,8 +238,8 @@ class Environment:
 
     @cached_property
     def primary(self) -> Host:
-        """The host on which certbot runs."""
-        return next(host for host in self.hosts if host.primary)
+        """The host on which certbot runs; without the blueprint it may be that none does."""
+        return next((host for host in self.hosts if host.primary), self.hosts[0])
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -372,8 +260,23 @@ class Environment:
     @property
     def groups(self) -> Mapping[str, Collection[str]]:
         """The hosts of each group, by name; every host is in one of those for the primary and the others."""
-        named = {PRIMARY, REPLICAS, *(group for host in self.hosts for group in host.groups)}
+        named = {PRIMARY, REPLICAS, *(group for host in self.hosts for group in (*host.groups, *host.sites))}
         return {group: [host.name for host in self.hosts if host.is_in([group])] for group in sorted(named)}
+
+    def consumers_on(self, host: Host, certificate: str | None = None) -> list[Consumer]:
+        """The further services of a host that use the certificate, or the one of `certificates` of that name,
+        one for each port; see `of_one_unit`."""
+        mine = of_one_unit(each for each in self.consumers if each.hosts is None or host.is_in(each.hosts))
+        return [each for each in mine if each.certificate == certificate]
+
+    def forms_on(self, host: Host, certificate: str | None = None) -> tuple[str, ...]:
+        """The files that each release on a host has in the forms that its further services read."""
+        declared = {each.form for each in self.consumers_on(host, certificate)}
+        return tuple(file for form, files in FORMS.items() if form in declared for file in files)
+
+    def certificates_on(self, host: Host) -> list[Brought]:
+        """The brought certificates of a host."""
+        return [each for each in self.certificates if each.hosts is None or host.is_in(each.hosts)]
 
     def others(self, host: Host) -> list[Host]:
         """All hosts but one, which may be a retired one."""
@@ -388,6 +291,16 @@ class Environment:
         """The port at which its peers reach the sshd of a host. It becomes part of the plan, so it is this
         file's word alone."""
         return (host.ssh and host.ssh.port) or self.ssh.port or 22
+
+    def lifetime_of(self, ref: Ref) -> timedelta:
+        """The declared lifetime of a certificate that is ordered, by a ref of `certificate` or `release`."""
+        settings = next((each.settings for each in self.ordered if each.name == ref.name), self.certificate)
+        return timedelta(days=settings.lifetime)
+
+    @property
+    def at_once(self) -> int:
+        """How many of its hosts may switch at the same time."""
+        return self.certificate.at_once(len(self.hosts))
 
     @property
     def owns_certificate(self) -> bool:

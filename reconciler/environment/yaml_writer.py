@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler.environment.form import VERSION
-from reconciler.environment.settings import Environment, HostSsh, TomcatTls
+from reconciler.environment.services import TomcatTls
+from reconciler.environment.settings import Environment, HostSsh
 
 Remarks = Mapping[str, Sequence[str]]
 """What to say of a setting, by its name (`certificate.email`); of the whole file under ``."""

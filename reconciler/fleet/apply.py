@@ -14,12 +14,15 @@ from typing import Protocol
 
 from reconciler.approval.binding import Stale, disallowed_refs
 from reconciler.fleet import script
+from reconciler.fleet.concern import Concern
 from reconciler.fleet.events import ActionWaits, ApplyBegan, ApplyEnded, HostSwitched, RoundBegan
 from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.following import Following
 from reconciler.fleet.reply import HostError
+from reconciler.fleet.report import Report
+from reconciler.fleet.rollout import Rollout
 from reconciler.messages import Message
-from reconciler.model import Action, CannotSee, Outcome, Plan, Ref, Report
+from reconciler.model import Action, CannotSee, Outcome, Plan, Ref
 from reconciler.plan.judgement import bound
 from reconciler.plan.order import edges
 from reconciler.plan.prospects import waits_for
@@ -37,9 +40,11 @@ Waits = Mapping[Ref, tuple[Ref, ...]]
 class Record(Protocol):
     """Where it is written down what is about to be done, and what became of it."""
 
-    def record_intent(self, actions: Iterable[Action], passed: Mapping[Ref, str]) -> None:
+    def record_intent(
+        self, actions: Iterable[Action], passed: Mapping[Ref, str], unseen: Collection[Ref]
+    ) -> None:
         """Before a round; nothing is done where this fails. `passed` are those whose turn in a rollout is
-        before, and why they are not waited for."""
+        before, and why they are not waited for; of these, `unseen` cannot be looked at."""
 
     def opening(self, host: str) -> str:
         """Shell that a host runs before it acts, and that never fails; "" where there is none."""
@@ -89,10 +94,17 @@ class _Rounds:
         self.news: set[Ref] = set()
         # Hosts that were looked at since the last round began: no other is acted on.
         self.up_to_date = set(fleet.hosts)
+        # Hosts that were only asked for a part since all of them was looked at.
+        self.in_part: set[str] = set()
         self.ours: dict[Ref, str] = {}
         self.outcomes: dict[Ref, Outcome] = {}
         self.attempted: set[Ref] = set()
         self.planned = {action.ref: action for action in approved.actions}
+        self.concern = Concern(self.planned, self.before, fleet.resources)
+        self.seers = self.concern.seers(self.planned)
+        self.rollout = Rollout(
+            fleet.resources, self.seen_first, self.outcomes, self.planned.keys() - self.waiting
+        )
         self.rounds = 0
         self.waits: dict[Ref, str] = {}
 
@@ -120,7 +132,7 @@ class _Rounds:
                     self._look(out_of_date)
                 else:
                     self._tell_waits(plan, batches, waits)
-                    self._round(batches, self._passed_over(plan, batches, waits))
+                    self._round(batches, self._passed_over(plan, batches, waits), plan)
             elif not self.fleet.look_again() and not self._look_elsewhere():
                 return self._report(plan)
             plan = self.fleet.plan()
@@ -137,16 +149,13 @@ class _Rounds:
         return False
 
     def _look_elsewhere(self) -> bool:
-        """Looks at the hosts that see what was done on others, so that the last word is theirs too;
-        False where that has been done."""
-        due = {
-            ref.host
-            for ref, before in self.before.items()
-            if any(other in self.news and other.host != ref.host for other in before)
-        }
+        """Looks at all of each host that was looked at in part, or that sees what was done on others, so that
+        the last word is theirs too; False where that has been done."""
+        due = (self.concern.seers(self.news) | self.in_part) - set(self.fleet.sight.unreachable)
         self.news.clear()
-        due -= set(self.fleet.sight.unreachable)
-        self._look(due)
+        self.in_part.clear()
+        self.fleet.look(dict.fromkeys(due, ()))
+        self.up_to_date |= due
         return bool(due)
 
     def _check_done(self, plan: Plan) -> None:
@@ -187,9 +196,11 @@ class _Rounds:
             host = action.ref.host
             if action.ref not in self.planned or action.ref in self.outcomes or host in closed:
                 continue
-            if action.blocked or action.has_unknowns or action.ref in self.ours or self._stopped_by(action):
+            if action.blocked or action.has_unknowns or action.ref in self.ours:
                 continue
             if any(ref not in chosen or ref.host != host for ref in waits[action.ref]):
+                continue
+            if self.rollout.stopped_by(action, waits[action.ref], plan):
                 continue
             if action.minutes > 1:
                 closed.add(host)
@@ -203,16 +214,6 @@ class _Rounds:
         """Actions that will not be carried out any more, or never were to be, in this run."""
         refs = {action.ref for action in plan.actions}
         return {ref for ref in refs if ref in self.outcomes or ref in self.waiting or ref not in self.planned}
-
-    def _stopped_by(self, action: Action) -> Ref | None:
-        """What stops a rollout: one before it was lost or left as it should not be, or more of them
-        failed, and were put back, than may."""
-        before = [self.outcomes[ref] for ref in action.follows if ref in self.outcomes]
-        bad = [each for each in before if each.ref.kind == action.ref.kind and each.result != "done"]
-        worse = [each.ref for each in bad if not each.put_back]
-        if len(bad) > self.fleet.resources[action.ref].tolerates():
-            worse += [each.ref for each in bad]
-        return next(iter(worse), None)
 
     def _passed_over(self, plan: Plan, batches: Batches, waits: Waits) -> dict[Ref, str]:
         """What would go before the actions of this round and will not come any more, and why."""
@@ -230,12 +231,15 @@ class _Rounds:
                     passed[ref] = self._why_skipped(open_now[ref], waits[ref], plan)
         return passed
 
-    def _round(self, batches: Batches, passed: Mapping[Ref, str]) -> None:
+    def _round(self, batches: Batches, passed: Mapping[Ref, str], plan: Plan) -> None:
         fleet, known = self.fleet, set(self.outcomes)
         if self.record:
-            self.record.record_intent((each for actions in batches.values() for each in actions), passed)
+            unseen = [ref for ref in passed if ref.host in plan.unreachable or ref in plan.unknown]
+            intended = (each for actions in batches.values() for each in actions)
+            self.record.record_intent(intended, passed, unseen)
         self.rounds += 1
         fleet.listen(RoundBegan(self.rounds, {host: len(actions) for host, actions in batches.items()}))
+        self.concern.touch(action.ref for actions in batches.values() for action in actions)
         fleet.at_once({host: partial(self._act, host, actions) for host, actions in batches.items()})
         if self.record:
             self.record.record_outcomes(outcome for ref, outcome in self.outcomes.items() if ref not in known)
@@ -245,9 +249,8 @@ class _Rounds:
         self._look(
             ref.host
             for actions in batches.values()
-            for resource in (fleet.resources[action.ref] for action in actions)
-            if resource.observed_on_peers
-            for ref in resource.refers()
+            for action in actions
+            for ref in self.concern.seen_at(action.ref)
         )
 
     def _tell_waits(self, plan: Plan, batches: Batches, waits: Waits) -> None:
@@ -271,13 +274,19 @@ class _Rounds:
 
     def _look(self, names: Iterable[str]) -> None:
         hosts = set(names)
-        self.fleet.look(sorted(hosts - set(self.fleet.sight.unreachable)))
+        there = hosts - set(self.fleet.sight.unreachable)
+        concerned = {host: self.concern.of(host, self.outcomes) for host in there}
+        self.in_part |= concerned.keys()
+        self.fleet.look({host: refs for host, refs in concerned.items() if refs})
         self.up_to_date |= hosts
 
     def _act(self, name: str, actions: list[Action]) -> None:
         fleet, host = self.fleet, self.fleet.hosts[name]
         boundary = secrets.token_hex(16)
-        questions = fleet.questions(name)
+        # After the last of its actions all of a host is looked at, unless that comes at the end in any case.
+        more = self.concern.left(name, self.outcomes) - {action.ref for action in actions}
+        refs = self.concern.of(name, self.outcomes) if more or name in self.seers else ()
+        asked = fleet.asked(name, refs)
         minutes = max(action.minutes for action in actions)
         seconds = fleet.seconds + self.minute * minutes
         for action in actions:
@@ -285,7 +294,7 @@ class _Rounds:
             self.news.add(action.ref)
         following = Following(actions, boundary, fleet.listen)
         opening = self.record.opening(name) if self.record else ""
-        text = script.script(actions, questions, boundary, fleet.seconds, opening)
+        text = script.script(actions, asked.questions, boundary, fleet.seconds, opening)
         began = time.monotonic()
         try:
             reply = host.run(text, seconds, following.hear)
@@ -297,11 +306,13 @@ class _Rounds:
             late = f"it took longer than {seconds:.0f} s and was ended {Message.TOO_LONG}"
             results = script.outcomes(actions, reply.output, boundary, True, late if reply.timed_out else "")
             following.finish(results)
-            fleet.take(name, reply, questions, boundary, seconds=time.monotonic() - began)
+            fleet.take(name, reply, asked, boundary, time.monotonic() - began)
+            (self.in_part.add if refs else self.in_part.discard)(name)
             if reply.timed_out:
                 with suppress(HostError):
                     fleet.look_at(host)
-        for outcome in results:
+        seen = {} if name in fleet.sight.unreachable else fleet.sight.seen
+        for outcome in self.rollout.judged(results, seen):
             if outcome.result == "skipped":
                 self.attempted.discard(outcome.ref)
                 continue
@@ -328,8 +339,8 @@ class _Rounds:
             return f"it has come up during this run ({self.ours[action.ref]}); make a new plan"
         if action.ref not in self.planned:
             return "it could not be observed when the plan was made; make a new plan"
-        if stopped := self._stopped_by(action):
-            return f"the rollout has stopped at {stopped}, which is {self.outcomes[stopped].result}"
+        if stopped := self.rollout.stopped_by(action, tuple(waits), plan):
+            return self.rollout.stopped_at(action, stopped)
         for ref in waits:
             if ref.host in plan.unreachable:
                 return f"it waits for {ref}, and that host cannot be reached"

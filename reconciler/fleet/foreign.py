@@ -32,6 +32,10 @@ KILOBYTES = 512 * 1024
 """How much memory what reads a file may take: one line of it may be as long as its owner likes."""
 
 
+BOUNDARY = "\0"
+"""Stands for the boundary in a script that is kept: no path has it in its name, and no script in its text."""
+
+
 def _load() -> str:
     text = (pkgutil.get_data(__package__, "foreign.sh") or b"").decode("utf-8")
     return "\n".join(line for line in text.splitlines() if line and not line.lstrip().startswith("#"))
@@ -76,6 +80,11 @@ become "$account" {SECONDS} -s -- "$account" "$theirs" 2>/dev/null |
 timeout -k 1 {SECONDS + 2} head -c {BYTES} | base64 -w 0
 printf ' %s\\n' "$account"
 done"""
+
+
+def with_boundary(script: str, boundary: str) -> str:
+    """What `asking` has made with `BOUNDARY`, as it would be with this one."""
+    return script.replace(_inner(BOUNDARY), _inner(boundary)).replace(BOUNDARY, boundary)
 
 
 # The account gets to know the boundary of its own part, and must not know the other.

@@ -21,7 +21,9 @@ list_odd() {
 
 # To be told every folder above a location first: one process for all of them.
 look_at_folders() {
-  if [ "$root" = 0 ]; then odd=$nl$(list_odd "$@")$nl; fi
+  if [ "$root" != 0 ]; then return; fi
+  odd=$nl$(list_odd "$@")$nl known=$nl
+  for each; do known=$known$each$nl; done
 }
 
 # Sets `name` and `gid` of an account.

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import base64
 import fnmatch
-import hmac
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 MARKERS = ("", "@revoked", "@cert-authority")
+
+sha1 = partial(hashlib.sha1, usedforsecurity=False)
+_BLOCK = 64
+_INNER, _OUTER = (bytes(each ^ mask for each in range(256)) for mask in (0x36, 0x5C))
 
 
 @dataclass(frozen=True)
@@ -27,12 +32,12 @@ class _Lines:
 
     clear: dict[str, list[str]] = field(default_factory=dict)
     patterns: list[tuple[list[str], str]] = field(default_factory=list)
-    hashed: list[tuple[bytes, bytes, str]] = field(default_factory=list)
+    hashed: list[tuple[bytes, bytes, bytes, str]] = field(default_factory=list)
 
     def add(self, names: str, key: str) -> None:
         if names.startswith("|"):
             salt, digest = _hash(names)
-            self.hashed += [(salt, digest, key)] if digest else []
+            self.hashed += [(*_pads(salt), digest, key)] if digest else []
             return
         patterns = names.lower().split(",")
         if set(names) & set("*?!"):
@@ -78,8 +83,13 @@ class PinnedKeys:
         found = list(lines.clear.get(label, ()))
         found += (key for patterns, key in lines.patterns if names_host(patterns, label))
         name = label.encode()
-        # An HMAC-SHA1 of the name, with a salt for each line (OpenSSH's hostfile.c): each must be tried.
-        found += (key for salt, digest, key in lines.hashed if hmac.digest(salt, name, "sha1") == digest)
+        # An HMAC-SHA1 of the name, with a salt for each line (OpenSSH's hostfile.c): each must be tried, and
+        # of a thousand hosts a million. As RFC 2104 spells it out that costs less than half of `hmac.digest`.
+        found += (
+            key
+            for inner, outer, digest, key in lines.hashed
+            if sha1(outer + sha1(inner + name).digest()).digest() == digest
+        )
         return found
 
 
@@ -104,6 +114,12 @@ def names_host(patterns: Iterable[str], label: str) -> bool:
                 return False
             matched = True
     return matched
+
+
+def _pads(salt: bytes) -> tuple[bytes, bytes]:
+    """What an HMAC-SHA1 puts before what it hashes, first and then: RFC 2104."""
+    block = (salt if len(salt) <= _BLOCK else sha1(salt).digest()).ljust(_BLOCK, b"\0")
+    return block.translate(_INNER), block.translate(_OUTER)
 
 
 def _hash(text: str) -> tuple[bytes, bytes]:

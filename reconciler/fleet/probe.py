@@ -7,8 +7,9 @@ every exchange, and whatever a login prints before the first fence is passed ove
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from reconciler.fleet import foreign
@@ -21,10 +22,10 @@ MERGED = 400
 """How many questions one command answers at most: keeps far from the argument limit."""
 
 # Output in the C locale is what the parsers know, and sbin is not in every account's PATH. A core would hold
-# the secrets that a step is fed.
+# the secrets that a step is fed. `root` is set by scripts alone.
 PROLOGUE = (
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; LC_ALL=C; export PATH LC_ALL;"
-    " ulimit -S -c 0 2>/dev/null"
+    " unset root; ulimit -S -c 0 2>/dev/null"
 )
 
 
@@ -44,12 +45,12 @@ MARGIN = 2
 def groups(questions: Iterable[Question]) -> list[list[Question]]:
     """The questions by class, equal ones once, in the order of their sections in a reply: those
     about paths come first, and those that are asked beside the others last."""
-    by_class: dict[type, list[Question]] = {}
-    for question in dict.fromkeys(questions):
-        by_class.setdefault(type(question), []).append(question)
+    by_class: dict[type, dict[Question, None]] = {}
+    for question in questions:
+        by_class.setdefault(type(question), {})[question] = None
     return [
         group[start : start + MERGED]
-        for kind, group in sorted(by_class.items(), key=lambda each: _turn(each[0], each[1][0]))
+        for group in sorted(map(list, by_class.values()), key=lambda each: _turn(type(each[0]), each[0]))
         for start in range(0, len(group), MERGED)
     ]
 
@@ -70,8 +71,9 @@ def compose(questions: Iterable[Question], boundary: str, seconds: float = 30) -
     Classes with a `limit` run beside the rest, which is asked in turn, and may take half of the
     time: what that hid is asked again by `compose_each`, for which the other half is left.
     """
-    fast = [(n, group) for n, group in enumerate(groups(questions)) if _limit(type(group[0])) is None]
-    slow = list(enumerate(groups(questions)))[len(fast) :]
+    numbered = list(enumerate(groups(questions)))
+    fast = [(number, group) for number, group in numbered if _limit(type(group[0])) is None]
+    slow = numbered[len(fast) :]
     body = _bounded(f"{_sections(fast, boundary)}\nexit 0", f"{boundary}f", max(1, int(seconds / 2)))
     body += f"\n[ $? = 0 ] || printf '\\n{boundary} cut\\n'"
     if not fast:
@@ -82,25 +84,41 @@ def compose(questions: Iterable[Question], boundary: str, seconds: float = 30) -
         limit = max(1, int(min(_limit(type(group[0])) or 0, seconds - MARGIN)))
         script = _bounded(type(group[0]).script(group), f"{boundary}s", limit)
         body = f"{{\n{script}\n}} | tail -c {WHOLE} | {{\n{body}\nprintf '\\n{boundary} {number}\\n'\ncat\n}}"
-    return "\n".join([PROLOGUE, body, f"printf '\\n{boundary} end\\n'"])
+    # All of it in few and long parts: each that comes by itself costs the controlling side as much as a
+    # thousand bytes do, and commands write many short ones.
+    return "\n".join([PROLOGUE, f"{{\n{body}\nprintf '\\n{boundary} end\\n'\n}} | tail -c {WHOLE}"])
 
 
 def _sections(groups: Iterable[tuple[int, list[Question]]], boundary: str) -> str:
     """Shell that asks groups of questions in turn; about paths as whoever may be asked there."""
-    about_paths: list[str] = []
+    about_paths: list[tuple[int, tuple[Question, ...]]] = []
     others: list[str] = []
+    for number, group in groups:
+        if location(group[0]) is not None:
+            about_paths.append((number, tuple(group)))
+        else:
+            others.append(f"printf '\\n{boundary} {number}\\n'\n{_alone(group)}")
+    if about_paths:
+        # Most hosts are asked about the same paths.
+        others.insert(0, foreign.with_boundary(_about_paths(*about_paths), boundary))
+    return "\n".join(others)
+
+
+def _alone(group: Sequence[Question]) -> str:
+    return f"(\n{type(group[0]).script(list(group))}\n) </dev/null"
+
+
+@lru_cache(maxsize=64)
+def _about_paths(*groups: tuple[int, tuple[Question, ...]]) -> str:
+    """Shell that asks groups of questions about paths; `foreign.with_boundary` puts its boundary in."""
+    scripts: list[str] = []
     locations: dict[str, None] = {}
     for number, group in groups:
-        script = f"(\n{type(group[0]).script(group)}\n) </dev/null"
-        if found := [each for each in map(location, group) if each is not None]:
-            mark = f"printf '\\n%s {number}\\n' \"$boundary\""
-            about_paths.append(f"{mark}\n{take(found)}\n[ $# = 0 ] || {script}")
-            locations |= dict.fromkeys(found)
-        else:
-            others.append(f"printf '\\n{boundary} {number}\\n'\n{script}")
-    if about_paths:
-        others.insert(0, foreign.asking("\n".join(about_paths), list(locations), boundary))
-    return "\n".join(others)
+        found = [each for each in map(location, group) if each is not None]
+        mark = f"printf '\\n%s {number}\\n' \"$boundary\""
+        scripts.append(f"{mark}\n{take(found)}\n[ $# = 0 ] || {_alone(group)}")
+        locations |= dict.fromkeys(found)
+    return foreign.asking("\n".join(scripts), list(locations), foreign.BOUNDARY)
 
 
 def _bounded(script: str, end: str, seconds: int) -> str:
@@ -110,10 +128,14 @@ def _bounded(script: str, end: str, seconds: int) -> str:
 def parse(reply: bytes, questions: Iterable[Question], boundary: str) -> Mapping[Question, Any]:
     """The answer to each question; `CannotSee` for those whose section did not come whole."""
     bodies = _bodies(reply, boundary)
+    try:
+        owned = foreign.owned(bodies.get(b"whose", b"\0"))
+    except ValueError:
+        owned = None
     answers: dict[Question, Any] = {}
     for number, group in enumerate(groups(questions)):
         if location(group[0]) is not None:
-            answers |= _located(number, group, bodies, boundary)
+            answers |= _located(number, group, bodies, owned, boundary)
         else:
             answers |= _parsed(group, bodies.get(b"%d" % number), CUT)
     return answers
@@ -134,14 +156,18 @@ def _understood(group: list[Question], section: bytes) -> list[Any]:
 
 
 def _located(
-    number: int, group: list[Question], bodies: Mapping[bytes, bytes], boundary: str
+    number: int,
+    group: list[Question],
+    bodies: Mapping[bytes, bytes],
+    owned: Mapping[str, foreign.Owned] | None,
+    boundary: str,
 ) -> Mapping[Question, Any]:
     """The answers to a group of questions about paths: root's, and those of each account."""
-    try:
-        owned = foreign.owned(bodies.get(b"whose", b"\0"))
-    except ValueError:
+    if owned is None:
         return dict.fromkeys(group, CUT)
     label = b"%d" % number
+    if not owned:
+        return _parsed(group, bodies.get(label), CUT)
     root = [each for each in group if location(each) not in owned]
     answers = dict(_parsed(root, bodies.get(label), CUT))
     parts = {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
+from contextlib import suppress
 
 import paramiko
 
@@ -43,7 +45,7 @@ class Shell:
     def close(self) -> None:
         """Ends the connection; the host ends what it holds open, its lock too."""
         self._closed.set()
-        self._client.close()
+        end(self._client)
 
     def keep_alive(self, seconds: float) -> None:
         """From now on what is sent goes in frames: the number of its bytes, in ten characters, then
@@ -143,6 +145,16 @@ class Shell:
             f"its login ended{status} before our command ran{hint};"
             " check the account's shell, its start-up files and sshd's ForceCommand"
         )
+
+
+def end(client: paramiko.SSHClient) -> None:
+    """Ends a connection. What waits for the peer, in a thread of paramiko's, is woken: a socket that is only
+    closed would leave it asleep until it looks again by itself."""
+    transport = client.get_transport()
+    with suppress(OSError, EOFError):
+        if transport is not None:
+            transport.sock.shutdown(socket.SHUT_RDWR)
+    client.close()
 
 
 def is_alive(client: paramiko.SSHClient) -> bool:

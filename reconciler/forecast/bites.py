@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from reconciler.environment.rules import safe_gap
-from reconciler.forecast.facts import ForecastFacts
+from reconciler.forecast.facts import ForecastFacts, NotKnown
 
 
 @dataclass(frozen=True)
@@ -219,6 +219,18 @@ def nobody_is_told(facts: ForecastFacts) -> str | None:
     if not facts.lets_encrypt or named:
         return None
     return "`notices:` names nobody"
+
+
+def brought_ends(facts: ForecastFacts) -> Dated | None:
+    """A brought certificate ends. Raises `NotKnown`."""
+    if not facts.brought:
+        return None
+    known = sorted((end.date(), name) for name, end in facts.brought.items() if end)
+    unknown = [name for name, end in facts.brought.items() if not end]
+    if not known:
+        raise NotKnown(f"until when these of `certificates` are valid: {', '.join(unknown)}")
+    told = [f"{name} ends on {day}" for day, name in known] + [f"{name} is not known" for name in unknown]
+    return Dated(known[0][0], f"of `certificates`, {', '.join(told)}")
 
 
 def renewal_is_missing(facts: ForecastFacts) -> Dated | None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 
 from reconciler import x509
-from reconciler.environment.settings import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Certificate, Environment
-from reconciler.kinds.certificate.lineage import Lineage
+from reconciler.approval.policy import expiries
+from reconciler.blueprint.managed import Managed, managed
+from reconciler.environment.certificate import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Certificate
+from reconciler.environment.ordered import Ordered
+from reconciler.environment.services import Services
+from reconciler.environment.settings import Environment
+from reconciler.kinds.certificate.brought import BroughtCertificate, ends
 from reconciler.kinds.package import Package
 from reconciler.model import Observation, Ref
+from reconciler.tls.status import moment, of_certificate
 
 KEPT: Mapping[str, str] = {
     "certbot": "which version of certbot is installed",
@@ -41,6 +47,8 @@ class ForecastFacts:
     kept: Mapping[str, str] = field(default_factory=dict)
     end: datetime | None = None
     renewal: datetime | None = None
+    further: Mapping[str, ForecastFacts] = field(default_factory=dict)
+    """The same of each further certificate that is ordered, by its name; see `as_environment`."""
 
     @property
     def certificate(self) -> Certificate:
@@ -102,17 +110,79 @@ class ForecastFacts:
             raise NotKnown(WHOLE_LIFETIME)
         return self.end, self.renewal
 
+    @property
+    def brought(self) -> Mapping[str, datetime | None]:
+        """When each of `certificates` ends, of several hosts the first; None where that is not known."""
+        return brought_ends(self.environment, self.kept)
+
 
 def kept_of(environment: Environment, observation: Observation) -> dict[str, str]:
     """What of an observation is kept for rules; without what was not seen."""
+    found = _kept_of_brought(observation)
     if not environment.owns_certificate:
-        return {}
+        return found
     primary = environment.primary.name
-    found: dict[str, str] = {}
     package = observation.seen.get(Ref(primary, Package.kind, "certbot"))
     if isinstance(package, Mapping) and package.get("version"):
         found["certbot"] = str(package["version"])
-    lineage = observation.seen.get(Ref(primary, Lineage.kind, environment.router))
-    if isinstance(lineage, Mapping):
-        found |= {name: str(lineage[name]) for name in ("anchor", "usages") if name in lineage}
+    for each in managed(environment):
+        lineage = observation.seen.get(each.lineage)
+        if isinstance(lineage, Mapping):
+            told = {name: str(lineage[name]) for name in ("anchor", "usages") if name in lineage}
+            found |= {f"{name} {each.store.name}".strip(): text for name, text in told.items()}
+        if not each.is_own and (end := _end(each, observation)):
+            found[ORDERED + each.name] = end.astimezone(UTC).isoformat(timespec="minutes")
     return found
+
+
+ORDERED = "ordered "
+"""How what a look keeps of a further certificate that is ordered begins, before its name: when it ends."""
+
+
+def _end(each: Managed, observation: Observation) -> datetime | None:
+    """When what is served of a certificate ends first, or what is staged of it, where nothing serves it."""
+    served = [one.end for one in of_certificate(each, observation) if one.own and one.end]
+    of_it = {each.release(host) for host in each.hosts}
+    staged = [end for ref, end in expiries(observation.seen).items() if ref in of_it]
+    return min(served or staged, default=None)
+
+
+def ordered_ends(environment: Environment, kept: Mapping[str, str]) -> dict[str, datetime | None]:
+    """What `kept` says of each of the environment's further certificates that are ordered."""
+    texts = {each.name: kept.get(ORDERED + each.name) for each in environment.ordered}
+    return {name: moment(text) for name, text in texts.items()}
+
+
+def as_environment(environment: Environment, entry: Ordered) -> Environment:
+    """What rules about a certificate have to know of a further one, as if it were an environment's own."""
+    return replace(
+        environment,
+        router=entry.names[0],
+        hosts=(),
+        certificate=replace(entry.settings, names=entry.names[1:]),
+        services=Services(apache=False),
+        certificates=(),
+        ordered=(),
+        acknowledged=(),
+    )
+
+
+BROUGHT = "brought "
+"""How what a look keeps of a brought certificate begins, in front of its name: when it ends."""
+
+
+def _kept_of_brought(observation: Observation) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for ref, state in observation.seen.items():
+        if ref.kind == BroughtCertificate.kind and isinstance(state, Mapping):
+            found.setdefault(BROUGHT + ref.name, "")
+    for ref, end in ends(observation.seen).items():
+        name = BROUGHT + ref.name
+        found[name] = min(filter(None, (found[name], end.astimezone(UTC).isoformat(timespec="minutes"))))
+    return found
+
+
+def brought_ends(environment: Environment, kept: Mapping[str, str]) -> dict[str, datetime | None]:
+    """What `kept` says of each of the environment's brought certificates."""
+    texts = {each.name: kept.get(BROUGHT + each.name) for each in environment.certificates}
+    return {name: moment(text) for name, text in texts.items()}

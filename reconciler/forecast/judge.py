@@ -26,8 +26,22 @@ class RuleVerdict:
 
 def judge(facts: ForecastFacts, rules: Iterable[Rule] = RULES) -> list[RuleVerdict]:
     """Every rule, the earliest first; those without a day come last."""
-    judged = [_judge(facts, rule) for rule in rules]
+    judged = [_with_further(facts, rule) for rule in rules]
     return sorted(judged, key=lambda each: (each.day or date.max, each.rule.id))
+
+
+def _with_further(facts: ForecastFacts, rule: Rule) -> RuleVerdict:
+    """The verdict of all certificates together: what is worst, and of which it is said."""
+    own = _judge(facts, rule)
+    for name, each in facts.further.items():
+        found = _judge(each, rule)
+        if VERDICTS.index(found.verdict) > VERDICTS.index(own.verdict) or found.here == own.here:
+            continue  # it concerns the environment, and no certificate, or this one less than another
+        same = found.verdict == own.verdict
+        here = f"{own.here}; {name}: {found.here}" if same and own.here else f"{name}: {found.here}"
+        days = [day for day in (own.day if same else None, found.day) if day]
+        own = RuleVerdict(rule, found.verdict, min(days, default=None), here)
+    return own
 
 
 def _judge(facts: ForecastFacts, rule: Rule) -> RuleVerdict:

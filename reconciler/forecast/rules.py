@@ -372,6 +372,14 @@ RULES: Sequence[Rule] = (
         source=END,
     ),
     Rule(
+        id="brought-ends",
+        begins=None,
+        what="a certificate that somebody brings ends, and nothing here orders another",
+        do="have its CA issue another, and bring it to each of its hosts before that day",
+        here=bites.brought_ends,
+        source=END,
+    ),
+    Rule(
         id="renewal-missing",
         begins=None,
         what="the certificate in use ends, and clients refuse it then",

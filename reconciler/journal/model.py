@@ -10,7 +10,10 @@ to four hosts is explored, and holds, for whatever `refusal` lets through:
 - no host is led away from what was proven while as many as may be are away already;
 - a host switches only after those before it are proven, or are named as passed over;
 - what is put back is what was proven, and only what was seen to be served is proven;
-- a lost host stops nobody.
+- a lost host stops nobody;
+- nor does one that was half way before the run and cannot be brought on, unless more are so, or have
+  failed, than may;
+- but a canary that is not lost stops those after it until it is proven.
 
 `journal.path` holds the journal of real runs against the same rules (decision 28).
 """
@@ -39,21 +42,27 @@ class Links(NamedTuple):
 
 @dataclass(frozen=True)
 class Rules:
-    """`before` has, for each host of a rollout, those whose turn is before."""
+    """`before` has, for each host of a rollout, those whose turn is before. On those that are `overdue` what
+    is in use is about to expire: nothing but a switch that goes wrong holds them up. Of the `canaries` none
+    may fail."""
 
     before: Mapping[Any, Collection[Any]]
     max_unavailable: int
     max_failed: int
+    overdue: Collection[Any] = ()
+    canaries: Collection[Any] = ()
 
 
 @dataclass
 class Knowledge:
     """What a run knows: which hosts it has locked, which it has lost, what it saw of each (None: nothing is
-    known of it), and how each ended that it has switched: done, put back, failed or lost."""
+    known of it), which were half way then, and how each ended that it has switched: done, put back, as found
+    (it failed or was lost, and is no worse than before the run), failed or lost."""
 
     locked: Collection[Any] = ()
     lost: Collection[Any] = ()
     seen: dict[Any, Links | None] = field(default_factory=dict)
+    found_away: Collection[Any] = ()
     results: dict[Any, str] = field(default_factory=dict)
 
 
@@ -71,9 +80,16 @@ def refusal(rules: Rules, known: Knowledge, batch: Mapping[Any, Any], passed: Co
         first = (first & away if host in away else first | away) - {host}
         if why := _too_early(known, host, release, first, passed):
             return why
-        if sum(known.results.get(each) == "put back" for each in first) > rules.max_failed:
+        tried = () if host in away or host in rules.overdue else rules.canaries
+        if unproven := [
+            each for each in rules.before[host] if each in tried and _is_unproven(known, each, release)
+        ]:
+            return f"{host} is switched although {min(unproven)}, a canary, is not proven"
+        failed = [each for each in first if _failed(known, each, passed)]
+        if len(failed) > rules.max_failed and host not in rules.overdue:
             return f"{host} is switched although more than {rules.max_failed} before it failed"
     away -= {*known.lost, *(host for host, result in known.results.items() if result == "lost")}
+    away -= {host for host in known.found_away if _failed(known, host, passed)}
     new = {
         host for host, release in batch.items() if host not in away and _leaves(known.seen.get(host), release)
     }
@@ -96,6 +112,20 @@ def _too_early(
     return None
 
 
+def _is_unproven(known: Knowledge, host: Any, release: Any) -> bool:
+    """Whether a host has failed, or answers and was not led to a release and proven."""
+    links = known.seen.get(host)
+    seen_so = links is not None and links != (release, release) and host not in known.lost
+    return seen_so or known.results.get(host, "done") != "done"
+
+
+def _failed(known: Knowledge, host: Any, passed: Collection[Any]) -> bool:
+    """Whether a host failed and is no worse for it, or was half way before the run and is passed over."""
+    result = known.results.get(host)
+    left_so = result is None and host in known.found_away and host in passed and host not in known.lost
+    return left_so or result in ("put back", "as found")
+
+
 def _leaves(links: Links | None, release: Any) -> bool:
     """Whether a switch to a release leads a host away from something that was proven."""
     return links is not None and links.proven not in (NOTHING, release)
@@ -107,4 +137,6 @@ def left(links: Links | None, release: Any, result: str) -> Links | None:
         return Links(release, release)
     if result == "put back" and links:
         return Links(links.proven, links.proven)
+    if result == "as found":
+        return links
     return links if links and links.away else None

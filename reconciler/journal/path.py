@@ -12,12 +12,13 @@ from typing import Any, Literal
 
 from reconciler.journal.journal import JournalEntry
 from reconciler.journal.model import NOTHING, Knowledge, Links, Rules, left, refusal
-from reconciler.kinds.certificate.release import Current, tool
+from reconciler.kinds.certificate.release import Current
 from reconciler.kinds.certificate.serving import OLDER, Serving
+from reconciler.kinds.certificate.store import OWN
 
 SILENT = "says nothing of locks, turns and proofs: a version that did not record them has written it"
-SWITCHES, RESTORES, RECORDS = tool("use", "staged"), tool("use", "proven"), tool("proven")
-PROVES = f"{tool('prove')} "
+SWITCHES, RESTORES, RECORDS = OWN.run("use", "staged"), OWN.run("use", "proven"), OWN.run("proven")
+PROVES = f"{OWN.run('prove')} "
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class _RunPath:
     """To which release each host of this round is switched."""
     fenced: dict[str, int] = field(default_factory=dict)
     """The entry with which a newer run took each host."""
+    beside: frozenset[str] = frozenset()
+    """The further certificates that are ordered: each has a rollout of its own, which is not judged here."""
     ended: bool = False
     silent: bool = False
     wrong: tuple[int, str] | None = None
@@ -115,11 +118,15 @@ class _Path:
                 # It was silent for too long, or is gone; from here on it must not act there.
                 self.runs[other].fenced[host] = entry.number
             self.holders[host] = entry.run
+        run.beside = frozenset(entry.body.get("beside", ()))
         run.known = Knowledge(locked=frozenset(entry.body["hosts"]), lost=set(entry.body["lost"]))
         if rollout := entry.body["rollout"]:
             before = {host: frozenset(others) for host, others in rollout["before"].items()}
-            run.rules = Rules(before, int(rollout["max_unavailable"]), int(rollout["max_failed"]))
-            run.known.seen = {host: _links(links) for host, links in rollout["seen"].items()}
+            limits = int(rollout["max_unavailable"]), int(rollout["max_failed"])
+            marked = (frozenset(rollout.get(name, ())) for name in ("overdue", "canaries"))
+            run.rules = Rules(before, *limits, *marked)
+            run.known.seen = seen = {host: _links(links) for host, links in rollout["seen"].items()}
+            run.known.found_away = {host for host, links in seen.items() if links and links.away}
 
 
 def _links(state: Mapping[str, Any] | None) -> Links | None:
@@ -135,7 +142,7 @@ def _begin(run: _RunPath, entry: JournalEntry) -> None:
         raise Deviation("it begins a round before the results of the one before are there")
     actions = entry.body["actions"]
     run.begun = {_name(each): entry.number for each in actions}
-    switched = [each for each in actions if each["kind"] == Serving.kind and _wanted(each)]
+    switched = [each for each in actions if _is_switch(run, each) and _wanted(each)]
     run.switching = {each["host"]: _wanted(each) for each in switched}
     if not run.locked:
         run.silent = True  # also its commands may be those of another version
@@ -146,7 +153,10 @@ def _begin(run: _RunPath, entry: JournalEntry) -> None:
         if host not in run.known.locked:
             raise Deviation(f"it acts on {host} ({kind} {name}), which it has not locked")
     if run.rules:
-        passed = {each["host"] for each in entry.body["passed"] if each["kind"] == Serving.kind}
+        named = [each for each in entry.body["passed"] if _is_switch(run, each)]
+        passed = {each["host"] for each in named}
+        # One that could not be looked at any more is as good as lost: nobody knows what it serves.
+        run.known.lost = {*run.known.lost, *(each["host"] for each in named if each.get("unseen"))}
         if any(run.known.seen.get(host) is None for host in run.switching):
             # One of which it is not known what it serves may be half way, and then goes before the others.
             passed |= run.rules.before.keys()
@@ -179,23 +189,32 @@ def _results(run: _RunPath, entry: JournalEntry) -> None:
             raise Deviation(f"it has a result of {' '.join(name)}, which was not begun")
         if result not in ("lost", "skipped") and run.fenced.get(host, entry.number) < run.begun[name]:
             raise Deviation(f"it acted on {host}, which a newer run had locked (entry {run.fenced[host]})")
-        if each["kind"] == Current.kind:
+        if each["kind"] == Current.kind and each["name"] == Current.path:
             run.known.seen[host] = None  # it leads to whichever copy services can load
-        elif result == "lost" and each["kind"] != Serving.kind:
+        elif result == "lost" and not _is_switch(run, each):
             run.known.lost = {*run.known.lost, host}
-        elif each["kind"] == Serving.kind:
-            _result(run, host, result, put_back=each.get("put_back") is True)
+        elif _is_switch(run, each):
+            _result(run, host, result, each)
     run.begun, run.switching = {}, {}
 
 
-def _result(run: _RunPath, host: str, result: str, *, put_back: bool) -> None:
+def _result(run: _RunPath, host: str, result: str, outcome: Mapping[str, Any]) -> None:
     links = run.known.seen.get(host)
-    told = "put back" if result == "failed" and put_back else result
+    told = "put back" if result == "failed" and outcome.get("put_back") is True else result
+    if told in ("failed", "lost") and outcome.get("as_found") is True:
+        if told == "lost" and host not in run.known.found_away:
+            raise Deviation(f"{host} was lost in the middle of its switch, and is told to be as it was found")
+        told = "as found"
     run.known.results[host] = told
     if host in run.switching:
         run.known.seen[host] = left(links, run.switching[host], told)
     elif links:  # the one in use was loaded once more
         run.known.seen[host] = left(links, links.current, told)
+
+
+def _is_switch(run: _RunPath, each: Mapping[str, Any]) -> bool:
+    """Whether it is of the rollout of the environment's own certificate."""
+    return each["kind"] == Serving.kind and each["name"] not in run.beside
 
 
 def _wanted(action: Mapping[str, Any]) -> str:

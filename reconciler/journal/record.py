@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.journal.journal import Journal
 from reconciler.journal.leaving import LinesOfRun
-from reconciler.kinds.certificate.serving import Serving
+from reconciler.kinds.certificate.serving import OVERDUE, Serving
 from reconciler.model import Action, Observation, Outcome, Ref, Resource
 from reconciler.refs import flat
 
@@ -25,7 +25,7 @@ class RunRecord:
         self,
         hosts: Collection[str],
         seen: Observation,
-        resources: Iterable[Resource],
+        resources: Collection[Resource],
         max_unavailable: int,
     ) -> None:
         """After the hosts are locked and were looked at again: which they are, which were lost, and what a
@@ -34,17 +34,22 @@ class RunRecord:
             "hosts": sorted(hosts),
             "lost": dict(seen.unreachable),
             "rollout": _rollout(resources, seen, max_unavailable),
+            "beside": sorted({each.name for each in _switches(resources) if each.store.name}),
         }
         self._journal.append(self.number, self._environment, "locked", body)
 
     def record_intent(
-        self, actions: Iterable[Action], passed: Mapping[Ref, str] = MappingProxyType({})
+        self,
+        actions: Iterable[Action],
+        passed: Mapping[Ref, str] = MappingProxyType({}),
+        unseen: Collection[Ref] = (),
     ) -> None:
         """Before a round: nothing is begun that is not in the journal. `passed` are those whose turn is
-        before, and why they are not waited for. Raises `NoJournal`."""
+        before, and why they are not waited for; of these, `unseen` cannot be looked at. Raises
+        `NoJournal`."""
         body = {
             "actions": [_intended(each) for each in actions],
-            "passed": [{**_named(ref), "why": why} for ref, why in passed.items()],
+            "passed": [{**_named(ref), "why": why, "unseen": ref in unseen} for ref, why in passed.items()],
         }
         self._journal.append(self.number, self._environment, "intent", body)
 
@@ -55,7 +60,13 @@ class RunRecord:
     def record_outcomes(self, outcomes: Iterable[Outcome]) -> None:
         """After a round. Raises `NoJournal`."""
         body = [
-            {**_named(each.ref), "result": each.result, "detail": each.detail, "put_back": each.put_back}
+            {
+                **_named(each.ref),
+                "result": each.result,
+                "detail": each.detail,
+                "put_back": each.put_back,
+                "as_found": each.as_found,
+            }
             for each in outcomes
         ]
         self._journal.append(self.number, self._environment, "outcome", {"outcomes": body})
@@ -76,18 +87,25 @@ def _intended(action: Action) -> dict[str, Any]:
     }
 
 
+def _switches(resources: Iterable[Resource]) -> list[Serving]:
+    return [each for each in resources if isinstance(each, Serving)]
+
+
 def _rollout(
     resources: Iterable[Resource], observation: Observation, max_unavailable: int
 ) -> dict[str, Any] | None:
-    """Whose turn is before whose, how many may be away and may fail, and what was in use and proven."""
-    found = [each for each in resources if isinstance(each, Serving)]
+    """Of the environment's own certificate: whose turn is before whose, which are canaries, how many may be
+    away and may fail, and what was in use and proven."""
+    found = [each for each in _switches(resources) if not each.store.name]
     if not found:
         return None
     seen: dict[str, Any] = {}
+    overdue: list[str] = []
     for each in found:
         state = None if each.host in observation.unreachable else observation.seen.get(each.ref)
         if isinstance(state, Mapping) and {"current", "proven"} <= state.keys():
             seen[each.host] = {name: state[name] for name in ("current", "proven")}
+            overdue += [each.host] if state.get(OVERDUE) is True else []
         else:
             seen[each.host] = None
     hosts = {each.host for each in found}
@@ -99,5 +117,7 @@ def _rollout(
         "before": before,
         "max_unavailable": max_unavailable,
         "max_failed": max(each.max_failed for each in found),
+        "canaries": sorted({ref.host for each in found for ref in each.tried_first} & hosts),
+        "overdue": sorted(overdue),
         "seen": seen,
     }

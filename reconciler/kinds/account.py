@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from reconciler.kinds.paths import ABSOLUTE, NAME, parents, unseen
 from reconciler.model import (
+    Action,
     CannotSee,
     Change,
     Question,
@@ -68,7 +69,7 @@ class Account(Resource):
         if self.absent:
             return None
         seen = look.own()
-        created = not isinstance(seen, Mapping)
+        created = self.create and not isinstance(seen, Mapping)
         home = self.home or (f"/home/{self.account}" if created else None)
         shell = self.shell or ("/bin/sh" if created else None)
         password = "disabled" if self.password == "disabled" else None
@@ -76,17 +77,18 @@ class Account(Resource):
         want: dict[str, Value] = {name: value for name, value in named.items() if value}
         return want | {f"group {name}": True for name in self.groups}
 
-    def refuses(self, change: Change) -> str | None:
-        if change.creates and not self.create:
-            return f"there is no account {self.account}: install the package that brings it"
-        return None
+    def lacks(self, others: Iterable[Action]) -> str | None:
+        if self.create or any(each.ref.kind == "package" and each.ref in self.needs for each in others):
+            return None
+        return f"there is no account {self.account}: install the package that brings it"
 
     def steps(self, change: Change) -> Iterable[Step]:
         name = quote(self.account)
         if change.removes:
             yield Step(f"userdel -- {name}", "declared absent; its home is kept")
             return
-        if change.creates and change.want:
+        created = self.create and change.creates
+        if created and change.want:
             home, shell = quote(str(change.want["home"])), quote(str(change.want["shell"]))
             yield Step(
                 f"useradd --create-home --home-dir {home} --shell {shell} --user-group"
@@ -95,7 +97,7 @@ class Account(Resource):
                 where=(str(change.want["home"]),),
             )
         for field, delta in change.deltas.items():
-            yield from self._settle(field, delta.want, change.creates)
+            yield from self._settle(field, delta.want, created)
 
     def _settle(self, field: str, want: Value, created: bool) -> Iterable[Step]:
         name = quote(self.account)

@@ -13,6 +13,9 @@ from reconciler.model import Change, Question, Resource, Seen, State, Step, View
 from reconciler.questions.files import StatQuestion
 from reconciler.subjects import Subject
 
+LOADS = ("/etc/apache2",)
+"""What Debian's apache2 loads its configuration from."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Enabled(Resource):

@@ -24,11 +24,19 @@ from reconciler.model import (
     option,
     quote,
 )
+from reconciler.questions.apache import ApacheConfig, ApacheQuestion
 from reconciler.questions.approved import NOT_APPROVED, ApprovedCommandQuestion, approve
 from reconciler.questions.files import TextQuestion, TreeQuestion, tree_digest
 from reconciler.questions.system import CommandQuestion, CommandResult, ListeningQuestion, UnitQuestion
 from reconciler.subjects import Risk, Subject
 
+UNIT = {"pattern": r"^[A-Za-z0-9:_.\\@-]+$", "x-want": "the name of a systemd unit"}
+PATHS = {"items": {"type": "string", **ABSOLUTE}, "uniqueItems": True}
+ON_CHANGE = {"enum": ["reload", "restart"]}
+CHECK = (
+    "The command that checks its configuration, and changes nothing. A look runs it only once an apply has."
+)
+APACHE_CHECK = "apache2ctl -t"
 RECORDS = "/var/lib/reconciler/loaded"
 CURRENT = "as on disk"
 NEW_HERE = "not approved on this host yet"
@@ -55,6 +63,28 @@ def just_started(name: str, unit: Mapping[str, str], within: int) -> InTransit |
     return InTransit(f"{name} was started or reloaded a moment ago", left) if left else None
 
 
+def loading(unit: str, loads: tuple[str, ...]) -> dict[str, Question]:
+    """What to ask to know whether a unit has loaded what is on disk (see `has_loaded`)."""
+    return {"tree": TreeQuestion(loads), "record": TextQuestion(_record(unit))} if loads else {}
+
+
+def has_loaded(answers: Mapping[str, Any]) -> str:
+    """Whether a unit has loaded what is on disk, from the answers to `loading`; `CURRENT` where it has."""
+    recorded = (answers["record"] or b"").decode("ascii", "replace").strip()
+    if not recorded:
+        return "not known: it was never reloaded by us"
+    return CURRENT if recorded == answers["tree"] else "older than on disk"
+
+
+def owes_reload(answers: Mapping[str, Any]) -> bool:
+    """Whether a unit has yet to load what is on disk; never where `loading` had nothing to ask."""
+    return "tree" in answers and has_loaded(answers) != CURRENT
+
+
+def _record(unit: str) -> str:
+    return f"{RECORDS}/{unit}"
+
+
 LISTENERS = """ss -Hltnp | awk '{split($6, p, "\\""); print p[2] " on " $4}' | sort -u | paste -sd,"""
 """Prints who listens where, in one line."""
 
@@ -79,10 +109,7 @@ class Service(Resource):
     asides: ClassVar[str] = "configuration"
     """What a check says of a bad one may begin with the time, or have the number of its process."""
 
-    unit: str = option(
-        "The systemd unit, such as `apache2`.",
-        schema={"pattern": r"^[A-Za-z0-9:_.\\@-]+$", "x-want": "the name of a systemd unit"},
-    )
+    unit: str = option("The systemd unit, such as `apache2`.", schema=UNIT)
     enabled: bool | None = option("Started at boot, or not.", default=None)
     running: bool | None = option("Running, or not.", default=True)
     ports: tuple[int, ...] = option(
@@ -90,21 +117,16 @@ class Service(Resource):
         default=(),
         schema={"items": {"type": "integer", "minimum": 1, "maximum": 65535}, "uniqueItems": True},
     )
-    check: str | None = option(
-        "The command that checks its configuration, and changes nothing. A look runs it only once an apply"
-        " has.",
-        default=None,
-        schema=LINE,
-    )
+    check: str | None = option(CHECK, default=None, schema=LINE)
     loads: tuple[str, ...] = option(
         "Files and folders that it loads; a change of any is loaded by a reload.",
         default=(),
-        schema={"items": {"type": "string", **ABSOLUTE}, "uniqueItems": True},
+        schema=PATHS,
     )
     on_change: str = option(
         "How it loads them: `reload`, or `restart` where it must.",
         default="reload",
-        schema={"enum": ["reload", "restart"]},
+        schema=ON_CHANGE,
     )
 
     starts_within: int = option(
@@ -124,31 +146,37 @@ class Service(Resource):
     known_check: bool = False
     """Whether `check` is a command of this program's own, which needs no approval to be run by a look."""
 
-    def _record(self) -> str:
-        return f"{RECORDS}/{self.unit}"
-
     def _in_group(self) -> str:
-        """Looks at the process, not at the account: it keeps the groups it was started with."""
+        """Looks at the process, not at the account: it keeps the groups it was started with. A unit made of a
+        script of init has no main one; there the first that it has started is looked at."""
+        unit = quote(self.unit)
         return (
             f"g=$(getent group {quote(self.group or '')}); s=$?; [ $s -le 2 ] || exit $s;"
             ' g=${g#*:*:}; g=${g%%:*}; [ "$g" ] || exit 1;'
-            f" p=$(systemctl show -p MainPID --value {quote(self.unit)}) || exit 3;"
-            ' [ "$p" -gt 0 ] || exit 1; s=$(cat "/proc/$p/status") || exit 3;'
-            " printf %s \"$s\" | tr '\\t' ' ' | grep -E '^(Groups|Gid):' | grep -qw \"$g\""
+            f" p=$(systemctl show -p MainPID --value {unit}) || exit 3;"
+            f' [ "$p" -gt 0 ] || c=$(systemctl show -p ControlGroup --value {unit}) || exit 3;'
+            # The second place is that of the first version of control groups.
+            ' [ "$p" -gt 0 ] || p=$(cat "/sys/fs/cgroup$c/cgroup.procs"'
+            ' "/sys/fs/cgroup/systemd$c/cgroup.procs" 2>/dev/null | head -n 1);'
+            ' [ "${p:-0}" -gt 0 ] || exit 1; { while read -r k v; do case $k in Gid: | Groups:) for v in $v;'
+            ' do [ "$v" != "$g" ] || exit 0; done ;; esac; done; } <"/proc/$p/status" || exit 3; exit 1'
         )
+
+    def _check(self, command: str) -> Question:
+        if not self.known_check:
+            return ApprovedCommandQuestion(command)
+        # Apache reads and checks all of its configuration also where it is asked what is in it.
+        return ApacheQuestion() if command == APACHE_CHECK else CommandQuestion(command)
 
     def ask(self) -> Mapping[str, Question]:
         questions: dict[str, Question] = {"unit": UnitQuestion(self.unit)}
         if self.ports:
             questions["ports"] = ListeningQuestion()
         if self.check and not self.absent:
-            kind = CommandQuestion if self.known_check else ApprovedCommandQuestion
-            questions["check"] = kind(self.check)
+            questions["check"] = self._check(self.check)
         if self.group:
             questions["group"] = CommandQuestion(self._in_group())
-        if self.loads:
-            questions |= {"tree": TreeQuestion(self.loads), "record": TextQuestion(self._record())}
-        return questions
+        return questions | loading(self.unit, self.loads)
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         unit: Mapping[str, str] | CannotSee = answers["unit"]
@@ -159,16 +187,15 @@ class Service(Resource):
         if hidden := unseen(*answers.values()):
             return hidden
         running = unit.get("ActiveState") in ("active", "reloading")
-        closed = [port for port in self.ports if port not in answers["ports"]]
-        unready = unit.get("ActiveState") in ("activating", "deactivating") or (running and closed)
-        if self.running and unready and (left := starting(unit, self.starts_within)):
-            return InTransit(f"it is starting{', and does not listen yet' if running else ''}", left)
+        if (coming := self._coming(unit, running, answers)) is not None:
+            return coming
         state = {**self._at_boot(unit), "running": running}
         state |= {f"port {port}": port in answers["ports"] for port in self.ports}
         if self.check and not self.absent:
-            if NO_HOST_KEY in answers["check"].output:
-                return CannotSee("its configuration could not be checked: only root can read the host keys")
-            state |= self._checked(answers["check"])
+            checked = self._checked(answers["check"])
+            if isinstance(checked, CannotSee):
+                return checked
+            state |= checked
         if self.group:
             found = answers["group"]
             if found.status > 1:
@@ -177,16 +204,40 @@ class Service(Resource):
                 )
             state[self._group()] = found.status == 0
         if self.loads:
-            recorded = (answers["record"] or b"").decode("ascii", "replace").strip()
-            state["loaded"] = self._loaded(running, recorded, answers["tree"])
+            state["loaded"] = has_loaded(answers) if running else "nothing: it does not run"
         return state
+
+    def _coming(self, unit: Mapping[str, str], running: bool, answers: Mapping[str, Any]) -> InTransit | None:
+        """That it is starting. Where it has to load its configuration anew whatever becomes of that, as on a
+        host that has just booted and is to serve for the first time, nobody waits for ports that it may not
+        even be told to open."""
+        left = starting(unit, self.starts_within)
+        if not self.running or not left:
+            return None
+        if unit.get("ActiveState") in ("activating", "deactivating"):
+            return InTransit("it is starting", left)
+        closed = [port for port in self.ports if port not in answers["ports"]]
+        if not (running and closed) or self._is_owed(answers):
+            return None
+        return InTransit("it is starting, and does not listen yet", left)
+
+    def _is_owed(self, answers: Mapping[str, Any]) -> bool:
+        """Whether a reload, or a restart, is owed to other things than its ports."""
+        in_group = not self.group or answers["group"].status == 0
+        return not in_group or owes_reload(answers)
 
     def _at_boot(self, unit: Mapping[str, str]) -> State:
         said = unit.get("UnitFileState", "")
         masked = {"masked": True} if said.startswith("masked") and not self.absent else {}
         return {"enabled": said.startswith(("enabled", "alias", "static", "generated")), **masked}
 
-    def _checked(self, said: CommandResult) -> State:
+    def _checked(self, said: CommandResult | ApacheConfig | None) -> State | CannotSee:
+        if said is None:
+            return CannotSee("`apache2ctl` is missing, which checks its configuration")
+        if isinstance(said, ApacheConfig):
+            said = CommandResult(1 if said.refused else 0, said.refused)
+        if NO_HOST_KEY in said.output:
+            return CannotSee("its configuration could not be checked: only root can read the host keys")
         if said.status == NOT_APPROVED:
             return {"check": NEW_HERE}
         approved = {} if self.known_check else {"check": self._approved()}
@@ -194,14 +245,6 @@ class Service(Resource):
 
     def _approved(self) -> str:
         return f"approved: {self.check}"
-
-    @staticmethod
-    def _loaded(running: bool, recorded: str, on_disk: str) -> str:
-        if not running:
-            return "nothing: it does not run"
-        if not recorded:
-            return "not known: it was never reloaded by us"
-        return CURRENT if recorded == on_disk else "older than on disk"
 
     def want(self, look: View) -> State | None:
         if self.absent:
@@ -270,7 +313,7 @@ class Service(Resource):
         unit = quote(self.unit)
         if self.absent:
             yield Step(f"systemctl disable --now {unit}", "declared absent: stopped, not started at boot")
-            yield Step(f"rm -f -- {quote(self._record())}", "forgets what it had loaded")
+            yield Step(f"rm -f -- {quote(_record(self.unit))}", "forgets what it had loaded")
             return
         if "check" in change.deltas and self.check:
             yield from approve(self.check)
@@ -283,7 +326,7 @@ class Service(Resource):
             yield from self._load("start" if running else self._how(change))
 
     def _load(self, how: str) -> Iterable[Step]:
-        unit, record = quote(self.unit), quote(self._record())
+        unit, record = quote(self.unit), quote(_record(self.unit))
         if self.check:
             yield Step(self.check, "checks the configuration first")
         if self.loads:

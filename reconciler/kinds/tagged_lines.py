@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from reconciler.kinds.paths import (
@@ -54,6 +55,9 @@ ENTRY = {"pattern": r"^[A-Za-z0-9\[*?!][^\s#|\x00-\x1f\x7f]*$", "x-want": "a nam
 OTHER = "other line of "
 """Begins the field with the lines without our tag that have a key; the key, in base64, follows."""
 
+KEPT = 1 << 16
+"""How many entries, fields and lines are kept, each as one object for all hosts."""
+
 KEY_IN_LINE = re.compile(r"(?<!\S)(?:ssh|ecdsa|sk)-[a-z0-9@.-]+[ \t]+([A-Za-z0-9+/]+=*)")
 
 
@@ -71,6 +75,10 @@ class TaggedLines(Resource):
     tag: str = "reconciler"
     keys_of: tuple[tuple[str, Ref], ...] = ()
     """Further entries, whose public key is a field of another resource: (name, its ref)."""
+
+    def __post_init__(self) -> None:
+        # Each host names all the others, and with the same words.
+        object.__setattr__(self, "keys_of", tuple(map(_one, self.keys_of)))
 
     def lines(self, look: View) -> Mapping[str, str | CannotSee]:
         """What each entry's line shall be."""
@@ -112,18 +120,22 @@ class TaggedLines(Resource):
         ours = {name: None for name in (seen if isinstance(seen, Mapping) else {}) if name[:5] == "line "}
         if self.absent:
             return ours if seen is not None else None
+        other_lines = {}
+        if isinstance(seen, Mapping):
+            other_lines = {name: str(text or "") for name, text in seen.items() if name.startswith(OTHER)}
         wanted: dict[str, Value] = {}
         for name, line in self.lines(look).items():
-            ours.pop(f"line {name}", None)
+            field = _field(name)
+            ours.pop(field, None)
             if isinstance(line, CannotSee):
                 continue
-            wanted[f"line {name}"] = line
-            for field in (f"{OTHER}{key}" for key in self.keys_in(line)):
-                others = str(seen.get(field) or "") if isinstance(seen, Mapping) else ""
+            wanted[field] = line
+            for other in (f"{OTHER}{key}" for key in self.keys_in(line)) if other_lines else ():
+                others = other_lines.get(other, "")
                 # A key that is declared without options has no line that lets it do more.
                 limited = not KEY_IN_LINE.match(line)
                 if limited and any(not f"{each} ".startswith(f"{line} ") for each in others.splitlines()):
-                    ours[field] = None
+                    ours[other] = None
         if not wanted and seen is None:
             return None
         return {"type": "file", "mode": self.mode, "owner": self.user} | wanted | ours
@@ -192,6 +204,22 @@ class TaggedLines(Resource):
             yield name, value if isinstance(value, CannotSee) else str(value)
 
 
+@lru_cache(maxsize=KEPT)
+def _one(entry: tuple[str, Any]) -> tuple[str, Any]:
+    return entry
+
+
+@lru_cache(maxsize=KEPT)
+def _field(name: str) -> str:
+    return f"line {name}"
+
+
+@lru_cache(maxsize=KEPT)
+def _line(start: str, key: str) -> str:
+    """A line as one object for all hosts that have it: there are as many lines as pairs of hosts."""
+    return f"{start} {key}".lstrip()
+
+
 def literally(text: str) -> str:
     """A text as sed's pattern for just that text."""
     return "".join(f"\\{c}" if c in r".[]*^$/" + "\\" else c for c in text)
@@ -214,11 +242,15 @@ class AuthorizedKeys(TaggedLines):
     options_of: tuple[tuple[str, str], ...] = ()
     """Options of single keys in place of `options`: (name, options)."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "options_of", tuple(map(_one, dict(self.options_of).items())))
+
     def lines(self, look: View) -> Mapping[str, str | CannotSee]:
         keys = {**dict(self.keys), **dict(self._public_keys(look))}
         options = dict.fromkeys(keys, self.options) | dict(self.options_of)
         return {
-            name: key if isinstance(key, CannotSee) else f"{options[name]} {key}".lstrip()
+            name: key if isinstance(key, CannotSee) else _line(options[name], key)
             for name, key in keys.items()
         }
 
@@ -240,4 +272,4 @@ class KnownHosts(TaggedLines):
 
     def lines(self, look: View) -> Mapping[str, str | CannotSee]:
         keys = {**dict(self.keys), **dict(self._public_keys(look))}
-        return {name: key if isinstance(key, CannotSee) else f"{name} {key}" for name, key in keys.items()}
+        return {name: key if isinstance(key, CannotSee) else _line(name, key) for name, key in keys.items()}

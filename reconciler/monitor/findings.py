@@ -14,6 +14,7 @@ from typing import Any
 from reconciler.approval.policy import expiries
 from reconciler.environment.rules import Acknowledged
 from reconciler.environment.settings import Environment
+from reconciler.kinds.certificate import brought
 from reconciler.model import Plan, Ref, Seen, State
 from reconciler.plan.judgement import digest
 
@@ -75,12 +76,24 @@ def findings(
     found += [Finding("unseen", host, "", "", why) for host, why in sorted(plan.unreachable.items())]
     for ref, why in sorted(plan.unknown.items()):
         found.append(Finding("unseen", ref.host, ref.kind, ref.name, why))
-    lifetime = timedelta(days=environment.certificate.lifetime)
     for ref, until in sorted(expiries(seen).items()):
+        lifetime = environment.lifetime_of(ref)
         if ref.host not in plan.unreachable and (until - now) * 100 < lifetime * environment.notices.expiring:
             detail = f"valid until {until.isoformat(timespec='minutes')}"
             found.append(Finding("expiring", ref.host, ref.kind, ref.name, detail))
+    found += _brought_expiring(environment, plan, seen, now)
     return [acknowledge(each, environment.acknowledged, now) for each in found]
+
+
+def _brought_expiring(
+    environment: Environment, plan: Plan, seen: Mapping[Ref, Seen], now: datetime
+) -> Iterable[Finding]:
+    """The brought certificates that end within the days that each declares."""
+    warn = {each.name: timedelta(days=each.warn) for each in environment.certificates}
+    for ref, until in sorted(brought.ends(seen).items()):
+        if ref.host not in plan.unreachable and until - now < warn.get(ref.name, timedelta()):
+            detail = f"valid until {until.isoformat(timespec='minutes')}; nothing renews it: bring another"
+            yield Finding("expiring", ref.host, ref.kind, ref.name, detail)
 
 
 def acknowledge(finding: Finding, known: Iterable[Acknowledged], now: datetime) -> Finding:

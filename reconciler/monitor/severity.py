@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from reconciler.monitor.status import EnvironmentStatus, LastRun
+from reconciler.monitor.status import BroughtEnd, EnvironmentStatus, LastRun
 from reconciler.tls.status import ServiceStatus
 from reconciler.tls.verify import Check
 
@@ -46,9 +46,10 @@ def of_check(each: Check, issued: bool | None, away: Collection[str] = ()) -> tu
     return (BAD, "wrong") if each.verdict == "wrong" else (WARN, "unknown")
 
 
-def of_certificate(status: EnvironmentStatus, now: datetime) -> str:
-    """Of the certificate's end; not known is a warning, and without one of its own all is well."""
-    urgency = status.urgency(now)
+def of_certificate(certificate: EnvironmentStatus | BroughtEnd, now: datetime) -> str:
+    """Of the end of an environment's certificate, or of a brought one; not known is a warning, and without
+    one of its own all is well."""
+    urgency = certificate.urgency(now)
     return WARN if urgency == "unknown" else urgency
 
 

@@ -14,15 +14,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.approval.policy import expiries
+from reconciler.blueprint.managed import own
 from reconciler.environment.settings import Environment
-from reconciler.forecast.facts import kept_of
+from reconciler.forecast.facts import brought_ends, kept_of, ordered_ends
 from reconciler.journal.elsewhere import RunElsewhere
 from reconciler.journal.journal import JournalEntry
-from reconciler.kinds.certificate.lineage import Lineage
-from reconciler.model import Observation, Ref
+from reconciler.model import Observation
 from reconciler.monitor.findings import Finding, last_moment
 from reconciler.tls import verify
-from reconciler.tls.status import from_observation, urgency, utc
+from reconciler.tls.status import of_certificate, urgency, utc
 
 STATES = ("in sync", "drifted", "pending", "unknown")
 UNCHANGED = (6, 7)
@@ -44,6 +44,23 @@ class CertificateTimes:
     def left(self, now: datetime) -> float:
         """The fraction of its lifetime that is left; below zero where it is over."""
         return (self.end - now) / self.lifetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class BroughtEnd:
+    """One of `certificates`: its end, None where that is not known, and from how long before it is warned.
+    One that is `ordered` is renewed before that; nothing renews one that somebody brings."""
+
+    name: str
+    end: datetime | None
+    warn: timedelta
+    ordered: bool = False
+
+    def urgency(self, now: datetime) -> str:
+        """How bad its end is: `ok`, `warn`, `bad` once it is over, or `unknown`."""
+        if self.end is None:
+            return "unknown"
+        return "bad" if self.end <= now else "warn" if self.end - now < self.warn else "ok"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +121,8 @@ class EnvironmentStatus:
     router: str = ""
     unread: bool = False
     """Whether its file or the journal cannot be read: nothing at all is known then."""
+    brought: Sequence[BroughtEnd] = ()
+    """The further certificates, those that are ordered too."""
     ambiguous: bool = False
     """Whether another file declares an environment of the same name."""
 
@@ -158,7 +177,7 @@ def look_body(
         "seen": times.seen.isoformat(),
     }
     kept = {
-        **(before.kept if before and environment.owns_certificate else {}),
+        **(before.kept if before else {}),
         **kept_of(environment, observation),
     }
     return {
@@ -171,9 +190,11 @@ def look_body(
 
 
 def _times(environment: Environment, observation: Observation, now: datetime) -> CertificateTimes | None:
+    if not environment.owns_certificate:
+        return None
     served = [
         (each.end, each.begin)
-        for each in from_observation(environment, observation)
+        for each in of_certificate(own(environment), observation)
         if each.own and each.end is not None
     ]
     if not served:
@@ -183,15 +204,15 @@ def _times(environment: Environment, observation: Observation, now: datetime) ->
     if begin is not None and begin < end:
         lifetime = end - begin
     # cron renews the lineage on the primary, which may be newer than what is served.
-    lineage = Ref(environment.primary.name, Lineage.kind, environment.router)
-    renewal = expiries(observation.seen).get(lineage, end) - lifetime * _share(lifetime)
+    lineage = own(environment).lineage
+    renewal = usual_renewal(expiries(observation.seen).get(lineage, end), lifetime)
     return CertificateTimes(end=end, lifetime=lifetime, renewal=renewal, seen=now)
 
 
-def _share(lifetime: timedelta) -> float:
-    """The part of the lifetime that is left when certbot renews, unless the CA asks for it earlier
-    (certbot 4.0.0, changelog)."""
-    return 1 / 2 if lifetime < timedelta(days=10) else 1 / 3
+def usual_renewal(end: datetime, lifetime: timedelta) -> datetime:
+    """When certbot renews a certificate that ends then, unless the CA asks for it earlier (certbot 4.0.0,
+    changelog)."""
+    return end - lifetime * (1 / 2 if lifetime < timedelta(days=10) else 1 / 3)
 
 
 def look_from(kept: tuple[str, int, Mapping[str, Any]] | None) -> Look | None:
@@ -278,7 +299,29 @@ def environment_status(
         run=run,
         elsewhere=elsewhere[-1] if elsewhere else None,
         router=environment.router,
+        brought=_brought(environment, look),
     )
+
+
+def _brought(environment: Environment, look: Look | None) -> list[BroughtEnd]:
+    found = brought_ends(environment, look.kept if look else {})
+    return [
+        BroughtEnd(name=each.name, end=found[each.name], warn=timedelta(days=each.warn))
+        for each in environment.certificates
+    ] + _ordered(environment, look)
+
+
+def _ordered(environment: Environment, look: Look | None) -> list[BroughtEnd]:
+    found = ordered_ends(environment, look.kept if look else {})
+    return [
+        BroughtEnd(
+            name=each.name,
+            end=found[each.name],
+            warn=timedelta(days=each.settings.lifetime) * (each.settings.overdue / 100),
+            ordered=True,
+        )
+        for each in environment.ordered
+    ]
 
 
 def _seen(look: Look) -> tuple[str, str]:

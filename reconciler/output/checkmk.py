@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from reconciler.monitor.status import EnvironmentStatus
-from reconciler.output.overview import age
+from reconciler.monitor.status import BroughtEnd, EnvironmentStatus
+from reconciler.output.overview import age, brought_words
 from reconciler.output.prometheus import number
 from reconciler.output.text import utc
 from reconciler.printable import printable
@@ -22,8 +22,8 @@ URGENCIES = {"ok": OK, "warn": WARN, "bad": CRIT, "unknown": UNKNOWN}
 
 
 def local_check_lines(found: Sequence[EnvironmentStatus], now: datetime) -> Iterable[str]:
-    """For each environment a service of its state, and one of its certificate where it has one. That one is
-    critical where the page shows it in red; drift alone is a warning."""
+    """For each environment a service of its state, and one of each of its certificates. Those are critical
+    where the page shows it in red; drift alone is a warning."""
     for each in found:
         metrics = {}
         text = each.state
@@ -34,6 +34,7 @@ def local_check_lines(found: Sequence[EnvironmentStatus], now: datetime) -> Iter
         yield _line(STATES[each.state], each.label, metrics, f"{text}: {because}" if because else text)
         if each.owns:
             yield _certificate(each, now)
+        yield from (_brought(each, one, now) for one in each.brought)
 
 
 def _certificate(each: EnvironmentStatus, now: datetime) -> str:
@@ -44,6 +45,13 @@ def _certificate(each: EnvironmentStatus, now: datetime) -> str:
     text = f"valid until {utc(times.end)}, renewal about {times.renewal:%Y-%m-%d}"
     seen = f"seen {age(now - times.seen)} ago"
     return _line(state, name, {"days_left": round(days, 2)}, f"{text}, {seen}")
+
+
+def _brought(each: EnvironmentStatus, one: BroughtEnd, now: datetime) -> str:
+    state, metrics = URGENCIES[one.urgency(now)], {}
+    if one.end is not None:
+        metrics = {"days_left": round((one.end - now) / timedelta(days=1), 2)}
+    return _line(state, f"{each.label} certificate {one.name}", metrics, brought_words(one, now))
 
 
 def _line(state: int, name: str, metrics: dict[str, float], text: str) -> str:

@@ -15,6 +15,7 @@ from itertools import groupby
 
 from reconciler import kinds
 from reconciler.model import Action, Delta, Plan, Ref, Resource, Value
+from reconciler.refs import short_names
 from reconciler.subjects import Risk, Subject
 
 OWN, PEER = "<host>", "<peer>"
@@ -261,12 +262,3 @@ def _listed(hosts: Sequence[str], everyone: Sequence[str], short: Mapping[str, s
     if 0 < len(left) < len(hosts) // 2:
         return f"{len(hosts)} hosts, all but {', '.join(short.get(host, host) for host in left)}"
     return ", ".join(short.get(host, host) for host in hosts)
-
-
-def short_names(hosts: Iterable[str]) -> dict[str, str]:
-    """Each host's name up to its first dot; whole where two would be called the same."""
-    first: dict[str, list[str]] = defaultdict(list)
-    for host in hosts:
-        short = host.partition(".")[0]
-        first[host if short.isdecimal() else short].append(host)  # an address has no short name
-    return {host: short if len(same) == 1 else host for short, same in first.items() for host in same}

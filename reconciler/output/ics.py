@@ -28,6 +28,12 @@ def calendar(found: Sequence[EnvironmentStatus], now: datetime) -> str:
 
 
 def _events(each: EnvironmentStatus, now: datetime) -> Iterator[str]:
+    for one in each.brought:
+        if one.end is not None:
+            said = f"{each.label}: the certificate {one.name} expires"
+            what = "it is renewed before that" if one.ordered else "nothing renews it: bring another"
+            why = f"Valid until {utc(one.end)}; {what}."
+            yield from _event(each, f"expiry {one.name}", f":{_moment(one.end)}", said, why, now)
     times = each.certificate
     about = f"{each.label}: the certificate"
     if times is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from reconciler.monitor import severity
-from reconciler.monitor.status import EnvironmentStatus
+from reconciler.monitor.status import BroughtEnd, EnvironmentStatus
 from reconciler.output.elsewhere import result
 from reconciler.output.text import Style, many
 from reconciler.printable import printable
@@ -29,6 +29,10 @@ def table_lines(found: Sequence[EnvironmentStatus], now: datetime, style: Style)
         for line in (each.reason, *each.problems):
             if line:
                 yield f"    {printable(line)}"
+        for brought in each.brought:
+            symbol = SYMBOLS[severity.of_certificate(brought, now)]
+            line = f"{printable(brought.name)}: {brought_words(brought, now)}"
+            yield f"    {style.mark(symbol, line) if symbol != '+' else line}"
 
 
 def _row(cells: Iterable[str], widths: Iterable[int]) -> str:
@@ -58,6 +62,14 @@ def certificate_words(each: EnvironmentStatus, now: datetime) -> tuple[str, str]
         valid = f"{valid}, seen {age(now - times.seen)} ago"
     renewal = f"{times.renewal:%Y-%m-%d}"
     return valid, f"about {renewal}" if times.renewal > now else f"due since {renewal}"
+
+
+def brought_words(each: BroughtEnd, now: datetime) -> str:
+    """Until when a brought certificate is valid."""
+    if each.end is None:
+        return "until when it is valid is not known"
+    left = each.end - now
+    return f"valid until {each.end:%Y-%m-%d} ({f'in {age(left)}' if left > timedelta() else 'expired'})"
 
 
 def age(span: timedelta) -> str:

@@ -12,10 +12,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from reconciler.messages import Message
-from reconciler.model import VERBS, Action, CannotSee, Delta, Observation, Plan, Report, Step, Value
+from reconciler.model import VERBS, Action, CannotSee, Delta, Observation, Plan, Step, Value
 from reconciler.printable import printable
 
 if TYPE_CHECKING:  # text is needed by every command, and these load much
+    from reconciler.fleet.report import Report
     from reconciler.journal.journal import JournalEntry
     from reconciler.journal.path import Verdict
     from reconciler.monitor.findings import Finding

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -47,7 +47,7 @@ class Progress:
     notes: dict[Ref, tuple[str, ...]] = field(default_factory=dict)
     local: set[Ref] = field(default_factory=set)
     insisting: set[Ref] = field(default_factory=set)
-    reads: dict[int, set[Ref | str]] = field(default_factory=dict)
+    reads: dict[int, Collection[Ref | str]] = field(default_factory=dict)
     """By number: the resources and hosts, beside its own state, that a judgement has gone by."""
 
     def forget(self, ref: Ref) -> Action | None:
@@ -133,22 +133,28 @@ def _judge_reachable(number: int, ref: Ref, progress: Progress) -> None:
     view = _PlannedView(number, progress)
     want = resource.want(view)
     if view.reads:
-        progress.reads[number] = view.reads
+        progress.reads[number] = tuple(view.reads)
     if isinstance(want, CannotSee):
         progress.unknown[ref] = want.reason
         progress.undetermined.add(ref)
         return
     progress.wants[ref] = want
-    if seen is not None and (notes := tuple(resource.notes(seen))):
-        progress.notes[ref] = notes
     deltas = diff(expected, want)
-    if not deltas:
+    change = Change({delta.field: delta for delta in deltas}, expected, want) if deltas else None
+    if seen is not None and (notes := tuple(resource.notes(seen, change))):
+        progress.notes[ref] = notes
+    if change is None:
         if view.missing and resource.depends:
             missing = ", ".join(map(str, dict.fromkeys(view.missing)))
             progress.unknown[ref] = f"what is desired depends on what was not looked at: {missing}"
             progress.undetermined.add(ref)
         return
-    change = Change({delta.field: delta for delta in deltas}, expected, want)
+    _intend(resource, change, seen, progress)
+
+
+def _intend(resource: Resource, change: Change, seen: State | None, progress: Progress) -> None:
+    """What is to be done about a change goes into `progress`."""
+    ref = resource.ref
     progress.provided[ref] = tuple(resource.provides())
     progress.actions[ref] = _action(resource, ref, change, seen)
     if resource.is_local(change):

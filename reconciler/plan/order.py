@@ -50,7 +50,7 @@ class Graph:
         everyone = {resource.ref: resource for resource in resources}
         self.refs = sorted(everyone)
         self.resources = [everyone[ref] for ref in self.refs]
-        self.number = {ref: number for number, ref in enumerate(self.refs)}
+        self.number: dict[Ref | Joint, int] = {ref: number for number, ref in enumerate(self.refs)}
         self.before: list[Collection[int]] = [()] * len(self.refs)
         self.following: dict[int, frozenset[int]] = {}
         self.follows: dict[int, frozenset[int]] = {}
@@ -112,10 +112,10 @@ class Graph:
         number = self.number
         found = set()
         for each in named:
-            if isinstance(each, Joint):
+            if (known := number.get(each)) is not None:
+                found.add(known)
+            elif isinstance(each, Joint):
                 found.add(self._joint(each))
-            elif each in number:
-                found.add(number[each])
         return found
 
     def _joint(self, joint: Joint) -> int:

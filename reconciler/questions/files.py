@@ -20,6 +20,9 @@ NO_ANSWER = CannotSee("the host did not answer this question")
 FOUND = "[ $? -le 1 ] || exit"
 
 
+IS_ROOT = '[ "${root:=$(id -u)}" = 0 ]'
+"""Shell: whether it is root that asks. In a look that is found out once, by `fleet/foreign.sh`."""
+
 _Answer = TypeVar("_Answer")
 
 
@@ -162,8 +165,10 @@ printf '\\0'
         if len(output) != sum(size for _, size in sizes):
             return [CannotSee("a file changed while it was being read") for _ in questions]
         texts: dict[str, bytes] = {}
+        start = 0
         for path, length in sizes:
-            texts[path], output = output[:length], output[length:]
+            texts[path] = output[start : start + length]
+            start += length
         return [texts.get(q.path) for q in questions]
 
 
@@ -238,9 +243,8 @@ class TreeQuestion:
         for q in questions:
             names = " ".join(quote(path) for path in q.paths)
             lines.append(
-                f'if [ "$(id -u)" = 0 ] || [ -z "$(find -L {names} \'(\' ! -readable -o -type d'
-                f" ! -executable ')' -print 2>/dev/null | head -n 1)\" ]; then {tree_digest(q.paths)}"
-                "; else echo hidden; fi"
+                f"if {IS_ROOT} || [ -z \"$(find -L {names} '(' ! -readable -o -type d ! -executable ')'"
+                f' -print 2>/dev/null | head -n 1)" ]; then {tree_digest(q.paths)}; else echo hidden; fi'
             )
         return "\n".join(lines)
 

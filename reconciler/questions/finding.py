@@ -90,7 +90,9 @@ class LeavesQuestion:
     @classmethod
     def script(cls, questions: list[LeavesQuestion]) -> str:
         end = "-----END CERTIFICATE-----"
-        only = f"/^-----BEGIN CERTIFICATE-----/,/^{end}/p;/^{end}/q"
+        begin = "/^-----BEGIN CERTIFICATE-----/"
+        # One that does not end is cut off where something else begins, which may be a key.
+        only = f"{begin},/^{end}/{{{begin}!{{/^-----BEGIN/q}};p}};/^{end}/q"
         return "\n".join(
             _each(q.pattern, f'printf "= %s\\n" "$f"; head -c {PEM_LIMIT} "$f" | sed -n {quote(only)}')
             for q in questions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.model import CannotSee, quote
-from reconciler.questions.files import NO_ANSWER, each_record
+from reconciler.questions.files import IS_ROOT, NO_ANSWER, each_record
 
 NAMES = ("ssl", "ssl_cert_file", "ssl_key_file", "listen_addresses")
 
@@ -58,7 +58,7 @@ class PostgresqlQuestion:
             f" '^[[:space:]]*({'|'.join(NAMES)})[[:space:]=]'"
         )
         return f"""if [ ! -x {tools}/postgres ]; then echo missing
-elif [ "$(id -u)" != 0 ]; then echo hidden
+elif ! {IS_ROOT}; then echo hidden
 elif o=$(cd / && timeout 10 runuser -u postgres -- {psql} 2>/dev/null); then
 printf 'online\\n%s\\ndone\\n' "$o"
 else o=$(cd / && timeout 10 runuser -u postgres -- sh -c {quote(offline)} 2>/dev/null)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.model import CannotSee, quote
-from reconciler.questions.files import NO_ANSWER, each_record
+from reconciler.questions.files import IS_ROOT, NO_ANSWER, each_record
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class WritableQuestion:
         tests = "; ".join(f"test -x {folder} || {{ echo {folder}; exit; }}" for folder in map(quote, above))
         test = f"{tests}; test -w {path} && test -x {path} || echo {path}"
         mine = quote(f"^(user:{self.account}|group:|group:.*|mask:|mask:.*):")
-        return f"""if [ "$(id -u)" != 0 ]; then echo hidden
+        return f"""if ! {IS_ROOT}; then echo hidden
 elif [ ! -d {path} ] || ! id {account} >/dev/null 2>&1; then echo missing
 else g=$(id -g {account})
 d=$(setpriv --reuid {account} --regid "$g" --init-groups sh -c {quote(test.lstrip("; "))})

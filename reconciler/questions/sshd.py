@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.model import CannotSee, quote
-from reconciler.questions.files import NO_ANSWER, each_record
+from reconciler.questions.files import IS_ROOT, NO_ANSWER, each_record
 
 KEYWORDS = (
     "AllowUsers|DenyUsers|AllowGroups|DenyGroups|PubkeyAuthentication|AuthorizedKeysFile|AuthenticationMethods"
@@ -68,7 +68,7 @@ class AccessQuestion:
         match = "'^[[:space:]]*match.*[[:space:]](host|address|all|localaddress)'"
         return f"""u={account}
 section() {{ printf '\\n=%s\\n' "$1"; }}
-if [ "$(id -u)" != 0 ]; then echo hidden; elif ! h=$(getent passwd "$u"); then echo missing
+if ! {IS_ROOT}; then echo hidden; elif ! h=$(getent passwd "$u"); then echo missing
 elif ! command -v sshd >/dev/null; then echo nosshd; else
 section settings
 set -- {peers}; grep -qsiE {match} {files} || set -- "${{1:-localhost}}"
@@ -78,13 +78,14 @@ for p do
 done | sed -nE -e '/^({KEYWORDS}) /Ip' -e 's/^(.*line [0-9]+|[^ ]+:).*/error &/p' | sort -u
 section lines; grep -nHiE '^[[:space:]]*({KEYWORDS})[[:space:]=]' {files} 2>/dev/null
 section shadow; getent shadow "$u" | sed -E 's/^[^:]*:(.?)[^:]*:/\\1:/'
-section groups; id -nG "$u" | tr ' ' '\\n'
+section groups; for g in $(id -nG "$u"); do echo "$g"; done
 section shell; s=${{h##*:}}; [ -x "$s" ] && case $s in */nologin | */false) ;; *) echo yes ;; esac
 section nologin; for f in /etc/nologin /run/nologin; do [ ! -e $f ] || echo $f; done
 h=${{h%:*}}; h=${{h##*:}}
 section paths; f={quote(self.keys)}
-[ "$f" ] || stat -c '%a %U %n' -- "$h" "$h/.ssh" "$h/.ssh/authorized_keys" 2>/dev/null
-while [ "$f" ]; do stat -c '%a %U %n' -- "$f" 2>/dev/null; f=${{f%/*}}; done
+set --; [ "$f" ] || set -- "$h" "$h/.ssh" "$h/.ssh/authorized_keys"
+while [ "$f" ]; do set -- "$@" "$f"; f=${{f%/*}}; done
+stat -c '%a %U %n' -- "$@" 2>/dev/null
 section rules; grep -nHiE '^[[:space:]]*(sshd|ALL)[[:space:]]*:' /etc/hosts.deny 2>/dev/null
 grep -qsE '^[^#]*pam_access' /etc/pam.d/sshd && grep -nHE '^[[:space:]]*-' /etc/security/access.conf
 section sudo; command -v sudo >/dev/null && sudo -n -l -U "$u" 2>/dev/null | grep -E '^ +\\('

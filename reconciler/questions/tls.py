@@ -12,6 +12,20 @@ PEM_LIMIT = 64 * 1024
 NOTHING = "nothing listens"
 """The reason where a port does not even take a connection."""
 
+STARTTLS = {
+    "postgresql": "postgres",
+    "smtp": "smtp",
+    "imap": "imap",
+    "pop3": "pop3",
+    "ldap": "ldap",
+    "ftp": "ftp",
+    "mysql": "mysql",
+}
+"""The protocols within which a client asks for TLS, and what `openssl s_client -starttls` calls each."""
+
+PROTOCOLS = ("tls", *STARTTLS)
+"""Those, and the one where TLS begins with the first byte."""
+
 LOOPBACK = "127.0.0.1"
 ADDRESSES = (
     "addresses() { for a in $(getent ahosts \"$1\" | awk '!seen[$1]++ {print $1}'); do"
@@ -27,15 +41,31 @@ COMPLAINT = (
 """For awk: the line of `openssl s_client` that says why. Its queue of errors tells first what
 went wrong deep inside and then what that means for TLS; the meaning is wanted."""
 
-# What is shown is compared, not trusted: reading the CAs would cost most of the time.
-SHAKE = f"""shake() {{
+CERTIFICATES = """certificates() {
+  set -f; IFS='
+'; c= w=
+  for l in $1; do
+    case $l in -----BEGIN\\ CERTIFICATE-----*) w=1 ;; -----BEGIN*) w= ;; esac
+    [ ! "$w" ] || c="$c$l
+"
+    case $l in -----END\\ CERTIFICATE-----*) w= ;; esac
+  done
+  set +f; unset IFS
+}"""
+"""Shell: `certificates TEXT` sets `c` to what stands between the marks of certificates. One that does not end
+is cut off where something else begins, which may be a key. No process is started: a look does this ten
+times and more."""
+
+# What is shown is compared, not trusted: reading the CAs would cost most of the time. Of what `s_client` says
+# only the certificates leave the host: it also tells the key of the session.
+SHAKE = f"""{CERTIFICATES}
+shake() {{
   n=$1; shift; o=$(openssl s_client -no-CAfile -no-CApath "$@" -showcerts 2>&1 </dev/null); s=$?
-  if [ $s = 0 ]; then
-    o=$(printf %s "$o" | sed -n '/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/p')
+  if [ $s = 0 ]; then certificates "$o"; o=$c
   else o=$(printf '%s\\n' "$o" | awk {quote(COMPLAINT)}); fi
   printf '%s %d %.40000s\\0' "$n" "$s" "$o"
 }}"""
-"""Shell: `shake WHICH OPTION…` prints what a handshake shows, or why there was none."""
+"""Shell: `shake WHICH OPTION…` prints what a handshake shows, or why there was none; in a subshell."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +84,6 @@ class CertificatesQuestion:
 
     @classmethod
     def script(cls, questions: list[CertificatesQuestion]) -> str:
-        marks = "/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/p"
         # What lies below a folder that the account may not search is hidden, not absent.
         away = (
             'd=$1; while d=${d%/*}; [ "$d" ] && [ ! -e "$d" ]; do :; done; '
@@ -63,12 +92,11 @@ class CertificatesQuestion:
         lines = [
             f'if mine {quote(q.location)}; then set -- {quote(q.path)}; if [ ! -e "$1" ]; then {away}; '
             'elif [ ! -f "$1" ]; then echo odd; '
-            f'elif [ ! -r "$1" ]; then echo hidden; elif c=$(head -c {PEM_LIMIT} "$1") '
-            f"&& printf '%s\\n' \"$c\" | sed -n '{marks}'; then :; else echo failed; fi; "
-            "printf '\\0'; fi"
+            f'elif [ ! -r "$1" ]; then echo hidden; elif c=$(head -c {PEM_LIMIT} "$1"); then '
+            'certificates "$c"; printf %s "$c"; else echo failed; fi; printf \'\\0\'; fi'
             for q in questions
         ]
-        return "\n".join(lines)
+        return "\n".join([CERTIFICATES, *lines])
 
     @classmethod
     def parse(cls, output: bytes, questions: list[CertificatesQuestion]) -> list[str | None | CannotSee]:
@@ -83,7 +111,7 @@ class CertificatesQuestion:
             elif text == "odd":
                 answers.append(CannotSee("there is something else than a file in its place"))
             elif text.endswith("failed"):
-                answers.append(CannotSee("the certificate could not be read (`head`, `sed`)"))
+                answers.append(CannotSee("the certificate could not be read (`head`)"))
             else:
                 answers.append(None if text == "none" else text)
         return answers
@@ -103,8 +131,8 @@ class HandshakeQuestion:
     """A TLS handshake with the host itself or with `host`, for one name (None: without SNI).
 
     A service whose key does not belong to its certificate presents the certificate all the
-    same; only a handshake that was completed proves the pair. `protocol` is `tls` or
-    `postgresql`. All handshakes run side by side, for `limit` seconds; one that has not ended then
+    same; only a handshake that was completed proves the pair. `protocol` is one of
+    `PROTOCOLS`. All handshakes run side by side, for `limit` seconds; one that has not ended then
     tells nothing: it is `CannotSee`. A `host` with several addresses is asked at each, as its clients
     take any of them: where they do not all present the same, the answer is what is wrong, and where.
     """
@@ -129,7 +157,7 @@ class HandshakeQuestion:
         ]
         for number, q in enumerate(questions):
             sni = f"-servername {quote(q.name)}" if q.name else "-noservername"
-            start = " -starttls postgres" if q.protocol == "postgresql" else ""
+            start = f" -starttls {STARTTLS[q.protocol]}" if q.protocol in STARTTLS else ""
             if q.host == LOOPBACK:
                 lines.append(f"shake {number} -connect {LOOPBACK}:{q.port}{start} {sni} &")
                 continue

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 
 @dataclass(frozen=True)
 class Endpoint:
     """Where the service `service` of the host `host` is asked: at `address` (an IP address or a
-    name) and `port`. `name`, a DNS name in ASCII, is sent as SNI; None sends none."""
+    name) and `port`, in one of `questions.tls.PROTOCOLS`. `name`, a DNS name in ASCII, is sent as SNI;
+    None sends none."""
 
     host: str
     address: str
     service: str
     port: int
-    protocol: Literal["tls", "postgresql"]
+    protocol: str
     name: str | None
 
 

@@ -21,12 +21,9 @@ from typing import TypeVar
 from OpenSSL import SSL, crypto
 
 from reconciler.tls.endpoint import Endpoint, NoHandshake, TlsAnswer
+from reconciler.tls.starttls import ask_for_tls
 
 T = TypeVar("T")
-
-SSL_REQUEST = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
-"""How a client of PostgreSQL asks for TLS; the answer is one byte, `S` or `N`, or `E` for an
-error (https://www.postgresql.org/docs/15/protocol-message-formats.html)."""
 
 AGENT = "Mozilla/5.0 (reconcile)"
 
@@ -78,8 +75,7 @@ def probe_tls(endpoint: Endpoint, seconds: float, ping: str | None = None) -> Tl
 
 def _handshake(connected: socket.socket, endpoint: Endpoint, deadline: float, ping: str | None) -> TlsAnswer:
     connected.settimeout(max(deadline - time.monotonic(), 0.001))
-    if endpoint.protocol == "postgresql":
-        _ask_for_tls(connected)
+    ask_for_tls(connected, endpoint.protocol)
     connected.setblocking(False)
     settings = SSL.Context(SSL.TLS_CLIENT_METHOD)
     # Whatever is shown is wanted, trusted or not; OpenSSL still checks that the key signs.
@@ -98,22 +94,6 @@ def _handshake(connected: socket.socket, endpoint: Endpoint, deadline: float, pi
     with suppress(SSL.Error, OSError):
         connection.shutdown()
     return TlsAnswer(chain, connection.get_protocol_version_name(), status)
-
-
-def _ask_for_tls(connected: socket.socket) -> None:
-    connected.sendall(SSL_REQUEST)
-    match connected.recv(1):
-        case b"S":
-            return
-        case b"N":
-            reason = "it offers no TLS"
-        case b"E":
-            reason = "it answered the request for TLS with an error"
-        case b"":
-            reason = "it closed the connection when asked for TLS"
-        case other:
-            reason = f"it answered the request for TLS with {other!r}; is that PostgreSQL?"
-    raise NoHandshake(reason, listens=True)
 
 
 def _complete(connection: SSL.Connection, act: Callable[[], T], deadline: float) -> T:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from reconciler.blueprint.managed import Managed, managed
 from reconciler.environment.settings import Environment
 from reconciler.kinds.certificate import caa
-from reconciler.kinds.certificate.lineage import Lineage
-from reconciler.model import Observation, Ref
+from reconciler.model import Observation
 
 VERDICTS = {"bound": "ok", "open": "open", "none": "open", "forbidden": "wrong", "untold": "unknown"}
 
@@ -30,20 +30,24 @@ class NameCheck:
 
 
 def name_checks(environment: Environment, observation: Observation) -> list[NameCheck]:
-    """A check for each name of the certificate; none where the primary was not to be looked at."""
-    ref = Ref(environment.primary.name, Lineage.kind, environment.router)
-    seen = observation.seen.get(ref)
-    hidden = observation.unreachable.get(ref.host, getattr(seen, "reason", None))
+    """A check for each name of each certificate that is ordered; none where the primary was not to be looked
+    at."""
+    return [check for each in managed(environment) for check in _of(each, observation)]
+
+
+def _of(each: Managed, observation: Observation) -> list[NameCheck]:
+    seen = observation.seen.get(each.lineage)
+    hidden = observation.unreachable.get(each.lineage.host, getattr(seen, "reason", None))
     if hidden is not None:
-        return [NameCheck(name, "unknown", hidden) for name in environment.names]
+        return [NameCheck(name, "unknown", hidden) for name in each.names]
     if not isinstance(seen, Mapping):
         return []
     return [
         NameCheck(
-            each.name,
-            VERDICTS[each.verdict],
-            each.detail,
-            None if each.verdict == "untold" else each.record,
+            one.name,
+            VERDICTS[one.verdict],
+            one.detail,
+            None if one.verdict == "untold" else one.record,
         )
-        for each in caa.allowances(seen, environment.names)
+        for one in caa.allowances(seen, each.names)
     ]

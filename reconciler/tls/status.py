@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from reconciler.blueprint.certificate import endpoints
-from reconciler.environment.settings import Environment
-from reconciler.kinds.certificate.serving import Serving
-from reconciler.model import Observation, Ref, Value
+from reconciler.blueprint.managed import Managed, managed
+from reconciler.blueprint.rollout import endpoints
+from reconciler.environment.settings import Environment, Host
+from reconciler.kinds.certificate.serving import TlsService
+from reconciler.model import Observation, Value
 from reconciler.tls import verify
 from reconciler.tls.verify import INSIDE, Check
 
@@ -39,26 +40,32 @@ def from_observation(environment: Environment, sight: Observation) -> list[Servi
     """What the hosts saw when they asked their own services, in the order of the file."""
     if not environment.owns_certificate:
         return []
-    wanted = verify.wanted(environment, sight)
+    return [found for each in managed(environment) for found in of_certificate(each, sight)]
+
+
+def of_certificate(each: Managed, sight: Observation) -> list[ServiceStatus]:
+    """The same of the services that use one of the certificates that are ordered."""
+    wanted = verify.wanted(each.env, sight, each)
     return [
-        _from_inside(environment, host.name, each.service, each.port, sight, wanted)
-        for host in environment.hosts
-        for each in endpoints(environment, host)
+        _from_inside(each, host, service, sight, wanted)
+        for host in each.hosts
+        for service in endpoints(each, host)
     ]
 
 
 def _from_inside(
-    environment: Environment, host: str, service: str, port: int, sight: Observation, wanted: str | None
+    certificate: Managed, on: Host, of: TlsService, sight: Observation, wanted: str | None
 ) -> ServiceStatus:
+    host, service, port = on.name, of.service, of.port
     if host in sight.unreachable:
         return ServiceStatus(host, service, port, sight.unreachable[host])
-    state = sight.seen.get(Ref(host, Serving.kind, environment.router))
+    state = sight.seen.get(certificate.serving(on))
     if not isinstance(state, Mapping):
         return ServiceStatus(host, service, port, getattr(state, "reason", "it was not looked at"))
-    detail = str(state.get(f"{service} on {port}"))
+    detail = str(state.get(of.label))
     shown = RELEASE.findall(detail)
     one = detail if shown == [detail] else None
-    own = [each for each in shown if each == wanted or environment.router.lower() in _names(state, each)]
+    own = [each for each in shown if each == wanted or certificate.names[0] in _names(state, each)]
     ends = [(moment(state.get(f"end of {each}")), each) for each in own or shown]
     # Of several, the one that ends first is what somebody has to care about.
     end, first = min(((end, each) for end, each in ends if end), default=(None, ""))

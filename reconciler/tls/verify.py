@@ -1,7 +1,8 @@
 """S16: whether every service of every host shows its clients what was issued.
 
 From outside, as a client sees it, and from each host itself: what a service presents in a
-handshake that was completed, leaf and chain, against the lineage on the primary.
+handshake that was completed, leaf and chain, against the lineage on the primary. Each function is about one
+of the certificates that are ordered: the environment's own, or another (`of`).
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler import x509
-from reconciler.blueprint.certificate import endpoints as blueprint_endpoints
-from reconciler.blueprint.certificate import trust
+from reconciler.blueprint.managed import Managed, own
+from reconciler.blueprint.rollout import endpoints as blueprint_endpoints
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.kinds.certificate.pair import is_good
 from reconciler.kinds.certificate.serving import Serving
-from reconciler.model import CannotSee, Observation, Ref
+from reconciler.model import CannotSee, Observation
 from reconciler.tls.endpoint import Endpoint, NoHandshake, TlsAnswer
 from reconciler.tls.names import NameCheck
 
@@ -41,27 +42,29 @@ class Check:
     begins: str | None = None
 
 
-def endpoints(environment: Environment) -> list[Endpoint]:
-    """Every service of every host, under every name that clients use."""
+def endpoints(environment: Environment, of: Managed | None = None) -> list[Endpoint]:
+    """Every service of every host that uses it, under every name that clients use."""
+    of = of or own(environment)
     return [
         Endpoint(host.name, host.address or host.name, each.service, each.port, each.protocol, name)
-        for host in environment.hosts
-        for each in blueprint_endpoints(environment, host)
+        for host in of.hosts
+        for each in blueprint_endpoints(of, host)
         for name in each.names
     ]
 
 
-def wanted(environment: Environment, sight: Observation) -> str | None:
+def wanted(environment: Environment, sight: Observation, of: Managed | None = None) -> str | None:
     """The release that all should serve: the lineage's; None where it is not good or not seen."""
-    seen = sight.seen.get(Ref(environment.primary.name, Lineage.kind, environment.router))
-    if not isinstance(seen, Mapping) or not is_good(seen, trust(environment)):
+    of = of or own(environment)
+    seen = sight.seen.get(of.lineage)
+    if not isinstance(seen, Mapping) or not is_good(seen, of.trust):
         return None
     return str(seen["release"])
 
 
 def is_issued(environment: Environment, sight: Observation) -> bool | None:
-    """Whether the primary has a certificate of the environment, good or not; None where that was not seen."""
-    seen = sight.seen.get(Ref(environment.primary.name, Lineage.kind, environment.router), UNSEEN)
+    """Whether the primary has the environment's own certificate, good or not; None: not seen."""
+    seen = sight.seen.get(own(environment).lineage, UNSEEN)
     if isinstance(seen, CannotSee) or environment.primary.name in sight.unreachable:
         return None
     return seen is not None and (seen.get("lineage") != "absent" or seen.get("release") != "none")
@@ -72,17 +75,19 @@ def outside(
     answers: Mapping[Endpoint, TlsAnswer | NoHandshake],
     release: str | None,
     now: datetime,
+    of: Managed | None = None,
 ) -> Iterable[Check]:
     """Judges the answers of the services, against the release that was issued (None: unknown)."""
+    of = of or own(environment)
     for endpoint, answer in answers.items():
         if isinstance(answer, NoHandshake):
             yield Check(endpoint, "outside", "wrong", answer.reason)
         else:
-            yield _check_outside(environment, endpoint, answer, release, now)
+            yield _check_outside(of, endpoint, answer, release, now)
 
 
 def _check_outside(
-    environment: Environment, endpoint: Endpoint, answer: TlsAnswer, release: str | None, now: datetime
+    of: Managed, endpoint: Endpoint, answer: TlsAnswer, release: str | None, now: datetime
 ) -> Check:
     def check(verdict: str, detail: str) -> Check:
         return Check(endpoint, "outside", verdict, detail, expires, begins)
@@ -93,11 +98,11 @@ def _check_outside(
     except x509.Unreadable as error:
         return check("wrong", f"what it presents is not a certificate: {error}")
     begins, expires = (each.isoformat(timespec="minutes") for each in x509.window(chain[0]))
-    for name in environment.names:
-        why_not = x509.why_not_trusted(chain, environment.certificate.trusted, name, now)
+    for name in (each.replace("*", "any", 1) for each in of.names):
+        why_not = x509.why_not_trusted(chain, of.settings.trusted, name, now)
         if why_not:
             return check("wrong", why_not)
-    ping = environment.certificate.ping
+    ping = of.settings.ping
     if ping and endpoint.port == 443 and answer.ping != 200:
         return check("wrong", f"{ping} answers {answer.ping or 'nothing'}, not 200")
     identity = x509.identity(chain)
@@ -110,18 +115,21 @@ def _check_outside(
     return check("ok", f"it serves {identity}")
 
 
-def inside(environment: Environment, sight: Observation, release: str | None) -> Iterable[Check]:
+def inside(
+    environment: Environment, sight: Observation, release: str | None, of: Managed | None = None
+) -> Iterable[Check]:
     """Judges what each host saw when it asked its own services."""
-    for host in environment.hosts:
-        for each in blueprint_endpoints(environment, host):
+    of = of or own(environment)
+    for host in of.hosts:
+        for each in blueprint_endpoints(of, host):
             endpoint = Endpoint(host.name, "127.0.0.1", each.service, each.port, each.protocol, None)
-            yield _check_inside(endpoint, _observed(environment, host, sight), each.label, release)
+            yield _check_inside(endpoint, _observed(of, host, sight), each.label, release)
 
 
-def _observed(environment: Environment, host: Host, sight: Observation) -> Mapping[str, object] | str:
+def _observed(of: Managed, host: Host, sight: Observation) -> Mapping[str, object] | str:
     if host.name in sight.unreachable:
         return sight.unreachable[host.name]
-    seen = sight.seen.get(Ref(host.name, Serving.kind, environment.router))
+    seen = sight.seen.get(of.serving(host))
     return seen if isinstance(seen, Mapping) else getattr(seen, "reason", "it was not looked at")
 
 

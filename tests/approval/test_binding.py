@@ -95,6 +95,18 @@ def test_before_the_first_step_nothing_that_was_planned_may_be_missing() -> None
     ]
 
 
+def test_an_order_that_somebody_else_has_placed_meanwhile_is_the_one_that_was_planned() -> None:
+    fields = (Delta("release", "ab", "(a new one)"),)
+    order = Action(
+        Ref("h", "certificate", "x"), "change", fields, (Step("sh /x/certificate.sh order ab", "why"),)
+    )
+    rest = replace(order, steps=(Step("sed -i x /x/renewal/x.conf", "sets how certbot renews it"),))
+    assert changes_since(Plan("e", (order, BOTH)), Plan("e", (BOTH,))) == []
+    assert changes_since(Plan("e", (rest, BOTH)), Plan("e", (BOTH,))) == [
+        "h certificate x: it has been settled since"
+    ]
+
+
 def test_a_check_may_say_the_same_of_a_configuration_in_other_words_at_each_look() -> None:
     service = Service(host="a", unit="x", check="x -t", known_check=True)
 

@@ -131,5 +131,5 @@ def test_what_is_left_is_that_of_the_host_where_it_is_least() -> None:
         Ref("c", "release", "r"): CannotSee("no"),
         Ref("d", "release", "r"): None,
     }
-    assert left_of_lifetime(seen, 90, MONDAY_NOON) == pytest.approx(0.1)
-    assert left_of_lifetime({}, 90, MONDAY_NOON) is None
+    assert left_of_lifetime(seen, lambda _: timedelta(days=90), MONDAY_NOON) == pytest.approx(0.1)
+    assert left_of_lifetime({}, lambda _: timedelta(days=90), MONDAY_NOON) is None

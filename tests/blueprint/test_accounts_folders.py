@@ -34,6 +34,7 @@ class Root:
             "store": str(self.store),
             "group": "root",
             "keys": str(self.keys),
+            "forms": "",
             "complaint": "{ print }",
         }
         self.script = templates.script("release.sh", "e", settings)

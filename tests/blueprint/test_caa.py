@@ -14,13 +14,14 @@ from reconciler.blueprint import templates
 NAME = "cn.example.org"
 CA, MINE, OTHER = "letsencrypt.org", "https://ca/acct/1", "https://ca/acct/2"
 BOUND = f'0 issue "{CA}; accounturi={MINE}; validationmethods=http-01"'
-FUNCTIONS = ("caa", "caa_identities", "caa_accounts", "caa_answers", "caa_judged")
+FUNCTIONS = ("caa", "caa_identities", "caa_accounts", "caa_answers", "caa_asked", "caa_judged")
 
 
 def shell(command: str, typed: str = "", **settings: str) -> str:
     """What a command says below the functions and these settings."""
-    default = {"names": NAME, "folder": "/nowhere", "router": NAME, "resolver": "", "ca_bundle": ""}
-    script = f"{templates.functions('caa.sh', FUNCTIONS, {**default, **settings})}\n{command}"
+    default = {"names": NAME, "folder": "/nowhere", "router": NAME, "challenge": "http-01", "resolver": ""}
+    settings = {**default, "ca_bundle": "", **settings}
+    script = f"{templates.functions('caa.sh', FUNCTIONS, settings)}\n{command}"
     return subprocess.run(
         ["sh", "-uc", script], input=typed, text=True, capture_output=True, check=True
     ).stdout
@@ -28,24 +29,35 @@ def shell(command: str, typed: str = "", **settings: str) -> str:
 
 def answer(domain: str, records: Sequence[str] | str) -> str:
     """What dig says of one domain: records, or another status than NOERROR ("" for no answer)."""
-    if isinstance(records, str):
-        said = (
-            f";; ->>HEADER<<- opcode: QUERY, status: {records}, id: 7"
-            if records
-            else ";; no servers could be reached"
-        )
-        return f"? {domain}\n{said}\n"
-    lines = [f"{domain}.\t300\tIN\tCAA\t{each}" for each in records]
-    return "\n".join([f"? {domain}", ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 7", *lines, ""])
+    if records == "":
+        return ";; communications error to 192.0.2.1#53: timed out\n;; no servers could be reached\n"
+    status, lines = (records, ()) if isinstance(records, str) else ("NOERROR", records)
+    return "\n".join(
+        [
+            f";; ->>HEADER<<- opcode: QUERY, status: {status}, id: 7",
+            ";; QUESTION SECTION:",
+            f";{domain}.\t\t\tIN\tCAA",
+            *(f"{domain}.\t300\tIN\tCAA\t{each}" for each in lines),
+            "",
+        ]
+    )
 
 
 def judge(
-    dns: Mapping[str, Sequence[str] | str], *, identities: str = CA, accounts: str = MINE, names: str = NAME
+    dns: Mapping[str, Sequence[str] | str],
+    *,
+    identities: str = CA,
+    accounts: str = MINE,
+    names: str = NAME,
+    challenge: str = "http-01",
 ) -> list[str]:
     """The verdicts and their words, a line for each name; domains that are not in `dns` have no record."""
-    parents = {name.split(".", n)[-1] for name in names.split() for n in range(name.count(".") + 1)}
+    domains = [name.removeprefix("*.") for name in names.split()]
+    parents = {name.split(".", n)[-1] for name in domains for n in range(name.count(".") + 1)}
     typed = "".join(answer(domain, dns.get(domain, ())) for domain in sorted(parents))
-    return shell(f"caa_judged '{identities}' '{accounts}'", typed, names=names).splitlines()
+    return shell(
+        f"caa_judged '{identities}' '{accounts}'", typed, names=names, challenge=challenge
+    ).splitlines()
 
 
 def one(*records: str, identities: str = CA, accounts: str = MINE) -> tuple[str, str]:
@@ -141,10 +153,51 @@ def test_the_closest_set_counts_and_what_cannot_be_asked_is_no_permission(
     assert line.startswith(told)
 
 
+@pytest.mark.parametrize(
+    ("records", "name", "wildcard"),
+    [
+        (['0 issue ";"', f'0 issuewild "{CA}"'], "forbidden", "open"),
+        ([f'0 issue "{CA}"', '0 issuewild ";"'], "open", "forbidden"),
+        ([f'0 issue "{CA}"'], "open", "open"),
+        (['0 issuewild ";"'], "open", "forbidden"),
+        ([f'0 IssueWild "{CA}; accounturi={MINE}; validationmethods=dns-01"'], "open", "bound"),
+    ],
+)
+def test_a_wildcard_is_judged_by_what_is_said_of_wildcards(
+    records: list[str], name: str, wildcard: str
+) -> None:
+    found = judge({"example.org": records}, names="example.org *.example.org", challenge="dns-01")
+    assert [line.split()[:2] for line in found] == [[name, "example.org"], [wildcard, "*.example.org"]]
+
+
+def test_an_order_by_a_record_in_the_dns_is_bound_to_that() -> None:
+    for method, verdict in (("dns-01", "bound"), ("http-01", "forbidden")):
+        record = f'0 issue "{CA}; accounturi={MINE}; validationmethods={method}"'
+        (line,) = judge({NAME: [record]}, challenge="dns-01")
+        assert line.split()[0] == verdict, line
+
+
+def test_each_domain_is_asked_about_once_and_the_answers_come_in_order() -> None:
+    dig = 'dig() { shift 6; [ "$1" != z.org. ] || sleep 0.2; for each; do echo "$each"; done; }'
+    asked = shell(f"{dig}\ncaa_answers", names="z.org *.a.z.org b.c.d.net d.net").split()
+    assert asked[1::2] == ["CAA"] * 7
+    assert asked[::2] == ["z.org.", "org.", "a.z.org.", "b.c.d.net.", "c.d.net.", "d.net.", "net."]
+
+
+def test_what_no_server_answers_is_told_of_that_domain_alone() -> None:
+    silent = answer(f"a.{NAME}", "") + answer(NAME, "REFUSED") + answer("example.net", [BOUND])
+    found = shell(f"caa_judged {CA} {MINE}", silent, names=f"a.{NAME} {NAME} example.net").splitlines()
+    assert [line.split(" CAA ")[0] for line in found] == [
+        f"untold a.{NAME} the DNS does not answer for the", f"untold {NAME} the DNS answers REFUSED for the",
+        "bound example.net the",
+    ]  # fmt: skip
+
+
 def test_each_name_has_its_own_verdict_and_a_link_is_followed() -> None:
     names = f"{NAME} a.example.net"
     linked = (
-        f"? {NAME}\n;; status: NOERROR, id: 7\n{NAME}. 9 IN CNAME b.example.\nb.example. 9 IN CAA {BOUND}\n"
+        f";; status: NOERROR, id: 7\n;{NAME}. IN CAA\n"
+        f"{NAME}. 9 IN CNAME b.example.\nb.example. 9 IN CAA {BOUND}\n"
     )
     typed = linked + answer("a.example.net", ['0 issue ";"'])
     verdicts = shell(f"caa_judged {CA} {MINE}", typed, names=names).splitlines()

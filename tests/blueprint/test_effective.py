@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from reconciler.blueprint import resources, tools
-from reconciler.environment.settings import Certificate, Environment, Host
+from reconciler.environment.certificate import Certificate
+from reconciler.environment.settings import Environment, Host
 from reconciler.fleet.host import NEEDED
 from reconciler.model import Plan, Ref
 from reconciler.plan.planner import plan

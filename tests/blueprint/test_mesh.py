@@ -13,7 +13,9 @@ import pytest
 
 from reconciler.blueprint import resources, templates
 from reconciler.blueprint.node import PROBE
-from reconciler.environment.settings import Certificate, Environment, Host, HostSsh, Services, Ssh, Sync
+from reconciler.environment.certificate import Certificate
+from reconciler.environment.services import Services
+from reconciler.environment.settings import Environment, Host, HostSsh, Ssh, Sync
 from reconciler.kinds.certificate.former import Former
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.kinds.certificate.release import Delivery

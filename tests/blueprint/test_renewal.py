@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.blueprint import renewal
-from reconciler.environment.settings import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Certificate
+from reconciler.environment.certificate import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Certificate
 
 OTHER = "https://ca.example.org/"
 

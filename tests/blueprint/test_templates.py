@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.blueprint import resources, templates
-from reconciler.environment.settings import Certificate, Environment, Host, Services
+from reconciler.environment.certificate import Certificate
+from reconciler.environment.services import Services
+from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.file import File
 from reconciler.kinds.sudoers import Sudoers
 
@@ -61,7 +63,13 @@ def test_what_is_written_is_complete_and_names_its_environment() -> None:
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",))), st.integers())
 def test_a_setting_reaches_the_script_as_it_is(value: str, number: int) -> None:
-    settings: dict[str, str | int] = {"store": value, "group": number, "keys": "", "complaint": ""}
+    settings: dict[str, str | int] = {
+        "store": value,
+        "group": number,
+        "keys": "",
+        "forms": "",
+        "complaint": "",
+    }
     assignments = templates.script("release.sh", "stage", settings).partition("\n\n#")[0]
     command = f"{assignments}\n" + 'printf "%s\\0%s\\0%s" "$store" "$group" "$complaint"'
     printed = subprocess.run(["sh", "-c", command], capture_output=True, check=True).stdout
@@ -69,9 +77,11 @@ def test_a_setting_reaches_the_script_as_it_is(value: str, number: int) -> None:
 
 
 def test_settings_that_are_not_those_of_the_template_are_an_error() -> None:
-    for settings in ({}, {"store": "/x"}, {"group": "g", "store": "/x", "keys": "", "complaint": ""}):
+    other_order = {"group": "g", "store": "/x", "keys": "", "forms": "", "complaint": ""}
+    for settings in ({}, {"store": "/x"}, other_order):
         with pytest.raises(
-            ValueError, match=r"release\.sh has the settings \['store', 'group', 'keys', 'complaint'\]"
+            ValueError,
+            match=r"release\.sh has the settings \['store', 'group', 'keys', 'forms', 'complaint'\]",
         ):
             templates.script("release.sh", "stage", settings)
     with pytest.raises(KeyError, match="key"):

@@ -18,6 +18,7 @@ from reconciler.fleet.reply import NoAnswer, Reply
 from reconciler.output import text as report
 from tests import ROOT
 from tests.support.schemas import hold
+from tests.support.scripted import Scripted
 from tests.support.workplace import Scene, two_hosts
 
 
@@ -89,6 +90,35 @@ def test_what_could_not_be_looked_at(world: Scene, capsys: pytest.CaptureFixture
     assert world.run(["drift", "e"]) == 3
     assert world.run(["plan", "e", "-o", str(tmp_path / "p")]) == 3
     assert world.run(["apply", str(tmp_path / "p")]) in (3, 4)
+
+
+class DiesAtTheLock(Scripted):
+    """A host that answers the look, and is gone when its lock is taken; or at the look after that."""
+
+    late = False
+
+    def lock(self, who: str) -> None:
+        self.error = NoAnswer(self.name, "the power is gone")
+        if not self.late:
+            raise self.error
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("how", ["fresh", "saved"])
+def test_a_host_that_dies_between_the_look_and_the_lock_is_named_and_the_others_go_on(
+    world: Scene, capsys: pytest.CaptureFixture, tmp_path: Path, how: str, late: bool
+) -> None:
+    plan = str(tmp_path / "p.json")
+    world.run(["plan", "e", "-o", plan])
+    world.hosts["b"] = dead = DiesAtTheLock("b")
+    dead.late = late
+    capsys.readouterr()
+    assert world.run(["apply", *(["e", "--yes"] if how == "fresh" else [plan])]) == 3
+    assert "? b could not be looked at: the power is gone" in capsys.readouterr().out
+    assert (world["a"].things, dead.ran) == ({"/x": "new"}, [])
+    world["a"].things.clear()
+    world.hosts["a"] = DiesAtTheLock("a")
+    assert world.run(["apply", "e", "--yes"]) in (3, 4), "no host is left"
 
 
 def test_codes_of_apply(world: Scene, capsys: pytest.CaptureFixture) -> None:
@@ -262,7 +292,7 @@ def test_a_reader_who_leaves_early_is_no_error_of_ours() -> None:
 def test_an_interrupt_while_looking_ends_with_130(tmp_path: Path) -> None:
     (tmp_path / "known").write_text("")
     (tmp_path / "e.yaml").write_text(
-        "environment: e\nrouter: r\nblueprint: false\nhosts: [{name: h, address: 127.0.0.1}]\n"
+        "environment: e\nblueprint: false\nhosts: [{name: h, address: 127.0.0.1}]\n"
         "ssh: {user: root, port: 9, known_hosts: known}\nresources: [{package: tree}]\n"
     )
     import socket

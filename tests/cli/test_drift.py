@@ -98,7 +98,7 @@ def test_all_takes_every_file_here(
     folder = tmp_path / "environments"
     folder.mkdir()
     (folder / "a.yaml").write_text(
-        "environment: a\nrouter: r\nblueprint: false\nhosts: [{name: h}]\nresources: [{package: tree}]\n"
+        "environment: a\nblueprint: false\nhosts: [{name: h}]\nresources: [{package: tree}]\n"
     )
     (folder / "notes.txt").write_text("not one of them")
     assert Scene({}).run(["validate", "--all"]) == 0

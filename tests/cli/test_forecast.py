@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from reconciler.environment.rules import Acknowledged, Notices
-from reconciler.environment.settings import Services
+from reconciler.environment.services import Services
 from reconciler.journal.journal import Journal
 from reconciler.monitor import tracker
 from tests.support import states

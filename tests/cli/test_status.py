@@ -22,9 +22,7 @@ from tests.support.schemas import hold
 from tests.support.workplace import Scene, StoppedClock, two_hosts
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-VALID = (
-    "environment: {name}\nrouter: r\nblueprint: false\nhosts: [{{name: h}}]\nresources: [{{package: tree}}]\n"
-)
+VALID = "environment: {name}\nblueprint: false\nhosts: [{{name: h}}]\nresources: [{{package: tree}}]\n"
 
 
 pytestmark = pytest.mark.usefixtures("state")

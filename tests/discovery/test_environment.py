@@ -9,11 +9,8 @@ import pytest
 
 from reconciler.discovery import environment
 from reconciler.discovery.environment import ImportInput, Undetermined
-from reconciler.environment.settings import (
-    Environment,
-    Host,
-    TomcatTls,
-)
+from reconciler.environment.services import TomcatTls
+from reconciler.environment.settings import Environment, Host
 from reconciler.model import State
 from tests.discovery.surveys import ROUTER, A, B
 
@@ -107,11 +104,25 @@ def test_a_key_on_a_curve_is_described_where_nothing_needs_an_rsa_key(
 
 def test_further_names_and_what_is_left_alone() -> None:
     state = {**BOTH, "lineage": "cn-0001", "names": f"{A} {ROUTER} more.example.org", "key": "RSA 4096"}
-    aside = {"left alone": "/etc/cron.weekly/x", "other sites": "y.conf", "other keys": 2, "hidden": "units"}
+    aside = {
+        "left alone": "/etc/cron.weekly/x",
+        "further": "web",
+        "other sites": "y.conf",
+        "other keys": 2,
+        "hidden": "units",
+    }
     found, remarks = made({A: {**state, **aside}, B: {**BOTH, "without root": True}}, roots="r.pem")
     assert (found.certificate.names, found.certificate.key_size) == (("more.example.org",), 4096)
     assert (found.certificate.roots, found.services.tomcat_tls) == ("r.pem", None)
     told = "\n".join(remarks[""])
-    for word in ("/etc/cron.weekly/x", "y.conf", "2 keys", "units", "cn-0001", "without root"):
+    for word in (
+        "/etc/cron.weekly/x",
+        "also ordered there: web",
+        "y.conf",
+        "2 keys",
+        "units",
+        "cn-0001",
+        "without root",
+    ):
         assert word in told
     assert made({A: {**BOTH, "services.tomcat_tls.port": 8443}, B: {}})[0].services.tomcat_tls == TomcatTls()

@@ -12,7 +12,8 @@ from reconciler.blueprint import renewal, resources
 from reconciler.discovery import environment
 from reconciler.discovery.environment import ImportInput
 from reconciler.discovery.survey import Survey
-from reconciler.environment.settings import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Certificate, Environment, Host
+from reconciler.environment.certificate import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Certificate
+from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.file import File
 from tests.discovery.surveys import ROUTER, A, B, ask, survey
 

@@ -46,7 +46,10 @@ def test_what_our_own_files_tell() -> None:
             ("n", 'mail -s "$environment: the certificate" "$administrators" <<END'),
         ),
         lineages=((f"/etc/letsencrypt/renewal/{ROUTER}.conf", "server = https://other.example.org/"),),
-        renews=CommandResult(0, "/etc/cron.d/reconcile-certificate\n/etc/cron.d/certbot\n/etc/cron.daily/x"),
+        renews=CommandResult(
+            0,
+            "/etc/cron.d/reconcile-certificate\n/etc/cron.d/reconcile-certificate-web\n/etc/cron.d/certbot\n/etc/cron.daily/x",
+        ),
     )
     assert state == {
         "services.apache": False,
@@ -61,6 +64,7 @@ def test_what_our_own_files_tell() -> None:
         "environment": "stage",
         "renewed by": "job /etc/cron.daily/x",
         "left alone": "/etc/cron.daily/x",
+        "further": "web",
     }
 
 

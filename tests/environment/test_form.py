@@ -36,6 +36,10 @@ def test_what_cannot_be_brought_to_it_stays_as_it_is(text: str) -> None:
     assert formatted("e.yaml", text) == text
 
 
+def test_a_file_all_of_which_is_indented_gets_its_version_as_deep() -> None:
+    assert formatted("e.yaml", "  environment: e\n") == "  version: 1\n  environment: e\n"
+
+
 @given(st.text(st.sampled_from("ab: -|>\n #'\"[]{}\t\r&*!%\x85\u2028"), max_size=40))
 def test_whatever_is_in_a_file_it_says_the_same_afterwards(text: str) -> None:
     before, new = parse("e.yaml", text.encode()), formatted("e.yaml", text)

@@ -212,6 +212,38 @@ def test_a_single_host_is_the_primary_and_may_be_the_router(tmp_path: Path) -> N
     assert environment.primary.name == "one.example.org"
 
 
+def test_without_the_blueprint_it_is_any_fleet(tmp_path: Path) -> None:
+    text = "environment: e\nhosts: [{name: a.example.org}, {name: b.example.org}]\n"
+    missing = ['1:1: "router" is missing', "2:8: no primary: mark the host on which certbot runs with"]
+    found = problems(write(tmp_path, text))
+    assert len(found) == 2
+    assert all(each.startswith(want) for each, want in zip(found, missing, strict=True)), found
+    text += "blueprint: false\nresources: [{file: /t, template: t, hosts: [replicas]}]\n"
+    (tmp_path / "t").write_text("one of $hosts")
+    environment = load(str(write(tmp_path, text)))
+    assert [each.ref.host for each in environment.resources] == ["a.example.org", "b.example.org"]
+    (tmp_path / "t").write_text("beside $primary")
+    (found,) = problems(write(tmp_path, text.replace("replicas", "a.example.org")))
+    assert "the template has $primary, which is not one of account, environment, host, hosts" in found
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("", "x on 1 is here twice; see line 4"),
+        ("certificate: {manage: false}\n", "it uses the certificate, and none is managed here"),
+        ("  # x", "tomcat10 is one of the node's own services: see `services:`, and its switches"),
+        ("blueprint: false\n", "it uses the certificate, and none is managed here"),
+    ],
+)
+def test_what_no_consumer_can_be_is_a_problem(more: str, said: str, tmp_path: Path) -> None:
+    text = "environment: e\nrouter: r.example.org\nhosts: [{name: a.example.org}]\n"
+    text += "consumers: [{unit: x, port: 1},\n {unit: x, port: 1}, {unit: x, port: 2, hosts: [b]},\n {unit: tomcat10, port: 3}]\n"
+    found = problems(write(tmp_path, text + more))
+    assert "5:49: there is no host or group b (known: a.example.org, primary, replicas)" in found
+    assert any(each.endswith(f": {said}") for each in found), found
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_make_anything_but_a_list_of_problems(raw: bytes) -> None:
     path = Path(os.environ.get("TMPDIR", "/tmp")) / f"reconcile-{os.getpid()}.yaml"

@@ -9,18 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.environment import yaml_writer
+from reconciler.environment.certificate import Certificate
 from reconciler.environment.load import load
-from reconciler.environment.settings import (
-    Certificate,
-    Environment,
-    Host,
-    HostSsh,
-    Paths,
-    Services,
-    Ssh,
-    Sync,
-    TomcatTls,
-)
+from reconciler.environment.services import Services, TomcatTls
+from reconciler.environment.settings import Environment, Host, HostSsh, Paths, Ssh, Sync
 from reconciler.environment.yaml_reader import parse
 from tests.discovery.surveys import ROUTER, A, B
 

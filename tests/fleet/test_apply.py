@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any, ClassVar
 
 import pytest
 
@@ -30,7 +32,9 @@ from reconciler.fleet.events import (
 from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.following import Following
 from reconciler.fleet.reply import Hear, Locked, NoAnswer, Refused, Reply, Unresponsive
-from reconciler.model import CannotSee, Change, Ref, Report
+from reconciler.fleet.report import Report
+from reconciler.fleet.rollout import Rollout
+from reconciler.model import CannotSee, Change, Outcome, Ref, Seen
 from tests.support.scripted import Scripted, Thing
 
 
@@ -285,6 +289,38 @@ def test_a_change_in_the_middle_ends_the_run_and_says_that_something_was_done() 
     assert "a thing /2: change: not in the plan (value: 'meddled' → 'new')" in caught.value.lines
 
 
+def test_between_rounds_a_host_is_asked_for_what_the_run_is_concerned_with_and_at_the_end_for_all() -> None:
+    host = Scripted("a", {"/base": "new", "/1": "old", "/2": "old", "/later": "new", "/other": "new"})
+    things = [
+        thing("/base"),
+        thing("/1", needs=(ref("a", "/base"),), slow=True),
+        thing("/2", needs=(ref("a", "/1"),), slow=True),
+        thing("/later", needs=(ref("a", "/2"),)),
+        thing("/other"),
+    ]
+    with fleet_of(things, host) as fleet:
+        report = apply.apply(fleet, fleet.plan())
+    assert results(report) == {"a/1": "done", "a/2": "done"}
+    asked = [re.findall(r"ask (\S+)", script) for script in host.scripts]
+    everything = {"/base", "/1", "/2", "/later", "/other"}
+    assert [set(labels) for labels in asked] == [everything, everything - {"/other"}, everything]
+
+
+def test_a_change_that_no_round_asks_for_is_told_at_the_end() -> None:
+    class Meddling(Scripted):
+        def _step(self, line: str, out: list[str], frame: str) -> bool:
+            done = super()._step(line, out, frame)
+            self.things["/other"] = "meddled"
+            return done
+
+    host = Meddling("a", {"/1": "old", "/2": "old", "/other": "new"})
+    things = [thing("/1", slow=True), thing("/2", needs=(ref("a", "/1"),), slow=True), thing("/other")]
+    with fleet_of(things, host) as fleet, pytest.raises(Stale) as caught:
+        apply.apply(fleet, fleet.plan())
+    assert results(caught.value.report) == {"a/1": "done", "a/2": "done", "a/other": "skipped"}
+    assert "a thing /other: change: not in the plan (value: 'meddled' → 'new')" in caught.value.lines
+
+
 def test_what_is_wanted_otherwise_meanwhile_is_no_fault_of_what_was_done() -> None:
     class Overtaken(Scripted):
         def _step(self, line: str, out: list[str], frame: str) -> bool:
@@ -330,12 +366,133 @@ def test_a_host_that_failed_and_was_put_back_holds_up_nobody_as_often_as_may_be(
     assert results(report)["b/s"] == "skipped"
 
 
+def with_canary(*canaries: str, **more: object) -> list[Thing]:
+    """The same, where these hosts have to be as desired before any after them."""
+    tried = {host: tuple(ref(each, "/s") for each in canaries if each < host) for host in "abcd"}
+    return [replace(each, tried_first=tried[each.host]) for each in switches(**more)]
+
+
+def test_a_canary_that_failed_stops_all_others_and_is_named_and_the_next_run_goes_on() -> None:
+    hosts = olds(a=FAILS)
+    report, _ = applied(with_canary("a", tolerated=9), *hosts)
+    assert results(report) == {"a/s": "failed", "b/s": "skipped", "c/s": "skipped", "d/s": "skipped"}
+    assert details(report)["b/s"] == "the rollout has stopped at its canary, a thing /s, which is failed"
+    assert report.partial == ()
+    hosts[0].fails = set()
+    report, _ = applied(with_canary("a", tolerated=9), *hosts)
+    assert set(results(report).values()) == {"done"}
+
+
+def test_a_second_canary_waits_for_the_first_and_the_others_for_both() -> None:
+    report, _ = applied(with_canary("a", "b", tolerated=9), *olds(b=FAILS))
+    assert results(report) == {"a/s": "done", "b/s": "failed", "c/s": "skipped", "d/s": "skipped"}
+    report, _ = applied(with_canary("a", "b", tolerated=9), *olds(a=FAILS))
+    assert results(report)["b/s"] == "skipped"
+
+
+def test_a_canary_that_does_not_even_come_to_its_switch_stops_the_others_but_one_that_is_lost_does_not() -> (
+    None
+):
+    first, *others = with_canary("a", tolerated=9)
+    things = [replace(first, folder="/staged"), *others, thing("/staged", undo=True)]
+    report, _ = applied(
+        things, *halves(a={"things": {"/s": "old", "/staged": "old"}, "fails": {"set /staged 'new'"}})
+    )
+    found = results(report)
+    assert (found["a/staged"], found["a/s"], found["b/s"]) == ("failed", "skipped", "skipped")
+    assert details(report)["b/s"] == "it waits for a thing /s"
+    report, _ = applied(with_canary("a", tolerated=9), *olds(a={"error": NoAnswer("a", "down")}))
+    assert results(report) == {"b/s": "done", "c/s": "done", "d/s": "done"}
+
+
 def test_a_host_that_was_not_put_back_or_is_lost_in_its_switch_stops_the_others() -> None:
     worse = {"fails": {"set /s 'new'", "set /s 'old'"}}
     report, _ = applied(switches(tolerated=9), *olds(a=worse))
     assert results(report) == {"a/s": "failed", "b/s": "skipped", "c/s": "skipped", "d/s": "skipped"}
     report, _ = applied(switches(tolerated=9), *olds(a={"lost_after": 1}))
     assert results(report) == {"a/s": "lost", "b/s": "skipped", "c/s": "skipped", "d/s": "skipped"}
+
+
+HALF = {"things": {"/s": "half"}}
+MENDED_BY_NOTHING = HALF | {"fails": {"set /s 'new'", "set /s 'half'"}}
+
+
+def halves(**more: object) -> list[Scripted]:
+    given = {host: {"things": {"/s": "old"}} | more.get(host, {}) for host in "abcd"}  # type: ignore[operator]
+    return [Scripted(host, **fields) for host, fields in given.items()]
+
+
+@pytest.mark.parametrize("how", [MENDED_BY_NOTHING, HALF | {"lost_after": 1}], ids=["fails", "is lost"])
+def test_a_host_that_an_earlier_run_left_half_way_and_that_nothing_mends_holds_up_nobody(how: object) -> None:
+    report, _ = applied(switches(tolerated=1), *halves(a=how))
+    found = results(report)
+    assert found.pop("a/s") in ("failed", "lost")
+    assert found == {"b/s": "done", "c/s": "done", "d/s": "done"}
+    report, _ = applied(switches(tolerated=0), *halves(a=how))
+    assert results(report)["b/s"] == "skipped"
+
+
+def test_a_host_that_was_left_half_way_and_cannot_even_be_tried_holds_up_nobody() -> None:
+    class Recorded:
+        passed: ClassVar[dict[Ref, str]] = {}
+
+        def record_intent(self, actions: object, passed: Mapping[Ref, str], unseen: object) -> None:
+            self.passed.update(passed)
+
+        def opening(self, host: str) -> str:
+            return ""
+
+        def record_outcomes(self, outcomes: object) -> None:
+            pass
+
+    first, *others = switches(tolerated=1)
+    staged = thing("/staged", undo=True)
+    things = [replace(first, folder="/staged"), *others, staged]
+    full = {"things": {"/s": "half", "/staged": "old"}, "fails": {"set /staged 'new'"}}
+    with fleet_of(things, *halves(a=full)) as fleet:
+        report = apply.apply(fleet, fleet.plan(), Recorded())
+    found = results(report)
+    assert (found["a/staged"], found["a/s"]) == ("failed", "skipped")
+    assert {found[f"{host}/s"] for host in "bcd"} == {"done"}
+    assert Recorded.passed == {ref("a", "/s"): "it waits for a thing /staged"}
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome", "as_found"),
+    [
+        ("half", {"result": "failed"}, True),
+        ("half", {"result": "lost"}, True),
+        ("half", {"result": "done"}, False),
+        ("old", {"result": "failed"}, True),
+        ("old", {"result": "failed", "put_back": True}, False),
+        ("old", {"result": "lost"}, False),  # its script may go on
+    ],
+)
+def test_which_host_is_no_worse_than_it_was_found(
+    found: str, outcome: dict[str, Any], as_found: bool
+) -> None:
+    class Harmless(Thing):
+        def is_worse(self, found: Seen, now: Seen) -> bool:
+            return False
+
+    each = Harmless(host="a", label="/s")
+    rollout = Rollout({each.ref: each}, {each.ref: {"value": found}}, {}, ())
+    (judged,) = rollout.judged([Outcome(each.ref, **outcome)], {})
+    assert judged.as_found is as_found
+
+
+def test_two_hosts_that_were_left_half_way_are_more_than_one_that_may_have_failed() -> None:
+    report, _ = applied(switches(tolerated=1), *halves(a=MENDED_BY_NOTHING, b=MENDED_BY_NOTHING))
+    assert results(report) == {"a/s": "failed", "b/s": "failed", "c/s": "skipped", "d/s": "skipped"}
+
+
+def test_a_host_that_was_left_half_way_and_waits_for_its_approval_is_waited_for() -> None:
+    with fleet_of(switches(tolerated=9), *halves(a=HALF)) as fleet:
+        plan, waiting = fleet.plan(), {ref("a", "/s")}
+        approved = replace(plan, actions=tuple(each for each in plan.actions if each.ref not in waiting))
+        report = apply.apply(fleet, approved, waiting=waiting)
+    assert results(report) == {"b/s": "skipped", "c/s": "skipped", "d/s": "skipped"}
+    assert details(report)["b/s"] == "it waits for a thing /s"
 
 
 def test_a_host_that_is_lost_before_its_switch_is_left_behind() -> None:
@@ -396,6 +553,17 @@ def test_what_never_arrives_is_unsettled_when_its_time_is_over() -> None:
         fleet.look()
         report = apply.apply(fleet, fleet.plan())
         assert not report.left.complete
+    assert pauses == [1.0] * 5
+
+
+def test_what_never_changes_is_judged_by_what_it_is_meanwhile() -> None:
+    host, pauses = Starting("a", {"/1": "old"}), list[float]()
+    host.left = 999
+    with Fleet("e", [thing("/1", starts=5, meanwhile={"value": "old"})], [host], wait=pauses.append) as fleet:
+        fleet.look()
+        report = apply.apply(fleet, fleet.plan())
+    assert results(report) == {"a/1": "unsettled"}
+    assert report.left.complete
     assert pauses == [1.0] * 5
 
 

@@ -89,3 +89,12 @@ def test_a_hashed_name_and_a_revoked_key(keys: list[str], tmp_path: Path) -> Non
     known = PinnedKeys(lines)
     assert (known.find("cn-1").pinned, known.find("[cn-1]:2222").pinned) == ((keys[0],), (keys[1],))
     assert PinnedKeys([*lines, f"@revoked * {keys[0]}"]).find("cn-1").pinned == ()
+
+
+@pytest.mark.parametrize("size", [0, 1, 20, 63, 64, 65, 200])
+def test_a_hash_is_the_hmac_whatever_its_salt(size: int, keys: list[str]) -> None:
+    salt = bytes(number % 256 for number in range(size))
+    digest = hmac.digest(salt, b"h1.example.org", "sha1")
+    line = f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()} {keys[0]}"
+    assert PinnedKeys([line]).find("h1.example.org").pinned == (keys[0],)
+    assert PinnedKeys([line]).find("h2.example.org").pinned == ()

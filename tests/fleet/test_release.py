@@ -37,6 +37,9 @@ class Pipes:
     def recv(self, count: int) -> bytes:
         return os.read(self.shell.stdout.fileno(), count)
 
+    def get_transport(self) -> None:
+        pass
+
     def recv_stderr_ready(self) -> bool:
         return False
 

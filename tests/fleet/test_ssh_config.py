@@ -103,8 +103,9 @@ def test_a_configuration_says_what_it_says_to_ssh(
         assert values == usual, text
     jump = jump_hosts(first("proxyjump", "none"))
     assert jump == jump_hosts(right.get("proxyjump", ["none"])[0]), text
-    command = first("proxycommand", "none")
-    assert command == right.get("proxycommand", ["none"])[0], text
+    command, theirs = first("proxycommand", "none"), right.get("proxycommand", ["none"])[0]
+    # Security updates of OpenSSH let a ProxyCommand count that comes after `ProxyJump none`; before, it did not.
+    assert command == theirs or first("proxyjump", "") == "none", text
     if command == "none":
         own = HostSsh(user="default", port=port, jump="none")
         route = Routes(Ssh(config=str(folder / "config"))).of(Host(name=name, ssh=own))

@@ -12,11 +12,17 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from reconciler.environment.brought import Brought
+from reconciler.environment.certificate import LETS_ENCRYPT, Certificate
+from reconciler.environment.ordered import Ordered
 from reconciler.environment.rules import Acknowledged, Notices, Policy
-from reconciler.environment.settings import Certificate, Environment, Host, Services, TomcatTls
+from reconciler.environment.services import Services, TomcatTls
+from reconciler.environment.settings import Environment, Host
 from reconciler.forecast.facts import ForecastFacts
 from reconciler.forecast.judge import BITES, NO_CONCERN, UNKNOWN, RuleVerdict, judge
 from reconciler.forecast.rules import RULES
+from reconciler.monitor import coming
+from reconciler.monitor.status import Look
 from tests.support import forged
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -40,6 +46,7 @@ class Case:
     services: Mapping[str, Any] = field(default_factory=dict)
     policy: Mapping[str, Any] = field(default_factory=dict)
     notices: Mapping[str, Any] = field(default_factory=dict)
+    brought: tuple[str, ...] = ()
     acknowledged: tuple[Acknowledged, ...] = ()
     names: int = 1
     kept: Mapping[str, str] = field(default_factory=dict)
@@ -61,6 +68,7 @@ class Case:
             policy=Policy(**self.policy),
             notices=Notices(**self.notices),
             acknowledged=self.acknowledged,
+            certificates=tuple(Brought(name=name, file=f"/{name}") for name in self.brought),
         )
         return ForecastFacts(
             environment=environment,
@@ -91,6 +99,7 @@ def known(until: str) -> Case:
 
 WEEKLY = {"schedule": "0 3 * * 1", "lifetime": 90}
 SHORT = {"lifetime": 6}
+BROUGHT = {"brought node": "2027-07-01T00:00+00:00", "brought host": "2027-01-29T22:00+00:00"}
 BITING: Mapping[str, tuple[Case, Case]] = {
     "le-mails-ended": (Case(), Case(notices={"mail": ("ada@example.org",)})),
     "certbot-loses-profile": (
@@ -151,6 +160,7 @@ BITING: Mapping[str, tuple[Case, Case]] = {
     "postgresql-ends": (Case(services={"postgresql": "15"}), Case(services={"postgresql": "19"})),
     "tomcat-ends": (Case(services={"tomcat": "9"}), Case(services={"tomcat": "10"})),
     "root-ends": (Case(roots=(("Root of ours", 40), ("Other", 400))), Case()),
+    "brought-ends": (Case(brought=("node", "host"), kept=BROUGHT), Case(kept=BROUGHT)),
     "renewal-missing": (Case(end=NOW + timedelta(days=20)), Case()),
     "acknowledged-ends": (known("2026-12-31"), known("2026-11-25")),
 }
@@ -174,6 +184,9 @@ def test_a_rule_with_a_day_of_its_own_says_which() -> None:
     assert judged("tomcat-ends", BITING["tomcat-ends"][0]).day == date(2027, 3, 31)
     assert judged("root-ends", BITING["root-ends"][0]).day == date(2027, 1, 5)
     assert judged("renewal-missing", BITING["renewal-missing"][0]).day == date(2026, 12, 16)
+    brought = judged("brought-ends", BITING["brought-ends"][0])
+    assert brought.day == date(2027, 1, 29)
+    assert brought.here == "of `certificates`, host ends on 2027-01-29, node ends on 2027-07-01"
     assert judged("acknowledged-ends", known("2026-12-31")).day == date(2026, 12, 31)
 
 
@@ -185,6 +198,7 @@ def test_a_rule_with_a_day_of_its_own_says_which() -> None:
         ("chrome-server-auth", other_ca()),
         ("isrg-root-x1", Case()),
         ("renewal-missing", Case()),
+        ("brought-ends", Case(brought=("node",))),
     ],
 )
 def test_what_needs_a_look_is_unknown_without_one(rule: str, case: Case) -> None:
@@ -221,3 +235,27 @@ def test_every_rule_has_a_source_that_was_read_and_words_for_people() -> None:
         for text in (each.what, each.do):
             assert 10 < len(text) < 200, each.id
             assert not text.endswith("."), each.id
+
+
+def test_a_further_certificate_is_judged_beside_the_environments_own() -> None:
+    own = Case(certificate=SHORT, kept={"certbot": "4.1.0"}).facts()
+    entry = Ordered(
+        name="web",
+        names=tuple(f"n{number}.example.org" for number in range(26)),
+        settings=Certificate(lifetime=6, server=LETS_ENCRYPT),
+    )
+    environment = replace(own.environment, ordered=(entry,))
+    look = Look(at=NOW, entry=0, counts={}, digests={}, certificate=None, kept=own.kept)
+    found = {each.rule.id: each for each in judge(coming.facts(environment, look, NOW))}
+    assert found["le-shortlived-names"].verdict == BITES
+    assert found["le-shortlived-names"].here == (
+        "web: the certificate has 26 names, and `certificate: lifetime` is 6"
+    )
+    # What is said of the environment is said once.
+    assert found["le-mails-ended"].here == "`notices:` names nobody"
+    assert found["renewal-missing"].verdict == UNKNOWN
+    kept = {**own.kept, "ordered web": (NOW + timedelta(days=1)).isoformat()}
+    late = judge(coming.facts(environment, replace(look, kept=kept), NOW + timedelta(hours=12)))
+    (missing,) = (each for each in late if each.rule.id == "renewal-missing")
+    assert (missing.verdict, missing.day) == (BITES, (NOW + timedelta(days=1)).date())
+    assert missing.here.startswith("web: its renewal was due about")

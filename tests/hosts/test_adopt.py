@@ -20,7 +20,7 @@ from tests.support.running import bare_hosts
 from tests.support.schemas import hold
 from tests.support.serving import ROUTER, Node
 
-pytestmark = pytest.mark.fleet
+pytestmark = [pytest.mark.fleet, pytest.mark.gate]
 
 ACCOUNT = r"""set -eu
 cat >>/etc/dataone/node.properties <<END

@@ -427,7 +427,14 @@ def exists(pair: FaultyHost, path: str) -> bool:
     return pair.faulty.run(f"test -e {path}", check=False).returncode == 0
 
 
-@pytest.mark.parametrize("fault", [cut_by_sshd, cut_by_the_network, cut_by_the_power])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(cut_by_sshd, marks=pytest.mark.gate),
+        cut_by_the_network,
+        pytest.param(cut_by_the_power, marks=pytest.mark.gate),
+    ],
+)
 def test_a_line_cut_during_apply_loses_nothing_but_the_news(
     pair: FaultyHost, fault: Callable[[FaultyHost], None]
 ) -> None:

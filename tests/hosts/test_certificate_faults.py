@@ -72,6 +72,7 @@ def forge(node: Node, fault: str) -> None:
     put(node, certificate, chain, private, whole)
 
 
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("fault", "field"),
     [
@@ -94,6 +95,7 @@ def test_a_lineage_that_is_no_good_is_ordered_anew_and_never_served(
     assert node.orders() == [*orders, "begun", "issued"]
 
 
+@pytest.mark.soak
 def test_a_chain_without_its_intermediate_is_refused_and_nothing_is_ordered(node: Node) -> None:
     before, orders = node.one(), node.orders()
     _, intermediate = authority()
@@ -162,6 +164,30 @@ def test_what_certbots_next_renewal_would_fail_at_is_set_right_without_an_order(
     assert node.one() != before
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("name", "fault", "why"),
+    [
+        ("cert", "rm {file}", "is missing"),
+        ("chain", ": >{file}", "is unreadable"),
+        ("chain", "cat {archive}/fullchain1.pem >{file}", "is not of"),
+    ],
+)
+def test_a_file_that_certbots_next_renewal_needs_is_made_of_the_others_without_an_order(
+    node: Node, name: str, fault: str, why: str
+) -> None:
+    primary, before, orders = node.fleet.hosts[0], node.one(), node.orders()
+    file = primary.run(f"readlink -f {LIVE}/{name}.pem").stdout.strip()
+    primary.run(f"cp -p {file} /root/was.pem; {fault.format(file=file, archive=ARCHIVE)}")
+    assert f"{file} {why}" in node.run(0, "plan").out
+    assert begun_actions(node.apply(0)) == [CERTIFICATE]
+    primary.run(f"cmp {file} /root/was.pem; stat -c %a%U {file} | grep -qx 644root")
+    assert (node.one(), node.orders()) == (before, orders)
+    node.renew()
+    node.apply(0)
+    assert node.one() != before
+
+
 # -- the order ---------------------------------------------------------------------------------
 
 
@@ -174,6 +200,7 @@ def ordering(node: Node, code: int = 4) -> tuple[str, list[str]]:
     return why, node.orders()[len(orders) :]
 
 
+@pytest.mark.gate
 def test_a_name_that_resolves_to_a_stranger_costs_no_order(node: Node) -> None:
     stranger = node.fleet.hosts[0].address.rpartition(".")[0] + ".99"
     node.fleet.ca.set_name(HOSTS[1], node.fleet.hosts[1].address, stranger)
@@ -350,6 +377,7 @@ def test_an_order_whose_script_is_killed_is_waited_for_and_noted_as_its_own(node
     assert [line.split()[1:3] for line in node.ledger()[lines:]] == [["begun", run], ["issued", run]]
 
 
+@pytest.mark.gate
 def test_a_power_cut_that_loses_what_was_not_synced_is_survived(node: Node) -> None:
     primary, release, lines = node.fleet.hosts[0], node.one(), len(node.ledger())
     primary.make_losing()

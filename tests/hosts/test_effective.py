@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from lab import Fleet
-from reconciler.kinds.certificate.release import TOOL
+from reconciler.kinds.certificate.store import TOOL
 from reconciler.kinds.service import LISTENERS
 from tests.support.fleet import _fleet
 from tests.support.running import changed_since
 from tests.support.serving import LIVE, ROUTER, Node
 
-pytestmark = pytest.mark.fleet
+pytestmark = [pytest.mark.fleet, pytest.mark.gate]
 
 ACCOUNT = "rsync_user"
 AUTO = "/var/lib/postgresql/15/main/postgresql.auto.conf"

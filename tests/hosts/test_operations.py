@@ -59,6 +59,7 @@ def plan(settled: Node, people: Path) -> Iterator[Path]:
     settled.fleet.hosts[0].run("userdel -r carol 2>/dev/null", check=False)
 
 
+@pytest.mark.gate
 def test_from_a_renewal_to_the_history_of_it(
     settled: Node,
     people: Path,
@@ -166,6 +167,7 @@ def test_a_plan_that_was_tampered_with_is_refused(settled: Node, plan: Path) -> 
     assert "the approval of ada@example.org is for another plan" in settled.run(8, "apply", plan).err
 
 
+@pytest.mark.gate
 def test_what_a_secret_file_holds_is_what_was_approved(settled: Node, people: Path) -> None:
     """What would be written into a secret file is in no plan, and yet it is what was signed."""
     host, source, saved = settled.fleet.hosts[0], people / "secret.cron", people / "secret.json"
@@ -204,6 +206,7 @@ def test_an_expired_plan_is_stale(settled: Node, plan: Path) -> None:
     assert "the plan expired at 2026-01-01" in settled.run(6, "approve", plan).err
 
 
+@pytest.mark.gate
 def test_two_approvers_are_two_people(settled: Node, plan: Path) -> None:
     settled.declare(policy(2) + CAROL)
     assert "policy: approvers was 1, and is 2 here" in settled.run(6, "apply", plan).err
@@ -237,6 +240,7 @@ def test_without_an_approval_yes_is_not_enough(settled: Node, plan: Path) -> Non
     assert plan.exists()
 
 
+@pytest.mark.gate
 def test_that_nobody_has_to_approve_any_more_is_approved_once_more(settled: Node, plan: Path) -> None:
     settled.declare(policy() + CAROL)
     settled.run(0, "plan", "-o", plan)
@@ -251,6 +255,7 @@ def test_that_nobody_has_to_approve_any_more_is_approved_once_more(settled: Node
     settled.apply(0)
 
 
+@pytest.mark.gate
 def test_known_drift_is_shown_and_no_reason_for_a_code(settled: Node) -> None:
     script = "/etc/letsencrypt/renewal/certificate.sh"
     settled.fleet.hosts[0].run(f"chmod 0700 {script}")

@@ -188,6 +188,7 @@ def test_nothing_of_roots_is_touched_or_told_while_names_are_exchanged(admin: Ad
     assert lab.run(f"find {HOME} ! -user mallory").stdout == ""
 
 
+@pytest.mark.gate
 def test_what_never_ends_costs_its_owner_a_look_and_nobody_else(admin: AdminMachine) -> None:
     (lab,) = admin.fleet.hosts
     host = Inside(lab)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from lab import Fleet
 from reconciler.environment.load import load
@@ -117,9 +118,14 @@ def newcomer(
             Fleet.clear(f"{fleet.name}-{name}", orderly=False)
 
 
-@pytest.mark.parametrize(
-    "block", blocks(), ids=lambda block: block.partition("\n")[0].partition("#")[0].strip()
-)
+def sampled() -> Iterator[ParameterSet]:
+    """Each block; `make demo`, which takes minutes and is a test of its own, is left to `make gate`."""
+    for block in blocks():
+        name = block.partition("\n")[0].partition("#")[0].strip()
+        yield pytest.param(block, id=name, marks=[pytest.mark.gate] if name == "make demo" else [])
+
+
+@pytest.mark.parametrize("block", list(sampled()))
 def test_every_command_of_the_readme_is_pasted_and_run(
     newcomer: Newcomer, browser: Browser, block: str
 ) -> None:

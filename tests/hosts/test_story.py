@@ -217,6 +217,7 @@ def test_only_the_word_yes_on_a_terminal_is_an_answer(admin: AdminMachine) -> No
     assert not re.search(r"\x1b\[[\d;]*m", screen), "lines that change in place, and no colours"
 
 
+@pytest.mark.gate
 def test_a_run_may_be_narrowed_to_a_host_or_a_kind(admin: AdminMachine) -> None:
     by_hand(admin.fleet, 1, 2)
     first, second = (host.name for host in admin.fleet.hosts[:2])

@@ -17,7 +17,7 @@ from lab import Fleet, LabHost
 from tests import ROOT
 from tests.support.running import HERE, AdminMachine, bare_hosts
 
-pytestmark = pytest.mark.fleet
+pytestmark = [pytest.mark.fleet, pytest.mark.gate]
 
 PROGRAM = "/opt/reconcile"
 FOLDER = "/etc/reconcile"

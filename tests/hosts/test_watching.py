@@ -16,7 +16,10 @@ from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.fleet
 
-SIZES = ((80, {}), (120, {"NO_COLOR": "1"}))
+SIZES = (
+    pytest.param(80, {}, id="80 with colour"),
+    pytest.param(120, {"NO_COLOR": "1"}, id="120 without", marks=pytest.mark.gate),
+)
 SECONDS = re.compile(r"\d+(\.\d)? s\b")
 
 
@@ -45,7 +48,7 @@ def timeless(lines: list[str]) -> list[str]:
     return [SECONDS.sub("N s", line) for line in lines]
 
 
-@pytest.mark.parametrize(("columns", "more"), SIZES, ids=["80 with colour", "120 without"])
+@pytest.mark.parametrize(("columns", "more"), SIZES)
 def test_a_plan_an_apply_and_a_look_for_drift(
     admin: AdminMachine, columns: int, more: dict[str, str]
 ) -> None:
@@ -77,7 +80,7 @@ def test_a_plan_an_apply_and_a_look_for_drift(
         assert any(line.startswith("drifted") and "/srv/note" in line for line in screen.all_lines())
 
 
-@pytest.mark.parametrize(("columns", "more"), SIZES, ids=["80 with colour", "120 without"])
+@pytest.mark.parametrize(("columns", "more"), SIZES)
 def test_ctrl_c_during_a_step(admin: AdminMachine, columns: int, more: dict[str, str]) -> None:
     one, two, _ = admin.fleet.hosts
     with terminal(admin, "apply", "--yes", columns=columns, more=more) as screen:

@@ -15,7 +15,7 @@ from lab.environment import environment_text
 from tests.support import program
 from tests.support.running import bare_hosts
 
-pytestmark = pytest.mark.fleet
+pytestmark = [pytest.mark.fleet, pytest.mark.gate]
 HOSTS = [f"cn-lab-{n}.test.dataone.org" for n in (1, 2, 3)]
 CHALLENGE = "/var/www/.well-known/acme-challenge"
 SETTLED = "Nothing to do: lab is as declared.\n"

@@ -22,7 +22,7 @@ class Broken(Exception):
 
 class Host(NamedTuple):
     """A host. `newest` took its lock last, `served` was last proven by a handshake: what must hold goes by
-    these two, and nobody acts by them."""
+    these two, and nobody acts by them. What is `stuck` cannot be switched: its disk is full, say."""
 
     current: int = 0
     proven: int = 0
@@ -30,11 +30,12 @@ class Host(NamedTuple):
     holder: int = NOBODY
     newest: int = NOBODY
     served: int = 0
+    stuck: bool = False
 
 
 class Run(NamedTuple):
     """A run: `at` is the next host to lock, and -1 once it has looked; `seen` is what it saw then or by a
-    result, `sent` how far each script has come."""
+    result, `stuck` whom it saw stuck and `found` half way then, `sent` how far each script has come."""
 
     at: int | None = None
     want: int = 0
@@ -43,6 +44,8 @@ class Run(NamedTuple):
     results: tuple[str, ...] = ()
     sent: tuple[str, ...] = ()
     passed: frozenset[int] = frozenset()
+    stuck: frozenset[int] = frozenset()
+    found: frozenset[int] = frozenset()
 
 
 class World(NamedTuple):
@@ -61,8 +64,10 @@ def put(items: tuple[Any, ...], at: int, item: Any) -> tuple[Any, ...]:
 class Model:
     """The moves. A planted bug overrides a part."""
 
-    def __init__(self, before: Mapping[int, set[int]], unavailable: int = 1, failed: int = 1) -> None:
-        self.rules = Rules(before, unavailable, failed)
+    def __init__(
+        self, before: Mapping[int, set[int]], unavailable: int = 1, failed: int = 1, canaries: int = 0
+    ) -> None:
+        self.rules = Rules(before, unavailable, failed, canaries=set(range(canaries)))
         self.names = sorted(before)
         self.known: dict[Run, list[tuple[int, ...]]] = {}
 
@@ -87,7 +92,11 @@ class Model:
     def passes(self, run: Run) -> frozenset[int]:
         """Those that a run names as passed over."""
         bad = {each for each, result in enumerate(run.results) if result not in ("", "done")}
-        return run.lost | bad
+        return run.lost | run.stuck | bad
+
+    def told_as(self, run: Run, name: int, result: str) -> str:
+        """What a run makes of a result: one that was half way before is no worse for another failure."""
+        return "as found" if result in ("failed", "lost") and name in run.found else result
 
     def switched(self, host: Host, want: int) -> Host:
         return host._replace(current=want)
@@ -126,7 +135,11 @@ class Model:
             none = ("",) * len(world.hosts)
             seen = self.looks(world, number)
             lost = frozenset(each for each, links in enumerate(seen) if links is None)
-            new = run._replace(at=-1, want=world.wanted, seen=seen, lost=lost, results=none)
+            stuck = frozenset(each for each, host in enumerate(world.hosts) if host.stuck) - lost
+            found = frozenset(each for each, links in enumerate(seen) if links and links.away)
+            new = run._replace(
+                at=-1, want=world.wanted, seen=seen, lost=lost, results=none, stuck=stuck, found=found
+            )
             return f"{number} looks", self._run(world, number, new)
         host, next_at = world.hosts[run.at], run._replace(at=run.at + 1)
         if not host.up:
@@ -171,9 +184,11 @@ class Model:
             lost=run.lost,
             seen=dict(enumerate(run.seen)),
             results={each: result for each, result in enumerate(run.results) if result},
+            found_away=run.found,
         )
+        cannot = run.lost | run.stuck
         open_hosts = [
-            each for each in self.names if each not in run.lost and run.seen[each] != (run.want, run.want)
+            each for each in self.names if each not in cannot and run.seen[each] != (run.want, run.want)
         ]
         sizes = range(1, len(open_hosts) + 1)
         choices = (each for size in sizes for each in combinations(open_hosts, size))
@@ -215,11 +230,17 @@ class Model:
         seen, results = list(run.seen), list(run.results)
         for name, result in enumerate(run.sent):
             if result:
-                results[name], seen[name] = result, model.left(run.seen[name], run.want, result)
+                told = self.told_as(run, name, result)
+                results[name], seen[name] = told, model.left(run.seen[name], run.want, told)
         return run._replace(sent=(), seen=tuple(seen), results=tuple(results))
 
     def _faults(self, world: World) -> Iterator[tuple[str, World]]:
         for name, host in enumerate(world.hosts):
+            if host.stuck:
+                yield f"{name} is free again", self._host(world, name, host._replace(stuck=False))
+            elif world.faults:
+                stuck = self._host(world, name, host._replace(stuck=True))
+                yield f"{name} is stuck", stuck._replace(faults=world.faults - 1)
             if not host.up:
                 yield f"{name} is back", self._host(world, name, host._replace(up=True))
                 continue
@@ -253,12 +274,19 @@ class Model:
                 proven = world.hosts[each][:2] == (run.want, run.want)
                 if not proven and each not in run.passed:
                     raise Broken(f"{name} switches before {each}, which nobody has named")
+                if not proven and each in self.rules.canaries and each not in run.lost:
+                    raise Broken(f"{name} switches before {each}, a canary, is proven")
             bad = [run.results[each] for each in before]
-            if {"failed", "lost"} & set(bad) or bad.count("put back") > self.rules.max_failed:
+            # A host that is half way from before, and is passed over, is counted whatever its turn.
+            left = sum(not run.results[each] for each in run.found & run.stuck)
+            failed = sum(each in ("put back", "as found") for each in bad) + left
+            if {"failed", "lost"} & set(bad) or failed > self.rules.max_failed:
                 raise Broken(f"{name} switches although the rollout had to stop")
         # Where the network is divided, another run may have a part of the fleet: each keeps the limit on its own.
         gone = {each for each, host in enumerate(world.hosts) if host.newest != number}
         gone |= run.lost | {each for each, result in enumerate(run.results) if result == "lost"}
+        # What was half way before, and was tried or cannot be, is away whatever this run does.
+        gone |= run.found & (run.stuck | {each for each, result in enumerate(run.results) if result})
         away = {each for each, host in enumerate(world.hosts) if host.current != host.proven} - gone
         with_these = away | {each for each, how in enumerate(run.sent) if how in RUNNING}
         if name not in away and len(with_these) > self.rules.max_unavailable:
@@ -270,10 +298,16 @@ class Model:
         return world
 
     def _check_end(self, run: Run) -> None:
-        stops = {"failed", "lost"} & set(run.results)
-        stops |= {1} if run.results.count("put back") > self.rules.max_failed else set()
+        stops = {each for each in self.names if run.results[each] in ("failed", "lost")} - run.found
+        failed = sum(each in ("put back", "as found") for each in run.results)
+        failed += sum(not run.results[each] for each in run.found & run.stuck)
+        stops |= {1} if failed > self.rules.max_failed else set()
+        bad = {each for each in self.names if run.results[each] in ("put back", "as found")} | run.stuck
+        stops |= bad & {*self.rules.canaries}
         for name in self.names:
-            there = name in run.lost or run.results[name] or run.seen[name] == (run.want, run.want)
+            there = (
+                name in run.lost | run.stuck or run.results[name] or run.seen[name] == (run.want, run.want)
+            )
             if not there and not stops:
                 raise Broken(f"{name} was left out, for which nothing is a reason")
 

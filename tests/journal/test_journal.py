@@ -17,7 +17,10 @@ import pytest
 from reconciler.clock import Clock, utc_now
 from reconciler.journal.journal import Journal, NoJournal
 from reconciler.journal.record import RunRecord
-from reconciler.model import Action, Delta, Outcome, Ref, Step
+from reconciler.kinds.certificate.pair import Trust
+from reconciler.kinds.certificate.serving import Serving
+from reconciler.kinds.certificate.store import OWN, Store
+from reconciler.model import Action, Delta, Observation, Outcome, Ref, Step
 
 REF = Ref("a", "file", "/x")
 
@@ -292,3 +295,18 @@ def test_entries_after_one_and_the_newest_run(tmp_path: Path) -> None:
         journal.begin("other", {}, b"")
         assert journal.last_run("lab") == run
         assert [each.what for each in journal.entries(None, "lab", after=number)] == ["onset"]
+
+
+def test_what_a_rollout_begins_with_is_of_the_environments_own_certificate(tmp_path: Path) -> None:
+    def serving(name: str, store: Store = OWN) -> Serving:
+        lineage, trust = Ref("a", "certificate", name), Trust((name,), b"")
+        return Serving(host="a", router=name, lineage=lineage, trust=trust, endpoints=(), store=store)
+
+    own, web = serving("cn.example.org"), serving("web", Store("web"))
+    seen = Observation({each.ref: {"current": each.router, "proven": each.router} for each in (own, web)})
+    with Journal(tmp_path) as journal:
+        number = journal.begin("lab", {}, b"")
+        RunRecord(journal, number, "lab").record_lock(["a"], seen, [own, web], 1)
+        (entry,) = (each for each in journal.entries(number) if each.what == "locked")
+    assert entry.body["rollout"]["seen"] == {"a": {"current": "cn.example.org", "proven": "cn.example.org"}}
+    assert entry.body["beside"] == ["web"]

@@ -12,27 +12,36 @@ from reconciler.journal.model import Knowledge, Links
 from tests.journal.moves import Broken, Host, Model, Run, World, explore
 
 
-def turns(hosts: int, at_once: int = 1) -> dict[int, set[int]]:
-    """Replicas in waves, and the primary, which is the last host, after all of them."""
-    last = hosts - 1
-    return {each: set(range(last if each == last else each // at_once * at_once)) for each in range(hosts)}
+def turns(hosts: int, at_once: int = 1, canaries: int = 0) -> dict[int, set[int]]:
+    """Replicas in waves, the canaries first, and the primary, which is the last host, after all of them."""
+
+    def before(each: int) -> int:
+        start = canaries if each >= canaries else 0
+        return hosts - 1 if each == hosts - 1 else start + (each - start) // at_once * at_once
+
+    return {each: set(range(before(each))) for each in range(hosts)}
 
 
 @pytest.mark.parametrize(
-    ("hosts", "at_once", "faults"),
+    ("hosts", "at_once", "faults", "canaries"),
     [
-        (2, 1, 2),
-        (3, 1, 2),
-        (4, 1, 1),
-        (4, 2, 1),
-        pytest.param(3, 2, 2, marks=pytest.mark.soak),
-        pytest.param(2, 1, 3, marks=pytest.mark.soak),
-        pytest.param(4, 2, 2, marks=pytest.mark.soak),
+        (2, 1, 2, 0),
+        (3, 1, 2, 0),
+        (4, 1, 1, 0),
+        (4, 2, 1, 0),
+        (3, 1, 2, 1),
+        (4, 2, 1, 1),
+        pytest.param(3, 2, 2, 0, marks=pytest.mark.soak),
+        pytest.param(2, 1, 3, 0, marks=pytest.mark.soak),
+        pytest.param(4, 2, 2, 0, marks=pytest.mark.soak),
+        pytest.param(4, 2, 2, 1, marks=pytest.mark.soak),
+        pytest.param(4, 1, 2, 2, marks=pytest.mark.soak),
     ],
 )
-def test_whatever_the_model_lets_through_holds(hosts: int, at_once: int, faults: int) -> None:
-    count = explore(Model(turns(hosts, at_once), at_once), hosts, faults)
-    print(f"{hosts} hosts, {at_once} at once, {faults} faults: {count} states")
+def test_whatever_the_model_lets_through_holds(hosts: int, at_once: int, faults: int, canaries: int) -> None:
+    before = turns(hosts, at_once, canaries)
+    count = explore(Model(before, at_once, canaries=canaries), hosts, faults)
+    print(f"{hosts} hosts, {at_once} at once, {canaries} canaries, {faults} faults: {count} states")
     assert count > 1000
 
 
@@ -84,6 +93,13 @@ class FailsForEver(Model):
         return model.refusal(replace(self.rules, max_failed=len(self.names)), known, batch, passed)
 
 
+class CanaryIsOneOfMany(Model):
+    """A canary may fail as any other host may."""
+
+    def refusal(self, known: Knowledge, batch: Mapping[int, int], passed: frozenset[int]) -> str | None:
+        return model.refusal(replace(self.rules, canaries=()), known, batch, passed)
+
+
 class LostHostsStop(Model):
     """A lost host is waited for."""
 
@@ -122,15 +138,38 @@ class LooksBeforeLocking(Model):
         return tuple(links and Links(0, 0) for links in super().looks(world, number))
 
 
+class AllIsAsFound(Model):
+    """A host that this run has led away, and could not put back, is taken to have been so before."""
+
+    def told_as(self, run: Run, name: int, result: str) -> str:
+        return "as found" if result in ("failed", "lost") else result
+
+
+class HalfWayHoldsUp(Model):
+    """A host that is half way from before, and fails again, stops the rollout in each run."""
+
+    def told_as(self, run: Run, name: int, result: str) -> str:
+        return result
+
+
+class StuckHoldsUp(Model):
+    """A host that is half way from before, and cannot be brought on, is waited for."""
+
+    def passes(self, run: Run) -> frozenset[int]:
+        return super().passes(run) - (run.stuck & run.found)
+
+
 BUGS = (
     LocksWhatIsHeld, ActsWithoutLock, AllAtOnce, HalfWayOutOfTurn, GoesOnAfterALoss, FailsForEver, LostHostsStop,
-    ForgetsToName, RescuesToTheNew, ProvesByRecord, LooksBeforeLocking,
+    CanaryIsOneOfMany, ForgetsToName, RescuesToTheNew, ProvesByRecord, LooksBeforeLocking, AllIsAsFound, HalfWayHoldsUp,
+    StuckHoldsUp,
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda each: each.__name__)
 def test_a_planted_bug_is_found(bug: type[Model]) -> None:
-    hosts, faults = (2, 2) if bug is HalfWayOutOfTurn else (3, 1)
+    hosts, faults = (2, 2) if bug in (HalfWayOutOfTurn, HalfWayHoldsUp, StuckHoldsUp) else (3, 1)
     with pytest.raises(Broken, match="after: ") as found:
-        explore(bug(turns(hosts), failed=0 if bug is FailsForEver else 1), hosts, faults)
+        failed, canaries = (0 if bug is FailsForEver else 1), (1 if bug is CanaryIsOneOfMany else 0)
+        explore(bug(turns(hosts), failed=failed, canaries=canaries), hosts, faults)
     print(found.value)

@@ -27,27 +27,35 @@ def named(host: str, **more: Any) -> dict[str, Any]:
 
 
 def locked(
-    hosts: tuple[str, ...] = HOSTS, lost: Mapping[str, str] | None = None, **seen: Any
+    hosts: tuple[str, ...] = HOSTS,
+    lost: Mapping[str, str] | None = None,
+    overdue: tuple[str, ...] = (),
+    canaries: tuple[str, ...] = (),
+    **seen: Any,
 ) -> tuple[str, Any]:
     links = {host: {"current": OLD, "proven": OLD} for host in hosts} | seen
-    rollout = {"before": BEFORE, "max_unavailable": 1, "max_failed": 1, "seen": links}
+    rollout = {
+        "before": BEFORE, "max_unavailable": 1, "max_failed": 1, "seen": links, "overdue": list(overdue),
+        "canaries": list(canaries),
+    }  # fmt: skip
     return "locked", {"hosts": list(hosts), "lost": dict(lost or {}), "rollout": rollout}
 
 
-def begins(*hosts: str, passed: tuple[str, ...] = (), **other: Any) -> tuple[str, Any]:
+def begins(*hosts: str, passed: tuple[str, ...] = (), unseen: bool = False, **other: Any) -> tuple[str, Any]:
     fields = ("current", "apache on 443", "proven")
     deltas = [{"field": each, "seen": OLD, "want": NEW} for each in fields]
     action = {"verb": "reload", "deltas": deltas, "steps": STEPS, "rescue": RESCUE} | other
     return "intent", {
         "actions": [named(each, **action) for each in hosts],
-        "passed": [named(each, why="it does not answer") for each in passed],
+        "passed": [named(each, why="it does not answer", unseen=unseen) for each in passed],
     }
 
 
-def ended(result: str = "done", *hosts: str, put_back: bool = False) -> tuple[str, Any]:
-    return "outcome", {
-        "outcomes": [named(each, result=result, detail="", put_back=put_back) for each in hosts]
-    }
+def ended(
+    result: str = "done", *hosts: str, put_back: bool = False, as_found: bool = False
+) -> tuple[str, Any]:
+    how = {"result": result, "detail": "", "put_back": put_back, "as_found": as_found}
+    return "outcome", {"outcomes": [named(each, **how) for each in hosts]}
 
 
 def judged(*entries: tuple[str, Any] | tuple[str, Any, int]) -> list[Verdict]:
@@ -74,7 +82,17 @@ HALF = {"current": NEW, "proven": OLD}
         [locked(("h2", "h3"), {"h1": "it is down"}), begins("h2", passed=("h1",)), ended("done", "h2"), END],
         [locked(), begins("h1"), ended("failed", "h1", put_back=True), begins("h2", passed=("h1",))],
         [locked(h3=HALF), begins("h3"), ended("done", "h3"), begins("h1"), ended("done", "h1")],
+        [locked(h3=HALF), begins("h1", passed=("h3",))],  # its disk is full, say
+        [locked(h1=HALF), begins("h1"), ended("failed", "h1", as_found=True), begins("h2", passed=("h1",))],
+        [locked(h1=HALF), begins("h1"), ended("lost", "h1", as_found=True), begins("h2", passed=("h1",))],
+        [locked(h1=HALF, h2=HALF, overdue=("h3",)), begins("h3", passed=("h1", "h2"))],
         [locked(h1=None), begins("h2")],  # nothing is known of h1
+        [locked(canaries=("h1",)), *ALL, END],
+        [locked(("h2", "h3"), {"h1": "it is down"}, canaries=("h1",)), begins("h2", passed=("h1",))],
+        [locked(canaries=("h1",), overdue=("h2",)), begins("h1"), ended("failed", "h1", put_back=True),
+         begins("h2", passed=("h1",))],
+        [locked(canaries=("h1",), h2=HALF), begins("h2")],
+        [locked(canaries=("h1",)), begins("h2", passed=("h1",), unseen=True)],  # lost since it was locked
         [locked(h1={"current": "none", "proven": "none"}), begins("h1", rescue=[])],
         [locked(h1={"current": NEW, "proven": NEW}, h2={"current": f"{OLD}, an older copy", "proven": OLD}),
          begins("h2")],
@@ -92,7 +110,19 @@ def test_a_rollout_as_it_should_be_is_a_path(entries: list[Any]) -> None:
         ([locked(("h2", "h3"), {"h1": "down"}), begins("h2")], 3, "h2 is switched before h1"),
         ([locked(("h2", "h3"), {"h1": "down"}), begins("h1")], 3, "has not locked"),
         ([locked(h3=HALF), begins("h1")], 3, "h1 is switched before h3"),
-        ([locked(h3=HALF), begins("h1", passed=("h3",))], 3, "more than 1 are away"),
+        ([locked(h1=HALF, h2=HALF), begins("h3", passed=("h1", "h2"))], 3, "more than 1 before it failed"),
+        ([locked(), begins("h1"), ended("lost", "h1", as_found=True)], 4, "to be as it was found"),
+        ([locked(canaries=("h1",)), begins("h2", passed=("h1",))], 3, "although h1, a canary, is not proven"),
+        (
+            [
+                locked(canaries=("h1",)),
+                begins("h1"),
+                ended("failed", "h1", put_back=True),
+                begins("h2", passed=("h1",)),
+            ],
+            5,
+            "although h1, a canary, is not proven",
+        ),
         ([locked(), begins("h1"), ended("lost", "h1"), begins("h2", passed=("h1",))], 5, "as it should not be"),
         ([locked(), begins("h1"), ended("failed", "h1"), begins("h2", passed=("h1",))], 5, "as it should not"),
         (
@@ -144,3 +174,21 @@ def test_of_an_earlier_version_only_what_it_tells_is_judged() -> None:
 def test_a_run_that_has_not_begun_is_none() -> None:
     (verdict,) = paths([JournalEntry(1, "2026-11-26T12:00:00+00:00", 4, "lab", "end", {})])
     assert verdict.detail == "it acts before it has begun"
+
+
+def test_the_rollout_of_a_further_certificate_is_none_of_the_environments_own() -> None:
+    def web(entry: tuple[str, Any], key: str) -> tuple[str, Any]:
+        what, body = entry
+        return what, {**body, key: [{**each, "name": "web"} for each in body[key]]}
+
+    what, body = locked()
+    beside = (what, {**body, "beside": ["web"]})
+    other = [
+        web(begins("h2", steps=["sh /var/lib/reconciler/bin/release-web use staged"]), "actions"),
+        web(ended("failed", "h2", put_back=True), "outcomes"),
+    ]
+    assert [each.result for each in judged(beside, *other, *ALL, END)] == ["path"]
+    # A host that is lost by it is lost to the other too.
+    lost = [other[0], web(ended("lost", "h2"), "outcomes")]
+    assert [each.result for each in judged(beside, *ALL[:2], *lost, begins("h3", passed=("h2",)))] == ["path"]
+    assert [each.result for each in judged(locked(), *other)] == ["deviation"]

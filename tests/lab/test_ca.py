@@ -81,6 +81,7 @@ def test_a_name_has_the_addresses_it_was_given_last(fleet: Fleet) -> None:
     assert addresses(first, name) == []
 
 
+@pytest.mark.gate
 @pytest.mark.usefixtures("usual_ca")
 def test_certbot_gets_a_certificate_for_as_long_as_wanted(certbot: LabHost, spare_fleet: Fleet) -> None:
     before = roots(spare_fleet)
@@ -99,6 +100,7 @@ def test_certbot_gets_a_certificate_for_as_long_as_wanted(certbot: LabHost, spar
     assert certbot.run(f"{end} 3700", check=False).returncode == 1
 
 
+@pytest.mark.gate
 @pytest.mark.usefixtures("usual_ca")
 def test_a_refusing_authority_keeps_its_accounts(certbot: LabHost, spare_fleet: Fleet) -> None:
     certbot.run("rm -rf /etc/letsencrypt/accounts")
@@ -126,6 +128,7 @@ def test_an_authority_that_is_down_leaves_the_dns(spare: LabHost, spare_fleet: F
     assert "newOrder" in spare.run(ask).stdout
 
 
+@pytest.mark.gate
 def test_a_reset_brings_the_authority_back(spare: LabHost, spare_fleet: Fleet) -> None:
     spare_fleet.ca.set_name(spare.name)
     spare_fleet.ca.stop()

@@ -121,6 +121,7 @@ def test_write_takes_any_text(spare: LabHost) -> None:
     assert spare.run("cat '/srv/a folder/file'; stat -c %a /srv/*/file").stdout == f"{text}600\n"
 
 
+@pytest.mark.gate
 def test_a_power_cut_keeps_the_disk_and_a_reset_does_not(spare: LabHost, spare_fleet: Fleet) -> None:
     key = spare.host_key_line()
     spare.run("touch /srv/mark && chattr +i /srv/mark")
@@ -136,6 +137,7 @@ def test_a_power_cut_keeps_the_disk_and_a_reset_does_not(spare: LabHost, spare_f
     assert ssh(spare_fleet, spare, "echo hello") == "hello"
 
 
+@pytest.mark.gate
 def test_a_disk_that_loses_does_so_although_others_hold_it(spare: LabHost) -> None:
     spare.make_losing()
     held = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sleep", "60"])
@@ -180,6 +182,7 @@ def test_accidents_and_their_end(spare: LabHost, spare_fleet: Fleet) -> None:
     assert ssh(spare_fleet, spare, "echo hello") == "hello"
 
 
+@pytest.mark.gate
 def test_a_host_joins_and_leaves_with_the_next_reset(spare: LabHost, spare_fleet: Fleet) -> None:
     joined = spare_fleet.add_host()
     assert [host.index for host in spare_fleet.hosts] == [1, 2]
@@ -200,6 +203,7 @@ def test_nothing_is_left_after_down(brief: str, fleet: Fleet) -> None:
     assert all(host.alive() for host in fleet.hosts)
 
 
+@pytest.mark.gate
 @pytest.mark.usefixtures("fleet")
 @pytest.mark.parametrize("moment", [0.15, 0.4, 1.5])
 def test_a_killed_up_is_cleaned_by_what_comes_next(brief: str, moment: float) -> None:

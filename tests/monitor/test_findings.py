@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.environment.brought import Brought
 from reconciler.environment.rules import Acknowledged, Notices
 from reconciler.environment.settings import Environment, Host
 from reconciler.journal.journal import Journal
@@ -52,6 +53,18 @@ def test_the_verdicts_are_kept_apart() -> None:
     assert (one.verdict, one.detail) == ("expiring", "valid until 2026-12-10T12:00+00:00")
     later = (NOW + timedelta(days=19)).isoformat()
     assert found(plan(), {Ref("a", "release", "r"): {"expires": later}}) == []
+
+
+def test_a_brought_certificate_is_told_of_from_the_days_that_it_declares() -> None:
+    def told(days: int, warn: int = 30) -> list[tuple[str, str, str]]:
+        until = (NOW + timedelta(days=days)).isoformat()
+        brought = (Brought(name="node", file="/x", warn=warn),)
+        seen = {Ref("a", "brought_certificate", name): {"expires": until} for name in ("node", "undeclared")}
+        return [(each.verdict, each.name, each.detail) for each in found(plan(), seen, certificates=brought)]
+
+    assert told(31) == told(10, warn=10) == []
+    detail = "valid until 2026-12-22T12:00+00:00; nothing renews it: bring another"
+    assert told(29) == [("expiring", "node", detail)]
 
 
 def test_known_drift_is_taken_until_its_last_day_is_over() -> None:

@@ -12,8 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.environment.brought import Brought
+from reconciler.environment.certificate import Certificate
+from reconciler.environment.ordered import Ordered
 from reconciler.environment.rules import Acknowledged
-from reconciler.environment.settings import Certificate, Environment, Host
+from reconciler.environment.settings import Environment, Host
 from reconciler.journal.journal import Journal
 from reconciler.model import Observation, Ref
 from reconciler.monitor import status, tracker
@@ -209,6 +212,50 @@ def test_a_certificate_that_a_service_came_with_says_nothing_of_until_when(journ
     assert stage(Observation(bare), journal).certificate is None
 
 
+def test_the_end_of_a_brought_certificate_is_the_first_of_its_hosts_and_stays_known(journal: Journal) -> None:
+    declared = tuple(Brought(name=name, file="/x", warn=30) for name in ("node", "new"))
+
+    def brought(*days: int | None) -> list[tuple[str, timedelta | None, str]]:
+        hosts = zip((states.UCSB, states.ORC), days, strict=False)
+        seen: dict[Any, Any] = {
+            Ref(host, "brought_certificate", "node"): {"expires": (NOW + each * DAY).isoformat()}
+            if each is not None
+            else {"certificate": "there is no /x"}
+            for host, each in hosts
+        }
+        found = stage(Observation(seen), journal, certificates=declared)
+        return [(each.name, each.end and each.end - NOW, each.urgency(NOW)) for each in found.brought]
+
+    new = ("new", None, "unknown")
+    assert brought(40, 31) == [("node", 31 * DAY, "ok"), new]
+    assert brought() == [("node", 31 * DAY, "ok"), new]
+    assert brought(29, None) == [("node", 29 * DAY, "warn"), new]
+    assert brought(-1)[0] == ("node", -DAY, "bad")
+    assert brought(None, None)[0] == ("node", None, "unknown")
+
+
+def test_the_end_of_a_further_certificate_that_is_ordered_is_its_own(journal: Journal) -> None:
+    entry = Ordered(name="web", names=("web.example.org",), settings=Certificate(lifetime=40, overdue=25))
+    own = Ref(states.UCSB, "release", states.ROUTER)
+
+    def web(**days: int) -> list[tuple[str, bool, timedelta | None, str]]:
+        seen: dict[Any, Any] = {
+            Ref(getattr(states, host), "release", "web"): {"expires": (NOW + each * DAY).isoformat()}
+            for host, each in days.items()
+        }
+        seen[own] = {"expires": (NOW + DAY).isoformat()}
+        found = stage(Observation(seen), journal, ordered=(entry,))
+        return [
+            (each.name, each.ordered, each.end and each.end - NOW, each.urgency(NOW))
+            for each in found.brought
+        ]
+
+    assert web() == [("web", True, None, "unknown")]
+    assert web(UCSB=30, ORC=20) == [("web", True, 20 * DAY, "ok")]
+    assert web() == [("web", True, 20 * DAY, "ok")], "it stays known"
+    assert web(UCSB=9) == [("web", True, 9 * DAY, "warn")]
+
+
 def test_an_environment_that_owns_no_certificate_has_none(journal: Journal) -> None:
     found = stage(states.well(), journal, certificate=Certificate(manage=False))
     assert (found.owns, found.certificate, found.urgency(NOW)) == (False, None, "ok")
@@ -229,8 +276,8 @@ def test_the_urgency_goes_by_what_is_left_of_the_lifetime(
 
 
 def test_short_lived_certificates_are_renewed_at_half_their_lifetime() -> None:
-    assert status._share(timedelta(days=6)) == 1 / 2
-    assert status._share(timedelta(days=90)) == 1 / 3
+    assert status.usual_renewal(NOW, 6 * DAY) == NOW - 3 * DAY
+    assert status.usual_renewal(NOW, 90 * DAY) == NOW - 30 * DAY
 
 
 def test_files_with_one_name_are_ambiguous(journal: Journal) -> None:

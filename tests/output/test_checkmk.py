@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.monitor.status import CertificateTimes, EnvironmentStatus, Look
+from reconciler.monitor.status import BroughtEnd, CertificateTimes, EnvironmentStatus, Look
 from reconciler.output.checkmk import local_check_lines
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -66,3 +66,18 @@ def test_the_certificate_is_a_service_of_its_own(days: int | None, number: str) 
 def test_any_text_makes_one_line_without_details(name: str, reason: str) -> None:
     (line,) = parsed(replace(STAGE, environment=f"x{name}", reason=reason, problems=(reason,)))
     assert "\\" not in "".join(line)
+
+
+def test_each_brought_certificate_is_a_service_of_its_own() -> None:
+    ends = {"node": timedelta(days=20), "host": timedelta(days=31), "old": timedelta(days=-1)}
+    warn = timedelta(days=30)
+    brought = [BroughtEnd(name=name, end=NOW + left, warn=warn) for name, left in ends.items()]
+    brought.append(BroughtEnd(name="new", end=None, warn=warn))
+    found = parsed(replace(STAGE, brought=brought))[1:]
+    assert [(number, name, metrics) for number, name, metrics, _ in found] == [
+        ("1", "reconcile stage certificate node", "days_left=20"),
+        ("0", "reconcile stage certificate host", "days_left=31"),
+        ("2", "reconcile stage certificate old", "days_left=-1"),
+        ("3", "reconcile stage certificate new", "-"),
+    ]
+    assert found[0][3] == "valid until 2026-12-13 (in 20 days)"

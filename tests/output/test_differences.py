@@ -7,12 +7,8 @@ from typing import Any
 
 from reconciler.blueprint import resources
 from reconciler.document import as_json
-from reconciler.environment.settings import (
-    Certificate,
-    Environment,
-    Host,
-    Sync,
-)
+from reconciler.environment.certificate import Certificate
+from reconciler.environment.settings import Environment, Host, Sync
 from reconciler.model import CannotSee
 from reconciler.output import differences
 from reconciler.output.documents.resources import import_document

@@ -349,17 +349,20 @@ def test_report_and_verify_ask_the_hosts(
     page, prom, xml = tmp_path / "e.html", tmp_path / "e.prom", tmp_path / "e.xml"
     assert world.run(["report", "e", "-o", str(page)]) == 0
     assert "Plan: 2 to create" in page.read_text()
+    assert world.run(["verify", "e"]) == 64
+    assert "there is nothing to verify: `blueprint` is false" in capsys.readouterr().err
+    world.environment = replace(world.environment, blueprint=True)
     assert world.run(["verify", "e", "--prometheus", str(prom), "--junit", str(xml)]) == 2
     assert metrics(prom.read_text())["reconcile_checks", "a", "wrong"] == 3
     capsys.readouterr()
     assert world.run(["verify", "e", "-q", "--host", "?", "--host", "!b"]) == 2
     shown = capsys.readouterr().out
     assert "wrong" in shown
-    assert not any(line.startswith("b ") for line in shown.splitlines())
+    # The names of the certificate are no matter of a host.
+    assert [line.split()[1] for line in shown.splitlines() if line.startswith("b ")] == ["CAA"]
     assert ET.parse(xml).getroot().get("failures") == "6"
     for name in ("a", "b"):
         world[name].error = NoAnswer(name, "it is down")
-    world.environment = replace(world.environment, blueprint=True)
     assert world.run(["report", "e", "-o", str(page)]) == 3
     assert "b could not be looked at: it is down" in page.read_text()
     assert "&lt;connection&gt; refused" in page.read_text()

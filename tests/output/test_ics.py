@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.monitor.status import CertificateTimes, EnvironmentStatus
+from reconciler.monitor.status import BroughtEnd, CertificateTimes, EnvironmentStatus
 from reconciler.output.ics import calendar
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -73,3 +73,10 @@ def test_any_text_comes_back_as_it_is_printed(text: str) -> None:
     assert all(events(calendar([replace(STAGE, environment=text, state=text)], NOW)))
     plain = text if text.isprintable() else "x"
     assert events(calendar([replace(STAGE, environment=plain)], NOW))[0]["SUMMARY"].startswith(f"{plain}:")
+
+
+def test_the_end_of_a_brought_certificate_is_an_event() -> None:
+    known = BroughtEnd(name="node", end=NOW + timedelta(days=40), warn=timedelta(days=30))
+    unknown = replace(known, name="host", end=None)
+    (event,) = events(calendar([replace(STAGE, owns=False, certificate=None, brought=[known, unknown])], NOW))
+    assert (event["DTSTART"], event["SUMMARY"]) == ("20270102T120000Z", "stage: the certificate node expires")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.monitor.status import CertificateTimes, EnvironmentStatus, LastRun, Look
+from reconciler.monitor.status import BroughtEnd, CertificateTimes, EnvironmentStatus, LastRun, Look
 from reconciler.output.overview import age, table_lines
 from reconciler.output.text import Style
 
@@ -60,3 +60,14 @@ def test_colour_changes_no_column_and_goes_by_state_and_urgency() -> None:
 )  # fmt: skip
 def test_ages(seconds: int, text: str) -> None:
     assert age(timedelta(seconds=seconds)) == text
+
+
+def test_below_an_environment_are_its_brought_certificates() -> None:
+    one = BroughtEnd(name="node", end=NOW + timedelta(days=29), warn=timedelta(days=30))
+    over, new = replace(one, name="host", end=NOW), replace(one, name="new", end=None)
+    lines = list(table_lines([replace(WELL, brought=[one, over, new])], NOW, Style(colour=True)))[2:]
+    assert lines == [
+        "    \x1b[33mnode: valid until 2026-12-22 (in 29 days)\x1b[0m",
+        "    \x1b[31mhost: valid until 2026-11-23 (expired)\x1b[0m",
+        "    \x1b[33mnew: until when it is valid is not known\x1b[0m",
+    ]

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import pytest
 
 from reconciler.blueprint import resources
-from reconciler.environment.settings import Environment, Host, Services, Sync
+from reconciler.environment.services import Services
+from reconciler.environment.settings import Environment, Host, Sync
 from reconciler.model import CannotSee, Change, Joint, Ref, Resource, Seen, State, Step, View
 from reconciler.plan.order import Graph
 from reconciler.plan.planner import Planner, plan

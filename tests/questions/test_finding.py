@@ -48,3 +48,11 @@ def test_only_the_first_certificate_of_a_file_leaves_the_host(tmp_path: Path) ->
     (tmp_path / "one.pem").write_text(f"-----BEGIN PRIVATE KEY-----\n/secret\n{pem}{pem}")
     (found,) = ask(LeavesQuestion(f"{tmp_path}/*.pem"))
     assert found == ((f"{tmp_path}/one.pem", pem),)
+
+
+def test_of_a_certificate_that_does_not_end_nothing_leaves_the_host_that_comes_after(tmp_path: Path) -> None:
+    cut = "".join(leaf().splitlines(keepends=True)[:3])
+    key = "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n"
+    (tmp_path / "one.pem").write_text(cut + key)
+    (found,) = ask(LeavesQuestion(f"{tmp_path}/*.pem"))
+    assert found == ((f"{tmp_path}/one.pem", cut),)

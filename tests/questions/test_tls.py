@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from reconciler.model import CannotSee
-from reconciler.questions.tls import HandshakeQuestion, HandshakeResult
+from reconciler.questions.tls import CertificatesQuestion, HandshakeQuestion, HandshakeResult
 
 
 def test_handshakes_that_fail_are_explained_in_words() -> None:
@@ -47,3 +51,29 @@ def test_an_address_whose_handshake_has_not_ended_tells_nothing_of_the_host() ->
     never = CannotSee("`openssl s_client` to port 443 did not end within 10 s")
     assert at(b"0@2/192.0.2.1 0 A\0") == never
     assert at() == never
+
+
+PEM = "-----BEGIN CERTIFICATE-----\nQQ==\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        (f"said before\n{PEM}{KEY}* said $(false) between\n{PEM}after\n", PEM + PEM),
+        (KEY, ""),
+        ("", ""),
+        (PEM.replace("\n", "\r\n"), PEM.replace("\n", "\r\n")),
+        (f"{PEM}-----BEGIN CERTIFICATE-----\nQ", f"{PEM}-----BEGIN CERTIFICATE-----\nQ"),
+        (f"-----BEGIN CERTIFICATE-----\nQ\n{KEY}{PEM}", f"-----BEGIN CERTIFICATE-----\nQ\n{PEM}"),
+    ],
+)
+def test_nothing_but_certificates_is_printed_of_a_file(tmp_path: Path, text: str, printed: str) -> None:
+    (tmp_path / "file.pem").write_bytes(text.encode())
+    question = CertificatesQuestion(str(tmp_path / "file.pem"))
+    script = CertificatesQuestion.script([question])
+    done = subprocess.run(
+        ["sh"], input=f"mine() {{ :; }}\n{script}".encode(), capture_output=True, check=True
+    )
+    assert done.stderr == b""
+    assert CertificatesQuestion.parse(done.stdout, [question]) == [printed.strip()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,12 +13,13 @@ from reconciler.cli.run import _code
 from reconciler.fleet import apply as executor
 from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.reply import HostError, Locked
+from reconciler.fleet.report import Report
 from reconciler.journal.entries import settled
 from reconciler.journal.journal import Journal
 from reconciler.journal.path import paths
 from reconciler.journal.record import RunRecord
 from reconciler.journal.undo import inverse
-from reconciler.model import Action, Outcome, Plan, Ref, Report, Resource
+from reconciler.model import Action, Outcome, Plan, Ref, Resource
 from tests.simulation.connection import SimConnection
 from tests.simulation.declared import Declared, environment, resources
 from tests.simulation.watch import SWITCH, Watch
@@ -48,9 +49,11 @@ class SimRecord(RunRecord):
         super().__init__(journal, number, name)
         self._world = world
 
-    def record_intent(self, actions: Iterable[Action], passed: Mapping[Ref, str]) -> None:
+    def record_intent(
+        self, actions: Iterable[Action], passed: Mapping[Ref, str], unseen: Collection[Ref]
+    ) -> None:
         kept = list(actions)
-        super().record_intent(kept, passed)
+        super().record_intent(kept, passed, unseen)
         self._world.intents = {
             (each.ref.host, step.command) for each in kept for step in (*each.steps, *each.rescue)
         } | self._world.intents
@@ -114,7 +117,9 @@ class Controller:
         self, world: World, declared: Declared, folder: Path, parts: Parts, name: str = "first"
     ) -> None:
         self.world, self.declared, self.folder, self.parts, self.name = world, declared, folder, parts, name
-        self.watch = Watch(world, declared.max_unavailable)
+        env = environment(declared)
+        canaries = [each.name for each in env.replicas[: declared.canary]]
+        self.watch = Watch(world, env.at_once, canaries)
 
     def _fleet(self, wanted: Sequence[Resource]) -> SimFleet:
         env = environment(self.declared)
@@ -202,6 +207,7 @@ class Controller:
         return journal
 
     def _locked(self, fleet: Fleet, approved: Plan, waiting: set[Ref], record: RunRecord) -> Ended:
+        silent = dict(fleet.sight.unreachable)
         try:
             hosts = fleet.lock(self.name)
         except Locked as error:
@@ -210,8 +216,10 @@ class Controller:
             return Ended("FAILED", reason=str(error))
         if self.parts.looks_again:
             fleet.settle()
-        at_once = environment(self.declared).certificate.max_unavailable
+        at_once = environment(self.declared).at_once
         record.record_lock(hosts, fleet.sight, fleet.resources.values(), at_once)
+        lost = {host: why for host, why in fleet.sight.unreachable.items() if host not in silent}
+        approved = binding.without_lost(approved, lost)
         if self.parts.looks_again:
             now = fleet.plan()
             now = replace(now, actions=tuple(each for each in now.actions if each.ref not in waiting))

@@ -5,7 +5,7 @@ A bug is a subclass or a flag that is handed in; nothing of the program is chang
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -54,6 +54,13 @@ class AllAtOnce(simulated(Serving)):
         return tuple(ref for ref in super().following(seen) if ref.kind != self.kind)
 
 
+class CanaryIsOneOfMany(simulated(Serving)):
+    """A canary may fail as any other host may."""
+
+    def canaries(self, seen: Any) -> Iterable[Ref]:
+        return ()
+
+
 class CrossHostEdge(simulated(Serving)):
     """The repair of a host waits for the others."""
 
@@ -61,14 +68,15 @@ class CrossHostEdge(simulated(Serving)):
         return (*super().needed(seen), *(ref for ref in self.follows if ref.kind == "release"))
 
 
-class LeftBehind(simulated(Serving)):
-    """What a run has left half way and cannot be brought on is passed over, and others switch."""
+class HeldUp(simulated(Serving)):
+    """What a run has left half way and cannot be brought on is waited for."""
 
     def needed(self, seen: Any) -> Iterable[Ref]:
-        return self.needs
+        half = {ref for ref in self.rollout if self.is_away(seen.get(ref))}
+        return self.needs if self.ref in half else (*self.needs, *sorted(half))
 
 
-class OutOfTurn(LeftBehind):
+class OutOfTurn(simulated(Serving)):
     """What a run has left half way waits for its turn, and others switch meanwhile."""
 
     def following(self, seen: Any) -> Iterable[Ref]:
@@ -133,7 +141,9 @@ class LateHosts(SimFleet):
 class Unrecorded(SimRecord):
     """What is about to be done is written down nowhere."""
 
-    def record_intent(self, actions: Iterable[Action], passed: Mapping[Ref, str]) -> None:
+    def record_intent(
+        self, actions: Iterable[Action], passed: Mapping[Ref, str], unseen: Collection[Ref]
+    ) -> None:
         pass
 
 
@@ -151,6 +161,7 @@ BUGS: dict[str, Parts] = {
     "cross-host edge on a repair": Parts(resources=with_kind(Serving, CrossHostEdge)),
     "parent moved aside": Parts(resources=with_kind(Directory, ParentMovedAside)),
     "all hosts at once": Parts(resources=with_kind(Serving, AllAtOnce)),
+    "canary is one of many": Parts(resources=with_kind(Serving, CanaryIsOneOfMany)),
     "any release will do": Parts(resources=with_kind(Release, AnyRelease)),
     "acts without a record": Parts(record=Unrecorded),
     "late host without a lock": Parts(fleet=LateHosts),

@@ -31,7 +31,7 @@ FRAME = re.compile(
     s=\$\?;[^\n]*\|\|\ \{\ (?P<failed>[^\n]*);\ \};\ fi$""",
     re.MULTILINE | re.DOTALL | re.VERBOSE,
 )
-END = re.compile(r"^printf '\\n(\w+) end\\n'\Z", re.MULTILINE)
+END = re.compile(r"^printf '\\n(\w+) end\\n'\n\} \| tail -c \d+\Z", re.MULTILINE)
 TELL = re.compile(r"^tell (\w+) (\d) (.+)$", re.MULTILINE)
 
 

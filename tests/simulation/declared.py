@@ -15,8 +15,10 @@ from functools import cache
 from typing import Any
 
 from reconciler.blueprint import resources as blueprint_resources
+from reconciler.environment.certificate import Certificate
 from reconciler.environment.rules import Policy
-from reconciler.environment.settings import Certificate, Environment, Host, Paths, Services, TomcatTls
+from reconciler.environment.services import Services, TomcatTls
+from reconciler.environment.settings import Environment, Host, Paths
 from reconciler.kinds.service import Service
 from reconciler.model import CannotSee, Change, Question, Resource, Seen, Step
 from tests.simulation.world import APACHE, CERTIFICATE, FOLDER, POSTGRES, POSTGRESQL, SCRIPT, TOMCAT, VHOST
@@ -93,6 +95,7 @@ class Declared:
     primary: str
     names: tuple[str, ...] = ()
     max_unavailable: int = 1
+    canary: int = 0
     settle: int = 0
     edition: int = 0
     """Stands in the configuration of the services: another one is a change of it."""
@@ -120,6 +123,7 @@ def environment(declared: Declared) -> Environment:
         certificate=Certificate(
             names=declared.names,
             max_unavailable=declared.max_unavailable,
+            canary=declared.canary,
             settle=declared.settle,
             server="https://ca.example.org/directory",
         ),

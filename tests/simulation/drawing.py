@@ -26,12 +26,13 @@ MOODS = ("down", "refuses", "well")
 
 @dataclass(frozen=True)
 class Sequence:
-    """How many hosts there are at first, whether they are bare, and what happens."""
+    """How many hosts there are at first, whether they are bare, what happens, and how many are canaries."""
 
     hosts: int
     bare: bool
     unavailable: int
     ops: tuple[Op, ...]
+    canary: int = 0
 
 
 def draw(seed: int) -> Sequence:
@@ -49,7 +50,17 @@ def draw(seed: int) -> Sequence:
             ops += rng.choice(([("approve",), ("saved",)], [("approve",)], [("saved",)], []))
     if rng.random() < 0.12:
         ops.insert(rng.randrange(len(ops)), ("dead", rng.randrange(5)))
-    return Sequence(hosts, rng.random() < 0.1, rng.choice((1, 1, 1, 2)), tuple(ops))
+    sequence = Sequence(hosts, rng.random() < 0.1, rng.choice((1, 1, 1, 2)), tuple(ops))
+    return _with_canaries(sequence, random.Random(f"canaries of {seed}"))
+
+
+def _with_canaries(sequence: Sequence, rng: random.Random) -> Sequence:
+    """The same, now and then with canaries, or with an edit of how many: drawn apart, so that the rest of a
+    seed stays what it was."""
+    ops = [*sequence.ops]
+    if rng.random() < 0.1:
+        ops.insert(rng.randrange(len(ops) + 1), ("edit", "canary", rng.randrange(5)))
+    return replace(sequence, ops=tuple(ops), canary=rng.choice((0, 0, 0, 1, 1, 2)))
 
 
 def _cause(rng: random.Random) -> Op:

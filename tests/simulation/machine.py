@@ -26,10 +26,12 @@ class Simulation(RuleBasedStateMachine):
 
     parts = Parts()
 
-    @initialize(hosts=st.integers(1, 3), bare=st.booleans(), unavailable=st.integers(1, 2))
-    def begin(self, hosts: int, bare: bool, unavailable: int) -> None:
+    @initialize(
+        hosts=st.integers(1, 3), bare=st.booleans(), unavailable=st.integers(1, 2), canary=st.integers(0, 2)
+    )
+    def begin(self, hosts: int, bare: bool, unavailable: int, canary: int) -> None:
         self.folder = Folder()
-        sequence = Sequence(hosts, bare, unavailable, ())
+        sequence = Sequence(hosts, bare, unavailable, (), canary)
         self.run = Run(sequence, self.parts, self.folder.__enter__())
 
     @precondition(lambda self: hasattr(self, "run"))
@@ -38,7 +40,7 @@ class Simulation(RuleBasedStateMachine):
         self._do(op)
 
     @precondition(lambda self: hasattr(self, "run"))
-    @rule(what=st.sampled_from(EDITS), host=NUMBERS)
+    @rule(what=st.sampled_from([*EDITS, "canary"]), host=NUMBERS)
     def is_edited(self, what: str, host: int) -> None:
         self._do(("edit", what, host))
 

@@ -45,7 +45,9 @@ class Run:
 
     def __init__(self, sequence: Sequence, parts: Parts, folder: Path) -> None:
         names = NAMES[: sequence.hosts]
-        self.declared = Declared(names, names[0], max_unavailable=sequence.unavailable)
+        self.declared = Declared(
+            names, names[0], max_unavailable=sequence.unavailable, canary=sequence.canary
+        )
         self.former = self.declared
         self.parts, self.folder = parts, folder
         self.world = World(hosts={name: SimHost(name) for name in NAMES})
@@ -254,6 +256,8 @@ class Run:
             new = replace(old, names=() if old.names else ("more.example.org",))
         elif what == "unavailable":
             new = replace(old, max_unavailable=3 - old.max_unavailable)
+        elif what == "canary":
+            new = replace(old, canary=number % 3)
         elif what == "settle":
             new = replace(old, settle=5 - old.settle)
         elif what == "approvers":

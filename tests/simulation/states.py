@@ -12,7 +12,7 @@ from reconciler.kinds.certificate.answer import ANSWERS
 from reconciler.kinds.certificate.answer import NOTHING as SILENT
 from reconciler.kinds.certificate.outside import WEB
 from reconciler.kinds.certificate.release import KEY_FILE, LOADABLE, NOTHING_USABLE
-from reconciler.kinds.certificate.serving import OLDER
+from reconciler.kinds.certificate.serving import OLDER, OVERDUE
 from reconciler.kinds.service import STARTS_WITHIN, just_started
 from reconciler.questions.system import CommandResult
 from reconciler.questions.tls import NOTHING
@@ -135,6 +135,8 @@ def _serving(world: World, host: SimHost, env: Environment, name: str, absent: b
         coming = just_started(unit_name, _unit(world, unit), DEADLINE)
         if coming and found["current"] not in ("none", state[LABELS[port]]):
             return coming
+    if (current := host.copy("current")) and world.left(current.release) <= env.certificate.overdue / 100:
+        state[OVERDUE] = True
     return state
 
 
@@ -165,7 +167,7 @@ def _answer(world: World, host: SimHost, env: Environment, name: str, absent: bo
     unit = host.units[APACHE]
     answers = ANSWERS if 80 in host.ports(world.now) else SILENT
     coming = just_started(APACHE, _unit(world, unit), STARTS_WITHIN)
-    if coming and answers != ANSWERS:
+    if coming and answers != ANSWERS and unit.record == host.tree(APACHE):
         return coming
     return {f"as {each}": answers for each in (env.router, host.name)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -10,12 +11,12 @@ from hypothesis import HealthCheck, settings
 from reconciler.kinds.certificate.serving import Serving
 from tests.simulation.__main__ import failure, hunt
 from tests.simulation.actors import Parts
-from tests.simulation.bugs import BUGS, LeftBehind, with_kind
+from tests.simulation.bugs import BUGS, HeldUp, with_kind
 from tests.simulation.commands import Shell
 from tests.simulation.drawing import Sequence, draw, shorter
 from tests.simulation.machine import Simulation
-from tests.simulation.sequence import carry_out
-from tests.simulation.world import SimHost, Violated, World
+from tests.simulation.sequence import Folder, Run, carry_out
+from tests.simulation.world import Killed, SimHost, World
 
 SAMPLE = int(os.environ.get("SEQUENCES", "1000"))
 """How many sequences the fixed sample has."""
@@ -23,7 +24,7 @@ SAMPLE = int(os.environ.get("SEQUENCES", "1000"))
 PARTS = 10
 
 FIRST = {
-    "no second look": 244,
+    "no second look": 259,
     "reload before link": 5,
     "forgotten proven": 1,
     "lock ignored": 0,
@@ -36,7 +37,8 @@ FIRST = {
     "acts without a record": 0,
     "late host without a lock": 105,
     "half way out of turn": 920,
-    "broken link waits for an order": 870,
+    "broken link waits for an order": 1473,
+    "canary is one of many": 250,
 }
 """For each planted bug the first seed that finds it, which spares the ones before. Where sequences are drawn
 in another way, `python -m tests.simulation --bugs` tells them anew; the search goes on from there for a minute."""
@@ -78,17 +80,36 @@ def test_what_is_not_needed_for_a_failure_is_left_out() -> None:
     assert short.ops == (("due",),)
 
 
-def test_nobody_else_switches_while_a_host_is_half_way_and_cannot_go_on() -> None:
+def test_a_host_that_is_half_way_and_cannot_go_on_holds_up_nobody_else() -> None:
     """Killed in the middle of the switch of a host whose disk is full then, while another certificate comes."""
     ops = (
         ("due",), ("arm", 76, "kill"), ("apply",), ("wait", 61.0), ("lasting", 1, "full"), ("due",), ("apply",),
     )  # fmt: skip
-    sequence, told = Sequence(3, False, 1, ops), list[str]()
-    carry_out(sequence, tell=told.append)
-    killed = next(number for number, line in enumerate(told) if "== kill" in line)
-    assert "release use staged" in [line for line in told[:killed] if " [" in line][-1]
-    with pytest.raises(Violated, match="more than 1 away from proven"):
-        carry_out(sequence, Parts(resources=with_kind(Serving, LeftBehind)))
+    sequence = Sequence(3, False, 1, ops)
+    half, newest, served = _after(sequence, Parts())
+    assert (half.away, half.full) == (True, True)
+    assert served[half.name] != {newest}
+    assert [each for name, each in served.items() if name != half.name] == [{newest}] * 2
+    half, newest, served = _after(sequence, Parts(resources=with_kind(Serving, HeldUp)))
+    assert [newest in each for each in served.values()] == [False] * 3
+    carry_out(sequence)
+
+
+def _after(sequence: Sequence, parts: Parts) -> tuple[SimHost, str, dict[str, set[str | None]]]:
+    """After all of a sequence but its end: the host whose disk is full, the newest certificate, and what
+    each host serves."""
+    with Folder() as folder:
+        run = Run(sequence, parts, folder)
+        for op in sequence.ops:
+            with suppress(Killed):
+                run.do(op)
+        served: dict[str, set[str | None]] = {name: set() for name in run.declared.hosts}
+        for name, _, release in run.world.served():
+            if name in served:
+                served[name].add(release)
+        lineage = run.world.hosts[run.declared.primary].lineage
+        assert lineage
+        return next(each for each in run.world.hosts.values() if each.full), lineage.release, served
 
 
 def test_a_command_that_the_world_does_not_know_is_an_error() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from reconciler.kinds.certificate.serving import Serving
+from reconciler.model import Ref
+from tests.simulation.declared import ROUTER
 from tests.simulation.world import TLS, SimHost, Violated, World
 
 if TYPE_CHECKING:
@@ -13,18 +16,21 @@ if TYPE_CHECKING:
 
 Result = tuple[int, str]
 SWITCH = re.compile(r"sh \S+/release use staged")
+OVERDUE = 0.25
+"""Which part of the lifetime is left from when on a rollout goes on in any case: `certificate.overdue`."""
 
 
 class Watch:
     """Looks at the world before and after each command of ours."""
 
-    def __init__(self, world: World, max_unavailable: int) -> None:
-        self.world, self.max_unavailable = world, max_unavailable
+    def __init__(self, world: World, max_unavailable: int, canaries: Sequence[str] = ()) -> None:
+        self.world, self.max_unavailable, self.canaries = world, max_unavailable, canaries
 
     def acted(self, by: SimConnection, frame: Frame, command: Callable[[], Result]) -> Result:
         """Runs a command of ours on a host, and judges what it did."""
         host = by.host
         self._may_act(by, frame)
+        self._canaries_are_proven(by, frame)
         before, readable, changed = self._clients(host), host.pair(), host.changed_at
         boots = host.boots
         try:
@@ -37,6 +43,8 @@ class Watch:
                 self._clients_keep(by, frame, before)
                 self._pair_stays(by, frame, readable)
             self._not_too_many_away(by, frame)
+        if result[0]:
+            host.failed_at = self.world.ticks
         by.has_acted = True
         return result
 
@@ -48,6 +56,26 @@ class Watch:
             raise Violated(f"acts on what it has not looked at since somebody changed it: {where}")
         if (by.name, frame.command) not in self.world.intents and "(known after" not in frame.command:
             raise Violated(f"acts without an entry in the journal: {where}")
+
+    def _canaries_are_proven(self, by: SimConnection, frame: Frame) -> None:
+        """No other host is led to a release before the canaries that answer have proven it."""
+        host, fleet = by.host, by.fleet
+        if not SWITCH.fullmatch(frame.command) or by.name in self.canaries or fleet is None:
+            return
+        staged, current, proven = (host.copy(name) for name in ("staged", "current", "proven"))
+        is_away = current and proven and current.release != proven.release
+        if staged is None or is_away or (current and self.world.left(current.release) <= OVERDUE):
+            return
+        for name in self.canaries:
+            canary = self.world.hosts[name]
+            told = fleet.sight.seen.get(Ref(name, Serving.kind, ROUTER))
+            if name not in fleet.hosts or name in fleet.sight.unreachable or not isinstance(told, dict):
+                continue
+            if canary.changed_at > fleet.hosts[name].looked_at or not canary.up:
+                continue
+            there = canary.copy("proven")
+            if there is None or there.release != staged.release:
+                raise Violated(f"{by.name} is switched before {name}, a canary, is proven")
 
     def _clients(self, host: SimHost) -> dict[int, str]:
         """What clients get and take."""
@@ -80,13 +108,19 @@ class Watch:
             return
         if not SWITCH.fullmatch(frame.command):
             return  # where the proven copy is damaged, `current` leads to any that can be loaded
-        host.away = True
+        if not host.away:
+            host.away, host.away_since = True, self.world.ticks
         lost = by.fleet.sight.unreachable if by.fleet else {}
         declared = by.fleet.hosts if by.fleet else {}
         away = [
             each.name
             for each in self.world.hosts.values()
-            if each.away and each.up and each.name not in lost and each.name in declared
+            if each.away
+            and each.up
+            and each.name not in lost
+            and each.name in declared
+            # What was so before this run, and cannot be brought on, is away whatever it does.
+            and not (each.away_since < by.locked_at and (each.full or each.failed_at > by.locked_at))
         ]
         away += sorted(self.world.switching - set(away))  # those of one round switch at the same time
         if len(away) > self.max_unavailable:

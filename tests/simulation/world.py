@@ -129,6 +129,10 @@ class SimHost:
     boots: int = 0
     away: bool = False
     """A run of ours has led its services to a release that is not proven."""
+    away_since: int = 0
+    """The tick at which it did."""
+    failed_at: int = 0
+    """The tick at which a command of ours last failed here."""
     changed_at: int = 0
     """The tick at which somebody other than us changed it last."""
     files: dict[str, str] = field(default_factory=dict)
@@ -332,7 +336,10 @@ class World:
         found = self.ca.issued.get(release or "")
         return found is not None and found.begin <= self.wall < found.end
 
-    def fresh(self, release: str, overdue: float) -> bool:
+    def left(self, release: str) -> float:
+        """Which part of its lifetime is left."""
         found = self.ca.issued[release]
-        left = (found.end - self.wall) / (found.end - found.begin)
-        return left >= overdue and release not in self.ca.wants_renewed
+        return (found.end - self.wall) / (found.end - found.begin)
+
+    def fresh(self, release: str, overdue: float) -> bool:
+        return self.left(release) >= overdue and release not in self.ca.wants_renewed

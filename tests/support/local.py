@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from reconciler.fleet import apply
-from reconciler.fleet.apply import Report
 from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.reply import Hear, Reply
+from reconciler.fleet.report import Report
 from reconciler.model import Plan, Resource
 
 HOST = "here"

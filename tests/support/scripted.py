@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
@@ -40,7 +40,7 @@ class Ask:
 
 @dataclass(frozen=True, kw_only=True)
 class Thing(Resource):
-    """A named value. `copy_of` wants what another thing, on any host, has."""
+    """A named value; what is `half` was left half way. `copy_of` wants what another thing, on any host, has."""
 
     kind: ClassVar[str] = "thing"
     title: ClassVar[str] = "label"
@@ -54,7 +54,9 @@ class Thing(Resource):
     slow: bool = False
     undo: bool = False
     tolerated: int = 0
+    tried_first: tuple[Ref, ...] = ()
     starts: float = 0
+    meanwhile: State | None = None
 
     def ask(self) -> Mapping[str, Question]:
         return {"value": Ask(self.label)}
@@ -62,7 +64,7 @@ class Thing(Resource):
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         value = answers["value"]
         if value == "starting":
-            return InTransit("it is starting", self.starts)
+            return InTransit("it is starting", self.starts, self.meanwhile)
         return value if value is None or isinstance(value, CannotSee) else {"value": value}
 
     def want(self, look: View) -> State | None:
@@ -88,8 +90,17 @@ class Thing(Resource):
         if self.undo and change.seen:
             yield Step(f"set {self.label} '{change.seen['value']}'", "puts it back")
 
-    def tolerates(self) -> int:
+    def tolerates(self, seen: Seen) -> int:
         return self.tolerated
+
+    def canaries(self, seen: Seen) -> Collection[Ref]:
+        return self.tried_first
+
+    def is_away(self, seen: Seen) -> bool:
+        return seen == {"value": "half"}
+
+    def is_worse(self, found: Seen, now: Seen) -> bool:
+        return not self.is_away(found)
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.label}",)

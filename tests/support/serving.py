@@ -26,6 +26,9 @@ ROUTER = "cn-lab.test.dataone.org"
 DEADLINE = 5
 """Seconds within which a service has to serve what is new, unless the module of tests says otherwise."""
 
+UNHURRIED = 30
+"""The same where many services start at once, on hosts that were bare."""
+
 
 class Node(AdminMachine):
     """An administrator's machine and hosts that serve a certificate of the fleet's own CA."""
@@ -123,13 +126,12 @@ class Node(AdminMachine):
 class Clients:
     """Clients that connect to every host and service again and again while something happens.
 
-    `failures` are the handshakes that failed, and `pace` how often each was asked in a second.
+    `failures` are the handshakes that failed.
     """
 
     def __init__(self, node: Node, pause: float = 0.03) -> None:
         self.node, self.pause = node, pause
         self.failures: list[str] = []
-        self.asked = 0
         self.seen: dict[str, list[tuple[float, str]]] = {}
         self._end = threading.Event()
         endpoints = [each for each in node.endpoints() if each.name in (ROUTER, None)]
@@ -137,7 +139,6 @@ class Clients:
         self._threads = [threading.Thread(target=self._ask, args=(each,)) for each in wanted.values()]
 
     def __enter__(self) -> Self:
-        self.began = time.monotonic()
         for thread in self._threads:
             thread.start()
         return self
@@ -146,7 +147,6 @@ class Clients:
         self._end.set()
         for thread in self._threads:
             thread.join()
-        self.pace = self.asked / len(self._threads) / (time.monotonic() - self.began)
 
     def _ask(self, endpoint: Endpoint) -> None:
         where = f"{endpoint.host.split('.')[0]} {endpoint.port}"
@@ -156,7 +156,6 @@ class Clients:
                 said = self.node.judged(probe_tls(endpoint, 10))
             except NoHandshake as why_not:
                 said = why_not.reason
-            self.asked += 1
             if len(said) != 32:
                 self.failures.append(f"{where}: {said}")
             if not history or history[-1][1] != said:
@@ -166,9 +165,11 @@ class Clients:
 @pytest.fixture(scope="module")
 def settled(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Node:
     """Hosts that serve a certificate, whatever the tests before left them as."""
-    node = Node(fleet, tmp_path_factory.mktemp("node"), getattr(request.module, "DEADLINE", DEADLINE))
+    node = Node(fleet, tmp_path_factory.mktemp("node"), UNHURRIED)
     node.declare()
     node.apply(0)
+    node.deadline = getattr(request.module, "DEADLINE", DEADLINE)
+    node.declare()
     return node
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
@@ -9,8 +10,12 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from reconciler import x509
+from reconciler.blueprint.managed import managed
 from reconciler.document import as_json
-from reconciler.environment.settings import Certificate, Environment, Host, Services
+from reconciler.environment.certificate import Certificate
+from reconciler.environment.ordered import Ordered
+from reconciler.environment.services import Consumer, Services
+from reconciler.environment.settings import Environment, Host
 from reconciler.model import CannotSee, Observation, Ref
 from reconciler.output import junit, text
 from reconciler.output.documents.results import verify_document
@@ -114,3 +119,37 @@ def test_what_hosts_see_themselves_counts_too_and_all_of_it_is_told() -> None:
     suite = ET.fromstring(junit.checks_xml("e", everything))
     assert [suite.get(name) for name in ("tests", "failures", "errors")] == ["12", "1", "2"]
     hold(as_json(verify_document("e", ID, everything)), "verify")
+
+
+def test_a_further_certificate_is_judged_by_its_own_names_roots_and_release() -> None:
+    names = ("web.example.org",)
+    entry = Ordered(name="web", names=names, settings=Certificate(trusted=pem(ROOT.certificate).encode()))
+    env = replace(
+        ENVIRONMENT, ordered=(entry,), consumers=(Consumer(unit="nginx", port=8444, certificate="web"),)
+    )
+    own, web = managed(env)
+    asked = verify.endpoints(env, web)
+    assert {(each.host, each.port, each.name) for each in asked} == {
+        (host.name, 8444, "web.example.org") for host in env.hosts
+    }
+    assert 8444 not in {each.port for each in verify.endpoints(env, own)}
+    right = chain(names)
+    release = x509.identity(x509.chain_der(right))
+
+    def outside(sent: tuple[bytes, ...], wanted: str) -> set[str]:
+        answers = dict.fromkeys(asked, shown(sent))
+        return {each.verdict for each in verify.outside(env, answers, wanted, NOW, web)}
+
+    assert (outside(right, release), outside(right, ID), outside(GOOD, ID)) == ({"ok"}, {"wrong"}, {"wrong"})
+    lineage, serving = (Ref("a.example.org", kind, "web") for kind in ("certificate", "serving"))
+    good = {
+        "release": release,
+        "names": "web.example.org",
+        "key": "RSA",
+        "pair": "matches",
+        "chain": "trusted",
+    }
+    sight = Observation({lineage: good, serving: {"nginx on 8444": release}})
+    assert verify.wanted(env, sight, web) == release
+    assert verify.wanted(env, sight) is None
+    assert [each.verdict for each in verify.inside(env, sight, release, web)] == ["ok", "unknown"]

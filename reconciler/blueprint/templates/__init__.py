@@ -10,6 +10,7 @@ from __future__ import annotations
 import pkgutil
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from reconciler.model import quote
 
@@ -28,17 +29,28 @@ def _head(environment: str) -> str:
     return f"{MARK}{environment}; changes here are undone.\n"
 
 
-def script(name: str, environment: str, settings: Mapping[str, str | int], part: str = "") -> str:
-    """The shell script `name` with these settings, quoted, and the functions of the script `part`.
+def script(
+    name: str,
+    environment: str,
+    settings: Mapping[str, str | int],
+    part: str = "",
+    instead: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """The shell script `name` with these settings, quoted, and the functions of the script `part`. `instead`
+    has texts of its body, and what stands in their place, as it is.
 
-    Raises `ValueError` unless they are those that the template assigns, in its order, and
-    `FileNotFoundError` where there is no such template.
+    Raises `ValueError` unless the settings are those that the template assigns, in its order, and those texts
+    are in it, and `FileNotFoundError` where there is no such template.
     """
     shebang, _, rest = _template(name).partition("\n")
     examples, _, body = rest.partition("\n\n")
     assigned = re.findall("^([a-z_]+)=", examples, re.MULTILINE)
     if assigned != list(settings):
         raise ValueError(f"{name} has the settings {assigned}, not {list(settings)}")
+    for text, other in instead.items():
+        if text not in body:
+            raise ValueError(f"{name} has no {text}")
+        body = body.replace(text, other)
     functions = _template(part).partition("\n\n")[2] + "\n" if part else ""
     return f"{shebang}\n{_head(environment)}{_assigned(settings)}\n{functions}{body}"
 

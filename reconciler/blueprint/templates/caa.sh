@@ -3,22 +3,23 @@
 names='cn.example.org cn-1.example.org cn-2.example.org'
 folder=/etc/letsencrypt
 router=cn.example.org
+challenge=http-01
 resolver=
 ca_bundle=
 
 # Whether the CAA records of the DNS let the CA issue for each name (RFC 8659, 8657), judged as Let's
 # Encrypt judges them (boulder, va/caa.go). A part of certificate.sh, and every look runs it.
 
-# caa SERVER: `ours IDENTITIES ACCOUNTS`, joined by commas, `-` where there is none, `?` where it cannot be
-# told; then VERDICT NAME WORDS for each name. The verdict: bound (to our account and http-01), open, none
-# (no record), forbidden, untold.
+# caa SERVER: `ours IDENTITIES ACCOUNTS CHALLENGE`, joined by commas, `-` where there is none, `?` where it cannot be
+# told; then VERDICT NAME WORDS for each name. The verdict: bound (to our account and kind of challenge),
+# open, none (no record), forbidden, untold.
 caa() {
   identities=$(caa_identities "$1") accounts=$(caa_accounts "$1")
-  echo "ours $identities $accounts"
+  echo "ours $identities $accounts $challenge"
   if command -v dig >/dev/null; then
     caa_answers | caa_judged "$identities" "$accounts"
   else
-    for name in $names; do echo "untold $name dig is missing"; done
+    printf '%s\n' "$names" | tr ' ' '\n' | sed 's/.*/untold & dig is missing/'
   fi
 }
 
@@ -45,25 +46,25 @@ caa_accounts() {  # SERVER
 # The CAA set of a name is that of the closest domain at or above it that has one. The CA asks for all of
 # them at once, and its resolver follows CNAMEs.
 caa_answers() {
-  for name in $names; do
-    while [ -n "$name" ]; do
-      echo "$name"
-      case $name in *.*) name=${name#*.} ;; *) name= ;; esac
-    done
-  done | sort -u | {
-    while read -r domain; do
-      {
-        said=$(dig +noall +comments +answer +time=2 +tries=2 ${resolver:+"@$resolver"} CAA "$domain." 2>&1 | head -c 3500)
-        # In one write, so that no other answer gets into it.
-        printf '? %s\n%s\n' "$domain" "$said"
-      } &
-    done
-    wait
-  }
+  # shellcheck disable=SC2046  # a name and its kind of record are two words, and have no blanks
+  caa_asked $(printf '%s\n' "$names" | awk '{
+    for (n = 1; n <= NF; n++) {
+      at = $n; sub(/^[*][.]/, "", at)
+      do if (!seen[at]++) print at ". CAA"; while (sub(/^[^.]*[.]/, "", at))
+    }
+  }')
+}
+
+# Four by each dig, for most of its time goes into its start; all of them side by side, and one answer after the
+# other, however long it is.
+caa_asked() {  # DOMAIN KIND...
+  if [ $# -gt 8 ]; then
+    caa_asked "$1" "$2" "$3" "$4" "$5" "$6" "$7" "$8" | { shift 8; others=$(caa_asked "$@"); cat; printf '%s\n' "$others"; }
+  else dig +noall +comments +question +answer +time=2 +tries=2 ${resolver:+"@$resolver"} "$@" 2>&1 | head -c 14000; fi
 }
 
 caa_judged() {  # IDENTITIES ACCOUNTS: of the answers on stdin
-  LC_ALL=C awk -v names="$names" -v identities="$1" -v accounts="$2" '
+  LC_ALL=C awk -v names="$names" -v identities="$1" -v accounts="$2" -v challenge="$challenge" '
     function trim(text) { gsub(/^[ \t]+|[ \t]+$/, "", text); return text }
     function among(text, list) { return list != "?" && list != "-" && index("," list ",", "," text ",") > 0 }
     function add(list, text) { return list == "" ? text : index(", " list ", ", ", " text ", ") ? list : list ", " text }
@@ -92,7 +93,7 @@ caa_judged() {  # IDENTITIES ACCOUNTS: of the answers on stdin
       count = split(methods, part, ",")
       for (n = 1; n <= count; n++) {
         if (part[n] !~ /^[0-9A-Za-z-]+$/) return 0
-        if (part[n] == "http-01") return 1
+        if (part[n] == challenge) return 1
       }
       return 0
     }
@@ -117,7 +118,9 @@ caa_judged() {  # IDENTITIES ACCOUNTS: of the answers on stdin
       else allowed = 1
     }
 
-    function verdict(set, record, count, n, tag, flags, value) {
+    # Of a wildcard, `issuewild` counts in place of `issue` wherever there is one (RFC 8659, 4.3).
+    function verdict(set, wild, record, count, n, tag, flags, value) {
+      wild = wild && tolower(set) ~ /(^|\n)[0-9]+[ \t]+issuewild[ \t]/ ? "issuewild" : "issue"
       issue = allowed = 0; why = others = any = dubious = unknown = ""
       count = split(set, record, "\n")
       for (n = 1; n < count; n++) {
@@ -127,32 +130,34 @@ caa_judged() {  # IDENTITIES ACCOUNTS: of the answers on stdin
         sub(/^[^"]*"/, "", value); sub(/"[^"]*$/, "", value)
         # The bit 128 means critical; CAs take 1 for it too, which many write.
         if (tag !~ /^(issue|issuewild|issuemail|iodef)$/ && (flags >= 128 || flags % 2)) unknown = add(unknown, tag)
-        if (tag == "issue") weigh(value)
+        if (tag == wild) weigh(value)
       }
       if (unknown != "") return "forbidden has a critical property that no CA knows: " unknown
       if (!issue) return "open restricts no CA"
       if (allowed) {
         if (any != "") return "open allows this order, but " any
-        return "bound binds this account and http-01" (others == "" ? "" : "; it lets other CAs issue as well: " others)
+        return "bound binds this account and " challenge (others == "" ? "" : "; it lets other CAs issue as well: " others)
       }
       if (dubious != "") return "untold cannot be judged: " dubious
       if (others != "") why = add(why, "another CA: " others)
       return "forbidden allows " (why == "" ? "no CA" : "only what this order is not: " why)
     }
 
-    $1 == "?" && NF == 2 { at = $2; next }
-    /^;;.* status: / { status[at] = $0; sub(/.* status: /, "", status[at]); sub(/,.*/, "", status[at]) }
+    # What came of a question stands before it: `;NAME. IN CAA`.
+    /^;;.* status: / { came = $0; sub(/.* status: /, "", came); sub(/,.*/, "", came) }
+    /^;[^; \t]/ { at = tolower(substr($1, 2)); sub(/[.]$/, "", at); status[at] = came; came = "" }
     $1 !~ /^;/ && $4 == "CAA" { text = $0; sub(/^[^ \t]+[ \t]+[^ \t]+[ \t]+[^ \t]+[ \t]+CAA[ \t]+/, "", text); sets[at] = sets[at] text "\n" }
     END {
       count = split(names, list, " ")
       for (n = 1; n <= count; n++) {
         said = "none there is no CAA record: any CA may issue"
-        for (at = list[n]; at != ""; ) {
+        at = tolower(list[n]); wildcard = sub(/^[*][.]/, "", at)
+        while (at != "") {
           if (status[at] != "NOERROR" && status[at] != "NXDOMAIN") {
             said = "untold the DNS " (status[at] == "" ? "does not answer" : "answers " status[at]) " for the CAA records of " at ", and on that the CA refuses"
             break
           }
-          if (at in sets) { said = verdict(sets[at]); sub(/ /, " the CAA set of " at " ", said); break }
+          if (at in sets) { said = verdict(sets[at], wildcard); sub(/ /, " the CAA set of " at " ", said); break }
           if (!sub(/^[^.]*\./, "", at)) at = ""
         }
         word = said; sub(/ .*/, "", word); sub(/^[^ ]* /, "", said)

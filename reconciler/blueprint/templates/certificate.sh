@@ -9,6 +9,8 @@ rehearsal=https://acme-staging-v02.api.letsencrypt.org/directory
 email=administrators@example.org
 key_type=rsa
 key_size=2048
+challenge=http-01
+dns_hook=
 resolver=
 ca_bundle=
 orders_a_week=5
@@ -178,6 +180,36 @@ preflight() {
   token=reconcile-canary-$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
   value=$token.preflight
   work=$(mktemp -d) || return 1
+  case $challenge in
+  dns-01) canary_in_the_dns ;;
+  *) canary_on_every_host ;;
+  esac
+  status=0
+  if [ -s "$work/wrong" ]; then
+    status=1
+    say 'the CA would not find a challenge everywhere, so nothing was ordered [ca-cannot-see]:'
+    sort -u "$work/wrong" | sed 's/^/  /' >&2
+  fi
+  rm -rf "$work"
+  return $status
+}
+
+canary_in_the_dns() {  # for each name; that of a wildcard is the domain below which it is
+  set -f
+  for name in $names; do echo "${name#'*.'}"; done | sort -u >"$work/domains"
+  set +f
+  if ! [ -x "$dns_hook" ]; then
+    echo "$dns_hook, which puts records into the DNS, is not there or may not be run" >>"$work/wrong"
+    return
+  fi
+  while read -r domain; do
+    why=$(CERTBOT_DOMAIN=$domain CERTBOT_VALIDATION=$value sh "$auth_hook" 2>&1 9>&- </dev/null) ||
+      printf '%s\n' "$why" | tail -n 2 | sed "s/^/$domain: /" >>"$work/wrong"
+    CERTBOT_DOMAIN=$domain CERTBOT_VALIDATION=$value sh "$cleanup_hook" >/dev/null 2>&1 9>&- </dev/null || :
+  done <"$work/domains"
+}
+
+canary_on_every_host() {
   if ! CERTBOT_TOKEN=$token CERTBOT_VALIDATION=$value sh "$auth_hook" 9>&-; then
     echo 'the canary could not be put on every host' >>"$work/wrong"
   else
@@ -198,14 +230,6 @@ preflight() {
     done
   fi
   CERTBOT_TOKEN=$token sh "$cleanup_hook" 9>&- || :
-  status=0
-  if [ -s "$work/wrong" ]; then
-    status=1
-    say 'the CA would not find a challenge everywhere, so nothing was ordered [ca-cannot-see]:'
-    sort -u "$work/wrong" | sed 's/^/  /' >&2
-  fi
-  rm -rf "$work"
-  return $status
 }
 
 ari() {  # asks the CA when it wants this certificate renewed (RFC 9773); 0 if that time has come
@@ -276,9 +300,11 @@ order() {  # [RELEASE]
   *) set -- --key-type rsa --rsa-key-size "$key_size" ;;
   esac
   set -- certonly -n --agree-tos "$@" --manual \
-    --preferred-challenges http --manual-auth-hook "$auth_hook" --manual-cleanup-hook "$cleanup_hook" \
+    --preferred-challenges "${challenge%-01}" --manual-auth-hook "$auth_hook" --manual-cleanup-hook "$cleanup_hook" \
     --cert-name "$router"
+  set -f  # a wildcard is no pattern
   for name in $names; do set -- "$@" -d "$name"; done
+  set +f
   if [ -n "$email" ]; then set -- "$@" -m "$email"; else set -- "$@" --register-unsafely-without-email; fi
   if [ -n "$rehearsal" ] && may_rehearse; then
     run "$@" --dry-run --server "$rehearsal" || return $?

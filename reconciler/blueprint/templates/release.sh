@@ -3,6 +3,7 @@
 store=/var/lib/reconciler/certificate
 group=ssl-cert
 keys=/etc/ssh/reconciler
+forms='bundle.pem keystore.p12 cert.der privkey.der'
 complaint='{ print }'
 
 # release seal PEER                  signs and encrypts the staged pair for root on PEER
@@ -11,6 +12,9 @@ complaint='{ print }'
 # release stage ID SOURCE [ACCOUNT SENDER]
 #                                    copies the pair in SOURCE, or what was delivered there, into a new folder
 # release use staged | proven        lets services read that one from now on
+# release forms                      makes what is missing or wrong of the forms in the releases that links lead to
+# release form NAME                  0 if this form of the current one is of its pair, 1 if not, 77 if only root
+#                                    can tell
 # release proven KEEP                records the current one as proven; keeps the KEEP newest folders
 # release prove SECONDS PORT tls | postgresql NAME...
 #                                    waits until this host completes handshakes with the current
@@ -43,17 +47,19 @@ seal() {
 # The delivered file is read as the account that owns its folder: no link in there leads root anywhere. It may
 # have put a pipe there, or what never ends: after 10 s, and after 64 KB, it is none.
 delivered() {  # SOURCE ACCOUNT SENDER: the chain and the key that are in it
+  # A look asks for it on each host, and mostly there is none: then nothing is opened.
+  # shellcheck disable=SC2016
+  sealed=$(timeout -k 1 10 runuser -u "$2" -- sh -c 'test -f "$1" && exec cat "$1"' sh "$1/delivery.cms" </dev/null |
+    head -c 65536 | base64 -w 0)
+  if [ -z "$sealed" ] || ! signed=$(printf %s "$sealed" | base64 -d |
+    openssl cms -decrypt -binary -inform DER -recip "$keys/delivery.pem" -inkey "$keys/delivery-key.pem"); then
+    echo "there is no delivery to this host in $1" >&2
+    return 1
+  fi
   if ! pinned=$(pin "$3"); then
     echo "the key of $3 is not in $keys/delivery-pins" >&2
     return 1
   fi
-  # shellcheck disable=SC2016
-  signed=$(timeout -k 1 10 runuser -u "$2" -- sh -c 'test -f "$1" && exec cat "$1"' sh "$1/delivery.cms" </dev/null |
-    head -c 65536 |
-    openssl cms -decrypt -binary -inform DER -recip "$keys/delivery.pem" -inkey "$keys/delivery-key.pem") || {
-    echo "there is no delivery to this host in $1" >&2
-    return 1
-  }
   # Whose certificate it is was told by the controlling machine, so nobody has to have issued it.
   printf '%s\n' "$signed" | openssl cms -verify -binary -inform PEM -nointern -noverify -certfile /dev/fd/3 3<<EOF || {
 $pinned
@@ -94,9 +100,10 @@ stage() {
     echo "the key in $2 does not belong to its certificate: nothing is staged" >&2
     return 1
   fi
+  make_forms "$new" || return 1
   release=releases/$(date -u +%Y%m%d-%H%M%S)-$1
   # No link leads to a release before all of it is on the disk.
-  sync "$new"/*.pem "$new" && mv -T "$new" "$store/$release" && sync "$store/releases" &&
+  sync "$new"/* "$new" && mv -T "$new" "$store/$release" && sync "$store/releases" &&
     point staged "$release" || return 1
   # The primary delivers the next one again; what nobody needs is not left behind.
   [ -z "$pair" ] || runuser -u "$3" -- rm -rf -- "$2"
@@ -108,11 +115,65 @@ loadable() {  # FOLDER: whether services can load the pair in it
     [ "$(stat -c '%U:%G %a' -- "$1/privkey.pem")" = "root:$group 640" ]
 }
 
+form() {  # FOLDER NAME: prints the pair there in that form
+  case $2 in
+  bundle.pem) cat "$1/privkey.pem" "$1/fullchain.pem" ;;
+  cert.der) openssl x509 -in "$1/cert.pem" -outform DER ;;
+  privkey.der) openssl pkcs8 -topk8 -nocrypt -in "$1/privkey.pem" -outform DER ;;
+  # Java and Tomcat take this password where none is said. It is no secret: who may read the file has the key.
+  keystore.p12)
+    openssl pkcs12 -export -in "$1/fullchain.pem" -inkey "$1/privkey.pem" -name certificate \
+      -keypbe AES-256-CBC -certpbe AES-256-CBC -macalg SHA256 -passout fd:3 3<<EOF
+changeit
+EOF
+    ;;
+  esac
+}
+
+is_of_pair() {  # FOLDER NAME [FILE]: whether the file is the pair there in that form
+  file=$1/${3:-$2}
+  test -s "$file" || return 1
+  if [ "$2" != keystore.p12 ]; then
+    form "$1" "$2" 2>/dev/null | cmp -s - "$file"
+    return
+  fi
+  # Made twice it differs, so it is opened.
+  opened=$(openssl pkcs12 -in "$file" -nodes -passin fd:3 2>/dev/null 3<<EOF
+changeit
+EOF
+  ) || return 1
+  chain=$(part fullchain <"$1/fullchain.pem" | tr -d '\n')
+  [ "$(printf '%s\n' "$opened" | part fullchain | tr -d '\n')" = "$chain" ] &&
+    [ "$(printf '%s\n' "$opened" | part privkey | openssl pkey -pubout)" = "$(openssl pkey -pubout -in "$1/privkey.pem")" ]
+}
+
+make_forms() {  # FOLDER: what is missing or wrong of the forms of the pair there
+  for name in $forms; do
+    if is_of_pair "$1" "$name" && [ "$(stat -c '%U:%G %a' -- "$1/$name")" = "root:$group 640" ]; then continue; fi
+    if ! { form "$1" "$name" | install -m 0640 -o root -g "$group" /dev/stdin "$1/.$name" &&
+      is_of_pair "$1" "$name" ".$name" && sync "$1/.$name" && mv -T "$1/.$name" "$1/$name" && sync "$1"; }; then
+      rm -f -- "$1/.$name"
+      echo "$1/$name could not be made of the pair there" >&2
+      return 1
+    fi
+  done
+}
+
+forms() {
+  result=0
+  for folder in $(for link in staged current proven; do readlink "$store/$link"; done | sort -u); do
+    make_forms "$store/$folder" || result=1
+  done
+  return $result
+}
+
 use() {
   if ! target=$(readlink "$store/$1") || ! loadable "$store/$target"; then
     echo "there is no $1 release on this host that services can load" >&2
     return 1
   fi
+  # It may have been staged before a form was declared. What was proven is better than what was not, also without.
+  make_forms "$store/$target" || [ "$1" = proven ] || return 1
   point current "$target" || return 1
   # The same certificate, staged once more, is as proven as the copy that went bad was.
   proven=$(readlink "$store/proven") || return 0
@@ -134,7 +195,11 @@ proven() {
 handshake() {  # PORT PROTOCOL NAME: prints what s_client says; 0 if the handshake was completed
   # What is served is compared, not trusted, so no CAs have to be read.
   set -- "$1" "$2" "$3" -no-CAfile -no-CApath -connect "127.0.0.1:$1"
-  [ "$2" != postgresql ] || set -- "$@" -starttls postgres
+  case $2 in
+  tls) ;;
+  postgresql) set -- "$@" -starttls postgres ;;
+  *) set -- "$@" -starttls "$2" ;;
+  esac
   if [ -n "$3" ]; then set -- "$@" -servername "$3"; else set -- "$@" -noservername; fi
   shift 3
   timeout 10 openssl s_client "$@" </dev/null 2>&1
@@ -156,17 +221,22 @@ cause() {  # PORT PROTOCOL: what decides which certificate is served there, in o
   fi
 }
 
+# A fiftieth of what `openssl x509` takes, and each handshake is judged by it.
+leaf() {  # the first certificate, without what is around it
+  awk '/^-----END CERTIFICATE-----/ { exit } on { printf "%s", $1 } /^-----BEGIN CERTIFICATE-----/ { on = 1 }'
+}
+
 prove() {
   seconds=$1 port=$2 protocol=$3
   shift 3
-  want=$(openssl x509 -outform DER -in "$store/current/fullchain.pem" | sha256sum) || return 1
+  want=$(leaf <"$store/current/fullchain.pem") && [ "$want" ] || return 1
   end=$(($(date +%s) + seconds))
   for name do
     while :; do
       # A certificate counts only if the handshake was completed: that proves the key.
       output=$(handshake "$port" "$protocol" "$name")
       status=$?
-      seen=$(printf '%s\n' "$output" | openssl x509 -outform DER 2>/dev/null | sha256sum)
+      seen=$(printf '%s\n' "$output" | leaf)
       [ $status != 0 ] || [ "$seen" != "$want" ] || break
       if [ "$(date +%s)" -ge $end ]; then
         if [ $status = 0 ]; then
@@ -182,6 +252,10 @@ prove() {
 }
 
 case ${1:-} in
-seal | inspect | stage | use | proven | prove) "$@" ;;
-*) echo "usage: $0 seal | inspect | stage | use | proven | prove" >&2; exit 64 ;;
+seal | inspect | stage | use | forms | proven | prove) "$@" ;;
+form)
+  if [ ! -r "$store/current/privkey.pem" ] && [ "$(id -u)" != 0 ]; then exit 77; fi
+  is_of_pair "$store/current" "${2:-}"
+  ;;
+*) echo "usage: $0 seal | inspect | stage | use | forms | form | proven | prove" >&2; exit 64 ;;
 esac

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from reconciler.kinds.certificate.release import LOADABLE, is_established
 from reconciler.kinds.paths import unseen
-from reconciler.kinds.service import STARTS_WITHIN, just_started
+from reconciler.kinds.service import STARTS_WITHIN, just_started, loading, owes_reload
 from reconciler.model import Change, Question, Ref, Resource, Seen, State, Step, Value, View, quote
 from reconciler.questions.system import CommandQuestion, CommandResult, UnitQuestion
 from reconciler.questions.tls import ADDRESSES, LOOPBACK
@@ -48,17 +48,20 @@ class Answer(Resource):
     """The service that loads the configuration."""
     unit: str = "apache2"
     check: str = "apache2ctl -t"
+    loads: tuple[str, ...] = ()
+    """What the unit loads: where it has not loaded all of it, nobody waits for what it may answer soon."""
 
     def ask(self) -> Mapping[str, Question]:
-        unit = {"unit": UnitQuestion(self.unit)}
+        unit = {"unit": UnitQuestion(self.unit), **loading(self.unit, self.loads)}
         return {**unit, **{name: question(name, self.path) for name in self.names}}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         if hidden := unseen(*answers.values()):
             return hidden
         state: dict[str, Value] = {f"as {name}": verdict(answers[name], self.text) for name in self.names}
-        coming = just_started(self.unit, answers["unit"], STARTS_WITHIN)
-        return coming if coming and set(state.values()) != {ANSWERS} else state
+        if set(state.values()) == {ANSWERS} or owes_reload(answers):
+            return state
+        return just_started(self.unit, answers["unit"], STARTS_WITHIN) or state
 
     def want(self, look: View) -> State | None:
         own = look.own()

@@ -11,9 +11,9 @@ from reconciler.model import CannotSee, State, Value
 from reconciler.questions.system import CommandResult
 
 FIELD = "CAA "
-"""How the fields of a state begin that tell of CAA: one for each name, and two of the account."""
+"""How the fields of a state begin that tell of CAA: one for each name, and three of the order."""
 
-IDENTITY, ACCOUNT = FIELD + "identity", FIELD + "account"
+IDENTITY, ACCOUNT, CHALLENGE = FIELD + "identity", FIELD + "account", FIELD + "challenge"
 VERDICTS = ("bound", "open", "none", "forbidden", "untold")
 
 MOST = 50_000
@@ -42,7 +42,8 @@ def facts(answer: CommandResult | CannotSee, names: Iterable[str]) -> dict[str, 
         word, _, rest = line.partition(" ")
         first, _, more = rest.partition(" ")
         if word == "ours":
-            told |= {IDENTITY: _first(first), ACCOUNT: _first(more)}
+            accounts, _, challenge = more.partition(" ")
+            told |= {IDENTITY: _first(first), ACCOUNT: _first(accounts), CHALLENGE: challenge or "http-01"}
         elif word in VERDICTS and more:
             told[FIELD + first] = f"{word}: {more}"
     why = answer.reason if isinstance(answer, CannotSee) else "the answer is not whole"
@@ -68,7 +69,9 @@ def allowances(state: Mapping[str, Any], names: Iterable[str]) -> list[Allowance
 
 def _record(name: str, state: Mapping[str, Any]) -> str:
     identity, account = state.get(IDENTITY) or NOT_SAID, state.get(ACCOUNT) or LATER
-    return f'{name}. IN CAA 0 issue "{identity}; accounturi={account}; validationmethods=http-01"'
+    domain, tag = name.removeprefix("*."), "issuewild" if name.startswith("*.") else "issue"
+    method = state.get(CHALLENGE) or "http-01"
+    return f'{domain}. IN CAA 0 {tag} "{identity}; accounturi={account}; validationmethods={method}"'
 
 
 def forbidden(state: State, names: Iterable[str]) -> str | None:

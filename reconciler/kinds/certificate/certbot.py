@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from posixpath import join, normpath
 from typing import Any
 
+from reconciler import x509
 from reconciler.kinds.certificate.pair import NAMES
 from reconciler.kinds.paths import NEW, into_place
 from reconciler.model import CannotSee, Question, Step, quote
-from reconciler.questions.files import FileEntry, StatQuestion
+from reconciler.questions.files import StatQuestion
 from reconciler.questions.system import CommandQuestion, CommandResult
+from reconciler.questions.tls import CertificatesQuestion
 
 GOOD = (
     'good() { for f in regr meta private_key; do [ "$(tail -c 1 "$1/$f.json" 2>/dev/null)" = "}" ]'
@@ -23,6 +25,16 @@ disk leaves is empty or cut off); `f` is the one that is not so."""
 
 FORMER = "/var/lib/reconciler/former-$(date -u +%Y%m%d-%H%M%S)"
 """Where what certbot cannot work with is kept, as a shell word."""
+
+PARTS = ("cert", "chain")
+"""Of certbot's files, those that hold a part of what fullchain.pem does."""
+
+_NUMBERS = r"sed -n 's/^privkey\([0-9]*\)\.pem$/\1/p' | sort -n | tail -n 1"
+"""Shell: of what an archive has, the number of the newest version."""
+
+UNSAID: Mapping[str, str] = {"elliptic_curve": "secp256r1"}
+"""What holds where the renewal file does not say it: a renewal leaves out what is certbot's default
+(constants.py, CLI_DEFAULTS)."""
 
 Renewal = Iterable[tuple[str, str]]
 """Keys and values of certbot's renewal file."""
@@ -51,14 +63,17 @@ class CertbotLineage:
         return f"{self.folder}/renewal/{self.router}.conf"
 
     def questions(self) -> Mapping[str, Question]:
-        """What to ask about its links and versions; `links` and `versions` read the answers."""
+        """What to ask about its links, versions and files; `links`, `versions` and `files` read that."""
         return {
             "live": StatQuestion(self.live),
-            **{f"link {name}": StatQuestion(f"{self.live}/{name}.pem") for name in NAMES},
+            **{name: CertificatesQuestion(f"{self.live}/{name}.pem") for name in PARTS},
             # The newest are enough: certbot keeps every version, and an answer has 3000 characters.
             "versions": CommandQuestion(
                 f"listed=$(ls {quote(self.archive)}) || exit 2; printf '%s\\n' \"$listed\""
-                " | sed -n '/^privkey[0-9]*[.]pem$/p' | sort -V | tail -n 5"
+                " | sed -n '/^privkey[0-9]*[.]pem$/p' | sort -V | tail -n 5;"
+                # After that, for certbot may bring another meanwhile.
+                f" cd {quote(self.live)} 2>/dev/null && for f in {' '.join(NAMES)}; do"
+                ' printf "now %s %s\\n" $f "$(readlink $f.pem)"; done; :'
             ),
         }
 
@@ -145,18 +160,61 @@ class CertbotLineage:
         """Whether the four links all lead to the newest version, in the folder of the lineage: certbot does
         not renew it where one leads elsewhere (storage.py, consistent)."""
         newest = max(versions, default=0)
-        for name in NAMES:
-            entry: FileEntry | None | CannotSee = answers[f"link {name}"]
-            target = entry.target if isinstance(entry, FileEntry) else ""
-            if normpath(join(self.live, target)) != f"{self.archive}/{name}{newest}.pem":
-                return f"{name}.pem leads to {target or 'no version'}; the newest version is {newest}"
+        said = (line.split(" ", 2) for line in answers["versions"].output.splitlines())
+        now = {words[1]: words[2] for words in said if words[0] == "now" and len(words) == 3}
+        targets = {name: now.get(name, "") for name in NAMES}
+        found = {name: self._version(name, target) for name, target in targets.items()}
+        # One that came after the versions were listed is newer than all of them.
+        if len(set(found.values())) == 1 and (found["cert"] or 0) > newest:
+            return "newest"
+        for name, version in found.items():
+            if version != newest:
+                return f"{name}.pem leads to {targets[name] or 'no version'}; the newest version is {newest}"
         return "newest"
+
+    def _version(self, name: str, target: str) -> int | None:
+        """Which version a link leads to; None where that is none of the lineage's folder."""
+        path = re.escape(f"{self.archive}/{name}")
+        match = re.fullmatch(rf"{path}([0-9]+)\.pem", normpath(join(self.live, target)))
+        return int(match[1]) if match else None
+
+    def files(self, answers: Mapping[str, Any], versions: list[int]) -> str | None:
+        """Whether cert.pem and chain.pem of the newest version are the leaf of fullchain.pem and the rest:
+        "whole", or which is not so; None where that could not be seen. certbot renews nothing where one is
+        missing (storage.py, consistent), and reads from cert.pem until when it is good."""
+        whole = x509.chain(answers["fullchain"])
+        for name, wanted in zip(PARTS, (whole[:1], whole[1:]), strict=True):
+            text: str | None | CannotSee = answers[name]
+            path = f"{self.archive}/{name}{max(versions, default=0)}.pem"
+            if isinstance(text, CannotSee):
+                return None
+            if text is None:
+                return f"{path} is missing"
+            try:
+                found = x509.chain(text) if text or wanted else ()
+            except x509.Unreadable as error:
+                return f"{path} is unreadable: {error}"
+            if found != wanted:
+                return f"{path} is not of the same certificate as fullchain.pem"
+        return "whole"
+
+    def restore_files(self) -> Step:
+        """Makes cert.pem and chain.pem of the newest fullchain.pem, which certbot has written as the one
+        followed by the other (storage.py, save_successor)."""
+        return Step(
+            f"cd {quote(self.archive)} && umask 022 && n=$(ls | {_NUMBERS}) &&"
+            f" sed '/^-----END CERT/q' fullchain$n.pem >cert$n.pem{NEW} &&"
+            f" sed '1,/^-----END CERT/d' fullchain$n.pem >chain$n.pem{NEW} &&"
+            f" for f in {' '.join(PARTS)}; do"
+            f" sync $f$n.pem{NEW} && mv -T $f$n.pem{NEW} $f$n.pem || exit 1; done && sync .",
+            "makes certbot's other files of fullchain.pem, which is whole",
+        )
 
     def relink(self) -> Step:
         """The highest number wins, as in certbot's next run (its storage.py, ensure_deployed)."""
         live, archive = quote(self.live), quote(self.archive)
         return Step(
-            f"n=$(ls {archive} | sed -n 's/^privkey\\([0-9]*\\)\\.pem$/\\1/p' | sort -n | tail -n 1) &&"
+            f"n=$(ls {archive} | {_NUMBERS}) &&"
             f" for f in {' '.join(NAMES)}; do ln -s -f -n ../../archive/{quote(self.router)}/$f$n.pem"
             f" {live}/$f.pem || exit 1; done",
             "points certbot's links to its newest version, as its next run would",
@@ -274,7 +332,8 @@ def versions(answers: Mapping[str, Any]) -> list[int] | CannotSee:
         return CannotSee(f"certbot's versions could not be listed: {listed.output or listed.status}")
     numbers = [
         name.removeprefix("privkey").removesuffix(".pem")
-        for name in listed.output.split()
+        for line in listed.output.splitlines()
+        for name in ([] if line.startswith("now ") else line.split())
         if name.startswith("privkey") and name.endswith(".pem")
     ]
     return [int(number) for number in numbers if number.isdigit()]

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler import x509
+from reconciler.kinds.certificate.pair import public_half
 from reconciler.kinds.paths import (
     NEW,
     chown_steps,
@@ -21,7 +22,6 @@ from reconciler.kinds.paths import (
 from reconciler.kinds.tagged_lines import KnownHosts
 from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, quote
 from reconciler.questions.files import FileEntry, StatQuestion
-from reconciler.questions.reading import ReadingQuestion
 from reconciler.questions.system import CommandResult
 from reconciler.questions.tls import CertificatesQuestion
 from reconciler.subjects import Subject
@@ -54,7 +54,7 @@ class DeliveryKey(Resource):
     def ask(self) -> Mapping[str, Question]:
         return {
             "private": StatQuestion(self.path),
-            "derived": ReadingQuestion(self.path, f"openssl pkey -pubout -in {quote(self.path)}"),
+            "derived": public_half(self.path),
             "certificate": CertificatesQuestion(self.certificate),
         }
 

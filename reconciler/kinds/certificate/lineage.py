@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar
@@ -13,11 +13,13 @@ from reconciler import x509
 from reconciler.kinds.certificate import caa, certbot, pair
 from reconciler.kinds.certificate.certbot import CertbotLineage
 from reconciler.kinds.certificate.pair import Trust
+from reconciler.kinds.certificate.store import OWN
 from reconciler.model import (
     Action,
     CannotSee,
     Change,
     Delta,
+    InTransit,
     Question,
     Ref,
     Resource,
@@ -36,7 +38,14 @@ from reconciler.unknowns import RELEASE
 ORDERS = {"names", "key", "pair", "fresh"}
 """The fields that only a new certificate can settle."""
 
+SEEN_SOMETIMES = {"account": "there", "files": "whole"}
+"""What is wanted of fields that are not seen where something else is wrong, or is not to be seen."""
+
 NEW = "(a new one)"
+
+SWITCHED_WITHIN = 2
+"""Seconds within which certbot writes a new version and sets its four links; a look that falls between may
+see the certificate of one version and the key of another. An order has to rest on more than that."""
 
 _ORDER = re.compile(r"sh .+ order \w+$")
 """The step that orders, as `Lineage.steps` writes it."""
@@ -77,6 +86,10 @@ class Lineage(Resource):
     overdue: float = 0.25
     for_order: tuple[Ref, ...] = ()
     """What must be settled before an order, on every host, for the CA may ask any of them."""
+    hook: str | None = None
+    """The program by which an order changes the DNS, where it does."""
+    ari: str = OWN.ari
+    """The file with the CA's renewal information."""
     replaces: str | None = None
     """A release to replace although nothing is wrong with it (`apply --replace`)."""
 
@@ -97,10 +110,16 @@ class Lineage(Resource):
             "account": self.certbot.account_question(self.server),
             **({"limits": CommandQuestion(self.limits)} if self.limits else {}),
             **({"caa": CommandQuestion(self.caa, most=caa.MOST)} if self.caa else {}),
-            "ari": TextQuestion("/var/lib/reconciler/ari"),
+            "ari": TextQuestion(self.ari),
         }
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
+        seen = self._seen(answers, now)
+        if isinstance(seen, Mapping) and not self.absent and _may_be_between_two(seen):
+            return InTransit("certbot may be changing it at this moment", SWITCHED_WITHIN, seen)
+        return seen
+
+    def _seen(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         if isinstance(answers["conf"], CannotSee):
             return answers["conf"]
         if self.absent:
@@ -128,6 +147,8 @@ class Lineage(Resource):
             state["fresh"] = self._fresh(chain, answers["ari"], now)
             state |= _origin(chain)
         state["links"] = self.certbot.links(answers, versions)
+        if "names" in found and state["links"] == "newest":
+            state |= {"files": files} if (files := self.certbot.files(answers, versions)) else {}
         state["renewal file"] = self.certbot.conf_fault(answers["conf"]) or "whole"
         if (account := certbot.account(answers)) is not None:
             state["account"] = account
@@ -161,7 +182,7 @@ class Lineage(Resource):
         except ValueError:
             # It is written anew, with these.
             return {f"renewal: {key}": value for key, value in self.renewal}
-        return {f"renewal: {key}": values.get(key) for key, _ in self.renewal}
+        return {f"renewal: {key}": values.get(key, certbot.UNSAID.get(key)) for key, _ in self.renewal}
 
     def want(self, look: View) -> State | None:
         if self.absent:
@@ -171,8 +192,8 @@ class Lineage(Resource):
             return {"lineage": "present"}
         renewal = {f"renewal: {key}": value for key, value in self.renewal}
         whole: dict[str, Value] = {"fresh": True, "links": "newest", "renewal file": "whole", **renewal}
-        if isinstance(own, Mapping) and "account" in own:
-            whole["account"] = "there"
+        if isinstance(own, Mapping):
+            whole |= {name: value for name, value in SEEN_SOMETIMES.items() if name in own}
         # Other resources refer to the release; until the order it is not known which it will be.
         another = {"release": NEW} if self._orders(own) or _stale_links(own) else {}
         return {"lineage": "present", **pair.wanted(self.trust), **whole, **another}
@@ -223,7 +244,7 @@ class Lineage(Resource):
     def replacement(self, seen: State) -> Resource:
         return replace(self, replaces=str(seen.get("release")))
 
-    def notes(self, seen: State) -> Iterable[str]:
+    def notes(self, seen: State, change: Change | None) -> Iterable[str]:
         return caa.notes(seen, self.trust.names)
 
     def diff_text(self, delta: Delta, seen: State | None) -> str | None:
@@ -235,13 +256,7 @@ class Lineage(Resource):
         if change.removes:
             yield self.certbot.set_aside("this host is no longer the primary; what certbot has is kept")
             return
-        if "remains" in seen or (_unusable(seen) and not _stale_links(seen)):
-            yield self.certbot.set_aside("certbot cannot work with it; it is kept")
-        elif "renewal file" in seen and "renewal file" in change.deltas:
-            # Before an order too: certbot would call the next one ROUTER-0001.
-            yield from self.certbot.rewrite(self.renewal)
-        if "account" in seen and "account" in change.deltas:
-            yield self.certbot.set_accounts_aside(self.server)
+        yield from self._made_usable(seen, change.deltas)
         if self._orders(seen):
             yield Step(
                 f"sh {quote(self.script)} order {_release(seen)}",
@@ -260,11 +275,24 @@ class Lineage(Resource):
             if "account" in change.deltas:
                 yield from self.certbot.mend_account(self.server, self.contact)
 
+    def _made_usable(self, seen: State, deltas: Container[str]) -> Iterable[Step]:
+        """What comes before an order too: with a lineage that it cannot use, certbot would fail, or call the
+        next one ROUTER-0001."""
+        if "remains" in seen or (_unusable(seen) and not _stale_links(seen)):
+            yield self.certbot.set_aside("certbot cannot work with it; it is kept")
+        else:
+            if "renewal file" in seen and "renewal file" in deltas:
+                yield from self.certbot.rewrite(self.renewal)
+            if "files" in seen and "files" in deltas:
+                yield self.certbot.restore_files()
+        if "account" in seen and "account" in deltas:
+            yield self.certbot.set_accounts_aside(self.server)
+
     def provides(self) -> Iterable[str]:
         return (f"path:{self.certbot.live}",)
 
     def requires(self) -> Iterable[str]:
-        return ("package:certbot",)
+        return ("package:certbot", *([f"path:{self.hook}"] if self.hook else []))
 
 
 def _origin(chain: tuple[Any, ...]) -> dict[str, Value]:
@@ -291,6 +319,13 @@ def _unusable(seen: State) -> bool:
 
 def _stale_links(own: Seen) -> bool:
     return isinstance(own, Mapping) and own.get("links", "newest") != "newest"
+
+
+def _may_be_between_two(seen: State) -> bool:
+    """Whether the parts do not fit together, as they do not while certbot sets one link after another."""
+    if _absent(seen):
+        return "remains" in seen
+    return _stale_links(seen) or seen.get("pair") != "matches" or seen.get("files", "whole") != "whole"
 
 
 def _ari_is_over(ari: Any, leaf: Any, now: datetime) -> bool:

@@ -34,6 +34,14 @@ class Outside(Resource):
     endpoints: tuple[TlsService, ...]
     web: tuple[str, str] | None = None
     """The path of a URL on port 80, and the line that it answers; None where that is not asked."""
+    certificate: str = ""
+    """What the YAML calls the one of `certificates` that is asked for; empty: the environment's own."""
+    leaf: bool = False
+    """Whether the leaf alone counts, as of a brought one."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.peer} {self.certificate}".strip()
 
     def ask(self) -> Mapping[str, Question]:
         questions: dict[str, Question] = {
@@ -45,12 +53,12 @@ class Outside(Resource):
         return questions
 
     def _name(self, service: TlsService) -> str | None:
-        return self.router if self.router in service.names else None
+        return self.router if self.router in service.names else service.names[0] if self.certificate else None
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         if hidden := unseen_service(answers, self.endpoints):
             return hidden
-        state = {each.label: presented(answers[each.label]) for each in self.endpoints}
+        state = {each.label: presented(answers[each.label], leaf=self.leaf) for each in self.endpoints}
         return {**state, WEB: verdict(answers[WEB], self.web[1])} if self.web else state
 
     def want(self, look: View) -> State | None:
@@ -81,6 +89,12 @@ class Reachable(Resource):
     answer: Ref | None
     endpoints: tuple[TlsService, ...]
     names: tuple[str, ...]
+    certificate: str = ""
+    """As of `outside`."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.seen_from} {self.certificate}".strip()
 
     def ask(self) -> Mapping[str, Question]:
         return {}

@@ -17,6 +17,9 @@ from reconciler.questions.tls import CertificatesQuestion
 NAMES = ("cert", "chain", "fullchain", "privkey")
 """certbot's four files, without .pem."""
 
+MATCHES = "matches"
+"""The key belongs to the certificate."""
+
 GROUP = "ssl-cert"
 """Who may read keys besides root: Debian's group for it."""
 
@@ -43,11 +46,20 @@ class Trust:
 
 def questions(folder: str) -> Mapping[str, Question]:
     """What to ask about the pair in `folder`; only the public half of the key is ever printed."""
-    key = f"{folder}/privkey.pem"
+    return questions_of(f"{folder}/fullchain.pem", f"{folder}/privkey.pem")
+
+
+def questions_of(chain: str, key: str) -> Mapping[str, Question]:
+    """The same about a pair in two files, or in one that holds both."""
     return {
-        "fullchain": CertificatesQuestion(f"{folder}/fullchain.pem"),
-        "public": ReadingQuestion(key, f"openssl pkey -pubout -in {quote(key)}"),
+        "fullchain": CertificatesQuestion(chain),
+        "public": public_half(key),
     }
+
+
+def public_half(key: str) -> ReadingQuestion:
+    """What to ask of a private key: only its public half is ever printed."""
+    return ReadingQuestion(key, f"openssl pkey -pubout -in {quote(key)}")
 
 
 def facts(answers: Mapping[str, Any], trust: Trust, now: datetime) -> dict[str, Value] | CannotSee:
@@ -67,10 +79,10 @@ def facts(answers: Mapping[str, Any], trust: Trust, now: datetime) -> dict[str, 
     except x509.Unreadable as error:
         return {"release": f"unreadable: {error}"}
     leaf = chain[0]
-    pair = _pair(answers["public"], x509.public_key_pem(leaf))
+    pair = belonging(answers["public"], x509.public_key_pem(leaf))
     if isinstance(pair, CannotSee):
         return pair
-    why_not = x509.why_not_trusted(chain, trust.roots, trust.names[0], now)
+    why_not = x509.why_not_trusted(chain, trust.roots, trust.names[0].replace("*", "any", 1), now)
     return {
         "release": x509.identity(chain),
         "names": " ".join(x509.names(leaf)),
@@ -102,18 +114,18 @@ def unloadable(answers: Mapping[str, Any]) -> str | None | CannotSee:
         chain = x509.chain(text)
     except x509.Unreadable as error:
         return f"fullchain.pem is unreadable: {error}"
-    pair = _pair(answers["public"], x509.public_key_pem(chain[0]))
+    pair = belonging(answers["public"], x509.public_key_pem(chain[0]))
     return None if pair == "matches" else pair
 
 
-def _pair(result: CommandResult | CannotSee, public: str) -> str | CannotSee:
+def belonging(result: CommandResult | CannotSee, public: str) -> str | CannotSee:
     """Whether the key belongs to the certificate. That there is no usable key must be proven
     by what openssl says of the file: a certificate would be ordered in its place."""
     if isinstance(result, CannotSee):
         return result
     if result.status == 0:
         same = result.output.split() == public.split()
-        return "matches" if same else "the key belongs to another certificate"
+        return MATCHES if same else "the key belongs to another certificate"
     if result.status == 1 and _NO_KEY.search(result.output) and not _NOT_READ.search(result.output):
         return "there is no usable key"
     return CannotSee(f"the private key could not be checked: {_why_not(result)}")
@@ -133,7 +145,7 @@ def wanted(trust: Trust) -> dict[str, Value]:
     return {
         "names": " ".join(sorted({name.lower() for name in trust.names})),
         "key": trust.key,
-        "pair": "matches",
+        "pair": MATCHES,
         "chain": "trusted",
     }
 
@@ -157,3 +169,15 @@ def readable_by(users: Iterable[str], path: str) -> Mapping[str, Question]:
         f"readable by {user}": CommandQuestion(f"runuser -u {quote(user)} -- test -r {quote(path)}")
         for user in users
     }
+
+
+def is_readable(result: CommandResult | CannotSee) -> bool | CannotSee:
+    """Whether it can, from the answer to `readable_by`. test(1) prints nothing; runuser(1) says what it
+    cannot do."""
+    if isinstance(result, CannotSee):
+        return result
+    if result.needs_root:
+        return CannotSee("only root can try whether a service could read the key")
+    if result.status != 0 and result.output and "does not exist" not in result.output:
+        return CannotSee(f"whether a service could read the key could not be tried: {result.output}")
+    return result.status == 0

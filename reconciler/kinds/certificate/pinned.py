@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+from reconciler.kinds.certificate.pair import public_half
 from reconciler.kinds.paths import ownership, type_of, unseen
 from reconciler.model import Change, Question, Resource, Seen, State, Step, View, quote
 from reconciler.questions.files import StatQuestion
@@ -35,8 +36,8 @@ class Pinned(Resource):
     def ask(self) -> Mapping[str, Question]:
         return {
             "file": StatQuestion(self.path),
-            "public": ReadingQuestion(self.path, _public(self.path)),
-            "used": ReadingQuestion(self.key, _public(self.key)),
+            "public": ReadingQuestion(self.path, _public(quote(self.path))),
+            "used": public_half(self.key),
         }
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
@@ -53,7 +54,8 @@ class Pinned(Resource):
 
 
 def _public(path: str) -> str:
-    return f"openssl pkey -pubout -in {quote(path)} 2>/dev/null || openssl pkey -pubin -in {quote(path)}"
+    """Of a private key or of a public one, where there is either."""
+    return f"[ ! -e {path} ] || openssl pkey -pubout -in {path} 2>/dev/null || openssl pkey -pubin -in {path}"
 
 
 def _whose(answers: Mapping[str, Any]) -> str:

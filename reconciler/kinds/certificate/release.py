@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from reconciler.kinds.certificate import pair
 from reconciler.kinds.certificate.pair import GROUP, Trust
+from reconciler.kinds.certificate.store import INCOMING, OWN, Store
 from reconciler.kinds.paths import move_aside, ownership, type_of, unseen
 from reconciler.kinds.ssh_access import client
 from reconciler.model import (
@@ -35,19 +36,8 @@ from reconciler.questions.files import AclQuestion, FileEntry, StatQuestion
 from reconciler.questions.system import CommandQuestion, CommandResult
 from reconciler.subjects import Subject
 
-STORE = "/var/lib/reconciler/certificate"
-SEALED = "delivery.cms"
 DELIVERED_MOST = 100_000
 """Characters of a chain and a public key that are read."""
-
-INCOMING = "incoming"
-"""The folder for deliveries, below the home of the sync account."""
-
-TOOL = "/var/lib/reconciler/bin/release"
-"""The script on every host that makes, uses and proves releases (`blueprint/templates/release.sh`)."""
-
-PARTS = f"cat {STORE}/staged/cert.pem {STORE}/staged/chain.pem | cmp - {STORE}/staged/fullchain.pem"
-"""Whether leaf and chain are what the full chain has: services read either the parts or the whole."""
 
 NOTHING_USABLE = "nothing usable"
 
@@ -56,11 +46,6 @@ LOADABLE = "a pair that services can load"
 KEY_FILE = f"root:{GROUP} 0640"
 """The one ownership that Apache, PostgreSQL and Tomcat all accept: PostgreSQL wants root's key to be
 0640 or less (PostgreSQL's documentation, "Secure TCP/IP Connections with SSL")."""
-
-
-def tool(*words: str | int) -> str:
-    """The command line that calls `TOOL` with these words, quoted."""
-    return " ".join(["sh", TOOL, *map(quote, words)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +63,20 @@ class Arrival(Resource):
     sender: str
     """The primary, whose root signs."""
     trust: Trust
+    store: Store = OWN
+
+    @property
+    def name(self) -> str:
+        return f"{self.folder} {self.store.name}".strip()
 
     def ask(self) -> Mapping[str, Question]:
-        there = {f"staged {name}": each for name, each in pair.questions(f"{STORE}/staged").items()}
+        there = {
+            f"staged {name}": each for name, each in pair.questions(f"{self.store.folder}/staged").items()
+        }
         # Before the first apply the tool is not there, and so nothing has arrived.
-        inspect = f"[ ! -e {TOOL} ] || {tool('inspect', self.folder, self.account, self.sender)}"
-        arrived = CommandQuestion(inspect, most=DELIVERED_MOST)
-        return {"arrived": arrived, **there, "staged parts": CommandQuestion(PARTS)}
+        told = self.store.run("inspect", self.folder, self.account, self.sender)
+        arrived = CommandQuestion(f"[ ! -e {self.store.tool} ] || {told}", most=DELIVERED_MOST)
+        return {"arrived": arrived, **there, "staged parts": CommandQuestion(self.store.parts)}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         arrived = _inspected(answers["arrived"])
@@ -148,6 +140,11 @@ class Delivery(Resource):
     identity: str
     known_hosts: str
     port: int
+    store: Store = OWN
+
+    @property
+    def name(self) -> str:
+        return f"{self.peer} {self.store.name}".strip()
 
     def ask(self) -> Mapping[str, Question]:
         return {}
@@ -166,11 +163,14 @@ class Delivery(Resource):
 
     def steps(self, change: Change) -> Iterable[Step]:
         ssh = client(self.identity, self.port, 10, self.known_hosts)
-        folder = f"{STORE}/outgoing/{self.peer}"
-        yield Step(tool("seal", self.peer), "signs the pair, and encrypts it to root on the replica")
+        folder = f"{self.store.folder}/outgoing/{self.peer}"
+        yield Step(
+            self.store.run("seal", self.peer), "signs the pair, and encrypts it to root on the replica"
+        )
         yield Step(
             f"runuser -u {quote(self.account)} -- rsync -tc --timeout=60 --chmod=F600 -e {quote(ssh)}"
-            f" -- {quote(f'{folder}/{SEALED}')} {quote(f'{self.account}@{self.peer}:{INCOMING}/')}",
+            f" -- {quote(f'{folder}/{self.store.sealed}')}"
+            f" {quote(f'{self.account}@{self.peer}:{INCOMING}/')}",
             "delivers it to the replica, whose wrapper accepts nothing else",
         )
         yield Step(f"rm -r -- {quote(folder)}", "it was delivered")
@@ -206,14 +206,15 @@ class Release(Resource):
     """Who reads `source`: the sync account; None on the primary, where root does."""
     sender: str | None = None
     """Whose delivery it is that `account` reads."""
+    store: Store = OWN
 
     def ask(self) -> Mapping[str, Question]:
-        staged = f"{STORE}/staged"
+        staged = f"{self.store.folder}/staged"
         return {
             **pair.questions(staged),
             "key": StatQuestion(f"{staged}/privkey.pem"),
             "acl": AclQuestion(f"{staged}/privkey.pem"),
-            "parts": CommandQuestion(PARTS),
+            "parts": CommandQuestion(self.store.parts),
             **pair.readable_by(self.users, f"{staged}/privkey.pem"),
         }
 
@@ -231,7 +232,7 @@ class Release(Resource):
         named = isinstance(acl, dict) and any(not entry.endswith(":") for entry in acl)
         state["key file"] = _mode(entry) + (" and an ACL" if named else "")
         whole = _are_whole(answers["parts"])
-        readable = {user: _is_readable(answers[f"readable by {user}"]) for user in self.users}
+        readable = {user: pair.is_readable(answers[f"readable by {user}"]) for user in self.users}
         if hidden := unseen(acl, whole, *readable.values()):
             return hidden
         state["parts"] = "whole" if whole else "cert.pem and chain.pem are not fullchain.pem"
@@ -259,16 +260,16 @@ class Release(Resource):
         # If only its permissions are wrong, the staged copy is its own source.
         intact = all(field == "key file" or field.startswith("readable by ") for field in change.deltas)
         if intact and not change.creates:
-            source: tuple[str, ...] = (f"{STORE}/staged",)
+            source: tuple[str, ...] = (f"{self.store.folder}/staged",)
         else:
             source = tuple(each for each in (self.source, self.account, self.sender) if each)
         yield Step(
-            tool("stage", release, *source),
+            self.store.run("stage", release, *source),
             "copies the pair into a new folder; no service reads it yet",
         )
 
     def provides(self) -> Iterable[str]:
-        return (f"path:{STORE}/staged",)
+        return (f"path:{self.store.folder}/staged",)
 
     def refers(self) -> Iterable[Ref]:
         return (self.lineage,)
@@ -280,7 +281,7 @@ def _mode(entry: FileEntry | None) -> str:
 
 
 def _are_whole(result: CommandResult | CannotSee) -> bool | CannotSee:
-    """The answer to `PARTS`. cmp(1) ends with 1 where files differ and 2 where one cannot be read; what
+    """The answer to `Store.parts`. cmp(1) ends with 1 where files differ and 2 where one cannot be read; what
     cat cannot read it does not get."""
     if isinstance(result, CannotSee):
         return result
@@ -291,17 +292,6 @@ def _are_whole(result: CommandResult | CannotSee) -> bool | CannotSee:
 
 
 _SAYS_DIFFERENT = re.compile(r"No such file|Not a directory|: EOF")
-
-
-def _is_readable(result: CommandResult | CannotSee) -> bool | CannotSee:
-    """The answer to `pair.readable_by`. test(1) prints nothing; runuser(1) says what it cannot do."""
-    if isinstance(result, CannotSee):
-        return result
-    if result.needs_root:
-        return CannotSee("only root can try whether a service could read the key")
-    if result.status != 0 and result.output and "does not exist" not in result.output:
-        return CannotSee(f"whether a service could read the key could not be tried: {result.output}")
-    return result.status == 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,7 +308,8 @@ class Current(Resource):
     declarable: ClassVar[bool] = False
     renews: ClassVar[bool] = True
 
-    path: str = f"{STORE}/current"
+    store: Store = OWN
+    path: str = OWN.current
 
     def ask(self) -> Mapping[str, Question]:
         key = StatQuestion(f"{self.path}/privkey.pem")
@@ -341,7 +332,7 @@ class Current(Resource):
     def steps(self, change: Change) -> Iterable[Step]:
         yield from move_aside(self.path, change)
         yield Step(
-            f"{tool('use', 'proven')} 2>/dev/null || {tool('use', 'staged')}",
+            f"{self.store.run('use', 'proven')} 2>/dev/null || {self.store.run('use', 'staged')}",
             "points it to the last proven release, or else to the staged one",
         )
 

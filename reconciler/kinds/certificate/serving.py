@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from reconciler import x509
 from reconciler.kinds.certificate.pair import Trust
-from reconciler.kinds.certificate.release import STORE, tool
+from reconciler.kinds.certificate.store import OWN, Store
 from reconciler.kinds.paths import unseen
 from reconciler.kinds.service import just_started
 from reconciler.model import (
@@ -35,22 +35,23 @@ from reconciler.subjects import Risk, Subject
 LINKS = ("staged", "current", "proven")
 OLDER = ", an older copy"
 PATIENT = "waits for every host"
+OVERDUE = "waits for no host"
 
 
 @dataclass(frozen=True)
 class TlsService:
     """A service that presents the certificate on a port of its host.
 
-    `protocol` is `tls`, or `postgresql` where TLS starts within its own protocol; `check` and
-    `reload` are shell commands, `unit` is systemd's name of the service; `names` are those that
-    clients send (SNI), None for sending none.
+    `protocol` is one of `questions.tls.PROTOCOLS`; `check` and `reload` are shell commands, `unit` is
+    systemd's name of the service; `names` are those that clients send (SNI), None for sending none.
+    One that loads changed files by itself has no `reload`.
     """
 
     service: str
     port: int
-    protocol: Literal["tls", "postgresql"]
+    protocol: str
     check: str | None
-    reload: str
+    reload: str | None
     unit: str
     names: tuple[str | None, ...]
 
@@ -72,8 +73,13 @@ class Serving(Resource):
 
     The rollout goes on without hosts that are lost or cannot be mended, but for the first `patience`
     hours of a certificate it waits for them, unless the one in use is about to expire (less than
-    `overdue`, a fraction of its lifetime, is left). Of the hosts that have switched, at most
-    `max_failed` may have failed and been put back before it stops.
+    `overdue`, a fraction of its lifetime, is left). It stops once more than `max_failed` hosts have
+    failed and are no worse for it; those that an earlier run left half way, and that cannot be
+    brought on, are counted too. Where the certificate in use is about to expire, any number may.
+
+    Of those that are `tried_first`, the canaries, none may fail: each of them that can be reached is
+    proven before this one switches, unless the certificate in use here is about to expire. `waves` is
+    a line about all of the rollout, for plans.
     """
 
     kind: ClassVar[str] = "serving"
@@ -93,14 +99,17 @@ class Serving(Resource):
     max_failed: int = 1
     patience: int = 0
     overdue: float = 0.25
+    store: Store = OWN
+    tried_first: tuple[Ref, ...] = ()
+    waves: str = field(default="", compare=False)
     rollout: tuple[Ref, ...] = field(default=(), compare=False)
     """The same of all hosts. What a run has left half way goes first: else more hosts would be away from what
     was proven than may."""
 
     def ask(self) -> Mapping[str, Question]:
         return {
-            **{name: CertificatesQuestion(f"{STORE}/{name}/fullchain.pem") for name in LINKS},
-            **{f"link {name}": StatQuestion(f"{STORE}/{name}") for name in LINKS},
+            **{name: CertificatesQuestion(f"{self.store.folder}/{name}/fullchain.pem") for name in LINKS},
+            **{f"link {name}": StatQuestion(f"{self.store.folder}/{name}") for name in LINKS},
             **{f"unit {each.unit}": UnitQuestion(each.unit) for each in self.endpoints},
             **{
                 f"{each.label} {name}": HandshakeQuestion(each.port, each.protocol, name)
@@ -112,7 +121,7 @@ class Serving(Resource):
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         if hidden := unseen_service(answers, self.endpoints):
             return hidden
-        found = {name: _identity(answers[name]) for name in LINKS}
+        found = {name: identity_of(answers[name]) for name in LINKS}
         state: dict[str, Value] = {"current": found["current"], "proven": found["proven"]}
         if found["current"] == found["staged"] and _target(answers, "current") != _target(answers, "staged"):
             # The same release was staged again, because something was wrong with the copy in use.
@@ -121,21 +130,21 @@ class Serving(Resource):
             results = {name: answers[f"{each.label} {name}"] for name in each.names}
             state[each.label] = _served(results)
             for result in results.values():
-                state |= _contents(result)
+                state |= contents(result)
             coming = just_started(each.unit, answers[f"unit {each.unit}"], self.deadline)
             if coming and found["current"] not in ("none", state[each.label]):
                 return coming
-        if self._is_patient(answers["staged"], answers["current"], now):
-            state[PATIENT] = True
-        return state
+        return state | self._waiting(answers["staged"], answers["current"], now)
 
-    def _is_patient(self, staged: str | None, current: str | None, now: datetime) -> bool:
+    def _waiting(self, staged: str | None, current: str | None, now: datetime) -> dict[str, Value]:
+        """Whether it waits for hosts that cannot follow, by the certificates that are staged and in use."""
         try:
             new, old = x509.chain(staged or "")[0], x509.chain(current or "")[0]
         except x509.Unreadable:
-            return False
-        young = now < x509.window(new)[0] + timedelta(hours=self.patience)
-        return young and x509.left(old, now) > self.overdue
+            return {}
+        if x509.left(old, now) <= self.overdue:
+            return {OVERDUE: True}
+        return {PATIENT: True} if now < x509.window(new)[0] + timedelta(hours=self.patience) else {}
 
     def with_pending(self, seen: State, pending: tuple[str, ...]) -> State:
         known = seen["current"] != "none" and not str(seen["current"]).endswith(OLDER)
@@ -156,13 +165,8 @@ class Serving(Resource):
             served = {label: value for label, value in served.items() if own[label] != NOTHING}
         return {"current": release, **served, "proven": release}
 
-    def needed(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref]:
-        # One that answers and cannot be brought on is away all the same, so nobody else may be led away.
-        half = {ref for ref in self.rollout if _is_half_way(seen.get(ref))}
-        return self.needs if self.ref in half else (*self.needs, *sorted(half))
-
     def following(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref | Joint]:
-        half = {ref for ref in self.rollout if _is_half_way(seen.get(ref))}
+        half = {ref for ref in self.rollout if self.is_away(seen.get(ref))}
         if self.ref not in half:
             return (*self.follows, *sorted(half))
         return tuple(ref for ref in flat(self.follows) if ref in half or ref.kind != self.kind)
@@ -174,8 +178,32 @@ class Serving(Resource):
     def insists(self, change: Change) -> bool:
         return change.seen is not None and change.seen.get(PATIENT) is True
 
-    def tolerates(self) -> int:
-        return self.max_failed
+    def tolerates(self, seen: Seen) -> int:
+        is_overdue = isinstance(seen, Mapping) and seen.get(OVERDUE) is True
+        return len(self.rollout) if is_overdue else self.max_failed
+
+    def canaries(self, seen: Seen) -> Collection[Ref]:
+        # One that was switched already is led to its end, whatever becomes of the others.
+        is_overdue = isinstance(seen, Mapping) and seen.get(OVERDUE) is True
+        return () if is_overdue or self.is_away(seen) else self.tried_first
+
+    def is_away(self, seen: Seen) -> bool:
+        """Whether a host was switched, and not proven since."""
+        if not isinstance(seen, Mapping):
+            return False
+        current, proven = _links(seen)
+        return "none" not in (current, proven) and current != proven
+
+    def is_worse(self, found: Seen, now: Seen) -> bool:
+        if not isinstance(found, Mapping):
+            return True
+        if not isinstance(now, Mapping):
+            return not self.is_away(found)  # one that was away before, and is lost
+        if self.is_away(now) and not self.is_away(found):
+            return True
+        labels = [each.label for each in self.endpoints]
+        good = {*_links(found), *_links(now)} - {"none"}
+        return any(found.get(label) in good and now.get(label) not in good for label in labels)
 
     @classmethod
     def risks(cls, action: Action) -> Iterable[str]:
@@ -185,38 +213,45 @@ class Serving(Resource):
     def verb(self, change: Change) -> str:
         return "reload" if change.seen and change.seen["proven"] != "none" else "change"
 
+    def notes(self, seen: State, change: Change | None) -> Iterable[str]:
+        if self.waves and change and not self.is_local(change):
+            yield self.waves
+
     def steps(self, change: Change) -> Iterable[Step]:
         if "current" in change.deltas:
-            yield Step(tool("use", "staged"), "services read the staged release from now on")
+            yield Step(self.store.run("use", "staged"), "services read the staged release from now on")
         touched = [each for each in self.endpoints if each.label in change.deltas]
-        for each in touched:
-            if each.check:
-                yield Step(each.check, f"checks the configuration of {each.service} first")
-            yield Step(each.reload, f"{each.service} loads the certificate")
-            yield self._proof(each)
+        yield from loading(touched, self._proof)
         if self.settle and touched:
             yield Step(f"sleep {self.settle}", "waits, then proves it once more")
             yield from map(self._proof, self.endpoints)
         yield Step(
-            tool("proven", self.keep), f"records it as proven, and keeps the {self.keep} newest releases"
+            self.store.run("proven", self.keep),
+            f"records it as proven, and keeps the {self.keep} newest releases",
         )
 
     def _prove(self, each: TlsService, seconds: int) -> str:
-        return tool("prove", seconds, each.port, each.protocol, *(name or "" for name in each.names))
+        return self.store.run(
+            "prove", seconds, each.port, each.protocol, *(name or "" for name in each.names)
+        )
 
     def _proof(self, each: TlsService) -> Step:
         minutes = 1 + self.deadline // 60
-        return Step(
-            self._prove(each, self.deadline), "proves by handshakes that it is served", minutes=minutes
-        )
+        why = "proves by handshakes that it is served"
+        if not each.reload:
+            why = f"waits until {each.service} has loaded it by itself, and {why}"
+        return Step(self._prove(each, self.deadline), why, minutes=minutes)
 
     def rescue(self, change: Change) -> Iterable[Step]:
         """Restores the last proven release, and proves it."""
         if change.seen is None or change.seen["proven"] == "none" or "current" not in change.deltas:
             return
-        yield Step(tool("use", "proven"), "restores the last proven release")
+        yield Step(self.store.run("use", "proven"), "restores the last proven release")
         for each in self.endpoints:
             if each.label in change.deltas:
+                if not each.reload:
+                    yield self._proof(each)
+                    continue
                 check = f"{each.check} && " if each.check else ""
                 yield Step(
                     f"{self._prove(each, 1)} 2>/dev/null"
@@ -225,25 +260,36 @@ class Serving(Resource):
                     minutes=1 + self.deadline // 60,
                 )
         yield Step(
-            f"openssl x509 -noout -enddate -in {STORE}/current/cert.pem", "shows until when that one is valid"
+            f"openssl x509 -noout -enddate -in {self.store.folder}/current/cert.pem",
+            "shows until when that one is valid",
         )
 
     def provides(self) -> Iterable[str]:
-        return (f"path:{STORE}/proven",)
+        return (f"path:{self.store.folder}/proven",)
 
     def refers(self) -> Iterable[Ref]:
         return (self.lineage,)
 
     def watches(self) -> Iterable[str]:
-        return (f"{STORE}/staged",)
+        return (f"{self.store.folder}/staged",)
 
 
-def _is_half_way(seen: Seen) -> bool:
-    """Whether a host was switched, and not proven since, by what was seen of its `serving`."""
-    if not isinstance(seen, Mapping):
-        return False
-    current, proven = str(seen.get("current")).removesuffix(OLDER), seen.get("proven")
-    return "none" not in (current, proven) and current != proven
+def loading(services: Iterable[TlsService], proof: Callable[[TlsService], Step]) -> Iterable[Step]:
+    """Each of these services loads the certificate, after its check and once for all ports of a unit, and is
+    proven."""
+    told: set[str] = set()
+    for each in services:
+        if each.reload and each.unit not in told:
+            told.add(each.unit)
+            if each.check:
+                yield Step(each.check, f"checks the configuration of {each.service} first")
+            yield Step(each.reload, f"{each.service} loads the certificate")
+        yield proof(each)
+
+
+def _links(seen: State) -> tuple[str, str]:
+    """The releases that are in use and proven."""
+    return str(seen.get("current")).removesuffix(OLDER), str(seen.get("proven"))
 
 
 def _target(answers: Mapping[str, Any], name: str) -> str | None:
@@ -251,19 +297,21 @@ def _target(answers: Mapping[str, Any], name: str) -> str | None:
     return entry.target if entry else None
 
 
-def _identity(text: str | None) -> str:
+def identity_of(text: str | None, *, leaf: bool = False) -> str:
+    """The release that a PEM text is, or the leaf alone; `none`, or why it is unreadable."""
     if text is None:
         return "none"
     try:
-        return x509.identity(x509.chain(text))
+        return x509.identity(x509.chain(text)[: 1 if leaf else None])
     except x509.Unreadable as error:
         return f"unreadable: {error}"
 
 
-def _contents(result: HandshakeResult) -> dict[str, Value]:
-    """Dates and names of a certificate that is served, under its identity: for reports, never a delta."""
+def contents(result: HandshakeResult, *, leaf: bool = False) -> dict[str, Value]:
+    """Dates and names of a certificate that is served, under its identity, or that of the leaf alone: for
+    reports, never a delta."""
     try:
-        chain = x509.chain(result.certificates)
+        chain = x509.chain(result.certificates)[: 1 if leaf else None]
     except x509.Unreadable:
         return {}
     release, (begin, end) = x509.identity(chain), x509.window(chain[0])
@@ -284,9 +332,9 @@ def unseen_service(answers: Mapping[str, Any], endpoints: Iterable[TlsService]) 
     return unseen(*answers.values())
 
 
-def presented(result: HandshakeResult) -> str:
-    """The release that was presented in a handshake, or why there was none."""
-    return result.reason or _identity(result.certificates)
+def presented(result: HandshakeResult, *, leaf: bool = False) -> str:
+    """The release, or the leaf alone, that was presented in a handshake, or why there was none."""
+    return result.reason or identity_of(result.certificates, leaf=leaf)
 
 
 def _served(results: Mapping[str | None, HandshakeResult]) -> str:

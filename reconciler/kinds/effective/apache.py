@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+from reconciler.kinds.apache import LOADS as APACHE_LOADS
 from reconciler.kinds.effective.judged import LOOPBACK, Judged
 from reconciler.model import CannotSee, Question, Seen, Value
 from reconciler.questions.apache import ApacheConfig, ApacheQuestion, Listening, VirtualHost
@@ -77,7 +78,7 @@ class ApacheSites(Judged):
         )
 
     def watches(self) -> Iterable[str]:
-        return ("/etc/apache2",)
+        return APACHE_LOADS
 
     def requires(self) -> Iterable[str]:
         return ("package:apache2",)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -47,6 +49,15 @@ class ObservationDocument(Document, frozen=True, kw_only=True):
     environment: str
     looked: Annotated[str, Meta(description="When, in UTC (ISO 8601).")]
     file: str
+    file_digest: (
+        Annotated[str, Meta(description="The SHA-256 of the environment file, with what it includes.")]
+        | UnsetType
+    ) = UNSET
+    sources: (
+        Annotated[dict[str, str], Meta(description="The SHA-256 of each local file that it names.")]
+        | UnsetType
+    ) = UNSET
+    program: Annotated[str, Meta(description="The version of reconcile that looked.")] | UnsetType = UNSET
     hosts: dict[str, Annotated[HostPart, _one_of("unreachable", "resources")]]
 
     def __post_init__(self) -> None:
@@ -58,10 +69,39 @@ class ObservationDocument(Document, frozen=True, kw_only=True):
         return datetime.fromisoformat(self.looked).astimezone(UTC)
 
 
+@dataclass(frozen=True)
+class Copy:
+    """What a machine looks by: its copy of an environment, and its version of the program."""
+
+    file_digest: str
+    sources: Mapping[str, str]
+    program: str
+
+    def other(self, document: ObservationDocument) -> str | None:
+        """In what another machine that has looked differs, and what to do about it; None where in nothing."""
+        if document.file_digest is UNSET or document.program is UNSET or document.program != self.program:
+            theirs = "an earlier version" if document.program is UNSET else f"version {document.program}"
+            return f"it has {theirs} of reconcile, and here is {self.program}; install the same"
+        if document.file_digest != self.file_digest:
+            return (
+                f"its copy of the environment, {document.file}, is another"
+                f" (SHA-256 {document.file_digest[:12]}…, here {self.file_digest[:12]}…);"
+                " bring both to the same commit"
+            )
+        there = {} if document.sources is UNSET else document.sources
+        names = sorted(name for name in {*there, *self.sources} if there.get(name) != self.sources.get(name))
+        return f"its copy of {', '.join(names)} is another; bring both to the same commit" if names else None
+
+
 def observation_document(
-    environment: str, observation: Observation, *, file: str, looked: datetime
+    environment: str,
+    observation: Observation,
+    *,
+    file: str,
+    looked: datetime,
+    copy: Copy | None = None,
 ) -> ObservationDocument:
-    """What was seen of each host; `file` is the environment's."""
+    """What was seen of each host; `file` is the environment's, and `copy` what it was looked by."""
     resources: dict[str, list[ObservedPart]] = {}
     for ref, seen in sorted(observation.seen.items(), key=lambda item: item[0]):
         if ref.host not in observation.unreachable:
@@ -70,6 +110,9 @@ def observation_document(
         environment=environment,
         looked=looked.isoformat(timespec="seconds"),
         file=file,
+        file_digest=copy.file_digest if copy else UNSET,
+        sources=dict(copy.sources) if copy else UNSET,
+        program=copy.program if copy else UNSET,
         hosts={host: HostPart(unreachable=reason) for host, reason in sorted(observation.unreachable.items())}
         | {host: HostPart(resources=parts) for host, parts in resources.items()},
     )

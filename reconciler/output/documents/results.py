@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from reconciler.document import Document, Meta, Part
 from reconciler.journal.elsewhere import RunElsewhere
 from reconciler.journal.journal import JournalEntry
-from reconciler.model import Report
 from reconciler.output.documents.parts import (
     ElsewherePart,
     ResourcePart,
@@ -21,6 +20,7 @@ from reconciler.tls.names import NameCheck
 from reconciler.tls.verify import Check
 
 if TYPE_CHECKING:
+    from reconciler.fleet.report import Report
     from reconciler.journal.path import Verdict
 
 

@@ -29,6 +29,17 @@ class CertificatePart(Part, frozen=True, kw_only=True):
     seen: Annotated[str, Meta(description="When that was seen, in UTC (ISO 8601).")]
 
 
+class BroughtPart(Part, frozen=True, kw_only=True):
+    """A further certificate: one that somebody brings, or one that is ordered."""
+
+    name: str
+    valid_until: Annotated[
+        str | None,
+        Meta(description="In UTC (ISO 8601), of several hosts the first; null where that is not known."),
+    ]
+    ordered: Annotated[bool, Meta(description="Whether it is ordered, and so renewed.")] = False
+
+
 class LastRunPart(Part, frozen=True, kw_only=True):
     """The newest run that was made on this machine."""
 
@@ -54,6 +65,7 @@ class EnvironmentPart(Part, frozen=True, kw_only=True):
     ]
     look: Annotated[LookPart | None, Meta(description="Null where none is recorded here.")]
     certificate: Annotated[CertificatePart | None, Meta(description="Null where it is not known.")]
+    brought: Annotated[list[BroughtPart], Meta(description="Those of `certificates`, brought or ordered.")]
     last_run: Annotated[LastRunPart | None, Meta(description="Null where none was made here.")]
     last_run_elsewhere: Annotated[
         ElsewherePart | None, Meta(description="Null where no host has told of one.")
@@ -92,6 +104,10 @@ def _part(each: EnvironmentStatus) -> EnvironmentPart:
         has_certificate=each.owns,
         look=_look(each.look) if each.look else None,
         certificate=_certificate(each.certificate) if each.certificate else None,
+        brought=[
+            BroughtPart(name=one.name, valid_until=_iso(one.end) if one.end else None, ordered=one.ordered)
+            for one in each.brought
+        ],
         last_run=_run(each.run) if each.run else None,
         last_run_elsewhere=elsewhere_part(each.elsewhere) if each.elsewhere else None,
         lock=each.lock,

@@ -11,7 +11,7 @@ from reconciler.model import Action, Plan, Ref
 from reconciler.monitor import severity
 from reconciler.monitor.findings import Finding
 from reconciler.monitor.status import EnvironmentStatus
-from reconciler.output.fold import short_names
+from reconciler.refs import short_names
 from reconciler.tls.status import ServiceStatus, urgency
 from reconciler.tls.verify import Check
 

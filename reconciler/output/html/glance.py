@@ -27,10 +27,11 @@ from reconciler.output.html.text import clock, day, days, esc, meter
 def glance(facts: Facts) -> str:
     """The page's header."""
     status = facts.status
-    back = f'<a href="{esc(facts.overview)}">All environments</a> · ' if facts.overview else ""
+    back = f'<a href="{esc(facts.overview)}">All environments</a>' if facts.overview else ""
+    above = " · ".join(each for each in (back, esc(status.router)) if each)
     return f"""<header>
 {stale_banner(facts.frame)}
-<p class="eyebrow">{back}{esc(status.router)}</p>
+<p class="eyebrow">{above}</p>
 {heading(facts.frame, status.environment, *verdict(facts))}
 {as_of(facts.frame, facts.source)}
 {aging(facts.frame, _blocks(facts))}

@@ -11,6 +11,7 @@ from reconciler.monitor import severity
 from reconciler.monitor.status import CertificateTimes
 from reconciler.output.html.facts import Facts
 from reconciler.output.html.text import day
+from reconciler.output.overview import brought_words
 from reconciler.output.text import many, summary, utc
 from reconciler.tls.verify import INSIDE
 
@@ -32,6 +33,7 @@ def problems(facts: Facts) -> list[Issue]:
     """All that is wrong or not known, the worst first."""
     found = [
         *_certificate(facts),
+        *_brought(facts),
         *_services(facts),
         *_checks(facts),
         *_run(facts),
@@ -108,6 +110,17 @@ def _certificate(facts: Facts) -> Iterator[Issue]:
     elif tone != severity.OK:
         text = f"The renewal of the certificate is overdue: about {times.renewal:%Y-%m-%d} it was due."
         yield Issue(tone, "the renewal is overdue", text, "services")
+
+
+def _brought(facts: Facts) -> Iterator[Issue]:
+    for each in facts.status.brought:
+        if each.urgency(facts.when) in ("warn", "bad"):
+            tone = severity.of_certificate(each, facts.when)
+            which = "a further certificate" if each.ordered else "a brought certificate"
+            short = f"{which} has ended" if tone == severity.BAD else f"{which} ends"
+            what = "its renewal is overdue" if each.ordered else "bring another"
+            text = f"{each.name}: {brought_words(each, facts.when)}; {what}."
+            yield Issue(tone, short, text, "services" if each.ordered else "brought")
 
 
 def _services(facts: Facts) -> Iterator[Issue]:

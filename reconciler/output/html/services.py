@@ -8,6 +8,7 @@ from itertools import groupby
 from reconciler.monitor import severity
 from reconciler.output.html.facts import Facts
 from reconciler.output.html.text import badge, clock, code, day, days, esc, meter, section, table
+from reconciler.output.overview import brought_words
 from reconciler.output.text import many
 from reconciler.tls.status import ServiceStatus
 from reconciler.tls.verify import INSIDE, Check
@@ -36,6 +37,25 @@ def certificates(facts: Facts) -> str:
     note = "A release is one certificate with its chain. More than one in use means a rollout is not over."
     return section(
         "certificates", "Certificates in use", [table("Certificates in use", columns, [(None, rows)])], note
+    )
+
+
+def brought(facts: Facts) -> str:
+    """The certificates that somebody brings: until when each is valid, on the host where it ends first."""
+    rows = [
+        [
+            f"<strong>{esc(each.name)}</strong>",
+            clock(each.end) if each.end else "not known",
+            badge(severity.of_certificate(each, facts.when), brought_words(each, facts.when)),
+        ]
+        for each in facts.status.brought
+        if not each.ordered
+    ]
+    if not rows:
+        return ""
+    shown = table("Brought certificates", ("Certificate", "Valid until", "State"), [(None, rows)])
+    return section(
+        "brought", "Brought certificates", [shown], "Nothing renews these: somebody brings another."
     )
 
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from reconciler import x509
 from reconciler.kinds.certificate.certbot import CertbotLineage, versions
 from reconciler.kinds.certificate.lineage import Lineage
-from reconciler.model import CannotSee, Plan
+from reconciler.model import CannotSee, InTransit, Plan
 from reconciler.questions.files import FileEntry
 from reconciler.questions.system import CommandQuestion, CommandResult
 from tests.kinds.certificate.pairs import (
@@ -55,10 +55,7 @@ def lineage(**more: Any) -> Lineage:
 
 def answers(text: str | None, said: CommandResult | None = None, **more: Any) -> dict[str, Any]:
     """What the primary shows whose lineage is in order but for this."""
-    links = {
-        f"link {name}": FileEntry("l", "0777", "root", "root", 0, f"../../archive/{NAMES[0]}/{name}2.pem")
-        for name in ("cert", "chain", "fullchain", "privkey")
-    }
+    end = (text or WHOLE).find("-----END CERT") + len("-----END CERTIFICATE-----\n")
     return {
         "conf": CONF,
         "account": CommandResult(0, ""),
@@ -67,21 +64,54 @@ def answers(text: str | None, said: CommandResult | None = None, **more: Any) ->
         "spare fullchain": None,
         "spare public": NO_KEY,
         "live": FileEntry("d", "0755", "root", "root", 0, ""),
-        "versions": CommandResult(0, "cert1.pem privkey1.pem privkey2.pem"),
+        "cert": (text or WHOLE)[:end],
+        "chain": (text or WHOLE)[end:],
+        "versions": listed(),
         "limits": CommandResult(0, ""),
         "ari": None,
-        **links,
         **more,
     }
 
 
+def listed(**targets: str) -> CommandResult:
+    """Two versions, and where the four links lead: to the second, if no other target is given."""
+    links = {
+        name: targets.get(name, f"../../archive/{NAMES[0]}/{name}2.pem")
+        for name in ("cert", "chain", "fullchain", "privkey")
+    }
+    now = "".join(f"\nnow {name} {target}" for name, target in links.items())
+    return CommandResult(0, f"privkey1.pem\nprivkey2.pem{now}")
+
+
 def looked(shown: dict[str, Any], **more: Any) -> Plan:
+    """The plan of what is shown, also where it could be that of a moment, once that has stayed so."""
     resource = lineage(**more)
-    return planned(resource, resource.read(shown, NOW))
+    seen = resource.read(shown, NOW)
+    return planned(resource, seen.instead if isinstance(seen, InTransit) else seen)
 
 
 def test_a_lineage_in_order_is_left_alone() -> None:
     assert looked(answers(WHOLE)).actions == ()
+    assert isinstance(lineage().read(answers(WHOLE), NOW), dict)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        answers(WHOLE, public(fullchain(rsa_key()))),
+        answers(WHOLE, NO_KEY),
+        answers(WHOLE, versions=CommandResult(0, "cert1.pem privkey1.pem privkey2.pem privkey3.pem")),
+        answers(None),
+    ],
+    ids=["another key", "no key", "older links", "no certificate"],
+)
+def test_what_certbot_leaves_for_a_moment_is_looked_at_again_before_it_is_believed(shown: dict) -> None:
+    resource = lineage()
+    seen = resource.read(shown, NOW)
+    assert isinstance(seen, InTransit)
+    assert seen.instead is not None
+    assert planned(resource, seen).actions == ()
+    assert planned(resource, seen.instead).actions != ()
 
 
 def test_a_smaller_key_than_is_declared_is_replaced_and_a_larger_one_is_not() -> None:
@@ -237,17 +267,62 @@ def test_what_lies_in_certbots_place_is_set_aside_and_never_written_through(more
 
 
 def test_links_to_an_older_version_and_a_changed_renewal_need_no_order() -> None:
-    link = FileEntry("l", "0777", "root", "root", 0, "../../archive/x/privkey1.pem")
-    (action,) = looked(answers(WHOLE, **{"link privkey": link})).actions
+    older = looked(answers(WHOLE, versions=listed(privkey="../../archive/x/privkey1.pem")))
+    (action,) = older.actions
     assert "privkey.pem leads to ../../archive/x/privkey1.pem; the newest version is 2" in str(action.deltas)
-    assert "order" not in commands(looked(answers(WHOLE, **{"link privkey": link})))
+    assert "order" not in commands(older)
     # As its newest version is called, but in the folder of another lineage: certbot would not renew it.
-    link = replace(link, target="../../archive/x/privkey2.pem")
-    assert "for f in cert chain fullchain privkey; do ln" in commands(
-        looked(answers(WHOLE, **{"link privkey": link}))
-    )
+    foreign = looked(answers(WHOLE, versions=listed(privkey="../../archive/x/privkey2.pem")))
+    assert "for f in cert chain fullchain privkey; do ln" in commands(foreign)
     changed = looked(answers(WHOLE, conf=CONF.replace(b"//ca/", b"//other/")))
     assert "sed -i -e '/^server = /d'" in commands(changed)
+
+
+OTHER = fullchain()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("cert", None, "is missing"),
+        ("cert", "", "is unreadable: there is no certificate in it"),
+        ("cert", OTHER, "is not of the same certificate as fullchain.pem"),
+        ("chain", None, "is missing"),
+        ("chain", "-----BEGIN CERTIFICATE-----\nx", "is unreadable: it is cut off"),
+        ("chain", WHOLE, "is not of the same certificate as fullchain.pem"),
+    ],
+)
+def test_a_file_that_certbot_needs_is_told_with_its_path_and_made_of_fullchain_without_an_order(
+    name: str, text: str | None, why: str
+) -> None:
+    shown = answers(WHOLE, **{name: text})
+    assert isinstance(lineage().read(shown, NOW), InTransit), "certbot may be writing it"
+    (action,) = looked(shown).actions
+    ((field, seen),) = [(each.field, each.seen) for each in action.deltas]
+    assert field == "files"
+    assert str(seen).startswith(f"/etc/letsencrypt/archive/{NAMES[0]}/{name}2.pem {why}")
+    assert "order" not in commands(looked(shown))
+    hidden = {**shown, name: CannotSee("no")}
+    assert looked(hidden).actions == ()
+    # An order makes all of them anew, but certbot needs them before.
+    steps = looked(answers(fullchain(days=(-90, -1)), **{name: None})).actions[0].steps
+    assert "fullchain$n.pem >cert$n.pem" in steps[0].command
+    assert "certificate.sh order" in steps[1].command
+
+
+def test_what_is_made_of_fullchain_is_as_certbot_wrote_it(tmp_path: Path) -> None:
+    made = CertbotLineage(str(tmp_path), NAMES[0])
+    archive = Path(made.archive)
+    archive.mkdir(parents=True)
+    for number, text in ((9, "older"), (10, WHOLE)):
+        (archive / f"privkey{number}.pem").touch()
+        (archive / f"fullchain{number}.pem").write_text(text)
+    subprocess.run(["sh", "-c", made.restore_files().command], check=True)
+    assert {each.name for each in archive.iterdir()} == {
+        "privkey9.pem", "fullchain9.pem", "privkey10.pem", "fullchain10.pem", "cert10.pem", "chain10.pem",
+    }  # fmt: skip
+    cert, chain = ((archive / f"{name}10.pem").read_text() for name in ("cert", "chain"))
+    assert (cert + chain, cert.count("BEGIN"), chain.count("BEGIN")) == (WHOLE, 1, WHOLE.count("BEGIN") - 1)
 
 
 def test_the_cas_own_window_counts_for_this_certificate_only() -> None:
@@ -282,6 +357,32 @@ def test_a_former_primary_sets_its_lineage_aside() -> None:
     assert planned(resource, resource.read({"conf": None}, NOW)).actions == ()
     (action,) = planned(resource, resource.read({"conf": b"x"}, NOW)).actions
     assert (action.verb, "former-" in action.steps[0].command) == ("remove", True)
+
+
+def test_a_version_that_certbot_brings_during_a_look_makes_no_link_stale(tmp_path: Path) -> None:
+    """The links are looked at after the versions, and led to a newer one then."""
+    archive, live = (tmp_path / each / NAMES[0] for each in ("archive", "live"))
+    lineage = CertbotLineage(str(tmp_path), NAMES[0])
+    question = lineage.questions()["versions"]
+    assert isinstance(question, CommandQuestion)
+    archive.mkdir(parents=True)
+    live.mkdir(parents=True)
+
+    def linked(listed: int, leads: int) -> str:
+        for name in ("cert", "chain", "fullchain", "privkey"):
+            for number in range(1, listed + 1):
+                (archive / f"{name}{number}.pem").touch()
+            (live / f"{name}.pem").unlink(missing_ok=True)
+            (live / f"{name}.pem").symlink_to(f"../../archive/{NAMES[0]}/{name}{leads}.pem")
+        run = subprocess.run(["sh", "-c", question.command], capture_output=True, text=True, check=True)
+        shown = {**answers(WHOLE), "versions": CommandResult(0, run.stdout.strip())}
+        found = versions(shown)
+        assert found == list(range(1, listed + 1))
+        return lineage.links(shown, found)
+
+    assert linked(3, 3) == "newest"
+    assert linked(3, 4) == "newest"
+    assert linked(4, 3) == f"cert.pem leads to ../../archive/{NAMES[0]}/cert3.pem; the newest version is 4"
 
 
 def test_of_a_lineage_of_many_years_the_newest_version_is_seen(tmp_path: Path) -> None:
@@ -337,3 +438,15 @@ def test_an_account_that_is_gone_is_registered_again_without_an_order() -> None:
     (ordering,) = looked(answers(fullchain(days=(-90, -1)), account=CommandResult(1, gone))).actions
     aside, order = [step.command for step in ordering.steps]
     assert ("former-" in aside, "certificate.sh order" in order) == (True, True)
+
+
+def test_a_curve_that_certbot_leaves_unsaid_is_its_default() -> None:
+    def differs(curve: str, said: str = "") -> list[str]:
+        resource = lineage(renewal=(("server", "https://ca/dir"), ("elliptic_curve", curve)))
+        seen = resource.read(answers(WHOLE, conf=CONF + said.encode()), NOW)
+        return [delta.field for action in planned(resource, seen).actions for delta in action.deltas]
+
+    assert differs("secp256r1") == []
+    assert differs("secp384r1") == ["renewal: elliptic_curve"]
+    assert differs("secp384r1", "elliptic_curve = secp384r1\n") == []
+    assert differs("secp256r1", "elliptic_curve = secp384r1\n") == ["renewal: elliptic_curve"]

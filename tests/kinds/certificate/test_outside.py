@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from reconciler.kinds.certificate.outside import Outside, Reachable
+from reconciler.kinds.certificate.answer import ANSWERS
+from reconciler.kinds.certificate.answer import NOTHING as SILENT
+from reconciler.kinds.certificate.outside import WEB, Outside, Reachable
 from reconciler.kinds.certificate.serving import Serving, TlsService
 from reconciler.model import Ref, Seen, Value
 from reconciler.plan.planner import plan
@@ -41,3 +45,25 @@ def test_what_clients_do_not_get_is_told_once(inside: str, outside: str, is_told
     }
     found = plan("e", [OUTSIDE, REACHABLE], seen, {}).actions
     assert [each.ref for each in found] == ([REACHABLE.ref] if is_told else [])
+
+
+@pytest.mark.parametrize(
+    ("seen_outside", "is_told"),
+    [(ANSWERS, False), (SILENT, True), (f"{SILENT} at 2001:db8::1", True), ("something else answers", True)],
+)
+def test_a_challenge_that_only_its_own_host_could_fetch_is_told(seen_outside: str, is_told: bool) -> None:
+    """Port 80 is closed to others, at one address or all: the next order would fail."""
+    answer = Ref(REACHABLE.host, "answer", "/probe")
+    outside = replace(OUTSIDE, web=("/probe", "it is me"))
+    reachable = replace(REACHABLE, answer=answer, names=("cn",))
+    seen: dict[Ref, Seen] = {
+        SERVING: {"current": "new", APACHE.label: "new"},
+        OUTSIDE.ref: {APACHE.label: "new", WEB: seen_outside},
+        REACHABLE.ref: {},
+        answer: {"as cn": ANSWERS},
+    }
+    found = plan("e", [outside, reachable], seen, {}).actions
+    told = [(REACHABLE.ref, WEB)] if is_told else []
+    assert [(each.ref, delta.field) for each in found for delta in each.deltas] == told
+    # Where the host itself gets something else, `answer` tells it.
+    assert plan("e", [outside, reachable], {**seen, answer: {"as cn": SILENT}}, {}).actions == ()

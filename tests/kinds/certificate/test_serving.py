@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from reconciler import x509
-from reconciler.kinds.certificate.serving import OLDER, Serving, TlsService
+from reconciler.kinds.certificate.serving import OLDER, OVERDUE, Serving, TlsService
 from reconciler.model import CannotSee, Plan, Ref
 from reconciler.questions.files import FileEntry
 from reconciler.questions.tls import HandshakeResult
@@ -86,6 +87,22 @@ def test_a_switch_has_a_rescue_and_may_settle() -> None:
     assert (unproven.verb, unproven.rescue) == ("change", ())
 
 
+def test_one_that_loads_it_by_itself_is_waited_for_and_nothing_is_done_to_it() -> None:
+    itself = replace(APACHE, reload=None)
+    resource = replace(serving(deadline=90), endpoints=(itself, POSTGRESQL))
+    seen = resource.read(shown(fullchain()), NOW)
+    for wanted, first in ((ID, "release prove"), ("another", "release use staged")):
+        (action,) = planned(resource, seen, lineage={LINEAGE: {"release": wanted}}).actions
+        assert first in action.steps[0].command
+        steps = (*action.steps, *action.rescue)
+        assert not any("apache2" in step.command for step in steps)
+        about = [step for step in steps if "443 tls" in step.command]
+        assert len(about) == 1 + bool(action.rescue)
+        assert {step.command for step in about} == {resource._prove(itself, 90)}
+        assert about[0].why.startswith("waits until apache has loaded it by itself")
+        assert any("systemctl reload pg" in step.command for step in action.steps)
+
+
 def test_names_that_are_served_differently_are_shown_apart() -> None:
     other = fullchain()
     (action,) = of_serving(shown(**{"apache on 443 None": HandshakeResult(other)})).actions
@@ -113,6 +130,36 @@ def test_without_the_primary_a_host_serves_what_it_has() -> None:
     assert [delta.want for delta in made.actions[0].deltas] == [ID, ID]
 
 
+def state(current: str = "old", proven: str = "old", served: str = "old", **more: Any) -> dict[str, Any]:
+    return {"current": current, "proven": proven, "apache on 443": served, **more}
+
+
+@pytest.mark.parametrize(
+    ("found", "now", "worse"),
+    [
+        (state(), state("new", served="old"), True),  # it was led away, and not put back
+        (state(), state(served="nothing listens"), True),  # the link was put back, its service not
+        (state(), CannotSee("it was lost"), True),
+        (CannotSee("it was not seen"), state(), True),
+        (state(served="nothing listens"), state(served="the connection was reset"), False),
+        (state("half", served="half"), state("new", served="half"), False),
+        (state("half", served="old"), state("new", served="nothing listens"), True),
+        (state("half"), CannotSee("it was lost"), False),
+    ],
+)
+def test_a_host_is_worse_than_it_was_found(found: Any, now: Any, worse: bool) -> None:
+    assert serving().is_worse(found, now) is worse
+
+
+def test_where_the_one_in_use_is_about_to_expire_any_number_may_have_failed() -> None:
+    everyone = tuple(Ref(host, "serving", NAMES[0]) for host in "abcde")
+    resource = serving(rollout=everyone)
+    late = NOW + timedelta(days=70)
+    assert resource.tolerates(resource.read(shown(), NOW)) == 1
+    assert resource.tolerates(resource.read(shown(), late)) == 5
+    assert resource.tolerates(CannotSee("why")) == 1
+
+
 @pytest.mark.parametrize(
     ("current", "proven", "first"),
     [
@@ -133,3 +180,21 @@ def test_what_was_left_half_way_goes_first(current: str, proven: str, first: boo
     assert tuple(middle.following(seen)) == ((staged, a, c) if first else (staged, a))
     assert tuple(last.following(seen)) == ((staged,) if first else (staged, a, b))
     assert tuple(middle.following({c: CannotSee("why")})) == (staged, a)
+
+
+def test_canaries_count_until_the_certificate_in_use_is_about_to_expire_or_the_host_was_switched() -> None:
+    first = Ref("a", "serving", NAMES[0])
+    resource = serving(tried_first=(first,))
+    new, old = {"current": "n", "proven": "n"}, {"current": "o", "proven": "o"}
+    assert [resource.canaries(each) for each in (new, old, None)] == [(first,)] * 3
+    assert resource.canaries({**old, OVERDUE: True}) == ()
+    assert resource.canaries({"current": "n", "proven": "o"}) == ()
+
+
+def test_the_waves_are_noted_of_a_switch_and_not_of_a_repair() -> None:
+    def notes(seen: dict[str, Any]) -> list[tuple[str, ...]]:
+        return [*of_serving(seen, waves="the rollout goes in 2 waves: a; b").notes.values()]
+
+    assert notes(shown(current=fullchain())) == [("the rollout goes in 2 waves: a; b",)]
+    assert notes(shown(fullchain())) == []
+    assert notes(shown()) == []

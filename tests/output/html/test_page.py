@@ -17,7 +17,14 @@ from reconciler.cli.app import run
 from reconciler.model import Action, Delta, Observation, Place, Plan, Ref, Step
 from reconciler.monitor import severity
 from reconciler.monitor.findings import Finding
-from reconciler.monitor.status import CertificateTimes, EnvironmentStatus, LastRun, look_body, look_from
+from reconciler.monitor.status import (
+    BroughtEnd,
+    CertificateTimes,
+    EnvironmentStatus,
+    LastRun,
+    look_body,
+    look_from,
+)
 from reconciler.output import html
 from reconciler.output.fold import fold
 from reconciler.output.html import Event, Facts
@@ -86,7 +93,8 @@ def hostile(text: str) -> Facts:
     return Facts(
         frame=dataclasses.replace(FRAME, again=text),
         status=EnvironmentStatus(
-            environment=text, file=text, state="drifted", reason=text, owns=True, run=run, router=text
+            environment=text, file=text, state="drifted", reason=text, owns=True, run=run, router=text,
+            brought=(BroughtEnd(name=text, end=NOW + timedelta(days=9), warn=timedelta(days=30)),),
         ),
         plan=Plan(
             text, (action,), {"h.example": text}, {Ref("g.example", text, text): text}, (text,), 3,
@@ -229,6 +237,24 @@ def certificates(*left: float) -> Facts:
         environment="e", file="e", state="in sync", reason="", owns=True, certificate=times, router="r"
     )
     return Facts(frame=FRAME, status=known, plan=Plan("e", (), hosts=("h",)), served=served)
+
+
+def test_a_certificate_that_somebody_brings_has_its_row_and_its_end_is_told() -> None:
+    well = certificates(60)
+
+    def with_end(days: int | None) -> Facts:
+        end = None if days is None else NOW + timedelta(days=days)
+        brought = (BroughtEnd(name="node", end=end, warn=timedelta(days=30)),)
+        return dataclasses.replace(well, status=dataclasses.replace(well.status, brought=brought))
+
+    assert 'id="brought"' not in html.page(well)
+    assert 'id="brought"' in html.page(with_end(60))
+    assert [verdict(with_end(days)) for days in (60, 29, -1)] == [
+        verdict(well),
+        ("warn", "a brought certificate ends"),
+        ("bad", "a brought certificate has ended"),
+    ]
+    assert "until when it is valid is not known" in html.page(with_end(None))
 
 
 def test_certificates_that_are_old_stand_out() -> None:
