@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 
@@ -50,3 +51,11 @@ def _state() -> Iterator[None]:
         os.environ["RECONCILE_STATE"] = folder
         os.environ.pop("FORCE_COLOR", None)  # CI sets it; output is compared
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interrupts() -> None:
+    """Ctrl-C ends a command that a test starts, even where a shell started the tests in the background:
+    what a shell starts so ignores SIGINT, and all that it starts inherits that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
