@@ -41,6 +41,8 @@ class Planner:
         """As the function `plan`. Raises `Cycle`."""
         # Both go on changing while hosts are looked at.
         seen, unreachable = dict(seen), dict(unreachable)
+        # Which host was the first to fail makes no other plan.
+        unreachable = dict(sorted(unreachable.items()))
         last, self._progress = self._progress, None
         if last is None or not last.graph.is_the_same(seen, unreachable):
             last = None

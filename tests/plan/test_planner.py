@@ -125,6 +125,11 @@ def test_the_order_of_the_yaml_does_not_matter(case: dict[str, Any]) -> None:
         assert plan("e", everything, seen, unreachable(case)) == expected
 
 
+def test_which_host_failed_first_does_not_matter() -> None:
+    made = [plan("e", [], {}, dict.fromkeys(hosts, "it is down")) for hosts in ("ab", "ba")]
+    assert [list(each.unreachable) for each in made] == [["a", "b"]] * 2
+
+
 @pytest.mark.parametrize("case", [case for case in _cases() if "cycle" not in case.values[0]])
 def test_nothing_is_planned_for_what_is_unknown_or_out_of_reach(case: dict[str, Any]) -> None:
     everything = resources(case)

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from reconciler.fleet.events import ActionEnded, Event
+from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.kinds.certificate.release import Current, Release
 from reconciler.kinds.certificate.serving import Serving
 from reconciler.kinds.directory import Directory
@@ -99,6 +100,18 @@ class ParentMovedAside(simulated(Directory)):
         yield Step(f"install -d -m 00755 {self.path}", "makes it")
 
 
+class FormerLineage(simulated(Lineage)):
+    """Whatever lineage a new primary has is what the fleet is led to."""
+
+    def taken(self, own: Any) -> str | None:
+        return None
+
+    def want(self, look: View) -> Any:
+        wanted, own = super().want(look), look.own()
+        field = "release in use"
+        return {**wanted, field: own[field]} if wanted and own and field in own else wanted
+
+
 class AnyRelease(simulated(Release)):
     """Any release that is staged will do."""
 
@@ -162,10 +175,11 @@ BUGS: dict[str, Parts] = {
     "parent moved aside": Parts(resources=with_kind(Directory, ParentMovedAside)),
     "all hosts at once": Parts(resources=with_kind(Serving, AllAtOnce)),
     "canary is one of many": Parts(resources=with_kind(Serving, CanaryIsOneOfMany)),
+    "a former lineage leads": Parts(resources=with_kind(Lineage, FormerLineage)),
     "any release will do": Parts(resources=with_kind(Release, AnyRelease)),
     "acts without a record": Parts(record=Unrecorded),
     "late host without a lock": Parts(fleet=LateHosts),
     "half way out of turn": Parts(resources=with_kind(Serving, OutOfTurn)),
     "broken link waits for an order": Parts(resources=with_kind(Current, WaitsForOrder)),
 }
-"""By name. The last three are defects that the simulation has found in the program."""
+"""By name. The last three, and `a former lineage leads`, are defects that the simulation has found in the program."""

@@ -117,6 +117,7 @@ class Shell:
     def _proven(self, keep: str) -> Result:
         host = self.host
         host.store["proven"] = host.store["current"]
+        host.best = max(host.best, host.copies[host.store["proven"]].release)
         self.part()
         used = {host.store.get("staged"), host.store.get("current")}
         for folder in sorted(host.copies, reverse=True)[int(keep) :]:
@@ -337,6 +338,15 @@ class Shell:
         self.host.files["taken over"] = copy.release
         return OK
 
+    def _add(self, found: re.Match[str], stdin: str | None) -> Result:
+        copy = self.host.copy("current")
+        if copy is None or not copy.intact or self.host.lineage is None:
+            return 1, "No such file or directory"
+        if self.host.full:
+            return DISK_FULL
+        self.host.lineage = Lineage(copy.release, self.host.lineage.conf, False)
+        return OK
+
     def _renewal_file(self, found: re.Match[str], stdin: str | None) -> Result:
         if self.host.full:
             return DISK_FULL
@@ -411,6 +421,7 @@ TABLE: list[tuple[re.Pattern[str], Does]] = [
         (r"rm -r -- \S+/outgoing/(\S+)", Shell._delivered),
         (r"sh (\S+/certificate\.sh) order (\w+)", Shell._order),
         (r"n=\$\(ls .*", Shell._relink),
+        (r"cd \S+ && n=\$\(ls .* && for f in .*", Shell._add),
         (r"umask 077; d=/var/lib/reconciler/former-\$\(date .*", Shell._lineage_aside),
         (r"certbot show_account .*", Shell._register),
         (r"umask 077; mkdir -p .*/live .*", Shell._take_over),

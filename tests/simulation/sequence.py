@@ -294,7 +294,7 @@ class Run:
         self.world.now += 3600
         seen = self._is_settled([], "an hour later")
         expected = undisturbed(self.declared)
-        mine = normal(seen, self.world)
+        mine = normal(seen, self.world, self.declared.primary)
         if other := {ref: (mine[ref], expected[ref]) for ref in mine if mine[ref] != expected[ref]}:
             raise Violated(f"the end is not that of the undisturbed run: {other}")
 
@@ -350,15 +350,22 @@ class Run:
         if not primary.up or primary.lineage is None:
             return
         newest = primary.lineage.release
-        overdue = environment(self.declared).certificate.overdue / 100
-        names = sorted(self.world.ca.issued[newest].names) == sorted(self.declared.all_names)
-        if not (names and self.world.fresh(newest, overdue)):
+        if not self._would_do(newest):
             return  # another one has to be ordered, for which every host must be there
+        best = primary.best
+        if best > newest and self._would_do(best):
+            raise Violated(f"{primary.name} had {best[-4:]}, and now the fleet is led to {newest[-4:]}")
         for name, port, release in self.world.served():
             if name in self.declared.hosts and name not in dead and release != newest:
                 raise Violated(
                     f"{name}:{port} serves {(release or 'nothing')[-4:]}, the newest is {newest[-4:]}"
                 )
+
+    def _would_do(self, release: str) -> bool:
+        """Whether nobody would order anew what is as good as this one."""
+        overdue = environment(self.declared).certificate.overdue / 100
+        names = sorted(self.world.ca.issued[release].names) == sorted(self.declared.all_names)
+        return names and self.world.accepted(release) and self.world.fresh(release, overdue)
 
 
 def drift(world: World, host: SimHost, what: str) -> None:
@@ -399,9 +406,10 @@ def drift(world: World, host: SimHost, what: str) -> None:
         host.incoming = None
 
 
-def normal(seen: Mapping[Ref, Any], world: World) -> dict[Ref, Any]:
+def normal(seen: Mapping[Ref, Any], world: World, primary: str) -> dict[Ref, Any]:
     """What was seen, without what differs from run to run: which certificate it is, and dates."""
-    newest = max(world.ca.issued, default="")
+    lineage = world.hosts[primary].lineage
+    newest = lineage.release if lineage else ""
 
     def one(state: Any) -> Any:
         if state is None or isinstance(state, CannotSee):
@@ -423,7 +431,7 @@ def undisturbed(declared: Declared) -> dict[Ref, Any]:
         controller = Controller(world, declared, folder, Parts())
         ended = controller.apply(people=declared.approvers)
         assert ended.code == "OK", ended
-        return normal(controller.plan().seen, world)
+        return normal(controller.plan().seen, world, declared.primary)
 
 
 @cache

@@ -71,13 +71,16 @@ def _certificate(world: World, host: SimHost, env: Environment, name: str, absen
     state: dict[str, Any] = {}
     if why := limited(host.ledger, world.wall):
         state["limit"] = why
+    copy, spare = host.copy("current"), "none"
+    if copy and copy.intact and _is_good(world, copy.release, env) and world.fresh(copy.release, overdue):
+        spare = copy.release
     if mine is None:
-        copy, spare = host.copy("current"), "none"
-        if copy and copy.intact and _is_good(world, copy.release, env) and world.fresh(copy.release, overdue):
-            spare = copy.release
         return {"lineage": "absent", **state, "release": spare}
     state |= {"lineage": "present", **_pair(world, mine.release), "fresh": world.fresh(mine.release, overdue)}
     state["links"] = "newest" if mine.newest else "cert.pem leads to an older version"
+    issued = world.ca.issued
+    if mine.newest and spare != "none" and issued[spare].begin > issued[mine.release].begin:
+        state["release in use"] = f"newer: {spare}"
     state |= {"renewal file": "whole", "account": "there"}
     return state | {f"renewal: {key}": value for key, value in mine.conf.items()}
 

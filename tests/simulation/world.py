@@ -139,6 +139,8 @@ class SimHost:
     links: dict[str, str] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
     copies: dict[str, Copy] = field(default_factory=dict)
+    best: str = ""
+    """The newest certificate that its services have ever proven."""
     store: dict[str, str] = field(default_factory=dict)
     """staged, current and proven: to which folder each leads."""
     outgoing: dict[str, str] = field(default_factory=dict)

@@ -220,6 +220,17 @@ class CertbotLineage:
             "points certbot's links to its newest version, as its next run would",
         )
 
+    def add(self, source: str) -> Iterable[Step]:
+        """Makes the pair in the folder `source` the newest version; those that are there stay."""
+        archive, names = quote(self.archive), " ".join(NAMES)
+        yield Step(
+            f"cd {archive} && n=$(ls | {_NUMBERS}) && n=$((n + 1)) && for f in {names}; do"
+            f" m=0644; [ $f != privkey ] || m=0600; install -m $m {quote(source)}/$f.pem $f$n.pem"
+            " || exit 1; done && sync *$n.pem .",
+            "adds the certificate in use, which is newer, to certbot's versions: nothing is ordered",
+        )
+        yield self.relink()
+
     def set_renewal(self, renewal: Renewal) -> Step:
         """Sets these keys in the renewal file, and leaves its other lines."""
         # Each key is removed wherever it is and added once right below the header of its section.

@@ -38,10 +38,13 @@ from reconciler.unknowns import RELEASE
 ORDERS = {"names", "key", "pair", "fresh"}
 """The fields that only a new certificate can settle."""
 
-SEEN_SOMETIMES = {"account": "there", "files": "whole"}
+SEEN_SOMETIMES = {"account": "there", "files": "whole", "release in use": "not newer"}
 """What is wanted of fields that are not seen where something else is wrong, or is not to be seen."""
 
 NEW = "(a new one)"
+
+_NEWER = "newer: "
+"""How the field `release in use` begins, before the release."""
 
 SWITCHED_WITHIN = 2
 """Seconds within which certbot writes a new version and sets its four links; a look that falls between may
@@ -142,13 +145,12 @@ class Lineage(Resource):
                 return spare
             return {"lineage": "absent", **state, **remains, "release": spare}
         state |= {"lineage": "present", **found}
+        state["links"] = self.certbot.links(answers, versions)
         if "names" in found:
             chain = x509.chain(answers["fullchain"])
-            state["fresh"] = self._fresh(chain, answers["ari"], now)
-            state |= _origin(chain)
-        state["links"] = self.certbot.links(answers, versions)
-        if "names" in found and state["links"] == "newest":
-            state |= {"files": files} if (files := self.certbot.files(answers, versions)) else {}
+            state |= {"fresh": self._fresh(chain, answers["ari"], now), **_origin(chain)}
+            if state["links"] == "newest":
+                state |= self._of_newest(answers, versions, now)
         state["renewal file"] = self.certbot.conf_fault(answers["conf"]) or "whole"
         if (account := certbot.account(answers)) is not None:
             state["account"] = account
@@ -173,6 +175,23 @@ class Lineage(Resource):
         fresh = self._fresh(x509.chain(mine["fullchain"]), None, now)
         return str(found["release"]) if fresh and found["release"] != self.replaces else "none"
 
+    def _of_newest(self, answers: Mapping[str, Any], versions: list[int], now: datetime) -> State:
+        """What is said of the newest version, once the links lead to it: `SEEN_SOMETIMES`."""
+        files, newer = self.certbot.files(answers, versions), self._newer(answers, now)
+        return {
+            **({"files": files} if files else {}),
+            **({"release in use": f"{_NEWER}{newer}"} if newer else {}),
+        }
+
+    def _newer(self, answers: Mapping[str, Any], now: datetime) -> str | None:
+        """The release in use, where it is good and was issued after the lineage: this host was the primary
+        before, and another one has renewed since. Its key may have been replaced for a reason."""
+        spare = self._spare(answers, now)
+        if isinstance(spare, CannotSee) or spare == "none":
+            return None
+        used, mine = (x509.chain(answers[name])[0] for name in ("spare fullchain", "fullchain"))
+        return spare if x509.window(used)[0] > x509.window(mine)[0] else None
+
     def _fresh(self, chain: tuple[Any, ...], ari: Any, now: datetime) -> bool:
         return x509.left(chain[0], now) >= self.overdue and not _ari_is_over(ari, chain[0], now)
 
@@ -196,6 +215,8 @@ class Lineage(Resource):
             whole |= {name: value for name, value in SEEN_SOMETIMES.items() if name in own}
         # Other resources refer to the release; until the order it is not known which it will be.
         another = {"release": NEW} if self._orders(own) or _stale_links(own) else {}
+        if (newer := self.taken(own)) is not None:
+            another = {"release": newer}
         return {"lineage": "present", **pair.wanted(self.trust), **whole, **another}
 
     @classmethod
@@ -221,7 +242,8 @@ class Lineage(Resource):
             return str(seen["limit"])
         if orders and (why := caa.forbidden(seen, self.trust.names)):
             return why
-        if "chain" in change.deltas and not orders and not _absent(seen) and not _stale_links(seen):
+        settled = _absent(seen) or _stale_links(seen) or self.taken(seen) is not None
+        if "chain" in change.deltas and not orders and not settled:
             return (
                 f"{seen['chain']}; another order would most likely bring the same: look at `certificate:`"
                 " `roots` first, then `apply --replace certificate`"
@@ -237,9 +259,19 @@ class Lineage(Resource):
         if _stale_links(own):
             # The links are set first, then the pair is checked: most likely the newest version is good.
             return False
+        if self.taken(own) is not None:
+            return False
         wanted = {**pair.wanted(self.trust), "fresh": True}
         faulty = any(own.get(name) != wanted[name] for name in ORDERS)
         return faulty or own.get("release") == self.replaces
+
+    def taken(self, own: Seen) -> str | None:
+        """The newer release in use that becomes the lineage's newest version; None where there is none,
+        or the lineage's own is to be replaced by an order."""
+        if not isinstance(own, Mapping) or own.get("release") == self.replaces:
+            return None
+        newer = str(own.get("release in use", ""))
+        return newer.removeprefix(_NEWER) if newer.startswith(_NEWER) else None
 
     def replacement(self, seen: State) -> Resource:
         return replace(self, replaces=str(seen.get("release")))
@@ -269,6 +301,8 @@ class Lineage(Resource):
         else:
             if "links" in change.deltas:
                 yield self.certbot.relink()
+            if self.taken(seen) is not None:
+                yield from self.certbot.add(self.spare)
             differs = any(name.startswith("renewal: ") for name in change.deltas)
             if differs and "renewal file" not in change.deltas:
                 yield self.certbot.set_renewal(self.renewal)

@@ -278,6 +278,55 @@ def test_links_to_an_older_version_and_a_changed_renewal_need_no_order() -> None
     assert "sed -i -e '/^server = /d'" in commands(changed)
 
 
+def test_a_lineage_older_than_the_release_in_use_gets_that_as_its_newest_version_without_an_order() -> None:
+    older = fullchain(days=(-5, 85))
+    shown = answers(older, **{"spare fullchain": WHOLE, "spare public": public(WHOLE)})
+    (action,) = looked(shown).actions
+    fields = {each.field: (each.seen, each.want) for each in action.deltas}
+    assert fields["release in use"] == (f"newer: {ID}", "not newer")
+    assert fields["release"][1] == ID
+    assert "order" not in commands(looked(shown))
+    assert "former-" not in commands(looked(shown))
+    assert "install -m $m /spare/$f.pem $f$n.pem" in commands(looked(shown))
+    # Nor where the older one is over, which alone would be a reason for an order.
+    over = answers(fullchain(days=(-90, 1)), **{"spare fullchain": WHOLE, "spare public": public(WHOLE)})
+    assert "order" not in commands(looked(over))
+    assert "install -m $m /spare" in commands(looked(over))
+    # What somebody replaces was not issued before it for nothing.
+    held = x509.identity(x509.chain(older))
+    assert "order" in commands(looked(shown, replaces=held))
+
+
+def test_a_release_in_use_that_is_older_or_not_good_leaves_the_lineage_as_it_is() -> None:
+    older, named = fullchain(days=(-5, 85)), fullchain(names=("other.example.org",))
+    for spare, key in ((older, public(older)), (WHOLE, NO_KEY), (named, public(named))):
+        mine = older if spare != older else WHOLE
+        assert looked(answers(mine, **{"spare fullchain": spare, "spare public": key})).actions == ()
+
+
+def test_the_release_in_use_is_added_beside_certbots_versions(tmp_path: Path) -> None:
+    made, used = CertbotLineage(str(tmp_path), NAMES[0]), tmp_path / "used"
+    archive, live = Path(made.archive), Path(made.live)
+    for folder in (archive, live, used):
+        folder.mkdir(parents=True)
+    for name in ("cert", "chain", "fullchain", "privkey"):
+        (used / f"{name}.pem").write_text(f"new {name}")
+        for number in (9, 10):
+            (archive / f"{name}{number}.pem").write_text("old")
+        (live / f"{name}.pem").symlink_to(f"../../archive/{NAMES[0]}/{name}10.pem")
+    for step in made.add(str(used)):
+        subprocess.run(["sh", "-c", step.command], check=True)
+    assert (live / "privkey.pem").resolve() == archive / "privkey11.pem"
+    assert {
+        name: (live / f"{name}.pem").read_text() for name in ("cert", "chain", "fullchain", "privkey")
+    } == {name: f"new {name}" for name in ("cert", "chain", "fullchain", "privkey")}
+    assert [oct((archive / f"{name}11.pem").stat().st_mode)[-3:] for name in ("privkey", "cert")] == [
+        "600",
+        "644",
+    ]
+    assert len(list(archive.iterdir())) == 12
+
+
 OTHER = fullchain()
 
 
