@@ -19,6 +19,8 @@ from reconciler.model import Question
 from tests import ROOT
 from tests.support.raising import Function, Module, bases_of
 
+pytestmark = pytest.mark.one_python
+
 LAYERS = (
     "__main__",
     "cli",

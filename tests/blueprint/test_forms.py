@@ -22,6 +22,8 @@ from tests.blueprint.test_consumers import EXAMPLE, ONE, TWO
 from tests.kinds.certificate.pairs import fullchain
 from tests.support.forged import key_pem, rsa_key
 
+pytestmark = pytest.mark.one_python
+
 ALL = tuple(file for files in FORMS.values() for file in files)
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root's group: needs root")
 

@@ -26,7 +26,10 @@ from reconciler.plan.order import Cycle
 from reconciler.plan.planner import plan
 from tests.support.hostile import BASE, MANY, PLACES, accepted, environment
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="runs commands as nobody: needs root")
+pytestmark = [
+    pytest.mark.one_python,
+    pytest.mark.skipif(os.geteuid() != 0, reason="runs commands as nobody: needs root"),
+]
 
 AT_ONCE = 50
 """The commands of how many values one shell runs."""

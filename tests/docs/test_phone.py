@@ -10,6 +10,8 @@ from tests import ROOT
 from tests.docs.test_site import build
 from tests.support.browser import Browser
 
+pytestmark = pytest.mark.one_python
+
 WIDTH = 360
 PAGES = sorted(path.relative_to(ROOT / "docs").with_suffix("") for path in (ROOT / "docs").rglob("*.md"))
 WIDER = """[...document.querySelectorAll('table, .table-wrapper')]

@@ -11,6 +11,8 @@ import pytest
 
 from tests import ROOT
 
+pytestmark = pytest.mark.one_python
+
 
 def build(docs: Path, site: Path) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", docs, site]

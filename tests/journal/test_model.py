@@ -11,6 +11,8 @@ from reconciler.journal import model
 from reconciler.journal.model import Knowledge, Links
 from tests.journal.moves import Broken, Host, Model, Run, World, explore
 
+pytestmark = pytest.mark.one_python
+
 
 def turns(hosts: int, at_once: int = 1, canaries: int = 0) -> dict[int, set[int]]:
     """Replicas in waves, the canaries first, and the primary, which is the last host, after all of them."""

@@ -26,7 +26,10 @@ from reconciler.questions.files import AclQuestion, StatQuestion, SumQuestion, T
 from reconciler.questions.system import CommandQuestion
 from tests.support.local import HOST, NEEDS_ACL, fleet, plan, settle
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="changes owners: needs root")
+pytestmark = [
+    pytest.mark.one_python,
+    pytest.mark.skipif(os.geteuid() != 0, reason="changes owners: needs root"),
+]
 
 NASTY = [
     "$(touch canary)",

@@ -19,7 +19,10 @@ from reconciler.kinds.symlink import Symlink
 from reconciler.model import Resource
 from tests.support.local import HOST, NEEDS_ACL, plan, settle
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="changes owners: needs root")
+pytestmark = [
+    pytest.mark.one_python,
+    pytest.mark.skipif(os.geteuid() != 0, reason="changes owners: needs root"),
+]
 
 
 def _fifo(path: Path) -> None:

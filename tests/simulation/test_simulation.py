@@ -18,6 +18,8 @@ from tests.simulation.machine import Simulation
 from tests.simulation.sequence import Folder, Run, carry_out
 from tests.simulation.world import Killed, SimHost, World
 
+pytestmark = pytest.mark.one_python
+
 SAMPLE = int(os.environ.get("SEQUENCES", "1000"))
 """How many sequences the fixed sample has."""
 

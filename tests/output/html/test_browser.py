@@ -14,6 +14,8 @@ from reconciler.output import html
 from tests.support.browser import Browser
 from tests.support.states import FRAME, STATES
 
+pytestmark = pytest.mark.one_python
+
 WIDER = """[...document.querySelectorAll('body *')]
     .filter(e => !e.closest('.skip') && !e.closest('thead') && e.getBoundingClientRect().right > innerWidth + 0.5)
     .map(e => e.outerHTML.slice(0, 120))"""
