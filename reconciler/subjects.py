@@ -28,6 +28,7 @@ class Risk(StrEnum):
 
     REFUSED = "refused"
     ORDER = "order at the CA"
+    REVOCATION = "revocation"
     RESTART = "restart"
     STOP = "stop"
     REMOVAL = "removal"

@@ -142,6 +142,14 @@ def public_key_pem(leaf: x509.Certificate) -> str:
     return leaf.public_key().public_bytes(serialization.Encoding.PEM, form).decode("ascii")
 
 
+def public_key_sum(leaf: x509.Certificate) -> str:
+    """The SHA-256 of its public key (SubjectPublicKeyInfo, as DER), as 64 hexadecimal digits."""
+    from cryptography.hazmat.primitives import serialization
+
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return hashlib.sha256(leaf.public_key().public_bytes(serialization.Encoding.DER, form)).hexdigest()
+
+
 def base64_der(certificate: x509.Certificate) -> str:
     """The whole certificate on one line."""
     from base64 import b64encode

@@ -65,7 +65,9 @@ def urgent(policy: Policy, plan: Plan, left: float | None) -> bool:
 
     `left` is the fraction of its lifetime that the certificate still has; None: not known.
     """
-    renews = all(_renews(action) or action.ref.kind == "certificate" for action in plan.actions)
+    # A revocation comes after the replacement, and holds up none that is urgent.
+    also = ("certificate", "revocation")
+    renews = all(_renews(action) or action.ref.kind in also for action in plan.actions)
     return left is not None and renews and left * 100 < policy.urgent
 
 

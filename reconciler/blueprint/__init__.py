@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.blueprint import brought, certificate, distribution, effective, mesh, node, rollout, services
+from reconciler.blueprint import (
+    brought,
+    certificate,
+    distribution,
+    effective,
+    mesh,
+    node,
+    revocation,
+    rollout,
+    services,
+)
 from reconciler.blueprint.parts import Row
 from reconciler.environment.settings import Environment
 from reconciler.model import Ref, Resource
@@ -53,6 +63,7 @@ def _node(environment: Environment) -> list[Row]:
     if environment.certificate.manage:
         found += [certificate.issued, certificate.renewed, distribution.distributed]
         found += [distribution.delivered, rollout.served, rollout.proven_outside]
+        found.append(revocation.revoked)
         if environment.services.apache:
             found += [node.challenge_answer, services.port_443]
         if environment.services.postgresql:

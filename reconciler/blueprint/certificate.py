@@ -9,9 +9,11 @@ from reconciler.blueprint.effective import all_commands, right_clock
 from reconciler.blueprint.managed import Managed, ended, managed
 from reconciler.blueprint.node import PROBE_URL
 from reconciler.blueprint.parts import part
+from reconciler.blueprint.revocation import compromised
 from reconciler.environment.certificate import CURVES, Certificate
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.certificate.answer import Answer
+from reconciler.kinds.certificate.compromised import NONE
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.kinds.certificate.store import Store
 from reconciler.kinds.cron import Cron
@@ -21,6 +23,9 @@ from reconciler.kinds.service import Service
 from reconciler.kinds.symlink import Symlink
 from reconciler.model import Ref, Resource, quote
 from reconciler.subjects import Subject
+
+PARTS = ("caa.sh", "revoke.sh")
+"""The scripts whose functions the renewal script has."""
 
 
 def _renewal_script(each: Managed) -> str:
@@ -33,7 +38,7 @@ def _renewal_script(each: Managed) -> str:
         "auth_hook": each.hook("auth"),
         "cleanup_hook": each.hook("cleanup"),
     }
-    return templates.script("certificate.sh", each.env.name, settings, "caa.sh", _kept(each.store))
+    return templates.script("certificate.sh", each.env.name, settings, PARTS, _kept(each.store))
 
 
 def _kept(store: Store) -> Mapping[str, str]:
@@ -108,6 +113,7 @@ def _issued(each: Managed, host: Host) -> Iterable[Resource]:
         for_order=tuple(_ready(each)) if here and settings.on_port_80 else (),
         hook=settings.dns_hook,
         ari=each.store.ari,
+        compromised=compromised(each) if here else NONE,
         absent=not here,
     )
 

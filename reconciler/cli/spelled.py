@@ -52,6 +52,7 @@ KINDS = (
     "property",
     "reachable",
     "release",
+    "revocation",
     "service",
     "serving",
     "ssh_access",

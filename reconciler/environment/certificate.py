@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from reconciler.environment.patterns import COUNT, HTTPS, MAIL, URL
 from reconciler.environment.rules import CERTIFICATE_NAME
+from reconciler.kinds.certificate.compromised import SERIAL
 from reconciler.kinds.paths import ABSOLUTE, LINE, PLAIN
 from reconciler.model import option
 
@@ -77,6 +78,12 @@ class Certificate:
     )
     key_size: int = option(
         "Bits of an RSA key; one with fewer is replaced.", default=2048, schema={"enum": [2048, 3072, 4096]}
+    )
+    compromised: tuple[str, ...] = option(
+        "Serial numbers of certificates whose key is thought compromised: one with another key is ordered and"
+        " rolled out, then they are revoked.",
+        default=(),
+        schema={"items": {"type": "string", **SERIAL}},
     )
     lifetime: int = option(
         "The lifetime of the CA's certificates in days.", default=90, schema={"minimum": 1, "maximum": 398}

@@ -10,6 +10,7 @@ from typing import Any
 
 from reconciler.environment.brought import CLIENT
 from reconciler.environment.certificate import Certificate
+from reconciler.environment.compromised_checks import check_compromised
 from reconciler.environment.ordered import is_ordered
 from reconciler.environment.ordered_checks import NO_HOOK, check_ordered, too_slow
 from reconciler.environment.rules import CERTIFICATE_NAME, CLASSES
@@ -29,7 +30,7 @@ def cross_check(placed: Placed) -> list[Problem]:
     """Every problem of this kind; a value of a wrong type is left to the schema."""
     cross = _Cross(placed)
     cross.check()
-    return cross.problems + check_ordered(placed)
+    return cross.problems + check_ordered(placed) + check_compromised(placed)
 
 
 def _is_timezone(name: str) -> bool:

@@ -13,6 +13,9 @@ from reconciler.model import option
 OWN_ALONE: Final = ("manage", "names", "administrators", "ping")
 """Settings of `certificate:` that are about the environment's own certificate alone."""
 
+OF_EACH: Final = ("compromised",)
+"""Settings that each has for itself: none is taken over."""
+
 OF_THE_CA: Final = ("server", "rehearsal", "ca_bundle", "roots")
 """Settings that belong to a CA: with another `server` none of them is taken over."""
 
@@ -21,7 +24,8 @@ OF_THE_CA: Final = ("server", "rehearsal", "ca_bundle", "roots")
 class Ordered:
     """A further certificate that certbot orders on the primary, as it does `certificate`, and that is
     distributed, used and proven by itself: the `consumers` that name it serve it. What it does not say is as
-    in `certificate`; with a `server` of its own, `rehearsal`, `ca_bundle` and `roots` are not taken over."""
+    in `certificate`, but for `compromised`; with a `server` of its own, `rehearsal`, `ca_bundle` and `roots`
+    are not taken over."""
 
     name: str = option(
         "What it is called here, and at certbot.",
@@ -60,7 +64,7 @@ def is_ordered(entry: Mapping[str, Any]) -> bool:
 
 def inherited(own: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
     """What an entry takes over from `certificate:`, where it does not say it."""
-    left = {*OWN_ALONE, *entry}
+    left = {*OWN_ALONE, *OF_EACH, *entry}
     if "server" in entry:
         left |= {*OF_THE_CA}
     if "key_type" in entry:

@@ -15,6 +15,7 @@ from reconciler import x509
 from reconciler.blueprint.managed import Managed, own
 from reconciler.blueprint.rollout import endpoints as blueprint_endpoints
 from reconciler.environment.settings import Environment, Host
+from reconciler.kinds.certificate import compromised
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.kinds.certificate.pair import is_good
 from reconciler.kinds.certificate.serving import Serving
@@ -53,12 +54,19 @@ def endpoints(environment: Environment, of: Managed | None = None) -> list[Endpo
     ]
 
 
+ANOTHER_KEY = "no certificate with another key"
+"""In place of a release: what was issued while the key of the lineage is declared compromised."""
+
+
 def wanted(environment: Environment, sight: Observation, of: Managed | None = None) -> str | None:
-    """The release that all should serve: the lineage's; None where it is not good or not seen."""
+    """The release that all should serve: the lineage's; None where it is not good or not seen, and
+    `ANOTHER_KEY` where it is compromised, so that nothing serves what it should."""
     of = of or own(environment)
     seen = sight.seen.get(of.lineage)
     if not isinstance(seen, Mapping) or not is_good(seen, of.trust):
         return None
+    if seen.get(compromised.FIELD) is True:
+        return ANOTHER_KEY
     return str(seen["release"])
 
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from reconciler.model import quote
 
+_GAP = "\n\n"
 MARK = "# Written by reconcile from the environment "
 """How the first comment of each file begins; the name of the environment and a semicolon follow."""
 
@@ -33,11 +34,11 @@ def script(
     name: str,
     environment: str,
     settings: Mapping[str, str | int],
-    part: str = "",
+    parts: Iterable[str] = (),
     instead: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """The shell script `name` with these settings, quoted, and the functions of the script `part`. `instead`
-    has texts of its body, and what stands in their place, as it is.
+    """The shell script `name` with these settings, quoted, and the functions of the scripts `parts`.
+    `instead` has texts of its body, and what stands in their place, as it is.
 
     Raises `ValueError` unless the settings are those that the template assigns, in its order, and those texts
     are in it, and `FileNotFoundError` where there is no such template.
@@ -51,7 +52,7 @@ def script(
         if text not in body:
             raise ValueError(f"{name} has no {text}")
         body = body.replace(text, other)
-    functions = _template(part).partition("\n\n")[2] + "\n" if part else ""
+    functions = "".join(f"{_template(part).partition(_GAP)[2]}\n" for part in parts)
     return f"{shebang}\n{_head(environment)}{_assigned(settings)}\n{functions}{body}"
 
 

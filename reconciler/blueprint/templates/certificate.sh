@@ -24,6 +24,7 @@ cleanup_hook=/etc/letsencrypt/renewal/manual-cleanup-hook.sh
 # certificate.sh renew [SECONDS]     the same, if it is due; waits up to SECONDS first (cron)
 # certificate.sh limits              exits with 75 and a line if the CA would refuse another order
 # certificate.sh begun               what certbot calls just before it orders (--pre-hook)
+# certificate.sh revoke SERIAL       has the CA revoke that one because its key is compromised (revoke.sh)
 set -u
 umask 022
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -346,5 +347,6 @@ case ${1:-} in
 preflight | limits | begun) "$1" ;;
 order) order "${2:-}" ;;
 renew) renew "${2:-0}" ;;
-*) say "usage: $0 preflight | order [RELEASE] | renew [SECONDS] | limits"; exit 64 ;;
+revoke) revoke "${2:?SERIAL}" ;;
+*) say "usage: $0 preflight | order [RELEASE] | renew [SECONDS] | limits | revoke SERIAL"; exit 64 ;;
 esac

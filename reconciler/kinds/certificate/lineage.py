@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler import x509
-from reconciler.kinds.certificate import caa, certbot, pair
+from reconciler.kinds.certificate import caa, certbot, compromised, pair
 from reconciler.kinds.certificate.certbot import CertbotLineage
+from reconciler.kinds.certificate.compromised import Compromised
 from reconciler.kinds.certificate.pair import Trust
 from reconciler.kinds.certificate.store import OWN
 from reconciler.model import (
@@ -35,10 +36,15 @@ from reconciler.questions.system import CommandQuestion, CommandResult
 from reconciler.subjects import Risk, Subject
 from reconciler.unknowns import RELEASE
 
-ORDERS = {"names", "key", "pair", "fresh"}
+ORDERS = {"names", "key", "pair", "fresh", compromised.FIELD}
 """The fields that only a new certificate can settle."""
 
-SEEN_SOMETIMES = {"account": "there", "files": "whole", "release in use": "not newer"}
+SEEN_SOMETIMES: Mapping[str, Value] = {
+    "account": "there",
+    "files": "whole",
+    "release in use": "not newer",
+    compromised.FIELD: False,
+}
 """What is wanted of fields that are not seen where something else is wrong, or is not to be seen."""
 
 NEW = "(a new one)"
@@ -93,6 +99,8 @@ class Lineage(Resource):
     """The program by which an order changes the DNS, where it does."""
     ari: str = OWN.ari
     """The file with the CA's renewal information."""
+    compromised: Compromised = compromised.NONE
+    """Those that are replaced, and never taken over, because their key is thought compromised."""
     replaces: str | None = None
     """A release to replace although nothing is wrong with it (`apply --replace`)."""
 
@@ -114,6 +122,7 @@ class Lineage(Resource):
             **({"limits": CommandQuestion(self.limits)} if self.limits else {}),
             **({"caa": CommandQuestion(self.caa, most=caa.MOST)} if self.caa else {}),
             "ari": TextQuestion(self.ari),
+            **self.compromised.questions(),
         }
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
@@ -149,6 +158,7 @@ class Lineage(Resource):
         if "names" in found:
             chain = x509.chain(answers["fullchain"])
             state |= {"fresh": self._fresh(chain, answers["ari"], now), **_origin(chain)}
+            state |= self.compromised.facts(chain[0], answers)
             if state["links"] == "newest":
                 state |= self._of_newest(answers, versions, now)
         state["renewal file"] = self.certbot.conf_fault(answers["conf"]) or "whole"
@@ -165,15 +175,16 @@ class Lineage(Resource):
         return state | (caa.facts(answers["caa"], self.trust.names) if "caa" in answers else {})
 
     def _spare(self, answers: Mapping[str, Any], now: datetime) -> str | CannotSee:
-        """The release in use if it is good and fresh; else "none", and a new one is ordered."""
+        """The release in use if it is good, fresh and not compromised; else "none": a new one is ordered."""
         mine = {name: answers[f"spare {name}"] for name in ("fullchain", "public")}
         found = pair.facts(mine, self.trust, now)
         if isinstance(found, CannotSee):
             return found
         if not pair.is_good(found, self.trust):
             return "none"
-        fresh = self._fresh(x509.chain(mine["fullchain"]), None, now)
-        return str(found["release"]) if fresh and found["release"] != self.replaces else "none"
+        chain = x509.chain(mine["fullchain"])
+        usable = self._fresh(chain, None, now) and not self.compromised.has(chain[0], answers)
+        return str(found["release"]) if usable and found["release"] != self.replaces else "none"
 
     def _of_newest(self, answers: Mapping[str, Any], versions: list[int], now: datetime) -> State:
         """What is said of the newest version, once the links lead to it: `SEEN_SOMETIMES`."""
@@ -261,8 +272,8 @@ class Lineage(Resource):
             return False
         if self.taken(own) is not None:
             return False
-        wanted = {**pair.wanted(self.trust), "fresh": True}
-        faulty = any(own.get(name) != wanted[name] for name in ORDERS)
+        wanted = {**pair.wanted(self.trust), "fresh": True, compromised.FIELD: False}
+        faulty = any(own.get(name, False) != wanted[name] for name in ORDERS)
         return faulty or own.get("release") == self.replaces
 
     def taken(self, own: Seen) -> str | None:

@@ -54,6 +54,11 @@ class Store:
         return self._named(f"{STATE}/orders")
 
     @property
+    def revoked(self) -> str:
+        """On the primary: what was revoked because its key was compromised."""
+        return self._named(f"{STATE}/revoked")
+
+    @property
     def ari(self) -> str:
         """On the primary: what the CA says of when to renew it."""
         return self._named(f"{STATE}/ari")

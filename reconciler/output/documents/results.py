@@ -17,7 +17,7 @@ from reconciler.output.documents.parts import (
 )
 from reconciler.output.documents.plan import PlanDocument
 from reconciler.tls.names import NameCheck
-from reconciler.tls.verify import Check
+from reconciler.tls.verify import ANOTHER_KEY, Check
 
 if TYPE_CHECKING:
     from reconciler.fleet.report import Report
@@ -117,7 +117,7 @@ class VerifyDocument(Document, frozen=True, kw_only=True):
         str | None,
         Meta(
             description="What was issued: 32 hexadecimal digits that stand for the leaf and its chain;"
-            " null where the primary does not show it."
+            " null where the primary does not show it, and where its key is declared compromised."
         ),
     ]
     checks: list[CheckPart]
@@ -145,7 +145,8 @@ def verify_document(
         NamePart(name=each.name, verdict=each.verdict, detail=each.detail, record=each.record)  # type: ignore[arg-type]
         for each in names
     ]
-    return VerifyDocument(environment=environment, release=release, checks=parts, names=found)
+    issued = None if release == ANOTHER_KEY else release
+    return VerifyDocument(environment=environment, release=issued, checks=parts, names=found)
 
 
 class EntryPart(Part, frozen=True, kw_only=True):
