@@ -42,6 +42,9 @@ def test_what_needs_no_approval() -> None:
     assert not needs_none(policy, action("certificate"), KNOWN)
     assert not needs_none(policy, action("service"), KNOWN)
     assert not needs_none(policy, action("account", "remove"), KNOWN)
+    # A revocation cannot be taken back: only where the policy names it.
+    assert not needs_none(policy, action("revocation"), [*KNOWN, "a revocation /x"])
+    assert needs_none(Policy(approvers=1, without_approval=("revocation",)), action("revocation"), ())
     # A reload is no renewal: `serving` reloads with another certificate.
     assert not needs_none(Policy(without_approval=("reload",)), action("serving", "reload"), KNOWN)
 
@@ -119,6 +122,8 @@ def test_a_window_never_wins_over_expiry() -> None:
     assert forbids(policy, renewal, Support(), MONDAY_NOON, 0.19) == []
     assert len(forbids(policy, account, Support(), MONDAY_NOON, 0.19)) == 1
     assert len(forbids(policy, renewal, Support(), MONDAY_NOON, None)) == 1
+    revoked = plan(action("release"), action("serving", "reload"), action("revocation"))
+    assert forbids(policy, revoked, Support(), MONDAY_NOON, 0.19) == []
 
 
 def test_what_is_left_is_that_of_the_host_where_it_is_least() -> None:

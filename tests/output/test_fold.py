@@ -133,5 +133,6 @@ def test_what_stands_out() -> None:
     assert of("serving", "reload", "systemctl restart tomcat10") == {Risk.RESTART}
     assert of("certificate", "create", "sh '/a b/certificate.sh' order none") == {Risk.ORDER}
     assert of("certificate", "change", "certbot register") == set()
+    assert of("revocation", "change", "sh /x.sh revoke 03AB") == {Risk.REVOCATION}
     assert of("unheard-of", "remove", "rm x") == {Risk.REMOVAL}
     assert of("file", "remove", "rm x", "it is not ours") == {Risk.REFUSED}

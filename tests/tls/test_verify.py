@@ -98,6 +98,18 @@ def test_what_should_be_served_may_be_unknown() -> None:
     assert verify.wanted(ENVIRONMENT, Observation({lineage: CannotSee("away")})) is None
 
 
+def test_what_serves_a_compromised_key_serves_the_wrong_one_until_another_is_issued() -> None:
+    lineage = Ref("a.example.org", "certificate", "cn.example.org")
+    names = " ".join(sorted(ENVIRONMENT.names))
+    good = {"release": ID, "names": names, "key": "RSA", "pair": "matches", "chain": "trusted"}
+    wanted = verify.wanted(ENVIRONMENT, Observation({lineage: {**good, "compromised": True}}))
+    assert {(each.verdict, each.detail) for each in judged(shown(GOOD), wanted)} == {
+        ("wrong", f"it serves {ID}, but no certificate with another key was issued")
+    }
+    assert verify_document("e", wanted, []).release is None
+    assert verify.wanted(ENVIRONMENT, Observation({lineage: {**good, "compromised": False}})) == ID
+
+
 def test_what_hosts_see_themselves_counts_too_and_all_of_it_is_told() -> None:
     serving = Ref("a.example.org", "serving", "cn.example.org")
     sight = Observation(

@@ -34,9 +34,9 @@ key_sums() {
   done
 }
 
-# revoke SERIAL: has the CA revoke it for a compromised key, and notes that. The certificate's own key signs, which
-# proves to the CA that it is known: Let's Encrypt lets nobody have a certificate for it again, and takes another
-# account's or none ("Revoking Certificates"; boulder, ra.go, RevokeCertByKey). Without the key the account signs.
+# revoke SERIAL: has the CA revoke it for a compromised key, and notes that. The certificate's own key signs: that
+# needs no account, and proves that others may know it, so that Let's Encrypt lets nobody have a certificate for it
+# again (boulder, ra.go, RevokeCertByKey). Without the key the account signs.
 revoke() {
   number=$1
   alone revoke || return $?

@@ -26,7 +26,7 @@ from reconciler.questions.system import CommandQuestion, CommandResult
 from reconciler.subjects import Risk, Subject
 
 FIELD = "revocation"
-REVOKED = "noted"
+REVOKED = "revoked"
 NOWHERE = "not on this host"
 HIDDEN = 77
 """How the shell of `held` ends where the account may not look."""
