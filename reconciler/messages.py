@@ -287,6 +287,16 @@ class Message(enum.Enum):
             " if it hangs. Nothing was ordered beside it; the next run orders what is still needed"
         ),
     )
+    NOT_HELD = (
+        "not-held",
+        CERTIFICATE,
+        "a certificate that is declared compromised is not on the primary, so the CA cannot be told of it",
+        (
+            "nothing was revoked. Compare the number with `openssl x509 -noout -serial -in FILE`. Where the"
+            " certificate lies elsewhere, revoke it there (`certbot revoke --reason keycompromise --cert-path"
+            " FILE --key-path KEY`), and take the number out of `compromised`"
+        ),
+    )
     NOT_SERVED = (
         "not-served",
         CERTIFICATE,

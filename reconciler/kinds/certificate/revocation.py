@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+from reconciler.messages import Message
 from reconciler.model import (
     Action,
     CannotSee,
@@ -101,9 +102,9 @@ class Revocation(Resource):
             return None
         return (
             f"no certificate with the serial number {self.serial} is on {self.host}, neither in certbot's"
-            " archive nor among the releases: compare the number with `openssl x509 -noout -serial -in FILE`;"
-            " where the certificate lies elsewhere, revoke it there (`certbot revoke --reason keycompromise"
-            " --cert-path FILE --key-path KEY`) and take the number out of `compromised`"
+            f" archive nor among the releases {Message.NOT_HELD}: compare the number with `openssl x509"
+            " -noout -serial -in FILE`; where the certificate lies elsewhere, revoke it there, and take the"
+            " number out of `compromised`"
         )
 
     def notes(self, seen: State, change: Change | None) -> Iterable[str]:
