@@ -21,11 +21,15 @@ from tests.support.forged import key_pem, pem, signed
 
 CERTBOT = """#!/bin/sh
 echo "$*" >>"$HOME/called"
+fails() { {
+  echo "Arguments: ['-n', '--cert-path', '$5', '--reason']"
+  echo "\"type\": \"urn:ietf:params:acme:error:$1\","
+} >"$HOME/letsencrypt.log"; echo "AttributeError: can't set attribute"; exit 1; }
 case $*-$SIGNER in
-revoke*--key-path*-account) echo 'An unexpected error occurred:'; exit 1 ;;
-*-already) echo 'An unexpected error occurred:'
-  echo 'The request specified a certificate to be revoked that has already been revoked'; exit 1 ;;
-*-nobody) echo 'An unexpected error occurred:'; echo 'The client lacks sufficient authorization'; exit 1 ;;
+revoke*--key-path*-account) fails unauthorized "$@" ;;
+*-already) fails alreadyRevoked "$@" ;;
+*-nobody) fails unauthorized "$@" ;;
+*-silent) exit 1 ;;
 esac
 """
 
@@ -72,9 +76,8 @@ class Primary:
         """The script as it is written, with the folder for what is kept below that of the test, too."""
         env = self.environment()
         made = {each.name: each for each in issued(env, env.primary)}
-        return self.moved(made[f"{self.certbot}/renewal/certificate.sh"].content).replace(
-            "\nPATH=", f"\nPATH={self.home}:"
-        )
+        text = self.moved(made[f"{self.certbot}/renewal/certificate.sh"].content)
+        return text.replace("\nPATH=", f"\nPATH={self.home}:").replace("/var/log/letsencrypt", str(self.home))
 
     def moved(self, text: str) -> str:
         """Shell, for what is kept below the folder of the test."""
@@ -143,8 +146,16 @@ def test_one_that_is_revoked_already_is_noted(primary: Primary) -> None:
 def test_what_the_ca_refuses_is_told_and_not_noted(primary: Primary) -> None:
     number = primary.put("letsencrypt/archive/r/cert1.pem")
     status, said = primary.run("revoke", number, signer="nobody")
-    assert (status, said.count("lacks sufficient authorization")) == (1, 2)
+    assert status == 1
+    for signer in ("key", "account"):
+        assert f"signed by the {signer}: urn:ietf:params:acme:error:unauthorized\n" in said
     assert primary.record == []
+    # What certbot's log says of another certificate is nothing that was said of this one.
+    other = primary.put("letsencrypt/archive/r/cert2.pem")
+    assert primary.run("revoke", other, signer="already") == (0, "")
+    status, said = primary.run("revoke", number, signer="silent")
+    assert (status, said.count("the CA said nothing")) == (1, 2)
+    assert primary.record == [["revoked", other]]
 
 
 def test_one_that_is_nowhere_is_not_revoked(primary: Primary) -> None:

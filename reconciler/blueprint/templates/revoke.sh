@@ -36,7 +36,7 @@ key_sums() {
 
 # revoke SERIAL: has the CA revoke it for a compromised key, and notes that. The certificate's own key signs: that
 # needs no account, and proves that others may know it, so that Let's Encrypt lets nobody have a certificate for it
-# again (boulder, ra.go, RevokeCertByKey). Without the key the account signs.
+# again (boulder, ra.go, RevokeCertByKey). Without the key, or where the CA does not take that, the account signs.
 revoke() {
   number=$1
   alone revoke || return $?
@@ -59,13 +59,15 @@ revoke() {
       say 'another certbot is at work: nothing was revoked beside it [another-order]'
       return 75
     fi
-    # What certbot says of the error alreadyRevoked (RFC 8555, 6.7) in acme/messages.py, and of none other.
-    if [ "$status" = 0 ] || grep -q 'already been revoked' "$log"; then
+    # certbot 2.1 hides what the CA has answered behind an AttributeError; its log has it, where it is of this call.
+    problem=$(grep -qsF "$at" /var/log/letsencrypt/letsencrypt.log &&
+      grep -o 'urn:ietf:params:acme:error:[A-Za-z]*' /var/log/letsencrypt/letsencrypt.log | tail -n 1)
+    if [ "$status" = 0 ] || [ "${problem##*:}" = alreadyRevoked ]; then  # RFC 8555, 6.7
       note revoked "$run" "$number"
       return
     fi
-    say "the CA did not revoke it, signed by the $signer:"
     tail -n 5 "$log" >&2
+    say "it was not revoked, signed by the $signer: ${problem:-the CA said nothing}"
     rm -f "$log"
   done
   return 1
