@@ -27,7 +27,7 @@ def revoked(env: Environment, host: Host) -> Iterable[Resource]:
                 serial=serial,
                 script=each.script,
                 record=each.store.revoked,
-                held=_shell(each, "held", serial),
+                held=_shell(each, "held_now", serial),
                 lineage=each.lineage,
                 serving=each.rollout.serving,
                 # What cannot be seen of the lineage holds it up; of a host, `Revocation.want` says what does.

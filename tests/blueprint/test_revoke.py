@@ -43,11 +43,11 @@ class Primary:
         (folder / "certbot").write_text(CERTBOT)
         (folder / "certbot").chmod(0o755)
 
-    def put(self, file: str, *, key: bool = True) -> str:
+    def put(self, file: str, *, key: bool = True, days: tuple[float, float] = (-1, 89)) -> str:
         """A certificate in a file and its key beside it: its number."""
         path = self.home / file
         path.parent.mkdir(parents=True, exist_ok=True)
-        made = signed(NAMES[0], KEY, INTERMEDIATE, names=NAMES)
+        made = signed(NAMES[0], KEY, INTERMEDIATE, names=NAMES, days=days)
         path.write_text(pem(made))
         if key:
             path.with_name(path.name.replace("cert", "privkey")).write_text(key_pem(KEY))
@@ -196,4 +196,7 @@ def test_a_look_finds_it_and_the_sum_of_its_public_key(primary: Primary) -> None
     assert look(second.held) == (1, [])
     leaf = chain((primary.home / PLACES[2]).read_text())[0]
     (own,) = managed(env)
+    over = primary.environment(primary.put(PLACES[0], days=(-90, -1)))
+    (expired,) = revoked(over, over.primary)
+    assert look(expired.held) == (0, ["expired"])
     assert look(compromised(own).look) == (0, [public_key_sum(leaf)])

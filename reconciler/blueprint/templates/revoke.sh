@@ -7,7 +7,7 @@ ledger=/var/lib/reconciler/orders
 run=revoke-1700000000-1 status=1 log=
 
 # What is done about a certificate whose key is thought compromised. A part of certificate.sh, which has the
-# lock, the ledger and `run`; every look runs `held` and `key_sums` where such a certificate is declared.
+# lock, the ledger and `run`; every look runs `held_now` and `key_sums` where such a certificate is declared.
 
 # held SERIAL: the file on this host that has the certificate with this serial number, as openssl prints it; 1 where
 # there is none, 77 where it may not be looked for. The key lies beside it: privkeyN.pem by certN.pem.
@@ -23,6 +23,12 @@ held() {
     fi
   done
   return 1
+}
+
+# held_now SERIAL: the same; `expired` where its time is over, for then clients take it no more, revoked or not.
+held_now() {
+  at=$(held "$1") || return
+  if openssl x509 -noout -checkend 0 -in "$at" >/dev/null; then echo "$at"; else echo expired; fi
 }
 
 # key_sums SERIAL…: for each that is found, the SHA-256 of its public key as DER: another certificate may have it too.

@@ -28,6 +28,8 @@ from reconciler.subjects import Risk, Subject
 
 FIELD = "revocation"
 REVOKED = "revoked"
+EXPIRED = "expired"
+"""What need not be revoked, for its time is over."""
 NOWHERE = "not on this host"
 HIDDEN = 77
 """How the shell of `held` ends where the account may not look."""
@@ -60,7 +62,7 @@ class Revocation(Resource):
     record: str
     """The file with what was revoked: SECONDS revoked RUN SERIAL, a line each."""
     held: str
-    """Shell that prints the path of the certificate on this host; see `held` in revoke.sh."""
+    """Shell that prints the path of the certificate on this host; see `held_now` in revoke.sh."""
     lineage: Ref
     serving: tuple[Ref, ...]
     """What switches each host that has the certificate."""
@@ -79,12 +81,14 @@ class Revocation(Resource):
             return held
         if held.status == HIDDEN:
             return CannotSee("the account may not look into certbot's folder")
+        if held.status == 0 and held.output == EXPIRED:
+            return {FIELD: EXPIRED}
         return {FIELD: "none", "certificate": held.output if held.status == 0 else NOWHERE}
 
     def want(self, look: View) -> State | CannotSee | None:
         own = look.own()
-        if isinstance(own, Mapping) and own[FIELD] == REVOKED:
-            return {FIELD: REVOKED}
+        if isinstance(own, Mapping) and own[FIELD] in (REVOKED, EXPIRED):
+            return {FIELD: own[FIELD]}
         for ref in self.serving:
             if look.is_unreachable(ref.host):
                 continue
