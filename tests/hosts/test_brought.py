@@ -119,6 +119,7 @@ def test_it_is_told_of_loaded_once_it_is_good_proven_and_watched(admin: Bringing
     assert key_pem(other).splitlines()[3] not in "".join(admin.said)
 
 
+@pytest.mark.gate
 def test_its_end_is_told_before_it_comes_and_refused_after(admin: Bringing) -> None:
     one, two, _ = admin.fleet.hosts
     for host in (one, two):

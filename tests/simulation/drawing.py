@@ -51,7 +51,8 @@ def draw(seed: int) -> Sequence:
     if rng.random() < 0.12:
         ops.insert(rng.randrange(len(ops)), ("dead", rng.randrange(5)))
     sequence = Sequence(hosts, rng.random() < 0.1, rng.choice((1, 1, 1, 2)), tuple(ops))
-    return _with_canaries(sequence, random.Random(f"canaries of {seed}"))
+    sequence = _with_canaries(sequence, random.Random(f"canaries of {seed}"))
+    return _with_backup(sequence, random.Random(f"backups of {seed}"))
 
 
 def _with_canaries(sequence: Sequence, rng: random.Random) -> Sequence:
@@ -61,6 +62,14 @@ def _with_canaries(sequence: Sequence, rng: random.Random) -> Sequence:
     if rng.random() < 0.1:
         ops.insert(rng.randrange(len(ops) + 1), ("edit", "canary", rng.randrange(5)))
     return replace(sequence, ops=tuple(ops), canary=rng.choice((0, 0, 0, 1, 1, 2)))
+
+
+def _with_backup(sequence: Sequence, rng: random.Random) -> Sequence:
+    """The same, now and then with a lineage that is brought back from a backup; drawn apart, too."""
+    ops = [*sequence.ops]
+    if rng.random() < 0.1:
+        ops.insert(rng.randrange(len(ops) + 1), ("drift", rng.randrange(5), "lineage older"))
+    return replace(sequence, ops=tuple(ops))
 
 
 def _cause(rng: random.Random) -> Op:

@@ -402,6 +402,10 @@ def drift(world: World, host: SimHost, what: str) -> None:
         host.lineage.conf = {**host.lineage.conf, "authenticator": "standalone"}
     elif what == "lineage gone":
         host.lineage = None
+    elif what == "lineage older" and host.lineage:
+        # certbot's folder, brought back from a backup. What the CA said of it is on this host no longer.
+        host.lineage.release = min(copy.release for copy in (*host.copies.values(), host.lineage))
+        world.ca.wants_renewed.discard(host.lineage.release)
     elif what == "incoming emptied":
         host.incoming = None
 

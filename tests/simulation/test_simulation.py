@@ -35,6 +35,7 @@ FIRST = {
     "cross-host edge on a repair": 24,
     "parent moved aside": 28,
     "all hosts at once": 4,
+    "a former lineage leads": 82,
     "any release will do": 1,
     "acts without a record": 0,
     "late host without a lock": 105,

@@ -124,7 +124,9 @@ class FaultyHost:
 
     def start_on(self, file: Path, command: str, *flags: str) -> subprocess.Popen[str]:
         """Starts it on another file than the environment's."""
-        return program.start([command, file, *self.flags, *flags], environ=self.variables)
+        # A journal of its own: that of another test would miss what a host had kept before it was made anew.
+        environ = {"RECONCILE_STATE": str(self.folder / "state"), **self.variables}
+        return program.start([command, file, *self.flags, *flags], environ=environ)
 
     def wait(self, process: subprocess.Popen[str], seconds: float = 60) -> Ended:
         """Waits for it, for at most that long."""
