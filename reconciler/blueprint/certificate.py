@@ -32,8 +32,13 @@ def _renewal_script(each: Managed) -> str:
         **renewal.variables(each.settings),
         "auth_hook": each.hook("auth"),
         "cleanup_hook": each.hook("cleanup"),
+        **renewal.optional(each.settings),
     }
-    return templates.script("certificate.sh", each.env.name, settings, "caa.sh", _kept(each.store))
+    parts, instead = ["caa.sh"], {**_kept(each.store)}
+    if each.settings.profile:
+        parts.append("profile.sh")
+        instead["  allowed || return 1\n"] = "  allowed && profile_can_be_had || return 1\n"
+    return templates.script("certificate.sh", each.env.name, settings, parts, instead)
 
 
 def _kept(store: Store) -> Mapping[str, str]:
@@ -103,6 +108,7 @@ def _issued(each: Managed, host: Host) -> Iterable[Resource]:
         ),
         spare=each.store.current,
         contact=settings.email,
+        profile=settings.profile,
         overdue=settings.overdue / 100,
         needs=tuple(_before(each, host)),
         for_order=tuple(_ready(each)) if here and settings.on_port_80 else (),

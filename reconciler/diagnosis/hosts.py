@@ -314,7 +314,7 @@ def _certbot(environment: Environment, seen: Seen, subject: str) -> HealthCheck:
     """Whether certbot would renew in time, and not at every opportunity."""
     if not isinstance(seen, Mapping):
         return unclear(HOSTS, subject, "its version: there is no package certbot")
-    version, days = str(seen["version"]), min(each.lifetime for each in _ordered(environment))
+    version, days = str(seen["version"]), min(each.days for each in _ordered(environment))
     check = HealthCheck(group=HOSTS, subject=subject, found=version)
     major = re.match(r"(?:[0-9]+:)?([0-9]+)\.", version)
     if major is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from reconciler.environment.patterns import COUNT, HTTPS, MAIL, URL
+from reconciler.environment.profiles import days_of
 from reconciler.environment.rules import CERTIFICATE_NAME
 from reconciler.kinds.paths import ABSOLUTE, LINE, PLAIN
 from reconciler.model import option
@@ -67,6 +68,15 @@ class Certificate:
         default=120,
         schema={"minimum": 1, "maximum": 3600},
     )
+    profile: str | None = option(
+        "Which of the CA's profiles it is ordered by, such as Let's Encrypt's `classic`, `tlsserver` and"
+        " `shortlived`; the CA's default otherwise. It takes certbot 4.0 on the primary.",
+        default=None,
+        schema={
+            "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+            "x-want": "the name of a profile: letters, digits, `.`, `_` and `-`",
+        },
+    )
     resolver: str | None = option(
         "The name server that the preflight asks, as the CA would; by default the host's own.",
         default=None,
@@ -79,7 +89,10 @@ class Certificate:
         "Bits of an RSA key; one with fewer is replaced.", default=2048, schema={"enum": [2048, 3072, 4096]}
     )
     lifetime: int = option(
-        "The lifetime of the CA's certificates in days.", default=90, schema={"minimum": 1, "maximum": 398}
+        "The lifetime of the CA's certificates in days; `tlsserver` and `shortlived` shorten it. What a"
+        " certificate that is there says counts for it.",
+        default=90,
+        schema={"minimum": 1, "maximum": 398},
     )
     schedule: str = option(
         "When cron on the primary checks whether a renewal is due.",
@@ -162,6 +175,11 @@ class Certificate:
         if isinstance(self.max_unavailable, int):
             return self.max_unavailable
         return max(1, hosts * int(self.max_unavailable.removesuffix("%")) // 100)
+
+    @property
+    def days(self) -> int:
+        """For how many days its certificates live, by what is declared."""
+        return days_of(self.profile, self.lifetime)
 
     @property
     def on_port_80(self) -> bool:

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
+from reconciler.environment.authority_checks import check_authorities
 from reconciler.environment.brought import CLIENT
 from reconciler.environment.certificate import Certificate
 from reconciler.environment.ordered import is_ordered
 from reconciler.environment.ordered_checks import NO_HOOK, check_ordered, too_slow
+from reconciler.environment.profiles import days_of
 from reconciler.environment.rules import CERTIFICATE_NAME, CLASSES
 from reconciler.environment.schema_errors import nearest
 from reconciler.environment.settings import PRIMARY, REPLICAS, Paths, Sync
@@ -29,7 +31,7 @@ def cross_check(placed: Placed) -> list[Problem]:
     """Every problem of this kind; a value of a wrong type is left to the schema."""
     cross = _Cross(placed)
     cross.check()
-    return cross.problems + check_ordered(placed)
+    return cross.problems + check_ordered(placed) + check_authorities(placed)
 
 
 def _is_timezone(name: str) -> bool:
@@ -217,7 +219,7 @@ class _Cross:
         schedule, lifetime = section.get("schedule"), section.get("lifetime", Certificate.lifetime)
         if not isinstance(schedule, str) or not isinstance(lifetime, int):
             return
-        if why := too_slow(schedule, lifetime):
+        if why := too_slow(schedule, days_of(section.get("profile"), lifetime)):
             self._problem(("certificate", "schedule"), why)
 
     def _check_paths(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from reconciler.approval.policy import expiries
 from reconciler.blueprint.managed import own
 from reconciler.environment.settings import Environment
-from reconciler.forecast.facts import brought_ends, kept_of, ordered_ends
+from reconciler.forecast.facts import brought_ends, kept_of, ordered_ends, ordered_lifetimes
 from reconciler.journal.elsewhere import RunElsewhere
 from reconciler.journal.journal import JournalEntry
 from reconciler.model import Observation
@@ -200,7 +200,7 @@ def _times(environment: Environment, observation: Observation, now: datetime) ->
     if not served:
         return None
     end, begin = min(served, key=lambda pair: pair[0])
-    lifetime = timedelta(days=environment.certificate.lifetime)
+    lifetime = timedelta(days=environment.certificate.days)
     if begin is not None and begin < end:
         lifetime = end - begin
     # cron renews the lineage on the primary, which may be newer than what is served.
@@ -312,12 +312,13 @@ def _brought(environment: Environment, look: Look | None) -> list[BroughtEnd]:
 
 
 def _ordered(environment: Environment, look: Look | None) -> list[BroughtEnd]:
-    found = ordered_ends(environment, look.kept if look else {})
+    kept = look.kept if look else {}
+    found, lifetimes = ordered_ends(environment, kept), ordered_lifetimes(environment, kept)
     return [
         BroughtEnd(
             name=each.name,
             end=found[each.name],
-            warn=timedelta(days=each.settings.lifetime) * (each.settings.overdue / 100),
+            warn=lifetimes[each.name] * (each.settings.overdue / 100),
             ordered=True,
         )
         for each in environment.ordered

@@ -32,6 +32,7 @@ CERTIFICATES = st.builds(
     key_size=st.sampled_from([2048, 3072, 4096]),
     resolver=st.none() | st.sampled_from(["192.0.2.1", "2001:db8::1"]),
     ca_bundle=st.none() | LINES.map(lambda text: f"/{text}"),
+    profile=st.none() | st.sampled_from(["shortlived", "a.b_c-d"]),
     orders_a_week=st.integers(1, 1000),
     failures_an_hour=st.integers(1, 1000),
 ) | st.builds(Certificate, key_type=st.sampled_from(["ecdsa-p256", "ecdsa-p384"]))

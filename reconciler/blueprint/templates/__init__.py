@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pkgutil
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from reconciler.model import quote
@@ -33,25 +33,26 @@ def script(
     name: str,
     environment: str,
     settings: Mapping[str, str | int],
-    part: str = "",
+    parts: Sequence[str] = (),
     instead: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """The shell script `name` with these settings, quoted, and the functions of the script `part`. `instead`
-    has texts of its body, and what stands in their place, as it is.
+    """The shell script `name` with these settings, quoted, and the functions of the scripts `parts`.
+    `instead` has texts of its body, and what stands in their place, as it is.
 
-    Raises `ValueError` unless the settings are those that the template assigns, in its order, and those texts
-    are in it, and `FileNotFoundError` where there is no such template.
+    Raises `ValueError` unless the settings are those that the template assigns, in its order, then what only
+    its parts assign, and those texts are in it, and `FileNotFoundError` where there is no such template.
     """
     shebang, _, rest = _template(name).partition("\n")
     examples, _, body = rest.partition("\n\n")
-    assigned = re.findall("^([a-z_]+)=", examples, re.MULTILINE)
+    examples = "\n".join([examples, *(_template(part).partition("\n\n")[0] for part in parts)])
+    assigned = list(dict.fromkeys(re.findall("^([a-z_]+)=", examples, re.MULTILINE)))
     if assigned != list(settings):
         raise ValueError(f"{name} has the settings {assigned}, not {list(settings)}")
     for text, other in instead.items():
         if text not in body:
             raise ValueError(f"{name} has no {text}")
         body = body.replace(text, other)
-    functions = _template(part).partition("\n\n")[2] + "\n" if part else ""
+    functions = "".join(_template(part).partition("\n\n")[2] + "\n" for part in parts)
     return f"{shebang}\n{_head(environment)}{_assigned(settings)}\n{functions}{body}"
 
 
