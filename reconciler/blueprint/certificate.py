@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from reconciler.blueprint import renewal, templates, ways
 from reconciler.blueprint.effective import all_commands, right_clock
@@ -13,6 +14,7 @@ from reconciler.environment.certificate import CURVES, Certificate
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.certificate.answer import Answer
 from reconciler.kinds.certificate.lineage import Lineage
+from reconciler.kinds.certificate.ordering import SecondAuthority
 from reconciler.kinds.certificate.store import Store
 from reconciler.kinds.cron import Cron
 from reconciler.kinds.file import File
@@ -38,7 +40,24 @@ def _renewal_script(each: Managed) -> str:
     if each.settings.profile:
         parts.append("profile.sh")
         instead["  allowed || return 1\n"] = "  allowed && profile_can_be_had || return 1\n"
+    if each.settings.fallback:
+        parts.append("fallback.sh")
+        instead |= AT_EITHER
     return templates.script("certificate.sh", each.env.name, settings, parts, instead)
+
+
+AT_EITHER: Final = {
+    '[ -n "$now" ] && [ -s "$ledger" ] || return 0': (
+        '[ -n "$now" ] && [ -s "$ledger" ] && ! second_has_issued "$now" || return 0'
+    ),
+    "  force=\n": "  at_home || return 1\n  force=\n",
+    'preflight | limits | begun) "$1" ;;': (
+        'preflight | limits) "$1" ;;\nbegun) [ "${RECONCILE_CA:-}" != second ] || second; begun ;;'
+    ),
+    'order) order "': 'order) either order "',
+    'renew) renew "': 'renew) either renew "',
+}
+"""Texts of the script, and what stands in their place where a second CA is declared (fallback.sh)."""
 
 
 def _kept(store: Store) -> Mapping[str, str]:
@@ -49,23 +68,32 @@ def _kept(store: Store) -> Mapping[str, str]:
     return {"ledger=$state/orders": f"ledger={store.ledger}", "$state/ari": store.ari}
 
 
-def _limits(each: Managed) -> str:
+def _limits(each: Managed, ledger: str) -> str:
     values = renewal.variables(each.settings)
     limits = {name: values[name] for name in ("orders_a_week", "failures_an_hour")}
-    settings = {"ledger": each.store.ledger, **limits}
+    settings = {"ledger": ledger, **limits}
     return f"{templates.functions('certificate.sh', ('say', 'limits'), settings)}\nlimits"
 
 
-def _caa(each: Managed) -> str:
+def _caa(each: Managed, server: str, ca_bundle: str | None) -> str:
     values = renewal.variables(each.settings)
     settings = {
         "names": " ".join(each.names),
         "folder": each.env.paths.letsencrypt,
         "router": each.name,
-        **{name: values[name] for name in ("challenge", "resolver", "ca_bundle")},
+        **{name: values[name] for name in ("challenge", "resolver")},
+        "ca_bundle": ca_bundle or "",
     }
     parts = ("caa", "caa_identities", "caa_accounts", "caa_answers", "caa_asked", "caa_judged")
-    return f"{templates.functions('caa.sh', parts, settings)}\ncaa {quote(each.settings.server)}"
+    return f"{templates.functions('caa.sh', parts, settings)}\ncaa {quote(server)}"
+
+
+def _second(each: Managed) -> SecondAuthority | None:
+    if (of := each.settings.fallback) is None:
+        return None
+    ledger = f"{each.store.ledger}.second"
+    caa = _caa(each, of.server, of.ca_bundle)
+    return SecondAuthority(of.server, ledger=ledger, limits=_limits(each, ledger), caa=caa)
 
 
 @part(Subject.CERTIFICATE)
@@ -94,8 +122,9 @@ def _issued(each: Managed, host: Host) -> Iterable[Resource]:
         router=each.name,
         folder=env.paths.letsencrypt,
         script=each.script,
-        limits=_limits(each),
-        caa=_caa(each) if here else "",
+        limits=_limits(each, each.store.ledger),
+        caa=_caa(each, settings.server, settings.ca_bundle) if here else "",
+        second=_second(each) if here else None,
         server=settings.server,
         trust=each.trust,
         renewal=(

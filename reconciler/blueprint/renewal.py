@@ -31,7 +31,13 @@ SETTINGS: Mapping[str, type[str | int]] = {
 }
 """By their name, as a field of `Certificate` and as a variable of the script: the type of the field."""
 
-OPTIONAL: Mapping[str, type[str]] = {"profile": str}
+OPTIONAL: Mapping[str, type[str | int]] = {
+    "profile": str,
+    "fallback_server": str,
+    "fallback_email": str,
+    "fallback_ca_bundle": str,
+    "overdue": int,
+}
 """Those that only a script has for which they are declared."""
 
 KNOWN: Mapping[str, tuple[str, ...]] = {"key_type": ("rsa", *CURVES), "challenge": CHALLENGES}
@@ -50,7 +56,15 @@ def variables(certificate: Certificate) -> dict[str, str]:
 
 def optional(certificate: Certificate) -> dict[str, str]:
     """The variables of the script for settings that it only has where they are declared."""
-    return {name: value for name in OPTIONAL if (value := getattr(certificate, name)) is not None}
+    found = {} if certificate.profile is None else {"profile": certificate.profile}
+    if second := certificate.fallback:
+        found |= {
+            "fallback_server": second.server,
+            "fallback_email": second.email or certificate.email or "",
+            "fallback_ca_bundle": second.ca_bundle or "",
+            "overdue": str(certificate.overdue),
+        }
+    return found
 
 
 def settings(variables: Mapping[str, str]) -> dict[str, Value]:

@@ -134,6 +134,8 @@ def servers(environment: Environment) -> dict[str, str | None]:
         for url in (settings["server"], settings["rehearsal"]):
             if url:
                 found.setdefault(url, each.ca_bundle)
+        if each.fallback:
+            found.setdefault(each.fallback.server, each.fallback.ca_bundle)
     return found
 
 

@@ -17,6 +17,30 @@ CURVES = {"ecdsa-p256": "secp256r1", "ecdsa-p384": "secp384r1"}  # as certbot an
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fallback:
+    """Another CA for the same certificate: an order is placed there once the first has failed and less than
+    `overdue` is left of the certificate in use, or there is none. The next renewal goes back to the first."""
+
+    server: str = option("Its ACME directory.", schema=URL)
+    email: str | None = option(
+        "The contact address of the account there; that of the first by default.", default=None, schema=MAIL
+    )
+    ca_bundle: str | None = option(
+        "On the primary: the CA file by which its ACME server is trusted, if not the system's.",
+        default=None,
+        schema=PLAIN,
+    )
+    roots: str | None = option(
+        "The roots to which its chains lead, as PEM: a file beside this one; those of the machine that plans"
+        " otherwise.",
+        default=None,
+        schema=LINE,
+    )
+    trusted: bytes = field(default=b"", repr=False, compare=False)
+    """The roots themselves, as PEM."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Certificate:
     """The certificate that all hosts share. Its names are the router, the hosts, and these."""
 
@@ -165,6 +189,14 @@ class Certificate:
     )
     trusted: bytes = field(default=b"", repr=False, compare=False)
     """The roots themselves, as PEM."""
+    fallback: Fallback | None = None
+    """A second CA, where one is declared."""
+
+    @property
+    def anchors(self) -> bytes:
+        """The roots to one of which a chain must lead: those of the CA, and of its fallback."""
+        other = self.fallback.trusted if self.fallback else self.trusted
+        return self.trusted if other == self.trusted else self.trusted + b"\n" + other
 
     def at_once(self, hosts: int) -> int:
         """How many of so many hosts may switch at the same time.

@@ -13,7 +13,7 @@ from reconciler.model import option
 OWN_ALONE: Final = ("manage", "names", "administrators", "ping")
 """Settings of `certificate:` that are about the environment's own certificate alone."""
 
-OF_THE_CA: Final = ("server", "rehearsal", "ca_bundle", "roots", "profile")
+OF_THE_CA: Final = ("server", "rehearsal", "ca_bundle", "roots", "profile", "fallback")
 """Settings that belong to a CA: with another `server` none of them is taken over."""
 
 
@@ -21,8 +21,8 @@ OF_THE_CA: Final = ("server", "rehearsal", "ca_bundle", "roots", "profile")
 class Ordered:
     """A further certificate that certbot orders on the primary, as it does `certificate`, and that is
     distributed, used and proven by itself: the `consumers` that name it serve it. What it does not say is as
-    in `certificate`; with a `server` of its own, `rehearsal`, `ca_bundle`, `roots` and `profile`
-    are not taken over."""
+    in `certificate`; with a `server` of its own, `rehearsal`, `ca_bundle`, `roots`,
+    `profile` and `fallback` are not taken over."""
 
     name: str = option(
         "What it is called here, and at certbot.",

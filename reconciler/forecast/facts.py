@@ -15,6 +15,7 @@ from reconciler.environment.ordered import Ordered
 from reconciler.environment.services import Services
 from reconciler.environment.settings import Environment
 from reconciler.kinds.certificate.brought import BroughtCertificate, ends
+from reconciler.kinds.certificate.ordering import BY
 from reconciler.kinds.package import Package
 from reconciler.model import Observation, Ref
 from reconciler.tls.status import moment, of_certificate
@@ -139,6 +140,8 @@ def kept_of(environment: Environment, observation: Observation) -> dict[str, str
         lineage = observation.seen.get(each.lineage)
         if isinstance(lineage, Mapping):
             told = {name: str(lineage[name]) for name in ("anchor", "usages") if name in lineage}
+            if each.settings.fallback and BY in lineage:
+                told[BY] = str(lineage[BY])
             found |= {f"{name} {each.store.name}".strip(): text for name, text in told.items()}
         if not each.is_own and (window := _window(each, observation)):
             end, lifetime = window

@@ -77,13 +77,18 @@ class CertbotLineage:
             ),
         }
 
-    def account_question(self, server: str) -> CommandQuestion:
-        """Whether the account with which the lineage is renewed is there; `account` reads the answer.
+    def account_question(self, server: str, second: str | None = None) -> CommandQuestion:
+        """Whether the account with which the lineage is renewed is there, at the CA or at a second one where
+        the renewal file names that; `account` reads the answer.
 
         certbot fails where the account that the renewal file names is missing, or one of its three files
         cannot be read; where it names none, it takes the only one (its main.py, _determine_account, and
         account.py, which looks below the server of ACME v1 too).
         """
+        if second:
+            either = (self.account_question(each).command for each in (second, server))
+            named = f"grep -qxF {quote(f'server = {second}')} {quote(self.conf)} 2>/dev/null"
+            return CommandQuestion(f"if {named}; then {{ {' ; }; else { '.join(either)} ; }}; fi")
         accounts = quote(f"{self.folder}/accounts")
         ours, earlier = quote(self._accounts(server)), quote(self._accounts(server, "v01"))
         return CommandQuestion(

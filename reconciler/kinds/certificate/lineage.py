@@ -44,6 +44,9 @@ SEEN_SOMETIMES = {
 }
 """What is wanted of fields that are not seen where something else is wrong, or is not to be seen."""
 
+RENEWED_AT = ("renewal: server", f"renewal: {profile.KEY}")
+"""The fields that say at which CA certbot renews, and how there."""
+
 NEW = "(a new one)"
 
 _NEWER = "newer: "
@@ -91,6 +94,7 @@ class Lineage(Resource):
     contact: str | None = None
     profile: str | None = None
     """The CA's profile that each order asks for."""
+    second: ordering.SecondAuthority | None = None
     overdue: float = 0.25
     for_order: tuple[Ref, ...] = ()
     """What must be settled before an order, on every host, for the CA may ask any of them."""
@@ -115,9 +119,12 @@ class Lineage(Resource):
             **pair.questions(self.certbot.live),
             **{f"spare {name}": each for name, each in pair.questions(self.spare).items()},
             **self.certbot.questions(),
-            "account": self.certbot.account_question(self.server),
+            "account": self.certbot.account_question(
+                self.server, self.second.server if self.second else None
+            ),
             **ordering.questions(self.limits, self.caa),
             **({profile.FIELD: profile.QUESTION} if self.profile else {}),
+            **(self.second.questions() if self.second else {}),
             "ari": TextQuestion(self.ari),
         }
 
@@ -132,7 +139,6 @@ class Lineage(Resource):
             return answers["conf"]
         if self.absent:
             return {"lineage": "present"} if answers["conf"] is not None else None
-        state = self._about_orders(answers)
         found, live = pair.facts(answers, self.trust, now), answers["live"]
         if isinstance(found, CannotSee) or isinstance(live, CannotSee):
             return found if isinstance(found, CannotSee) else live
@@ -148,8 +154,8 @@ class Lineage(Resource):
             spare = self._spare(answers, now)
             if isinstance(spare, CannotSee):
                 return spare
-            return {"lineage": "absent", **state, **remains, "release": spare}
-        state |= {"lineage": "present", **found}
+            return {"lineage": "absent", **self._about_orders(answers, now), **remains, "release": spare}
+        state = self._about_orders(answers, now, found) | {"lineage": "present", **found}
         state["links"] = self.certbot.links(answers, versions)
         if "names" in found:
             chain = x509.chain(answers["fullchain"])
@@ -161,10 +167,18 @@ class Lineage(Resource):
             state["account"] = account
         return state | self._remembered(answers)
 
-    def _about_orders(self, answers: Mapping[str, Any]) -> dict[str, Value]:
-        """What lets no order be placed."""
+    def _about_orders(
+        self, answers: Mapping[str, Any], now: datetime, pair: Container[str] = ()
+    ) -> dict[str, Value]:
+        """What lets no order be placed, at the CA that would be asked."""
         version = profile.facts(answers[profile.FIELD]) if self.profile else {}
-        return ordering.facts(answers, self.trust.names) | version
+        state = ordering.facts(answers, self.trust.names)
+        if self.second:
+            leaf = x509.chain(answers["fullchain"])[0] if "names" in pair else None
+            urgent = leaf is None or x509.left(leaf, now) < self.overdue
+            state = self.second.takes(answers, state, self.trust.names) if urgent else state
+            state |= self.second.issuer(answers, leaf, self.server)
+        return state | version
 
     def _spare(self, answers: Mapping[str, Any], now: datetime) -> str | CannotSee:
         """The release in use if it is good and fresh; else "none", and a new one is ordered."""
@@ -219,9 +233,12 @@ class Lineage(Resource):
         own = look.own()
         if _absent(own) and isinstance(own, Mapping) and own["release"] != "none":
             return {"lineage": "present"}
-        renewal = {f"renewal: {key}": value for key, value in self._renewal(own)}
-        if isinstance(own, Mapping) and f"renewal: {profile.KEY}" not in own:
-            renewal.pop(f"renewal: {profile.KEY}", None)
+        renewal: dict[str, Value] = {f"renewal: {key}": value for key, value in self._renewal(own)}
+        if isinstance(own, Mapping):
+            if f"renewal: {profile.KEY}" not in own:
+                renewal.pop(f"renewal: {profile.KEY}", None)
+            if self.second and self.second.renews(own):
+                renewal = {key: own.get(key) if key in RENEWED_AT else renewal[key] for key in renewal}
         whole: dict[str, Value] = {"fresh": True, "links": "newest", "renewal file": "whole", **renewal}
         if isinstance(own, Mapping):
             whole |= {name: value for name, value in SEEN_SOMETIMES.items() if name in own}
@@ -289,7 +306,9 @@ class Lineage(Resource):
         return replace(self, replaces=str(seen.get("release")))
 
     def notes(self, seen: State, change: Change | None) -> Iterable[str]:
-        return caa.notes(seen, self.trust.names)
+        if self.second:
+            yield from self.second.notes(seen, self.server, orders=self._orders(seen))
+        yield from caa.notes(seen, self.trust.names)
 
     def diff_text(self, delta: Delta, seen: State | None) -> str | None:
         known = seen is not None and "names" in seen

@@ -1,17 +1,71 @@
-"""What lets no certificate be ordered at a CA: its limits, and what the DNS lets it issue; and when the CA
-itself wants one renewed. Pure."""
+"""What lets no certificate be ordered at a CA: its limits, and what the DNS lets it issue; which of two CAs
+is asked; and when the CA itself wants one renewed. Pure."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from reconciler import x509
 from reconciler.kinds.certificate import caa
-from reconciler.model import CannotSee, Question, Value
+from reconciler.model import CannotSee, Question, Value, quote
 from reconciler.questions.system import CommandQuestion, CommandResult
+
+BY, INSTEAD = "issued by", "second CA"
+SECOND: Final = "second "
+"""How what is asked about the second CA is called, before what it is called of the first."""
+
+
+@dataclass(frozen=True)
+class SecondAuthority:
+    """The CA that is asked once the first has failed and time is short: its ACME directory, and on the
+    primary the ledger of orders there; `limits` and `caa` are shell, as of the first."""
+
+    server: str
+    ledger: str
+    limits: str
+    caa: str
+
+    def questions(self) -> Mapping[str, Question]:
+        """What to ask, beside what is asked of the first."""
+        issued = r"s/^[0-9]* issued [^ ]* \([0-9A-F]*\)$/\1/p"
+        last = CommandQuestion(f"sed -n {quote(issued)} {quote(self.ledger)} 2>/dev/null | tail -n 1")
+        return {**questions(self.limits, self.caa, SECOND), f"{SECOND}issued": last}
+
+    def issuer(self, answers: Mapping[str, Any], leaf: Any, first: str) -> dict[str, Value]:
+        """Which of both CAs has issued the certificate, as a field: the ledger has the last one of this."""
+        if leaf is None:
+            return {}
+        last = answers[f"{SECOND}issued"]
+        mine = isinstance(last, CommandResult) and last.output.lower() == x509.serial_hex(leaf)
+        return {BY: self.server if mine else first}
+
+    def renews(self, state: Mapping[str, Value]) -> bool:
+        """Whether certbot's renewal file names this CA and may: the script has found no account at the first
+        to go back to, and will."""
+        return state.get("renewal: server") == self.server and state.get("account") == "there"
+
+    def takes(
+        self, answers: Mapping[str, Any], first: dict[str, Value], names: Sequence[str]
+    ) -> dict[str, Value]:
+        """The fields of `facts`, where time is short: of the first CA, or of this one where only the first
+        would refuse an order, and why that is."""
+        if (why := refusal(first, names)) is None:
+            return first
+        mine = facts(answers, names, SECOND)
+        if (too := refusal(mine, names)) is None:
+            return {**mine, INSTEAD: why}
+        return {**first, "limit": f"{why}; and the second CA, {self.server}: {too}"}
+
+    def notes(self, state: Mapping[str, Value], first: str, *, orders: bool) -> Iterable[str]:
+        """Which CA is used, where it is this one."""
+        if orders and INSTEAD in state:
+            yield f"it is ordered at the second CA, {self.server}; the first would refuse: {state[INSTEAD]}"
+        elif state.get(BY) == self.server:
+            yield f"it was issued by the second CA, {self.server}; the next renewal goes back to {first}"
 
 
 def questions(limits: str, allowed: str, mark: str = "") -> Mapping[str, Question]:
