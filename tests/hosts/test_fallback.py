@@ -173,15 +173,16 @@ def test_and_the_renewal_after_that_is_the_firsts_again(node: TwoAuthorities) ->
 
 
 def test_a_first_that_refuses_is_no_different(node: TwoAuthorities) -> None:
-    ca = node.fleet.ca
-    ca.set_caa(ROUTER, "another.example.org")
+    first, second = node.ledgers()
+    node.overdue()
+    node.fleet.refuse(True)
     try:
-        # Both CAs go by the same records here: neither may issue, and nothing is ordered anywhere.
-        before = node.ledgers()
-        node.overdue()
-        assert "[caa-forbids]" in node.cron(1)
-        assert node.ledgers() == before
+        said = node.cron()
     finally:
-        ca.set_caa(ROUTER)
-    node.cron()
+        node.fleet.refuse(False)
+    assert "rateLimited" in said
+    assert "it is ordered at the second CA, https://" in said
+    # Each CA has its own ledger.
+    assert node.ledgers() == ([*first, "begun", "failed"], [*second, "begun", "issued"])
     node.settle()
+    assert node.issuer() == 2
