@@ -8,7 +8,7 @@ from typing import Final
 from reconciler.blueprint import renewal, templates, ways
 from reconciler.blueprint.effective import all_commands, right_clock
 from reconciler.blueprint.managed import Managed, ended, managed
-from reconciler.blueprint.node import PROBE_URL
+from reconciler.blueprint.node import PROBE_URL, REDIRECTED_URL, redirects
 from reconciler.blueprint.parts import part
 from reconciler.environment.certificate import CURVES, Certificate
 from reconciler.environment.settings import Environment, Host
@@ -40,6 +40,8 @@ def _renewal_script(each: Managed) -> str:
     if each.settings.profile:
         parts.append("profile.sh")
         instead["  allowed || return 1\n"] = "  allowed && profile_can_be_had || return 1\n"
+    if each.env.certificate.redirects:
+        instead |= _not_to_itself(each.env.primary.name)
     if each.settings.fallback:
         parts.append("fallback.sh")
         instead |= AT_EITHER
@@ -58,6 +60,14 @@ AT_EITHER: Final = {
     'renew) renew "': 'renew) either renew "',
 }
 """Texts of the script, and what stands in their place where a second CA is declared (fallback.sh)."""
+
+
+def _not_to_itself(primary: str) -> Mapping[str, str]:
+    """Hosts redirect challenges to the primary: one that is asked by the primary's name would send the
+    preflight back to itself. The CA asks for that name only where the DNS says that it is."""
+    fetch = 'fetch "$name" "$address" "${whose:-no host of ours}" &'
+    asked = f'[ "$name" != {quote(primary)} ] || printf \'%s\\n\' "$found" | grep -qxF -- "$address"'
+    return {fetch: f"if {asked}; then {fetch} fi"}
 
 
 def _kept(store: Store) -> Mapping[str, str]:
@@ -174,6 +184,10 @@ def _ready(each: Managed) -> Iterable[Ref]:
         yield Ref(host.name, "acl", env.paths.challenge)
         if env.services.apache:
             yield Ref(host.name, Answer.kind, PROBE_URL)
+        if redirects(env, host):
+            yield Ref(host.name, Answer.kind, REDIRECTED_URL)
+        if env.certificate.redirects:
+            continue
         for other in ways.proven_to(env, host):
             yield Ref(other.name, "ssh_access", f"{env.sync.account}@{host.name}")
 

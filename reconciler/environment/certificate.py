@@ -13,6 +13,7 @@ from reconciler.model import option
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 LETS_ENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
 CHALLENGES = ("http-01", "dns-01")
+CHALLENGE_AT = ("hosts", "primary")
 CURVES = {"ecdsa-p256": "secp256r1", "ecdsa-p384": "secp384r1"}  # as certbot and OpenSSL call them
 
 
@@ -80,6 +81,12 @@ class Certificate:
         " in the DNS, which `dns_hook` makes.",
         default=CHALLENGES[0],
         schema={"enum": [*CHALLENGES]},
+    )
+    challenge_at: str = option(
+        "With `http-01`: whether each host gets a copy of each challenge (`hosts`), or the primary alone has"
+        " it and the others redirect the CA there (`primary`).",
+        default=CHALLENGE_AT[0],
+        schema={"enum": [*CHALLENGE_AT]},
     )
     dns_hook: str | None = option(
         "With `dns-01`: the program on the primary that is called with `present` or `cleanup`, the name of a"
@@ -217,3 +224,8 @@ class Certificate:
     def on_port_80(self) -> bool:
         """Whether the CA asks the hosts themselves for a challenge."""
         return self.challenge == CHALLENGES[0]
+
+    @property
+    def redirects(self) -> bool:
+        """Whether hosts redirect the CA to the primary."""
+        return self.on_port_80 and self.challenge_at == CHALLENGE_AT[1]

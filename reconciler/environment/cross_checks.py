@@ -153,6 +153,9 @@ class _Cross:
         if certificate.get("challenge") == "dns-01":
             if "dns_hook" not in certificate:
                 self._problem(("certificate", "challenge"), NO_HOOK)
+            if "challenge_at" in certificate:
+                why = "it is for `challenge: http-01`, which is not declared here"
+                self._problem(("certificate", "challenge_at"), why)
             return
         for key in ("dns_hook", "dns_wait"):
             if key in certificate:

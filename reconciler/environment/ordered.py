@@ -10,7 +10,7 @@ from reconciler.environment.certificate import CHALLENGES, Certificate
 from reconciler.environment.rules import CERTIFICATE_NAME
 from reconciler.model import option
 
-OWN_ALONE: Final = ("manage", "names", "administrators", "ping")
+OWN_ALONE: Final = ("manage", "names", "administrators", "ping", "challenge_at")
 """Settings of `certificate:` that are about the environment's own certificate alone."""
 
 OF_THE_CA: Final = ("server", "rehearsal", "ca_bundle", "roots", "profile", "fallback")
