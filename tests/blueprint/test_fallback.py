@@ -110,7 +110,10 @@ def test_the_second_is_asked_once_the_first_has_failed_and_time_is_short(
     assert (f"order at {SECOND}" in said) == asked
     assert (status == 0) == (asked or renew == "true")
     if asked:
-        assert "less than 25 % of the time of the one in use is left: it is ordered at the second CA" in said
+        short = "less than 25 % of the time of the last one is left" if days else "there is none yet"
+        assert (
+            f"no certificate came from {FIRST}, and {short}: it is ordered at the second CA, {SECOND}" in said
+        )
         assert f"ledger {script.folder}/orders.second, profile '', bundle 'none'" in said
 
 

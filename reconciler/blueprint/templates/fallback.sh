@@ -96,8 +96,9 @@ either() {  # order [RELEASE] | renew [SECONDS]
   "$@"
   ended=$?
   if [ $ended = 0 ] || ! mine || ! urgent; then return $ended; fi
-  say "no certificate came from $first, and less than $overdue % of the time of the one in use is left:" \
-    "it is ordered at the second CA, $fallback_server"
+  short="less than $overdue % of the time of the last one is left"
+  [ -s "$cert" ] || short='there is none yet'
+  say "no certificate came from $first, and $short: it is ordered at the second CA, $fallback_server"
   [ -z "$log" ] || rm -f "$log"
   second
   if [ -s "$conf" ] && [ "$(conf_server)" != "$server" ]; then
