@@ -118,6 +118,11 @@ class Authority:
         """End Pebble; the DNS goes on."""
         self._end("pebble")
 
+    @property
+    def other_by_address(self) -> str:
+        """The directory of the other CA for hosts that do not find the first one's name."""
+        return f"https://{self.address}:{OTHER_PORT}/dir"
+
     def restart(self, validity: int = DAYS_90) -> None:
         """A new Pebble: another root, and no memory of accounts."""
         self.stop()

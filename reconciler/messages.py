@@ -269,6 +269,24 @@ class Message(enum.Enum):
             " account"
         ),
     )
+    CERTBOT_TOO_OLD = (
+        "certbot-too-old",
+        CERTIFICATE,
+        "certbot on the primary cannot ask for the profile",
+        (
+            "no order was placed. Install certbot 4.0 or newer there (the distribution's backports, a newer"
+            " release of it, or certbot's own packages), or take `certificate: profile` out"
+        ),
+    )
+    PROFILE_NOT_OFFERED = (
+        "profile-not-offered",
+        CERTIFICATE,
+        "the CA has no profile of the declared name",
+        (
+            "no order was placed. The message says which the CA has: name one of them under `certificate:"
+            " profile`, or none for the CA's default"
+        ),
+    )
     ORDER_LIMIT = (
         "order-limit",
         CERTIFICATE,

@@ -147,18 +147,27 @@ def _on(days: str, local: datetime) -> bool:
 def left_of_lifetime(
     seen: Mapping[Ref, Seen], lifetime: Callable[[Ref], timedelta], now: datetime
 ) -> float | None:
-    """The fraction of its `lifetime` that the certificate in use still has: of the releases on the hosts, the
-    one with the least. None where none was seen."""
-    return min(((until - now) / lifetime(ref) for ref, until in expiries(seen).items()), default=None)
+    """The fraction of its lifetime that the certificate in use still has: of the releases on the hosts, the
+    one with the least. None where none was seen. `lifetime` counts where none says its own."""
+    own = lifetimes(seen)
+    left = ((until - now) / (own.get(ref) or lifetime(ref)) for ref, until in expiries(seen).items())
+    return min(left, default=None)
 
 
 def expiries(seen: Mapping[Ref, Seen]) -> dict[Ref, datetime]:
     """When the certificates that were seen expire: the lineage and each host's release."""
-    return dict(_expiries(seen))
+    return dict(_moments(seen, "expires"))
 
 
-def _expiries(seen: Mapping[Ref, Seen]) -> Iterable[tuple[Ref, datetime]]:
+def lifetimes(seen: Mapping[Ref, Seen]) -> dict[Ref, timedelta]:
+    """For how long the certificates that were seen are valid in all, by themselves: above zero."""
+    ends = expiries(seen)
+    found = {ref: ends[ref] - begin for ref, begin in _moments(seen, "begins") if ref in ends}
+    return {ref: lifetime for ref, lifetime in found.items() if lifetime > timedelta()}
+
+
+def _moments(seen: Mapping[Ref, Seen], name: str) -> Iterable[tuple[Ref, datetime]]:
     for ref, state in seen.items():
-        text = state.get("expires") if isinstance(state, Mapping) else None
+        text = state.get(name) if isinstance(state, Mapping) else None
         if ref.kind in ("certificate", "release") and isinstance(text, str):
             yield ref, datetime.fromisoformat(text)

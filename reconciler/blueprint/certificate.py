@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from reconciler.blueprint import renewal, templates, ways
 from reconciler.blueprint.effective import all_commands, right_clock
 from reconciler.blueprint.managed import Managed, ended, managed
-from reconciler.blueprint.node import PROBE_URL
+from reconciler.blueprint.node import PROBE_URL, REDIRECTED_URL, redirects
 from reconciler.blueprint.parts import part
 from reconciler.blueprint.revocation import compromised
 from reconciler.environment.certificate import CURVES, Certificate
@@ -15,6 +16,7 @@ from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.certificate.answer import Answer
 from reconciler.kinds.certificate.compromised import NONE
 from reconciler.kinds.certificate.lineage import Lineage
+from reconciler.kinds.certificate.ordering import SecondAuthority
 from reconciler.kinds.certificate.store import Store
 from reconciler.kinds.cron import Cron
 from reconciler.kinds.file import File
@@ -37,8 +39,41 @@ def _renewal_script(each: Managed) -> str:
         **renewal.variables(each.settings),
         "auth_hook": each.hook("auth"),
         "cleanup_hook": each.hook("cleanup"),
+        **renewal.optional(each.settings),
     }
-    return templates.script("certificate.sh", each.env.name, settings, PARTS, _kept(each.store))
+    parts, instead = [*PARTS], {**_kept(each.store)}
+    if each.settings.profile:
+        parts.append("profile.sh")
+        instead["  allowed || return 1\n"] = "  allowed && profile_can_be_had || return 1\n"
+    if each.env.certificate.redirects:
+        instead |= _not_to_itself(each.env.primary.name)
+    if each.settings.fallback:
+        parts.append("fallback.sh")
+        instead |= AT_EITHER
+    return templates.script("certificate.sh", each.env.name, settings, parts, instead)
+
+
+AT_EITHER: Final = {
+    '[ -n "$now" ] && [ -s "$ledger" ] || return 0': (
+        '[ -n "$now" ] && [ -s "$ledger" ] && ! second_has_issued "$now" || return 0'
+    ),
+    "  force=\n": "  at_home || return 1\n  force=\n",
+    'preflight | limits | begun) "$1" ;;': (
+        'preflight | limits) "$1" ;;\nbegun) [ "${RECONCILE_CA:-}" != second ] || second; begun ;;'
+    ),
+    'order) order "': 'order) either order "',
+    'renew) renew "': 'renew) either renew "',
+    'revoke) revoke "': 'revoke) ! second_has_issued "${2:?SERIAL}" || second; revoke "',
+}
+"""Texts of the script, and what stands in their place where a second CA is declared (fallback.sh)."""
+
+
+def _not_to_itself(primary: str) -> Mapping[str, str]:
+    """Hosts redirect challenges to the primary: one that is asked by the primary's name would send the
+    preflight back to itself. The CA asks for that name only where the DNS says that it is."""
+    fetch = 'fetch "$name" "$address" "${whose:-no host of ours}" &'
+    asked = f'[ "$name" != {quote(primary)} ] || printf \'%s\\n\' "$found" | grep -qxF -- "$address"'
+    return {fetch: f"if {asked}; then {fetch} fi"}
 
 
 def _kept(store: Store) -> Mapping[str, str]:
@@ -49,23 +84,32 @@ def _kept(store: Store) -> Mapping[str, str]:
     return {"ledger=$state/orders": f"ledger={store.ledger}", "$state/ari": store.ari}
 
 
-def _limits(each: Managed) -> str:
+def _limits(each: Managed, ledger: str) -> str:
     values = renewal.variables(each.settings)
     limits = {name: values[name] for name in ("orders_a_week", "failures_an_hour")}
-    settings = {"ledger": each.store.ledger, **limits}
+    settings = {"ledger": ledger, **limits}
     return f"{templates.functions('certificate.sh', ('say', 'limits'), settings)}\nlimits"
 
 
-def _caa(each: Managed) -> str:
+def _caa(each: Managed, server: str, ca_bundle: str | None) -> str:
     values = renewal.variables(each.settings)
     settings = {
         "names": " ".join(each.names),
         "folder": each.env.paths.letsencrypt,
         "router": each.name,
-        **{name: values[name] for name in ("challenge", "resolver", "ca_bundle")},
+        **{name: values[name] for name in ("challenge", "resolver")},
+        "ca_bundle": ca_bundle or "",
     }
     parts = ("caa", "caa_identities", "caa_accounts", "caa_answers", "caa_asked", "caa_judged")
-    return f"{templates.functions('caa.sh', parts, settings)}\ncaa {quote(each.settings.server)}"
+    return f"{templates.functions('caa.sh', parts, settings)}\ncaa {quote(server)}"
+
+
+def _second(each: Managed) -> SecondAuthority | None:
+    if (of := each.settings.fallback) is None:
+        return None
+    ledger = f"{each.store.ledger}.second"
+    caa = _caa(each, of.server, of.ca_bundle)
+    return SecondAuthority(of.server, ledger=ledger, limits=_limits(each, ledger), caa=caa)
 
 
 @part(Subject.CERTIFICATE)
@@ -94,8 +138,9 @@ def _issued(each: Managed, host: Host) -> Iterable[Resource]:
         router=each.name,
         folder=env.paths.letsencrypt,
         script=each.script,
-        limits=_limits(each),
-        caa=_caa(each) if here else "",
+        limits=_limits(each, each.store.ledger),
+        caa=_caa(each, settings.server, settings.ca_bundle) if here else "",
+        second=_second(each) if here else None,
         server=settings.server,
         trust=each.trust,
         renewal=(
@@ -108,6 +153,7 @@ def _issued(each: Managed, host: Host) -> Iterable[Resource]:
         ),
         spare=each.store.current,
         contact=settings.email,
+        profile=settings.profile,
         overdue=settings.overdue / 100,
         needs=tuple(_before(each, host)),
         for_order=tuple(_ready(each)) if here and settings.on_port_80 else (),
@@ -145,6 +191,10 @@ def _ready(each: Managed) -> Iterable[Ref]:
         yield Ref(host.name, "acl", env.paths.challenge)
         if env.services.apache:
             yield Ref(host.name, Answer.kind, PROBE_URL)
+        if redirects(env, host):
+            yield Ref(host.name, Answer.kind, REDIRECTED_URL)
+        if env.certificate.redirects:
+            continue
         for other in ways.proven_to(env, host):
             yield Ref(other.name, "ssh_access", f"{env.sync.account}@{host.name}")
 

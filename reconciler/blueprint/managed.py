@@ -48,7 +48,7 @@ class Managed:
         """What it is checked against."""
         curve = CURVES.get(self.settings.key_type)
         key = f"ECDSA {curve}" if curve else Trust.key
-        return Trust(self.names, self.settings.trusted, self.settings.key_size, key)
+        return Trust(self.names, self.settings.anchors, self.settings.key_size, key)
 
     @property
     def lineage(self) -> Ref:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from reconciler.blueprint import templates
 from reconciler.blueprint.managed import Managed, managed
@@ -71,7 +72,13 @@ def parents(path: str) -> list[str]:
 @part(Subject.CHALLENGE)
 def port_80(env: Environment, host: Host) -> Iterable[Resource]:
     """S6: port 80 redirects everything but challenges."""
-    values = {"router": env.router, "host": host.name, "challenge": env.paths.challenge}
+    values = {
+        "router": env.router,
+        "host": host.name,
+        "challenge": env.paths.challenge,
+        "probe": PROBE,
+        "elsewhere": env.primary.name if redirects(env, host) else None,
+    }
     yield Package(host=host.name, package="apache2")
     yield ApacheModule(host=host.name, module="alias")
     yield File(
@@ -89,6 +96,15 @@ PROBE_URL = f"/.well-known/acme-challenge/{PROBE}"
 """The path at which port 80 of every host is asked for the probe."""
 
 
+REDIRECTED_URL = f"/.well-known/acme-challenge/redirected-{PROBE}"
+"""The path at which a host is asked for the primary's probe, where it redirects challenges there."""
+
+
+def redirects(env: Environment, host: Host) -> bool:
+    """Whether a host redirects challenges to the primary."""
+    return env.certificate.redirects and not host.primary
+
+
 def probe_text(env: Environment, host: Host) -> str:
     """What a host's probe says, so that it is known which host has answered."""
     return f"{env.name} {host.name}"
@@ -103,7 +119,7 @@ def challenge_answer(env: Environment, host: Host) -> Iterable[Resource]:
     path = f"{env.paths.challenge}/{PROBE}"
     yield Package(host=host.name, package="curl")
     yield File(host=host.name, path=path, content=f"{text}\n", mode="0644")
-    yield Answer(
+    answer = Answer(
         host=host.name,
         path=PROBE_URL,
         text=text,
@@ -120,6 +136,15 @@ def challenge_answer(env: Environment, host: Host) -> Iterable[Resource]:
             Ref(host.name, ApacheSite.kind, "000-default"),
         ),
     )
+    yield answer
+    if redirects(env, host):
+        yield replace(
+            answer,
+            path=REDIRECTED_URL,
+            text=probe_text(env, env.primary),
+            redirected=True,
+            needs=(*answer.needs, answer.ref, Ref(env.primary.name, Answer.kind, PROBE_URL)),
+        )
 
 
 @part(Subject.CHALLENGE)
@@ -135,9 +160,10 @@ def hooks(env: Environment, host: Host) -> Iterable[Resource]:
 
 def _hooks(each: Managed, host: Host) -> Iterable[Resource]:
     env, certificate = each.env, each.settings
+    copies = [] if env.certificate.redirects else env.others(host)
     settings: dict[str, str | int] = {
         "host": host.name,
-        "peers": " ".join(f"{other.name}:{env.sshd_port(other)}" for other in env.others(host)),
+        "peers": " ".join(f"{other.name}:{env.sshd_port(other)}" for other in copies),
         "challenge": env.paths.challenge,
         "account": env.sync.account,
         "identity": env.sync.identity,

@@ -31,6 +31,15 @@ SETTINGS: Mapping[str, type[str | int]] = {
 }
 """By their name, as a field of `Certificate` and as a variable of the script: the type of the field."""
 
+OPTIONAL: Mapping[str, type[str | int]] = {
+    "profile": str,
+    "fallback_server": str,
+    "fallback_email": str,
+    "fallback_ca_bundle": str,
+    "overdue": int,
+}
+"""Those that only a script has for which they are declared."""
+
 KNOWN: Mapping[str, tuple[str, ...]] = {"key_type": ("rsa", *CURVES), "challenge": CHALLENGES}
 """The values that some of them may have."""
 
@@ -45,13 +54,26 @@ def variables(certificate: Certificate) -> dict[str, str]:
     }
 
 
+def optional(certificate: Certificate) -> dict[str, str]:
+    """The variables of the script for settings that it only has where they are declared."""
+    found = {} if certificate.profile is None else {"profile": certificate.profile}
+    if second := certificate.fallback:
+        found |= {
+            "fallback_server": second.server,
+            "fallback_email": second.email or certificate.email or "",
+            "fallback_ca_bundle": second.ca_bundle or "",
+            "overdue": str(certificate.overdue),
+        }
+    return found
+
+
 def settings(variables: Mapping[str, str]) -> dict[str, Value]:
     """The fields of `Certificate` that a script's variables say, without those that say nothing.
 
     Variables come from hosts: one that is not known, or not of its type, is left out.
     """
     found: dict[str, Value] = {}
-    for name, kind in SETTINGS.items():
+    for name, kind in {**SETTINGS, **OPTIONAL}.items():
         value = variables.get(name, "")
         if name in KNOWN and value not in KNOWN[name]:
             continue

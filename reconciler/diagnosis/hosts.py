@@ -134,6 +134,8 @@ def servers(environment: Environment) -> dict[str, str | None]:
         for url in (settings["server"], settings["rehearsal"]):
             if url:
                 found.setdefault(url, each.ca_bundle)
+        if each.fallback:
+            found.setdefault(each.fallback.server, each.fallback.ca_bundle)
     return found
 
 
@@ -314,7 +316,7 @@ def _certbot(environment: Environment, seen: Seen, subject: str) -> HealthCheck:
     """Whether certbot would renew in time, and not at every opportunity."""
     if not isinstance(seen, Mapping):
         return unclear(HOSTS, subject, "its version: there is no package certbot")
-    version, days = str(seen["version"]), min(each.lifetime for each in _ordered(environment))
+    version, days = str(seen["version"]), min(each.days for each in _ordered(environment))
     check = HealthCheck(group=HOSTS, subject=subject, found=version)
     major = re.match(r"(?:[0-9]+:)?([0-9]+)\.", version)
     if major is None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.environment.certificate import CURVES, LETS_ENCRYPT, Certificate
+from reconciler.environment.certificate import CURVES, LETS_ENCRYPT, Certificate, Fallback
 from reconciler.environment.services import Services, TomcatTls
 from reconciler.environment.settings import Environment, Host, Paths, Ssh, Sync
 from reconciler.model import State, Value
@@ -198,6 +198,14 @@ def _certificate(draft: _Draft, router: str, primary: str) -> Certificate:
         draft.remark(
             "certificate.roots", "the CA is not Let's Encrypt's; its roots cannot be found out (--roots)"
         )
+    if server := mine.get("certificate.fallback_server"):
+        email = mine.get("certificate.fallback_email")
+        found["fallback"] = Fallback(
+            server=str(server),
+            email=None if email in (None, found.get("email")) else str(email),
+            ca_bundle=str(mine.get("certificate.fallback_ca_bundle") or "") or None,
+        )
+        draft.remark("certificate.fallback", "the roots of the second CA cannot be found out (`roots`)")
     if not mine.get("lineage"):
         draft.remark("certificate.names", f"{primary} has no lineage of {router}; one will be ordered")
     return Certificate(**found)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from reconciler.blueprint.renewal import SETTINGS
+from reconciler.blueprint.renewal import OPTIONAL, SETTINGS
 from reconciler.blueprint.templates import MARK
 from reconciler.discovery import parsing
 from reconciler.discovery.parsing import JOB
@@ -50,7 +50,7 @@ OURS = f"find /etc /opt /srv -maxdepth 3 -lname {Current.path} 2>/dev/null"
 
 SITE = r"^[[:space:]]*(<VirtualHost|ServerName|Alias|SSLCACertificateFile)[[:space:]]"
 # LinesQuestion matches in capitals or not: what is read here is parsed once more.
-SCRIPT = f"^({'|'.join(SETTINGS)})=|^{MARK}"
+SCRIPT = f"^({'|'.join((*SETTINGS, *OPTIONAL))})=|^{MARK}"
 NOTICE = "^(administrators=|mail -s )"
 """Before it had settings, the notice named the recipient in its command."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from reconciler.environment.patterns import COUNT, HTTPS, MAIL, URL
+from reconciler.environment.profiles import days_of
 from reconciler.environment.rules import CERTIFICATE_NAME
 from reconciler.kinds.certificate.compromised import SERIAL
 from reconciler.kinds.paths import ABSOLUTE, LINE, PLAIN
@@ -13,7 +14,32 @@ from reconciler.model import option
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 LETS_ENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
 CHALLENGES = ("http-01", "dns-01")
+CHALLENGE_AT = ("hosts", "primary")
 CURVES = {"ecdsa-p256": "secp256r1", "ecdsa-p384": "secp384r1"}  # as certbot and OpenSSL call them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fallback:
+    """Another CA for the same certificate: an order is placed there once the first has failed and less than
+    `overdue` is left of the certificate in use, or there is none. The next renewal goes back to the first."""
+
+    server: str = option("Its ACME directory.", schema=URL)
+    email: str | None = option(
+        "The contact address of the account there; that of the first by default.", default=None, schema=MAIL
+    )
+    ca_bundle: str | None = option(
+        "On the primary: the CA file by which its ACME server is trusted, if not the system's.",
+        default=None,
+        schema=PLAIN,
+    )
+    roots: str | None = option(
+        "The roots to which its chains lead, as PEM: a file beside this one; those of the machine that plans"
+        " otherwise.",
+        default=None,
+        schema=LINE,
+    )
+    trusted: bytes = field(default=b"", repr=False, compare=False)
+    """The roots themselves, as PEM."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +83,12 @@ class Certificate:
         default=CHALLENGES[0],
         schema={"enum": [*CHALLENGES]},
     )
+    challenge_at: str = option(
+        "With `http-01`: whether each host gets a copy of each challenge (`hosts`), or the primary alone has"
+        " it and the others redirect the CA there (`primary`).",
+        default=CHALLENGE_AT[0],
+        schema={"enum": [*CHALLENGE_AT]},
+    )
     dns_hook: str | None = option(
         "With `dns-01`: the program on the primary that is called with `present` or `cleanup`, the name of a"
         " record, and its text.",
@@ -67,6 +99,15 @@ class Certificate:
         "With `dns-01`: seconds within which the name servers must show such a record.",
         default=120,
         schema={"minimum": 1, "maximum": 3600},
+    )
+    profile: str | None = option(
+        "Which of the CA's profiles it is ordered by, such as Let's Encrypt's `classic`, `tlsserver` and"
+        " `shortlived`; the CA's default otherwise. It takes certbot 4.0 on the primary.",
+        default=None,
+        schema={
+            "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+            "x-want": "the name of a profile: letters, digits, `.`, `_` and `-`",
+        },
     )
     resolver: str | None = option(
         "The name server that the preflight asks, as the CA would; by default the host's own.",
@@ -86,7 +127,10 @@ class Certificate:
         schema={"items": {"type": "string", **SERIAL}},
     )
     lifetime: int = option(
-        "The lifetime of the CA's certificates in days.", default=90, schema={"minimum": 1, "maximum": 398}
+        "The lifetime of the CA's certificates in days; `tlsserver` and `shortlived` shorten it. What a"
+        " certificate that is there says counts for it.",
+        default=90,
+        schema={"minimum": 1, "maximum": 398},
     )
     schedule: str = option(
         "When cron on the primary checks whether a renewal is due.",
@@ -159,6 +203,14 @@ class Certificate:
     )
     trusted: bytes = field(default=b"", repr=False, compare=False)
     """The roots themselves, as PEM."""
+    fallback: Fallback | None = None
+    """A second CA, where one is declared."""
+
+    @property
+    def anchors(self) -> bytes:
+        """The roots to one of which a chain must lead: those of the CA, and of its fallback."""
+        other = self.fallback.trusted if self.fallback else self.trusted
+        return self.trusted if other == self.trusted else self.trusted + b"\n" + other
 
     def at_once(self, hosts: int) -> int:
         """How many of so many hosts may switch at the same time.
@@ -171,6 +223,16 @@ class Certificate:
         return max(1, hosts * int(self.max_unavailable.removesuffix("%")) // 100)
 
     @property
+    def days(self) -> int:
+        """For how many days its certificates live, by what is declared."""
+        return days_of(self.profile, self.lifetime)
+
+    @property
     def on_port_80(self) -> bool:
         """Whether the CA asks the hosts themselves for a challenge."""
         return self.challenge == CHALLENGES[0]
+
+    @property
+    def redirects(self) -> bool:
+        """Whether hosts redirect the CA to the primary."""
+        return self.on_port_80 and self.challenge_at == CHALLENGE_AT[1]

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
+from reconciler.environment.authority_checks import check_authorities
 from reconciler.environment.brought import CLIENT
 from reconciler.environment.certificate import Certificate
 from reconciler.environment.compromised_checks import check_compromised
 from reconciler.environment.ordered import is_ordered
 from reconciler.environment.ordered_checks import NO_HOOK, check_ordered, too_slow
+from reconciler.environment.profiles import days_of
 from reconciler.environment.rules import CERTIFICATE_NAME, CLASSES
 from reconciler.environment.schema_errors import nearest
 from reconciler.environment.settings import PRIMARY, REPLICAS, Paths, Sync
@@ -30,7 +32,8 @@ def cross_check(placed: Placed) -> list[Problem]:
     """Every problem of this kind; a value of a wrong type is left to the schema."""
     cross = _Cross(placed)
     cross.check()
-    return cross.problems + check_ordered(placed) + check_compromised(placed)
+    more = (check_ordered, check_authorities, check_compromised)
+    return [*cross.problems, *(problem for check in more for problem in check(placed))]
 
 
 def _is_timezone(name: str) -> bool:
@@ -152,6 +155,9 @@ class _Cross:
         if certificate.get("challenge") == "dns-01":
             if "dns_hook" not in certificate:
                 self._problem(("certificate", "challenge"), NO_HOOK)
+            if "challenge_at" in certificate:
+                why = "it is for `challenge: http-01`, which is not declared here"
+                self._problem(("certificate", "challenge_at"), why)
             return
         for key in ("dns_hook", "dns_wait"):
             if key in certificate:
@@ -218,7 +224,7 @@ class _Cross:
         schedule, lifetime = section.get("schedule"), section.get("lifetime", Certificate.lifetime)
         if not isinstance(schedule, str) or not isinstance(lifetime, int):
             return
-        if why := too_slow(schedule, lifetime):
+        if why := too_slow(schedule, days_of(section.get("profile"), lifetime)):
             self._problem(("certificate", "schedule"), why)
 
     def _check_paths(self) -> None:

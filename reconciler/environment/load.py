@@ -14,7 +14,7 @@ from string import Template
 from typing import Any
 
 from reconciler.environment.brought import Brought
-from reconciler.environment.certificate import Certificate
+from reconciler.environment.certificate import Certificate, Fallback
 from reconciler.environment.cross_checks import cross_check
 from reconciler.environment.form import too_new
 from reconciler.environment.include import as_one, include
@@ -177,9 +177,19 @@ class _Builder:
         ).with_hosts(hosts)
 
     def _certificate(self) -> Certificate:
-        certificate = Certificate(**_tuples(self._value.get("certificate", {})))
-        trusted = self._trusted(("certificate", "roots"), certificate.roots)
-        return dataclasses.replace(certificate, trusted=trusted)
+        value, path = self._value.get("certificate", {}), ("certificate",)
+        return self._settings(value, dict.fromkeys(value, path))
+
+    def _settings(self, value: Mapping[str, Any], said: Mapping[str, Path]) -> Certificate:
+        """The settings of a certificate; `said` is the section that says each."""
+        options = _tuples(value)
+        of = options.pop("fallback", None)
+        fallback = Fallback(**of) if of else None
+        if fallback:
+            trusted = self._trusted((*said["fallback"], "fallback", "roots"), fallback.roots)
+            fallback = dataclasses.replace(fallback, trusted=trusted)
+        trusted = self._trusted((*said.get("roots", ()), "roots"), options.get("roots"))
+        return Certificate(**options, trusted=trusted, fallback=fallback)
 
     def _brought(self) -> Iterable[Brought]:
         for number, each in enumerate(self._value.get("certificates", ())):
@@ -196,10 +206,10 @@ class _Builder:
                 continue
             entry = _tuples(each)
             mine = {key: entry.pop(key) for key in ("name", "names", "hosts", "absent") if key in entry}
-            settings = Certificate(**_tuples(inherited(own, each)), **entry)
-            path: Path = ("certificates", number, "roots") if "roots" in each else ("certificate", "roots")
-            trusted = self._trusted(path, settings.roots)
-            yield Ordered(**mine, settings=dataclasses.replace(settings, trusted=trusted))
+            value = {**inherited(own, each), **entry}
+            here: Path = ("certificates", number)
+            said = {name: here if name in each else ("certificate",) for name in value}
+            yield Ordered(**mine, settings=self._settings(value, said))
 
     def _trusted(self, path: Path, roots: str | None) -> bytes:
         """The roots in a file that the YAML names, or those of this machine."""

@@ -10,13 +10,13 @@ from reconciler.environment.certificate import CHALLENGES, Certificate
 from reconciler.environment.rules import CERTIFICATE_NAME
 from reconciler.model import option
 
-OWN_ALONE: Final = ("manage", "names", "administrators", "ping")
+OWN_ALONE: Final = ("manage", "names", "administrators", "ping", "challenge_at")
 """Settings of `certificate:` that are about the environment's own certificate alone."""
 
 OF_EACH: Final = ("compromised",)
 """Settings that each has for itself: none is taken over."""
 
-OF_THE_CA: Final = ("server", "rehearsal", "ca_bundle", "roots")
+OF_THE_CA: Final = ("server", "rehearsal", "ca_bundle", "roots", "profile", "fallback")
 """Settings that belong to a CA: with another `server` none of them is taken over."""
 
 
@@ -24,8 +24,8 @@ OF_THE_CA: Final = ("server", "rehearsal", "ca_bundle", "roots")
 class Ordered:
     """A further certificate that certbot orders on the primary, as it does `certificate`, and that is
     distributed, used and proven by itself: the `consumers` that name it serve it. What it does not say is as
-    in `certificate`, but for `compromised`; with a `server` of its own, `rehearsal`, `ca_bundle` and `roots`
-    are not taken over."""
+    in `certificate`, but for `compromised`; with a `server` of its own, `rehearsal`, `ca_bundle`, `roots`,
+    `profile` and `fallback` are not taken over."""
 
     name: str = option(
         "What it is called here, and at certbot.",

@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.environment.certificate import CHALLENGES, Certificate
 from reconciler.environment.ordered import inherited, is_ordered
+from reconciler.environment.profiles import days_of
 from reconciler.environment.rules import safe_gap
 from reconciler.environment.yaml_reader import Path, Placed, Problem
 
@@ -108,14 +109,14 @@ def _wrong_challenge(
 
 
 def _wrong_schedule(item: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterable[tuple[Path, str]]:
-    if not {"schedule", "lifetime"} & item.keys():
+    if not {"schedule", "lifetime", "profile"} & item.keys():
         return  # then it is `certificate`'s, which is judged there
     schedule = settings.get("schedule", Certificate.schedule)
     lifetime = settings.get("lifetime", Certificate.lifetime)
     if not isinstance(schedule, str) or not isinstance(lifetime, int):
         return
-    where: Path = ("schedule",) if "schedule" in item else ("lifetime",)
-    if why := too_slow(schedule, lifetime):
+    where: Path = next((key,) for key in ("schedule", "lifetime", "profile") if key in item)
+    if why := too_slow(schedule, days_of(settings.get("profile"), lifetime)):
         yield where, why
 
 

@@ -12,7 +12,7 @@ import typing
 from typing import Any
 
 from reconciler.environment.brought import Brought
-from reconciler.environment.certificate import Certificate
+from reconciler.environment.certificate import Certificate, Fallback
 from reconciler.environment.form import VERSION
 from reconciler.environment.ordered import OWN_ALONE, Ordered
 from reconciler.environment.rules import HOST_NAME, Acknowledged, Notices, Policy
@@ -130,6 +130,12 @@ def _services() -> dict[str, Any]:
     return section
 
 
+def _certificate() -> dict[str, Any]:
+    section = _section(Certificate)
+    section["properties"]["fallback"] = _section(Fallback) | {"required": ["server"]}
+    return section
+
+
 def _ordered() -> dict[str, Any]:
     """A further certificate that is ordered: what it may say of all that `certificate` says; nothing is the
     default but what is said there."""
@@ -137,6 +143,7 @@ def _ordered() -> dict[str, Any]:
     for name, schema in options(Certificate).items():
         if name not in OWN_ALONE:
             section["properties"][name] = {key: each for key, each in schema.items() if key != "default"}
+    section["properties"]["fallback"] = _certificate()["properties"]["fallback"]
     return section
 
 
@@ -145,7 +152,7 @@ def _sections() -> dict[str, Any]:
     return {
         "ssh": _section(Ssh),
         "sync": _section(Sync),
-        "certificate": _section(Certificate),
+        "certificate": _certificate(),
         "paths": _section(Paths),
         "services": _services(),
         "consumers": {

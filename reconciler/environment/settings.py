@@ -295,7 +295,7 @@ class Environment:
     def lifetime_of(self, ref: Ref) -> timedelta:
         """The declared lifetime of a certificate that is ordered, by a ref of `certificate` or `release`."""
         settings = next((each.settings for each in self.ordered if each.name == ref.name), self.certificate)
-        return timedelta(days=settings.lifetime)
+        return timedelta(days=settings.days)
 
     @property
     def at_once(self) -> int:

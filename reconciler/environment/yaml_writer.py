@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from reconciler.environment.certificate import Fallback
 from reconciler.environment.form import VERSION
 from reconciler.environment.services import TomcatTls
 from reconciler.environment.settings import Environment, HostSsh
@@ -80,7 +81,7 @@ def _settings(section: Any, prefix: str, remarks: Remarks, indent: str) -> Itera
             yield f"{indent}{each.name}:"
             yield from [f"{indent}  port: {value.port}"] if usual else []
             yield from inner
-        elif isinstance(value, HostSsh):
+        elif isinstance(value, (HostSsh, Fallback)):
             yield f"{indent}{each.name}:"
             yield from _settings(value, f"{name}.", remarks, f"{indent}  ")
         elif "doc" in each.metadata and value != each.default:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from reconciler.environment.profiles import PROFILES
 from reconciler.environment.rules import safe_gap
 from reconciler.forecast.facts import ForecastFacts, NotKnown
 
@@ -34,7 +35,7 @@ def lifetime_over(days: int, *, lets_encrypt: bool = True) -> Here:
     """The declared lifetime is longer than the CA then gives."""
 
     def here(facts: ForecastFacts) -> str | None:
-        declared = facts.certificate.lifetime
+        declared = facts.certificate.days
         if not _whose(facts, lets_encrypt) or declared <= days:
             return None
         return f"`certificate: lifetime` is {declared}"
@@ -83,25 +84,35 @@ def names_over(most: int, profile: str) -> Here:
         names = len(facts.environment.names)
         if not facts.lets_encrypt or facts.profile != profile or names <= most:
             return None
-        lifetime = facts.certificate.lifetime
-        return f"the certificate has {names} names, and `certificate: lifetime` is {lifetime}"
+        return f"the certificate has {names} names, and {facts.asked}"
 
     return here
 
 
 def no_common_name(facts: ForecastFacts) -> str | None:
     """The profile that is asked for has no common name."""
-    if not facts.lets_encrypt or facts.profile == "classic":
+    known = PROFILES.get(facts.profile)
+    if not facts.lets_encrypt or known is None or known.common_name:
         return None
-    return f"`certificate: lifetime` is {facts.certificate.lifetime}: that takes the profile {facts.profile}"
+    return (
+        facts.asked if facts.certificate.profile else f"{facts.asked}: that takes the profile {facts.profile}"
+    )
 
 
 def profile_is_lost(facts: ForecastFacts) -> str | None:
-    """A profile is asked for, and certbot does not keep it for renewals."""
-    asked = no_common_name(facts)
+    """A lifetime takes a profile that nothing here asks for, and certbot does not keep it for renewals."""
+    asked = None if facts.certificate.profile else no_common_name(facts)
     if asked is None or (version := facts.certbot) >= (4, 1):
         return None
     return f"{asked}, and certbot is {version[0]}.{version[1]}"
+
+
+def profile_not_asked(facts: ForecastFacts) -> str | None:
+    """A profile is declared, and certbot cannot ask for one, so that nothing is ordered."""
+    declared = facts.environment.owns_certificate and facts.certificate.profile
+    if not declared or (version := facts.certbot) >= (4, 0):
+        return None
+    return f"{facts.asked}, and certbot is {version[0]}.{version[1]}"
 
 
 def thirty_days_before(days: int) -> Here:
@@ -117,10 +128,10 @@ def thirty_days_before(days: int) -> Here:
 
 def renewed_each_try(facts: ForecastFacts) -> str | None:
     """Certbot renews at each try, since no certificate lives for 30 days."""
-    lifetime = facts.certificate.lifetime
+    lifetime = facts.certificate.days
     if not facts.lets_encrypt or lifetime > 30 or (version := facts.certbot) >= (4, 0):
         return None
-    return f"certbot is {version[0]}.{version[1]}, and `certificate: lifetime` is {lifetime}"
+    return f"certbot is {version[0]}.{version[1]}, and {facts.asked}"
 
 
 LAST_CLIENT_AUTH = date(2026, 10, 6)

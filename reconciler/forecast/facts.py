@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 from reconciler import x509
-from reconciler.approval.policy import expiries
+from reconciler.approval.policy import expiries, lifetimes
 from reconciler.blueprint.managed import Managed, managed
 from reconciler.environment.certificate import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Certificate
 from reconciler.environment.ordered import Ordered
 from reconciler.environment.services import Services
 from reconciler.environment.settings import Environment
 from reconciler.kinds.certificate.brought import BroughtCertificate, ends
+from reconciler.kinds.certificate.ordering import BY
 from reconciler.kinds.package import Package
 from reconciler.model import Observation, Ref
 from reconciler.tls.status import moment, of_certificate
@@ -68,12 +69,22 @@ class ForecastFacts:
 
     @property
     def profile(self) -> str:
-        """The profile of Let's Encrypt that gives certificates of the declared lifetime: `shortlived` for
-        ten days or less, `tlsserver` for 45 or less as long as the default does not, else `classic`."""
+        """The declared profile, else that of Let's Encrypt that gives certificates of the declared lifetime:
+        `shortlived` for ten days or less, `tlsserver` for 45 or less as long as the default does not, else
+        `classic`."""
+        if self.certificate.profile:
+            return self.certificate.profile
         if self.certificate.lifetime <= 10:
             return "shortlived"
         early = self.now.date() < CLASSIC_IS_45
         return "tlsserver" if early and self.certificate.lifetime <= 45 else "classic"
+
+    @property
+    def asked(self) -> str:
+        """The setting by which that profile is asked for, in words."""
+        if self.certificate.profile:
+            return f"`certificate: profile` is {self.profile}"
+        return f"`certificate: lifetime` is {self.certificate.lifetime}"
 
     @property
     def gap(self) -> timedelta:
@@ -129,21 +140,34 @@ def kept_of(environment: Environment, observation: Observation) -> dict[str, str
         lineage = observation.seen.get(each.lineage)
         if isinstance(lineage, Mapping):
             told = {name: str(lineage[name]) for name in ("anchor", "usages") if name in lineage}
+            if each.settings.fallback and BY in lineage:
+                told[BY] = str(lineage[BY])
             found |= {f"{name} {each.store.name}".strip(): text for name, text in told.items()}
-        if not each.is_own and (end := _end(each, observation)):
+        if not each.is_own and (window := _window(each, observation)):
+            end, lifetime = window
             found[ORDERED + each.name] = end.astimezone(UTC).isoformat(timespec="minutes")
+            found[LIFETIME + each.name] = str(int(lifetime.total_seconds()))
     return found
 
 
 ORDERED = "ordered "
 """How what a look keeps of a further certificate that is ordered begins, before its name: when it ends."""
+LIFETIME = "lifetime "
+"""The same of the seconds for which it is valid in all."""
 
 
-def _end(each: Managed, observation: Observation) -> datetime | None:
-    """When what is served of a certificate ends first, or what is staged of it, where nothing serves it."""
-    served = [one.end for one in of_certificate(each, observation) if one.own and one.end]
-    of_it = {each.release(host) for host in each.hosts}
-    staged = [end for ref, end in expiries(observation.seen).items() if ref in of_it]
+def _window(each: Managed, observation: Observation) -> tuple[datetime, timedelta] | None:
+    """When what is served of a certificate ends first, or what is staged of it, where nothing serves it; and
+    its lifetime."""
+    declared = timedelta(days=each.settings.days)
+    served = [
+        (one.end, one.end - one.begin if one.begin and one.begin < one.end else declared)
+        for one in of_certificate(each, observation)
+        if one.own and one.end
+    ]
+    own, of_it = lifetimes(observation.seen), {each.release(host) for host in each.hosts}
+    ends = expiries(observation.seen)
+    staged = [(end, own.get(ref, declared)) for ref, end in ends.items() if ref in of_it]
     return min(served or staged, default=None)
 
 
@@ -151,6 +175,17 @@ def ordered_ends(environment: Environment, kept: Mapping[str, str]) -> dict[str,
     """What `kept` says of each of the environment's further certificates that are ordered."""
     texts = {each.name: kept.get(ORDERED + each.name) for each in environment.ordered}
     return {name: moment(text) for name, text in texts.items()}
+
+
+def ordered_lifetimes(environment: Environment, kept: Mapping[str, str]) -> dict[str, timedelta]:
+    """For how long each of them is valid in all: as it says itself, else as is declared."""
+    told = {each.name: kept.get(LIFETIME + each.name, "") for each in environment.ordered}
+    return {
+        each.name: timedelta(seconds=int(text))
+        if (text := told[each.name]).isdecimal() and int(text)
+        else timedelta(days=each.settings.days)
+        for each in environment.ordered
+    }
 
 
 def as_environment(environment: Environment, entry: Ordered) -> Environment:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from reconciler.environment.ordered import Ordered
 from reconciler.environment.settings import Environment
-from reconciler.forecast.facts import KEPT, ForecastFacts, as_environment, ordered_ends
+from reconciler.forecast.facts import KEPT, ForecastFacts, as_environment, ordered_ends, ordered_lifetimes
 from reconciler.forecast.judge import forecast
 from reconciler.monitor.findings import Finding, acknowledge
 from reconciler.monitor.status import Look, usual_renewal
@@ -32,13 +32,14 @@ def _further(
 ) -> ForecastFacts:
     """What is known of a further certificate that is ordered."""
     end = ordered_ends(environment, kept)[entry.name]
+    lifetime = ordered_lifetimes(environment, kept)[entry.name]
     mine = {name: kept[f"{name} {entry.name}"] for name in KEPT if f"{name} {entry.name}" in kept}
     return ForecastFacts(
         environment=as_environment(environment, entry),
         now=now,
         kept={**mine, **{name: kept[name] for name in ("certbot",) if name in kept}},
         end=end,
-        renewal=end and usual_renewal(end, timedelta(days=entry.settings.lifetime)),
+        renewal=end and usual_renewal(end, lifetime),
     )
 
 

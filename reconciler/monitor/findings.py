@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from reconciler.approval.policy import expiries
+from reconciler.approval.policy import expiries, lifetimes
 from reconciler.environment.rules import Acknowledged
 from reconciler.environment.settings import Environment
 from reconciler.kinds.certificate import brought
@@ -76,8 +76,9 @@ def findings(
     found += [Finding("unseen", host, "", "", why) for host, why in sorted(plan.unreachable.items())]
     for ref, why in sorted(plan.unknown.items()):
         found.append(Finding("unseen", ref.host, ref.kind, ref.name, why))
+    own = lifetimes(seen)
     for ref, until in sorted(expiries(seen).items()):
-        lifetime = environment.lifetime_of(ref)
+        lifetime = own.get(ref) or environment.lifetime_of(ref)
         if ref.host not in plan.unreachable and (until - now) * 100 < lifetime * environment.notices.expiring:
             detail = f"valid until {until.isoformat(timespec='minutes')}"
             found.append(Finding("expiring", ref.host, ref.kind, ref.name, detail))

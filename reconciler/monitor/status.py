@@ -7,18 +7,19 @@ once anything says that it may no longer be so: time, another file, a later run.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.approval.policy import expiries
-from reconciler.blueprint.managed import own
+from reconciler.blueprint.managed import managed, own
 from reconciler.environment.settings import Environment
-from reconciler.forecast.facts import brought_ends, kept_of, ordered_ends
+from reconciler.forecast.facts import brought_ends, kept_of, ordered_ends, ordered_lifetimes
 from reconciler.journal.elsewhere import RunElsewhere
 from reconciler.journal.journal import JournalEntry
+from reconciler.kinds.certificate.ordering import BY
 from reconciler.model import Observation
 from reconciler.monitor.findings import Finding, last_moment
 from reconciler.tls import verify
@@ -200,7 +201,7 @@ def _times(environment: Environment, observation: Observation, now: datetime) ->
     if not served:
         return None
     end, begin = min(served, key=lambda pair: pair[0])
-    lifetime = timedelta(days=environment.certificate.lifetime)
+    lifetime = timedelta(days=environment.certificate.days)
     if begin is not None and begin < end:
         lifetime = end - begin
     # cron renews the lineage on the primary, which may be newer than what is served.
@@ -286,6 +287,7 @@ def environment_status(
             doubt = f"run {told[-1].run} by {told[-1].machine} became known after the last look"
         if doubt:
             state, reason = "unknown", f"{doubt}; it was {state} then"
+    reason = "; ".join(filter(None, (reason, *_of_second_ca(environment, look))))
     owns = environment.owns_certificate
     return EnvironmentStatus(
         environment=environment.name,
@@ -303,6 +305,15 @@ def environment_status(
     )
 
 
+def _of_second_ca(environment: Environment, look: Look | None) -> Iterable[str]:
+    """The certificates that the last look saw to be of a second CA."""
+    for each in managed(environment) if look and environment.owns_certificate else ():
+        by = look.kept.get(f"{BY} {each.store.name}".strip()) if look else None
+        second = each.settings.fallback
+        if second and by == second.server:
+            yield f"{'the certificate' if each.is_own else each.name} is of the second CA, {by}"
+
+
 def _brought(environment: Environment, look: Look | None) -> list[BroughtEnd]:
     found = brought_ends(environment, look.kept if look else {})
     return [
@@ -312,12 +323,13 @@ def _brought(environment: Environment, look: Look | None) -> list[BroughtEnd]:
 
 
 def _ordered(environment: Environment, look: Look | None) -> list[BroughtEnd]:
-    found = ordered_ends(environment, look.kept if look else {})
+    kept = look.kept if look else {}
+    found, lifetimes = ordered_ends(environment, kept), ordered_lifetimes(environment, kept)
     return [
         BroughtEnd(
             name=each.name,
             end=found[each.name],
-            warn=timedelta(days=each.settings.lifetime) * (each.settings.overdue / 100),
+            warn=lifetimes[each.name] * (each.settings.overdue / 100),
             ordered=True,
         )
         for each in environment.ordered

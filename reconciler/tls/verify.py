@@ -107,7 +107,7 @@ def _check_outside(
         return check("wrong", f"what it presents is not a certificate: {error}")
     begins, expires = (each.isoformat(timespec="minutes") for each in x509.window(chain[0]))
     for name in (each.replace("*", "any", 1) for each in of.names):
-        why_not = x509.why_not_trusted(chain, of.settings.trusted, name, now)
+        why_not = x509.why_not_trusted(chain, of.settings.anchors, name, now)
         if why_not:
             return check("wrong", why_not)
     ping = of.settings.ping

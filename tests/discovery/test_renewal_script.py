@@ -12,7 +12,7 @@ from reconciler.blueprint import renewal, resources
 from reconciler.discovery import environment
 from reconciler.discovery.environment import ImportInput
 from reconciler.discovery.survey import Survey
-from reconciler.environment.certificate import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Certificate
+from reconciler.environment.certificate import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Certificate, Fallback
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.file import File
 from tests.discovery.surveys import ROUTER, A, B, ask, survey
@@ -32,6 +32,14 @@ CERTIFICATES = st.builds(
     key_size=st.sampled_from([2048, 3072, 4096]),
     resolver=st.none() | st.sampled_from(["192.0.2.1", "2001:db8::1"]),
     ca_bundle=st.none() | LINES.map(lambda text: f"/{text}"),
+    fallback=st.none()
+    | st.builds(
+        Fallback,
+        server=URLS,
+        email=st.none() | st.just("of-the-second@example.org"),
+        ca_bundle=st.none() | LINES.map(lambda text: f"/{text}"),
+    ),
+    profile=st.none() | st.sampled_from(["shortlived", "a.b_c-d"]),
     orders_a_week=st.integers(1, 1000),
     failures_an_hour=st.integers(1, 1000),
 ) | st.builds(Certificate, key_type=st.sampled_from(["ecdsa-p256", "ecdsa-p384"]))

@@ -101,17 +101,21 @@ WEEKLY = {"schedule": "0 3 * * 1", "lifetime": 90}
 SHORT = {"lifetime": 6}
 BROUGHT = {"brought node": "2027-07-01T00:00+00:00", "brought host": "2027-01-29T22:00+00:00"}
 BITING: Mapping[str, tuple[Case, Case]] = {
+    "certbot-no-profile": (
+        Case(certificate={**OTHER, "profile": "x"}, kept={"certbot": "3.3.0-1"}),
+        Case(certificate={"profile": "tlsserver"}, kept={"certbot": "4.0.0-2"}),
+    ),
     "le-mails-ended": (Case(), Case(notices={"mail": ("ada@example.org",)})),
     "certbot-loses-profile": (
         Case(certificate=SHORT, kept={"certbot": "4.0.0-2"}),
-        Case(certificate=SHORT, kept={"certbot": "4.1.0"}),
+        Case(certificate={**SHORT, "profile": "shortlived"}, kept={"certbot": "4.0.0"}),
     ),
     "certbot-renews-each-try": (
         Case(certificate=SHORT, kept={"certbot": "2.1.0-4"}),
         Case(certificate={"lifetime": 45}, kept={"certbot": "2.1.0-4"}),
     ),
     "le-shortlived-names": (Case(certificate=SHORT, names=26), Case(certificate=SHORT, names=25)),
-    "le-no-common-name": (certificate(lifetime=6), certificate(lifetime=64)),
+    "le-no-common-name": (certificate(lifetime=6), certificate(lifetime=45, profile="classic")),
     "le-client-auth": (
         Case(kept={"usages": "clientAuth serverAuth"}, now=datetime(2026, 8, 1, tzinfo=UTC)),
         Case(kept={"usages": "clientAuth serverAuth"}),
@@ -177,6 +181,22 @@ def test_it_bites_where_it_should_and_says_what(rule: str) -> None:
     found = judged(rule, bites)
     assert (found.verdict, bool(found.here), found.day is None) == (BITES, True, False)
     assert judged(rule, harmless).verdict == NO_CONCERN
+
+
+def test_a_declared_profile_counts_and_not_the_lifetime_that_is_the_default() -> None:
+    short = {"profile": "shortlived"}
+    found = judged("le-shortlived-names", Case(certificate=short, names=26))
+    assert (found.verdict, found.here) == (
+        BITES, "the certificate has 26 names, and `certificate: profile` is shortlived",
+    )  # fmt: skip
+    assert judged("le-tlsserver-names", Case(certificate={"profile": "tlsserver"}, names=26)).verdict == BITES
+    assert judged("le-no-common-name", certificate(**short)).here == "`certificate: profile` is shortlived"
+    # Its certificates live for six days, whatever the default of `lifetime` is.
+    for harmless in ("le-64-days", "le-45-days", "certbot-loses-profile"):
+        assert judged(harmless, Case(certificate=short, kept={"certbot": "4.0.0"})).verdict == NO_CONCERN
+    assert (
+        judged("certbot-renews-each-try", Case(certificate=short, kept={"certbot": "3.0"})).verdict == BITES
+    )
 
 
 def test_a_rule_with_a_day_of_its_own_says_which() -> None:

@@ -55,6 +55,16 @@ def test_the_verdicts_are_kept_apart() -> None:
     assert found(plan(), {Ref("a", "release", "r"): {"expires": later}}) == []
 
 
+def test_one_that_lives_for_six_days_expires_in_its_own_last_fifth() -> None:
+    def verdicts(left: timedelta) -> list[str]:
+        begins, expires = NOW + left - timedelta(days=6), NOW + left
+        state = {"begins": begins.isoformat(), "expires": expires.isoformat()}
+        return [each.verdict for each in found(plan(), {Ref("a", "release", "r"): state})]
+
+    assert verdicts(timedelta(days=2)) == []
+    assert verdicts(timedelta(days=1)) == ["expiring"]
+
+
 def test_a_brought_certificate_is_told_of_from_the_days_that_it_declares() -> None:
     def told(days: int, warn: int = 30) -> list[tuple[str, str, str]]:
         until = (NOW + timedelta(days=days)).isoformat()

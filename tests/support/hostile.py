@@ -33,6 +33,8 @@ WHOLE: dict[str, Any] = {
         "administrators": "a@example.org", "email": "b@example.org", "server": "https://ca.example.org/d",
         "rehearsal": "https://ca.example.org/r", "ca_bundle": "/etc/ca.pem", "resolver": "10.0.0.53",
         "schedule": "1 2 * * *", "ping": "/ping", "names": ["more.example.org"],
+        "profile": "classic",
+        "fallback": {"server": "https://cb.example.org/d", "email": "c@example.org", "ca_bundle": "/etc/cb.pem"},
         "challenge": "dns-01", "dns_hook": "/opt/dns/hook",
     },
     "paths": {

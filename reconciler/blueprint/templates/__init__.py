@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pkgutil
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from reconciler.model import quote
@@ -34,18 +34,19 @@ def script(
     name: str,
     environment: str,
     settings: Mapping[str, str | int],
-    parts: Iterable[str] = (),
+    parts: Sequence[str] = (),
     instead: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The shell script `name` with these settings, quoted, and the functions of the scripts `parts`.
     `instead` has texts of its body, and what stands in their place, as it is.
 
-    Raises `ValueError` unless the settings are those that the template assigns, in its order, and those texts
-    are in it, and `FileNotFoundError` where there is no such template.
+    Raises `ValueError` unless the settings are those that the template assigns, in its order, then what only
+    its parts assign, and those texts are in it, and `FileNotFoundError` where there is no such template.
     """
     shebang, _, rest = _template(name).partition("\n")
     examples, _, body = rest.partition("\n\n")
-    assigned = re.findall("^([a-z_]+)=", examples, re.MULTILINE)
+    examples = "\n".join([examples, *(_template(part).partition("\n\n")[0] for part in parts)])
+    assigned = list(dict.fromkeys(re.findall("^([a-z_]+)=", examples, re.MULTILINE)))
     if assigned != list(settings):
         raise ValueError(f"{name} has the settings {assigned}, not {list(settings)}")
     for text, other in instead.items():

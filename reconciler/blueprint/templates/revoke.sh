@@ -1,10 +1,8 @@
 #!/bin/sh
 # Examples of its settings; the blueprint writes those of the environment.
+# shellcheck disable=SC2154  # what certificate.sh sets
 folder=/etc/letsencrypt
 server=https://acme-v02.api.letsencrypt.org/directory
-state=/var/lib/reconciler
-ledger=/var/lib/reconciler/orders
-run=revoke-1700000000-1 status=1 log=
 
 # What is done about a certificate whose key is thought compromised. A part of certificate.sh, which has the
 # lock, the ledger and `run`; every look runs `held_now` and `key_sums` where such a certificate is declared.
@@ -46,7 +44,8 @@ key_sums() {
 revoke() {
   number=$1
   alone revoke || return $?
-  # Beside the ledger of orders, from which it is read how many the CA would still take.
+  # Beside the ledger of orders, from which it is read how many the CA would still take; one for both CAs.
+  ledger=${ledger%.second}
   ledger=$state/revoked${ledger##*/orders}
   ! noted "revoked [^ ]+ $number" || return 0
   if ! at=$(held "$number"); then

@@ -48,12 +48,15 @@ class Answer(Resource):
     """The service that loads the configuration."""
     unit: str = "apache2"
     check: str = "apache2ctl -t"
+    redirected: bool = False
+    """Whether it is another host that answers, to which this one redirects."""
     loads: tuple[str, ...] = ()
     """What the unit loads: where it has not loaded all of it, nobody waits for what it may answer soon."""
 
     def ask(self) -> Mapping[str, Question]:
         unit = {"unit": UnitQuestion(self.unit), **loading(self.unit, self.loads)}
-        return {**unit, **{name: question(name, self.path) for name in self.names}}
+        how = REDIRECTED if self.redirected else ALONE
+        return {**unit, **{name: question(name, self.path, how) for name in self.names}}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         if hidden := unseen(*answers.values()):
@@ -79,8 +82,9 @@ class Answer(Resource):
     def steps(self, change: Change) -> Iterable[Step]:
         yield Step(self.check, "checks the configuration first")
         yield Step(f"systemctl reload-or-restart {quote(self.unit)}", "loads the configuration")
+        how = REDIRECTED if self.redirected else ALONE
         for name in self.names:
-            got = f'[ "$({fetch(LOOPBACK, name, self.path)} 2>/dev/null)" = {quote(self.text)} ]'
+            got = f'[ "$({fetch(LOOPBACK, name, self.path, how)} 2>/dev/null)" = {quote(self.text)} ]'
             give_up = f"{{ echo {quote(f'as {name}, something else answers, or nothing')}; exit 1; }}"
             yield Step(
                 f"n=0; until {got}; do n=$((n+1)); [ $n -lt 50 ] || {give_up}; sleep 0.2; done",
@@ -88,7 +92,12 @@ class Answer(Resource):
             )
 
 
-def fetch(host: str, name: str, path: str, how: str = "--max-time 10") -> str:
+ALONE = "--max-time 10"
+REDIRECTED = f"{ALONE} -L --max-redirs 3 --proto-redir =http"
+"""Options of curl: what a host answers itself, and what it redirects to over HTTP."""
+
+
+def fetch(host: str, name: str, path: str, how: str = ALONE) -> str:
     """The command that asks port 80 of a host, under a name, for a path; `how` is further options of curl."""
     return f"curl -sS {how} -H {quote(f'Host: {name}')} {quote(f'http://{host}{path}')}"
 
@@ -96,9 +105,9 @@ def fetch(host: str, name: str, path: str, how: str = "--max-time 10") -> str:
 ABSENT = f"{{ s=$?; command -v curl >/dev/null || s={NO_CURL}; exit $s; }}"
 
 
-def question(name: str, path: str) -> CommandQuestion:
+def question(name: str, path: str, how: str = ALONE) -> CommandQuestion:
     """The question that asks the host itself by `fetch`."""
-    return CommandQuestion(f"{fetch(LOOPBACK, name, path)} || {ABSENT}")
+    return CommandQuestion(f"{fetch(LOOPBACK, name, path, how)} || {ABSENT}")
 
 
 def question_to(host: str, name: str, path: str, text: str) -> CommandQuestion:

@@ -36,8 +36,8 @@ UNSAID: Mapping[str, str] = {"elliptic_curve": "secp256r1"}
 """What holds where the renewal file does not say it: a renewal leaves out what is certbot's default
 (constants.py, CLI_DEFAULTS)."""
 
-Renewal = Iterable[tuple[str, str]]
-"""Keys and values of certbot's renewal file."""
+Renewal = Iterable[tuple[str, str | None]]
+"""Keys and values of certbot's renewal file; without a value: a key that is not there."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,18 @@ class CertbotLineage:
             ),
         }
 
-    def account_question(self, server: str) -> CommandQuestion:
-        """Whether the account with which the lineage is renewed is there; `account` reads the answer.
+    def account_question(self, server: str, second: str | None = None) -> CommandQuestion:
+        """Whether the account with which the lineage is renewed is there, at the CA or at a second one where
+        the renewal file names that; `account` reads the answer.
 
         certbot fails where the account that the renewal file names is missing, or one of its three files
         cannot be read; where it names none, it takes the only one (its main.py, _determine_account, and
         account.py, which looks below the server of ACME v1 too).
         """
+        if second:
+            either = (self.account_question(each).command for each in (second, server))
+            named = f"grep -qxF {quote(f'server = {second}')} {quote(self.conf)} 2>/dev/null"
+            return CommandQuestion(f"if {named}; then {{ {' ; }; else { '.join(either)} ; }}; fi")
         accounts = quote(f"{self.folder}/accounts")
         ours, earlier = quote(self._accounts(server)), quote(self._accounts(server, "v01"))
         return CommandQuestion(
@@ -235,7 +240,8 @@ class CertbotLineage:
         """Sets these keys in the renewal file, and leaves its other lines."""
         # Each key is removed wherever it is and added once right below the header of its section.
         edits = " ".join(
-            f"-e {quote(f'/^{key} = /d')} -e {quote(f'/^[[]renewalparams[]]/a {key} = {value}')}"
+            f"-e {quote(f'/^{key} = /d')}"
+            + (f" -e {quote(f'/^[[]renewalparams[]]/a {key} = {value}')}" if value is not None else "")
             for key, value in renewal
         )
         new = quote(self.conf + NEW)
@@ -278,7 +284,7 @@ class CertbotLineage:
 
     def _conf_text(self, renewal: Renewal) -> str:
         files = "".join(f"{name} = {self.live}/{name}.pem\n" for name in NAMES)
-        remembered = "".join(f"{key} = {value}\n" for key, value in renewal)
+        remembered = "".join(f"{key} = {value}\n" for key, value in renewal if value is not None)
         return f"version = 2.1.0\narchive_dir = {self.archive}\n{files}[renewalparams]\n{remembered}"
 
     def set_aside(self, why: str) -> Step:

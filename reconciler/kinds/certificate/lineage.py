@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -10,8 +9,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler import x509
-from reconciler.kinds.certificate import caa, certbot, compromised, pair
-from reconciler.kinds.certificate.certbot import CertbotLineage
+from reconciler.kinds.certificate import caa, certbot, compromised, ordering, pair, profile
+from reconciler.kinds.certificate.certbot import CertbotLineage, Renewal
 from reconciler.kinds.certificate.compromised import Compromised
 from reconciler.kinds.certificate.pair import Trust
 from reconciler.kinds.certificate.store import OWN
@@ -32,7 +31,6 @@ from reconciler.model import (
     quote,
 )
 from reconciler.questions.files import FileEntry, TextQuestion
-from reconciler.questions.system import CommandQuestion, CommandResult
 from reconciler.subjects import Risk, Subject
 from reconciler.unknowns import RELEASE
 
@@ -43,9 +41,13 @@ SEEN_SOMETIMES: Mapping[str, Value] = {
     "account": "there",
     "files": "whole",
     "release in use": "not newer",
+    profile.FIELD: profile.NEW_ENOUGH,
     compromised.FIELD: False,
 }
 """What is wanted of fields that are not seen where something else is wrong, or is not to be seen."""
+
+RENEWED_AT = ("renewal: server", f"renewal: {profile.KEY}")
+"""The fields that say at which CA certbot renews, and how there."""
 
 NEW = "(a new one)"
 
@@ -92,6 +94,9 @@ class Lineage(Resource):
     spare: str
     """The folder with the release in use, which becomes the lineage of a new primary."""
     contact: str | None = None
+    profile: str | None = None
+    """The CA's profile that each order asks for."""
+    second: ordering.SecondAuthority | None = None
     overdue: float = 0.25
     for_order: tuple[Ref, ...] = ()
     """What must be settled before an order, on every host, for the CA may ask any of them."""
@@ -118,9 +123,12 @@ class Lineage(Resource):
             **pair.questions(self.certbot.live),
             **{f"spare {name}": each for name, each in pair.questions(self.spare).items()},
             **self.certbot.questions(),
-            "account": self.certbot.account_question(self.server),
-            **({"limits": CommandQuestion(self.limits)} if self.limits else {}),
-            **({"caa": CommandQuestion(self.caa, most=caa.MOST)} if self.caa else {}),
+            "account": self.certbot.account_question(
+                self.server, self.second.server if self.second else None
+            ),
+            **ordering.questions(self.limits, self.caa),
+            **({profile.FIELD: profile.QUESTION} if self.profile else {}),
+            **(self.second.questions() if self.second else {}),
             "ari": TextQuestion(self.ari),
             **self.compromised.questions(),
         }
@@ -136,7 +144,6 @@ class Lineage(Resource):
             return answers["conf"]
         if self.absent:
             return {"lineage": "present"} if answers["conf"] is not None else None
-        state = self._about_orders(answers)
         found, live = pair.facts(answers, self.trust, now), answers["live"]
         if isinstance(found, CannotSee) or isinstance(live, CannotSee):
             return found if isinstance(found, CannotSee) else live
@@ -152,8 +159,8 @@ class Lineage(Resource):
             spare = self._spare(answers, now)
             if isinstance(spare, CannotSee):
                 return spare
-            return {"lineage": "absent", **state, **remains, "release": spare}
-        state |= {"lineage": "present", **found}
+            return {"lineage": "absent", **self._about_orders(answers, now), **remains, "release": spare}
+        state = self._about_orders(answers, now, found) | {"lineage": "present", **found}
         state["links"] = self.certbot.links(answers, versions)
         if "names" in found:
             chain = x509.chain(answers["fullchain"])
@@ -164,15 +171,20 @@ class Lineage(Resource):
         state["renewal file"] = self.certbot.conf_fault(answers["conf"]) or "whole"
         if (account := certbot.account(answers)) is not None:
             state["account"] = account
-        return state | self._remembered(answers["conf"])
+        return state | self._remembered(answers)
 
-    def _about_orders(self, answers: Mapping[str, Any]) -> dict[str, Value]:
-        """What lets no order be placed: the CA's limits, and what the DNS lets it issue."""
-        state: dict[str, Value] = {}
-        limits: CommandResult | CannotSee | None = answers.get("limits")
-        if isinstance(limits, CommandResult) and limits.status == 75:
-            state["limit"] = limits.output
-        return state | (caa.facts(answers["caa"], self.trust.names) if "caa" in answers else {})
+    def _about_orders(
+        self, answers: Mapping[str, Any], now: datetime, pair: Container[str] = ()
+    ) -> dict[str, Value]:
+        """What lets no order be placed, at the CA that would be asked."""
+        version = profile.facts(answers[profile.FIELD]) if self.profile else {}
+        state = ordering.facts(answers, self.trust.names)
+        if self.second:
+            leaf = x509.chain(answers["fullchain"])[0] if "names" in pair else None
+            urgent = leaf is None or x509.left(leaf, now) < self.overdue
+            state = self.second.takes(answers, state, self.trust.names) if urgent else state
+            state |= self.second.issuer(answers, leaf, self.server)
+        return state | version
 
     def _spare(self, answers: Mapping[str, Any], now: datetime) -> str | CannotSee:
         """The release in use if it is good, fresh and not compromised; else "none": a new one is ordered."""
@@ -204,15 +216,23 @@ class Lineage(Resource):
         return spare if x509.window(used)[0] > x509.window(mine)[0] else None
 
     def _fresh(self, chain: tuple[Any, ...], ari: Any, now: datetime) -> bool:
-        return x509.left(chain[0], now) >= self.overdue and not _ari_is_over(ari, chain[0], now)
+        return x509.left(chain[0], now) >= self.overdue and not ordering.ari_is_over(ari, chain[0], now)
 
-    def _remembered(self, conf: bytes) -> dict[str, Value]:
+    def _remembered(self, answers: Mapping[str, Any]) -> dict[str, Value]:
         try:
-            values = certbot.parse_conf(conf).get("renewalparams", {})
+            values = certbot.parse_conf(answers["conf"]).get("renewalparams", {})
         except ValueError:
             # It is written anew, with these.
             return {f"renewal: {key}": value for key, value in self.renewal}
-        return {f"renewal: {key}": values.get(key, certbot.UNSAID.get(key)) for key, _ in self.renewal}
+        found = {key: values.get(key, certbot.UNSAID.get(key)) for key, _ in self.renewal}
+        if profile.KEY in values or (self.profile and profile.keeps(answers[profile.FIELD])):
+            found[profile.KEY] = values.get(profile.KEY)
+        return {f"renewal: {key}": value for key, value in found.items()}
+
+    def _renewal(self, own: Seen) -> Renewal:
+        """What certbot's renewal file must say, where it says what was seen; None: nothing of that."""
+        says = isinstance(own, Mapping) and f"renewal: {profile.KEY}" in own
+        return (*self.renewal, *([(profile.KEY, self.profile)] if says or self.profile else []))
 
     def want(self, look: View) -> State | None:
         if self.absent:
@@ -220,7 +240,12 @@ class Lineage(Resource):
         own = look.own()
         if _absent(own) and isinstance(own, Mapping) and own["release"] != "none":
             return {"lineage": "present"}
-        renewal = {f"renewal: {key}": value for key, value in self.renewal}
+        renewal: dict[str, Value] = {f"renewal: {key}": value for key, value in self._renewal(own)}
+        if isinstance(own, Mapping):
+            if f"renewal: {profile.KEY}" not in own:
+                renewal.pop(f"renewal: {profile.KEY}", None)
+            if self.second and self.second.renews(own):
+                renewal = {key: own.get(key) if key in RENEWED_AT else renewal[key] for key in renewal}
         whole: dict[str, Value] = {"fresh": True, "links": "newest", "renewal file": "whole", **renewal}
         if isinstance(own, Mapping):
             whole |= {name: value for name, value in SEEN_SOMETIMES.items() if name in own}
@@ -249,9 +274,9 @@ class Lineage(Resource):
         if change.removes:
             return None
         orders = self._orders(seen)
-        if orders and "limit" in seen:
-            return str(seen["limit"])
-        if orders and (why := caa.forbidden(seen, self.trust.names)):
+        if (orders or profile.FIELD in change.deltas) and (why := profile.refused(seen, self.profile)):
+            return why
+        if orders and (why := ordering.refusal(seen, self.trust.names)):
             return why
         settled = _absent(seen) or _stale_links(seen) or self.taken(seen) is not None
         if "chain" in change.deltas and not orders and not settled:
@@ -288,7 +313,9 @@ class Lineage(Resource):
         return replace(self, replaces=str(seen.get("release")))
 
     def notes(self, seen: State, change: Change | None) -> Iterable[str]:
-        return caa.notes(seen, self.trust.names)
+        if self.second:
+            yield from self.second.notes(seen, self.server, orders=self._orders(seen))
+        yield from caa.notes(seen, self.trust.names)
 
     def diff_text(self, delta: Delta, seen: State | None) -> str | None:
         known = seen is not None and "names" in seen
@@ -308,7 +335,7 @@ class Lineage(Resource):
             )
         elif _absent(seen):
             yield self.certbot.register(self.server, self.contact)
-            yield from self.certbot.take_over(self.spare, self.renewal)
+            yield from self.certbot.take_over(self.spare, self._renewal(seen))
         else:
             if "links" in change.deltas:
                 yield self.certbot.relink()
@@ -316,7 +343,7 @@ class Lineage(Resource):
                 yield from self.certbot.add(self.spare)
             differs = any(name.startswith("renewal: ") for name in change.deltas)
             if differs and "renewal file" not in change.deltas:
-                yield self.certbot.set_renewal(self.renewal)
+                yield self.certbot.set_renewal(self._renewal(seen))
             if "account" in change.deltas:
                 yield from self.certbot.mend_account(self.server, self.contact)
 
@@ -327,7 +354,7 @@ class Lineage(Resource):
             yield self.certbot.set_aside("certbot cannot work with it; it is kept")
         else:
             if "renewal file" in seen and "renewal file" in deltas:
-                yield from self.certbot.rewrite(self.renewal)
+                yield from self.certbot.rewrite(self._renewal(seen))
             if "files" in seen and "files" in deltas:
                 yield self.certbot.restore_files()
         if "account" in seen and "account" in deltas:
@@ -371,19 +398,3 @@ def _may_be_between_two(seen: State) -> bool:
     if _absent(seen):
         return "remains" in seen
     return _stale_links(seen) or seen.get("pair") != "matches" or seen.get("files", "whole") != "whole"
-
-
-def _ari_is_over(ari: Any, leaf: Any, now: datetime) -> bool:
-    """Whether the window in which the CA wants this very certificate renewed has passed.
-
-    The file has the certificate's ARI identifier in its first line, then the CA's answer
-    (RFC 9773, section 4.2); the renewal script writes it.
-    """
-    if not isinstance(ari, bytes):
-        return False
-    name, _, body = ari.decode("utf-8", "replace").partition("\n")
-    try:
-        end = datetime.fromisoformat(json.loads(body)["suggestedWindow"]["end"])
-        return name == x509.ari_id(leaf) and now > end
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return False

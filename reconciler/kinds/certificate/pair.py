@@ -89,8 +89,12 @@ def facts(answers: Mapping[str, Any], trust: Trust, now: datetime) -> dict[str, 
         "key": key_name(x509.key_type(leaf), trust.key_size),
         "pair": pair,
         "chain": why_not or "trusted",
-        "expires": x509.window(leaf)[1].isoformat(timespec="minutes"),
+        **dict(zip(("begins", "expires"), _window(leaf), strict=True)),
     }
+
+
+def _window(leaf: Any) -> tuple[str, ...]:
+    return tuple(each.isoformat(timespec="minutes") for each in x509.window(leaf))
 
 
 def key_name(kind: str, least: int) -> str:
