@@ -6,13 +6,14 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reconciler.blueprint.certificate import issued
 from reconciler.blueprint.managed import managed
 from reconciler.blueprint.revocation import compromised, revoked
-from reconciler.environment.certificate import Certificate
+from reconciler.environment.certificate import Certificate, Fallback
 from reconciler.environment.settings import Environment, Host, Paths
 from reconciler.kinds.certificate.compromised import serial
 from reconciler.x509 import chain, public_key_sum
@@ -40,6 +41,7 @@ class Primary:
     def __init__(self, folder: Path) -> None:
         self.home, self.state, self.certbot = folder, folder / "state", folder / "letsencrypt"
         self.called = folder / "called"
+        self.more: dict[str, Any] = {}
         (folder / "certbot").write_text(CERTBOT)
         (folder / "certbot").chmod(0o755)
 
@@ -63,13 +65,13 @@ class Primary:
         return ended.returncode, ended.stderr
 
     def environment(self, *serials: str) -> Environment:
-        """One whose certbot is below that folder, where these are declared compromised."""
+        """One whose certbot is below that folder, with `more` settings, where these are declared compromised."""
         return Environment(
             name="e",
             router="r",
             hosts=(Host(name="h", primary=True),),
             paths=Paths(letsencrypt=str(self.certbot)),
-            certificate=Certificate(trusted=b"", server="https://ca/dir", compromised=serials),
+            certificate=Certificate(trusted=b"", server="https://ca/dir", compromised=serials, **self.more),
         )
 
     def script(self) -> str:
@@ -200,3 +202,19 @@ def test_a_look_finds_it_and_the_sum_of_its_public_key(primary: Primary) -> None
     (expired,) = revoked(over, over.primary)
     assert look(expired.held) == (0, ["expired"])
     assert look(compromised(own).look) == (0, [public_key_sum(leaf)])
+
+
+def test_one_that_the_second_ca_has_issued_is_revoked_there_and_noted_in_the_same_place(
+    primary: Primary,
+) -> None:
+    primary.more = {"profile": "shortlived", "fallback": Fallback(server="https://second/dir")}
+    of_first, of_second = (primary.put(f"letsencrypt/archive/r/cert{number}.pem") for number in (1, 2))
+    primary.state.mkdir()
+    (primary.state / "orders.second").write_text(f"1700000000 issued order-1-1 {of_second}\n")
+    assert primary.run("revoke", of_first) == (0, "")
+    assert primary.run("revoke", of_second) == (0, "")
+    assert [call.split(" --server ")[1].split()[0] for call in primary.calls()] == [
+        "https://ca/dir", "https://second/dir",
+    ]  # fmt: skip
+    assert "profile" not in "".join(primary.calls())
+    assert primary.record == [["revoked", of_first], ["revoked", of_second]]
