@@ -96,6 +96,8 @@ class Disk:
         command("mount", "-o", "loop", str(new), str(place))
         try:
             command("cp", "-a", str(upper), str(place))
+            # A host that starts meanwhile has the mount in its namespace, too: then umount writes nothing.
+            command("sync", "-f", str(place))
         finally:
             command("umount", str(place))
         new.rename(self._file)
