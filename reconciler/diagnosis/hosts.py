@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
+from reconciler.blueprint.managed import managed
 from reconciler.blueprint.renewal import variables
 from reconciler.diagnosis.checks import (
     CA,
@@ -24,7 +25,6 @@ from reconciler.diagnosis.checks import (
     unclear,
 )
 from reconciler.diagnosis.keys import install_key, replace_pin
-from reconciler.environment.certificate import Certificate
 from reconciler.environment.settings import Environment, Host
 from reconciler.fleet.routes import Route
 from reconciler.kinds.effective.clock import SystemClock
@@ -129,7 +129,7 @@ def servers(environment: Environment) -> dict[str, str | None]:
     if not environment.owns_certificate:
         return {}
     found: dict[str, str | None] = {}
-    for each in _ordered(environment):
+    for each in (one.settings for one in managed(environment)):
         settings = variables(each)
         for url in (settings["server"], settings["rehearsal"]):
             if url:
@@ -137,10 +137,6 @@ def servers(environment: Environment) -> dict[str, str | None]:
         if each.fallback:
             found.setdefault(each.fallback.server, each.fallback.ca_bundle)
     return found
-
-
-def _ordered(environment: Environment) -> list[Certificate]:
-    return [environment.certificate, *(each.settings for each in environment.ordered)]
 
 
 def server_name(url: str) -> str:
@@ -316,7 +312,7 @@ def _certbot(environment: Environment, seen: Seen, subject: str) -> HealthCheck:
     """Whether certbot would renew in time, and not at every opportunity."""
     if not isinstance(seen, Mapping):
         return unclear(HOSTS, subject, "its version: there is no package certbot")
-    version, days = str(seen["version"]), min(each.days for each in _ordered(environment))
+    version, days = str(seen["version"]), min(each.settings.days for each in managed(environment))
     check = HealthCheck(group=HOSTS, subject=subject, found=version)
     major = re.match(r"(?:[0-9]+:)?([0-9]+)\.", version)
     if major is None:

@@ -15,6 +15,7 @@ from reconciler.kinds.certificate.serving import (
     identity_of,
     loading,
     presented,
+    service_questions,
     unseen_service,
 )
 from reconciler.kinds.service import just_started
@@ -32,13 +33,11 @@ from reconciler.model import (
     View,
     quote,
 )
-from reconciler.questions.system import UnitQuestion
 from reconciler.questions.tls import (
     LOOPBACK,
     NOTHING,
     STARTTLS,
     CertificatesQuestion,
-    HandshakeQuestion,
     HandshakeResult,
 )
 from reconciler.subjects import Risk, Subject
@@ -76,12 +75,7 @@ class BroughtServing(Resource):
     def ask(self) -> Mapping[str, Question]:
         return {
             "on disk": CertificatesQuestion(self.file),
-            **{f"unit {each.unit}": UnitQuestion(each.unit) for each in self.endpoints},
-            **{
-                f"{each.label} {name}": HandshakeQuestion(each.port, each.protocol, name)
-                for each in self.endpoints
-                for name in each.names
-            },
+            **service_questions(self.endpoints),
         }
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:

@@ -209,6 +209,8 @@ class Lineage(Resource):
     def _newer(self, answers: Mapping[str, Any], now: datetime) -> str | None:
         """The release in use, where it is good and was issued after the lineage: this host was the primary
         before, and another one has renewed since. Its key may have been replaced for a reason."""
+        if answers["spare fullchain"] == answers["fullchain"]:
+            return None  # as nearly always: its chain is not verified once more
         spare = self._spare(answers, now)
         if isinstance(spare, CannotSee) or spare == "none":
             return None
@@ -292,10 +294,8 @@ class Lineage(Resource):
             return False
         if _absent(own):
             return own["release"] == "none"
-        if _stale_links(own):
+        if _stale_links(own) or self.taken(own) is not None:
             # The links are set first, then the pair is checked: most likely the newest version is good.
-            return False
-        if self.taken(own) is not None:
             return False
         wanted = {**pair.wanted(self.trust), "fresh": True, compromised.FIELD: False}
         faulty = any(own.get(name, False) != wanted[name] for name in ORDERS)

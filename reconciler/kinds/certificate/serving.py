@@ -110,12 +110,7 @@ class Serving(Resource):
         return {
             **{name: CertificatesQuestion(f"{self.store.folder}/{name}/fullchain.pem") for name in LINKS},
             **{f"link {name}": StatQuestion(f"{self.store.folder}/{name}") for name in LINKS},
-            **{f"unit {each.unit}": UnitQuestion(each.unit) for each in self.endpoints},
-            **{
-                f"{each.label} {name}": HandshakeQuestion(each.port, each.protocol, name)
-                for each in self.endpoints
-                for name in each.names
-            },
+            **service_questions(self.endpoints),
         }
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
@@ -319,6 +314,18 @@ def contents(result: HandshakeResult, *, leaf: bool = False) -> dict[str, Value]
         f"begin of {release}": begin.isoformat(timespec="minutes"),
         f"end of {release}": end.isoformat(timespec="minutes"),
         f"names of {release}": " ".join(x509.names(chain[0])),
+    }
+
+
+def service_questions(endpoints: Collection[TlsService]) -> Mapping[str, Question]:
+    """What to ask of services: their units, and a handshake under each of their names."""
+    return {
+        **{f"unit {each.unit}": UnitQuestion(each.unit) for each in endpoints},
+        **{
+            f"{each.label} {name}": HandshakeQuestion(each.port, each.protocol, name)
+            for each in endpoints
+            for name in each.names
+        },
     }
 
 
