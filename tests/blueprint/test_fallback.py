@@ -7,15 +7,12 @@ import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from reconciler.blueprint import resources, templates
-from reconciler.environment.certificate import Certificate, Fallback
-from reconciler.environment.settings import Environment, Host
-from reconciler.kinds.certificate.lineage import Lineage
-from reconciler.kinds.file import File
+from reconciler.blueprint import templates
+from reconciler.environment.certificate import Fallback
+from tests.blueprint.lineage_and_script import made
 from tests.kinds.certificate.pairs import fullchain
 
 FIRST, SECOND = "https://first/dir", "https://second/dir"
@@ -175,20 +172,6 @@ def test_what_one_ca_has_issued_is_not_noted_as_the_others(script: Script) -> No
     assert script.run("second_has_issued 0A")[0] == 0
     assert script.run("second_has_issued 0B")[0] != 0
     assert script.run("second; second_has_issued 0A")[0] != 0
-
-
-def made(**settings: Any) -> tuple[Lineage, str]:
-    """The lineage and its script."""
-    env = Environment(
-        name="e",
-        router="r",
-        hosts=(Host(name="h", primary=True),),
-        certificate=Certificate(trusted=b"A", **settings),
-    )
-    found = list(resources(env))
-    (lineage,) = (each for each in found if isinstance(each, Lineage))
-    (script,) = (each for each in found if isinstance(each, File) and each.path == lineage.script)
-    return lineage, script.content or ""
 
 
 def test_only_a_script_with_a_second_ca_says_anything_of_one() -> None:

@@ -10,30 +10,14 @@ from typing import Any
 
 import pytest
 
-from reconciler.blueprint import renewal, resources, templates
+from reconciler.blueprint import renewal, templates
 from reconciler.environment.certificate import Certificate
-from reconciler.environment.settings import Environment, Host
-from reconciler.kinds.certificate.lineage import Lineage
-from reconciler.kinds.file import File
+from tests.blueprint.lineage_and_script import made
 
 CERTBOT = """\
 #!/bin/sh
 case $* in --version) echo "certbot {version}" ;; *) echo "$*" ;; esac
 """
-
-
-def made(**settings: Any) -> tuple[Lineage, str]:
-    """The lineage and its script."""
-    env = Environment(
-        name="e",
-        router="r",
-        hosts=(Host(name="h", primary=True),),
-        certificate=Certificate(trusted=b"", **settings),
-    )
-    found = list(resources(env))
-    (lineage,) = (each for each in found if isinstance(each, Lineage))
-    (script,) = (each for each in found if isinstance(each, File) and each.path == lineage.script)
-    return lineage, script.content or ""
 
 
 def shell(
