@@ -1,5 +1,5 @@
 """The commands that are called on hosts, each with the Debian package that has it: one list, for the plan
-and for docs/operations.md. Those of `fleet.host.NEEDED` are needed before anything can be asked."""
+and for docs/operations.md. Those of `fleet.needed.NEEDED` are needed before anything can be asked."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import re
 import secrets
 
 from reconciler.environment.settings import Host
+from reconciler.fleet import needed
 from reconciler.fleet.probe import PROLOGUE
 from reconciler.fleet.reply import Hear, HostError, Locked, Refused, Reply
 from reconciler.fleet.shell import Shell
@@ -21,12 +22,6 @@ from reconciler.model import quote
 
 REPLY_LIMIT = 16 * 1024 * 1024
 """Bytes a host may answer in one exchange."""
-
-NEEDED = "base64 cat cut find getent head id sed sha256sum sort tail timeout wc xargs"
-"""What a host must have. Without `find`, for one, everything would look absent."""
-
-NOT_FOUND = 127
-"""The status of a command that is not there (POSIX, 2.8.2)."""
 
 LOCK = "/run/reconciler.lock"
 LIFETIME = 60
@@ -70,8 +65,7 @@ class RemoteHost:
         # Its input is /dev/null, or a command that reads would eat what comes after it.
         end = secrets.token_hex(16)
         text = (
-            f'm=; for c in {NEEDED}; do command -v $c >/dev/null || m="$m $c"; done\n'
-            f'if [ "$m" ]; then printf %s "$m"; s={NOT_FOUND}; else\n'
+            f'{needed.script()}if [ "$m" ]; then printf %s "$m"; else\n'
             f"timeout -k 5 {seconds:.0f} sh -s <<'{end}'\n{{\n{script}\nexit 0\n}} </dev/null\n{end}\n"
             f"s=$?; fi; {self._report(end)}"
         )
@@ -86,11 +80,15 @@ class RemoteHost:
         output, status, uid = self._ask(text, end, seconds + GRACE, hear)
         if status == LOST:
             raise Refused(self.name, LOCK_LOST)
-        if status == NOT_FOUND:
-            lacks = ", ".join(output.decode("utf-8", "replace").split())
-            raise Refused(
-                self.name, f"it lacks the command {lacks} {Message.COMMAND_MISSING}; install it there"
-            )
+        if status in (needed.LACKING, needed.UNFIT):
+            named = ", ".join(output.decode("utf-8", "replace").split())
+            reason = f"it lacks the command {named} {Message.COMMAND_MISSING}; install it there"
+            if status == needed.UNFIT:
+                reason = (
+                    f"its {named} does not do what GNU's does {Message.COMMAND_MISSING}; see there which"
+                    " it is (`type -a`), and what replaced it"
+                )
+            raise Refused(self.name, reason)
         return Reply(output, uid == 0, self._sudo or "", timed_out=status in (124, 137))
 
     def lock(self, who: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,9 @@ from reconciler.kinds.paths import (
     ABSOLUTE,
     LINE,
     NAME,
+    NEW,
     chown_steps,
+    into_place,
     move_aside,
     ownership,
     parents,
@@ -24,6 +27,11 @@ from reconciler.questions.reading import ReadingQuestion
 from reconciler.questions.system import CommandResult
 from reconciler.subjects import Subject
 from reconciler.unknowns import PUBLIC_KEY
+
+_NOT_READ = re.compile(
+    "permission denied|input/output error|cannot allocate|stale file handle", re.IGNORECASE
+)
+"""What ssh-keygen says where it has not read the file: nothing about the key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +69,10 @@ class Keypair(Resource):
             return {"type": type_of(entry)}
         if said.status != 0 and "Permission denied" in said.output:
             return CannotSee("the account may not read the key")
+        # What it says of a file that is no key, it says with 255 and in words: a pair would be made anew.
+        if said.status not in (0, 255) or not said.output or (said.status and _NOT_READ.search(said.output)):
+            why = said.output.partition("\n")[0] or f"`ssh-keygen` ended with {said.status} and no message"
+            return CannotSee(f"the key could not be checked: {why}")
         if "UNPROTECTED PRIVATE KEY FILE" in said.output:
             # ssh-keygen ignores a key that others may read. Its mode is fixed first; it is kept.
             return {"type": "ssh-ed25519", "public file": "matches", **ownership(entry)}
@@ -90,11 +102,16 @@ class Keypair(Resource):
         if change.removes:
             yield Step(f"rm -f -- {path} {path}.pub", "declared absent", where=where)
         elif change.creates or "type" in change.deltas:
-            yield from move_aside(self.path, change)
+            new = quote(self.path + NEW)
             yield Step(
-                f"rm -f -- {path}.pub && {self._make()} && chown -h {user}: {path} {path}.pub",
+                f"rm -f -- {new} {new}.pub && {self._make(new)} && chown -h {user}: {new} {new}.pub",
                 "makes the pair; the private key stays on this host",
                 where=where,
+            )
+            yield from move_aside(self.path, change)
+            public = into_place(f"{self.path}{NEW}.pub", f"{self.path}.pub")
+            yield Step(
+                f"{public} && {into_place(self.path + NEW, self.path)}", "puts both in place", where=where
             )
         else:
             yield from chown_steps(self.path, change)
@@ -106,8 +123,7 @@ class Keypair(Resource):
                     where=where,
                 )
 
-    def _make(self) -> str:
-        path = quote(self.path)
+    def _make(self, path: str) -> str:
         make = f"ssh-keygen -q -t ed25519 -N '' -C {quote(self.comment)} -f {path} </dev/null"
         if self.former is None:
             return make

@@ -241,7 +241,8 @@ class Service(Resource):
         if said.status == NOT_APPROVED:
             return {"check": NEW_HERE}
         approved = {} if self.known_check else {"check": self._approved()}
-        return {**approved, "configuration": "valid" if said.status == 0 else f"refused: {said.output}"}
+        why = said.output or f"its check ended with {said.status} and no message"
+        return {**approved, "configuration": "valid" if said.status == 0 else f"refused: {why}"}
 
     def _approved(self) -> str:
         return f"approved: {self.check}"

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 from reconciler.kinds.paths import ABSOLUTE, NAME
 from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, option, quote
 from reconciler.questions.system import CommandQuestion, CommandResult
+from reconciler.questions.tls import ADDRESSES, ITSELF, LOCAL, MISLED
 from reconciler.subjects import Subject
 
-OVER_THERE = "{ s=$?; case $s in 126 | 127) command -v ssh runuser >/dev/null && s=1 ;; esac; exit $s; }"
+OVER_THERE = "case $s in 126 | 127) command -v ssh runuser >/dev/null && s=1 ;; esac"
 """ssh ends with the status of the command over there (ssh(1)): that one cannot be run there is no
 reason to say that nothing was seen here."""
 
@@ -62,8 +63,18 @@ class SshAccess(Resource):
             f" -- {quote(self.destination)} {quote(self.command)}"
         )
 
+    def _misled(self) -> str:
+        """Shell that says so where the name of the other host leads back to this one: ssh complains of a key
+        then, which is right."""
+        peer = self.destination.rpartition("@")[2]
+        if peer in (self.host, *LOCAL):
+            return ":"
+        each = f'case $a in =*) echo; misled {quote(peer)} "$a"; break ;; esac'
+        return f"{ADDRESSES}; {MISLED}; for a in $(addresses {quote(peer)}); do {each}; done"
+
     def ask(self) -> Mapping[str, Question]:
-        return {"said": CommandQuestion(f"{self._command()} || {OVER_THERE}")}
+        failed = f"{{ s=$?; {OVER_THERE}; {self._misled()}; exit $s; }}"
+        return {"said": CommandQuestion(f"{self._command()} || {failed}")}
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         said: CommandResult | CannotSee = answers["said"]
@@ -80,6 +91,14 @@ class SshAccess(Resource):
             return {}
         # To a host that we cannot reach either it proves nothing: that host is told of already.
         return {} if look.is_unreachable(self.destination.rpartition("@")[2]) else {"works": True}
+
+    def refuses(self, change: Change) -> str | None:
+        said = str((change.seen or {}).get("works"))
+        if ITSELF not in said:
+            return None
+        return (
+            "correct where the name leads there, in /etc/hosts or the DNS; until then only the host answers"
+        )
 
     def verb(self, change: Change) -> str:
         # Why it does not work yet changes while what it needs comes about; the proof does not.

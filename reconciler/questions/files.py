@@ -188,7 +188,8 @@ class AclQuestion:
 
     @classmethod
     def script(cls, questions: list[AclQuestion]) -> str:
-        return """if command -v getfacl >/dev/null; then getfacl -pE -- "$@" 2>/dev/null; echo done
+        return """if command -v getfacl >/dev/null; then getfacl -pE -- "$@" 2>/dev/null
+n=0; for p; do [ ! -e "$p" ] || n=$((n+1)); done; echo "done $n"
 else echo missing; fi"""
 
     @classmethod
@@ -196,16 +197,20 @@ else echo missing; fi"""
         text = output.decode("utf-8", "surrogateescape")
         if text.endswith("missing\n"):
             return [CannotSee("getfacl is missing: install the package acl") for _ in questions]
-        if not text.endswith("done\n"):
+        *lines, last = text.splitlines() or [""]
+        word, _, there = last.partition(" ")
+        if word != "done" or not there.isdigit():
             return [NO_ANSWER for _ in questions]
         found: dict[str, dict[str, str]] = {}
         entries: dict[str, str] = {}
-        for line in text.splitlines()[:-1]:
+        for line in lines:
             if line.startswith("# file: "):
                 found[_unescape(line[8:])] = entries = {}
             elif line and not line.startswith("#"):
                 entry, _, permissions = line.rpartition(":")
                 entries[_unescape(entry)] = permissions
+        if len(found) < int(there):
+            return [CannotSee("`getfacl` does not tell of every path that is there") for _ in questions]
         return [found.get(q.path) for q in questions]
 
 

@@ -18,6 +18,9 @@ def _text(output: bytes) -> str:
     return output.decode("utf-8", "backslashreplace")
 
 
+_UNKNOWN = "dpkg-query: no packages found matching "
+
+
 @dataclass(frozen=True)
 class InstalledQuestion:
     """A Debian package: its version where it is installed, else None.
@@ -32,7 +35,7 @@ class InstalledQuestion:
         names = _words([q.package for q in questions])
         form = "'${Package} ${db:Status-Status} ${Version}\\n'"
         return f"""if command -v dpkg-query >/dev/null; then
-dpkg-query -W -f {form} -- {names} 2>/dev/null; [ $? -gt 1 ] && echo failed || echo done
+dpkg-query -W -f {form} -- {names} 2>&1; [ $? -gt 1 ] && echo failed || echo done
 fi"""
 
     @classmethod
@@ -44,8 +47,11 @@ fi"""
         if lines[-1:] != ["done"]:
             return [CannotSee("dpkg-query is missing: this host is not Debian") for _ in questions]
         rows = [line.split(" ") for line in lines[:-1]]
-        versions = {row[0]: row[2] for row in rows if len(row) == 3 and row[1] == "installed"}
-        return [versions.get(q.package) for q in questions]
+        versions = {row[0]: row[2] if row[1] == "installed" else None for row in rows if len(row) == 3}
+        # That it does not know a package, it says; where it says nothing, it does not work.
+        unknown = dict.fromkeys(line.removeprefix(_UNKNOWN) for line in lines if line.startswith(_UNKNOWN))
+        silent = CannotSee("`dpkg-query` does not answer; try it there")
+        return [versions.get(q.package, unknown.get(q.package, silent)) for q in questions]
 
 
 @dataclass(frozen=True)

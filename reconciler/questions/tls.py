@@ -27,12 +27,25 @@ PROTOCOLS = ("tls", *STARTTLS)
 """Those, and the one where TLS begins with the first byte."""
 
 LOOPBACK = "127.0.0.1"
+LOCAL = ("localhost", LOOPBACK, "::1")
+"""What a host calls itself."""
+
 ADDRESSES = (
     "addresses() { for a in $(getent ahosts \"$1\" | awk '!seen[$1]++ {print $1}'); do"
-    ' ip route get "$a" >/dev/null 2>&1 || continue; case $a in *:*) a="[$a]";; esac; echo "$a"; done; }'
+    ' r=$(ip route get "$a" 2>/dev/null) || continue; case $a in *:*) a="[$a]";; esac;'
+    ' case $r in local*) a="=$a";; esac; echo "$a"; done; }'
 )
 """Shell: `addresses NAME` prints each address that a name has here and that this host has a way to, IPv6 in
-brackets."""
+brackets; after a `=` those that are its own."""
+
+ITSELF = "an address of this host itself"
+MISLED = (
+    f'misled() {{ printf "%s leads to %s, {ITSELF}" "$1" "${{2#=}}"; '
+    'awk -v name="$1" -v address="${2#=}" \'{ sub(/#.*/, ""); for (i = 2; i <= NF; i++) '
+    'if (tolower($i) == tolower(name) && (address == $1 || address == "[" $1 "]")) '
+    '{ print " (/etc/hosts:" NR ")"; exit } }\' /etc/hosts 2>/dev/null; }'
+)
+"""Shell: `misled NAME ADDRESS` says that what goes by this name of another host stays here, and why."""
 
 COMPLAINT = (
     "/^verify /||!/[Ee]rror|errno|refused/{next} !first{first=$0} "
@@ -61,6 +74,7 @@ times and more."""
 SHAKE = f"""{CERTIFICATES}
 shake() {{
   n=$1; shift; o=$(openssl s_client -no-CAfile -no-CApath "$@" -showcerts 2>&1 </dev/null); s=$?
+  [ "$o" ] || s=126  # it always says something
   if [ $s = 0 ]; then certificates "$o"; o=$c
   else o=$(printf '%s\\n' "$o" | awk {quote(COMPLAINT)}); fi
   printf '%s %d %.40000s\\0' "$n" "$s" "$o"
@@ -134,7 +148,8 @@ class HandshakeQuestion:
     same; only a handshake that was completed proves the pair. `protocol` is one of
     `PROTOCOLS`. All handshakes run side by side, for `limit` seconds; one that has not ended then
     tells nothing: it is `CannotSee`. A `host` with several addresses is asked at each, as its clients
-    take any of them: where they do not all present the same, the answer is what is wrong, and where.
+    take any of them: where they do not all present the same, the answer is what is wrong, and where. One
+    that is `elsewhere` is another host: an address of the host that asks then proves nothing.
     """
 
     limit: ClassVar[int] = 10
@@ -143,12 +158,14 @@ class HandshakeQuestion:
     protocol: str
     name: str | None
     host: str = LOOPBACK
+    elsewhere: bool = False
 
     @classmethod
     def script(cls, questions: list[HandshakeQuestion]) -> str:
         lines = [
             'for c in openssl awk; do command -v $c >/dev/null || { printf "m %s\\0" $c; exit; }; done',
             ADDRESSES,
+            MISLED,
             SHAKE,
         ]
         hosts = list(dict.fromkeys(q.host for q in questions))
@@ -161,9 +178,11 @@ class HandshakeQuestion:
             if q.host == LOOPBACK:
                 lines.append(f"shake {number} -connect {LOOPBACK}:{q.port}{start} {sni} &")
                 continue
+            here = f'printf "{number} 0 =%s\\0" "$(misled {quote(q.host)} "$a")"; continue'
             lines.append(
                 f"set -- $h{hosts.index(q.host)}; [ $# -gt 0 ] || set -- {quote(q.host)}\n"
-                f'for a; do shake "{number}${{2:+@$#/$a}}" -connect "$a:{q.port}"{start} {sni} & done'
+                f"for a; do case $a in =*) {here if q.elsewhere else 'a=${a#=}'} ;; esac\n"
+                f'shake "{number}${{2:+@$#/$a}}" -connect "$a:{q.port}"{start} {sni} & done'
             )
         return "\n".join([*lines, "wait"])
 
@@ -209,7 +228,7 @@ class _AtAddresses:
 
 def _result(status: int, text: str) -> HandshakeResult | CannotSee:
     if status == 0:
-        return HandshakeResult(text)
+        return CannotSee(text[1:]) if text.startswith("=") else HandshakeResult(text)
     # What a shell says of a command that could not be run or was ended (POSIX, 2.8.2).
     if status >= 124:
         return CannotSee(f"`openssl s_client` could not be run, or was ended (status {status})")

@@ -10,7 +10,7 @@ import pytest
 from reconciler.blueprint import resources, tools
 from reconciler.environment.certificate import Certificate
 from reconciler.environment.settings import Environment, Host
-from reconciler.fleet.host import NEEDED
+from reconciler.fleet.needed import NEEDED
 from reconciler.model import Plan, Ref
 from reconciler.plan.planner import plan
 from tests import ROOT

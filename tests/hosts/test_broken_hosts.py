@@ -14,6 +14,7 @@ from reconciler.environment.load import load
 from reconciler.fleet import apply
 from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.host import RemoteHost
+from reconciler.fleet.needed import SHOWS
 from reconciler.fleet.ssh import ConnectionFactory
 from tests.support.faults import BARE, FAULTY, HEALTHY, FaultyHost, LoginFault, authorise, until
 
@@ -174,6 +175,8 @@ def test_a_broken_sudoers_drop_in_that_sudo_only_complains_of_is_no_fault(pair: 
     pair.settled()
 
 
+BROKEN = "#!/bin/sh\nexit 1\n"
+
 # -- what a host lacks -----------------------------------------------------------------------
 
 
@@ -202,6 +205,18 @@ def test_a_host_without_what_every_look_needs_is_named_with_the_command(
     # Without find every file would look absent, and be planned.
     pair.hide(f"/usr/bin/{command}")
     pair.sees_only_the_healthy(f"it lacks the command {command} [command-missing]; install it there")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(each, marks=[] if each in {"find", "getent"} else pytest.mark.gate) for each in SHOWS],
+)
+def test_a_command_that_only_fails_hides_the_host_and_plans_nothing(pair: FaultyHost, command: str) -> None:
+    # Everything that it is asked about would look absent, and be planned.
+    pair.replace(f"/usr/local/sbin/{command}", BROKEN)
+    pair.sees_only_the_healthy(
+        f"its {command} does not do what GNU's does [command-missing]; see there which"
+    )
 
 
 def test_openssl_and_acl_missing_is_a_plan_to_install_them(pair: FaultyHost) -> None:

@@ -6,6 +6,8 @@ the next run finishes the job once the cause is gone.
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -219,6 +221,35 @@ def ordering(node: Node, code: int = 4) -> tuple[str, list[str]]:
 
 
 @pytest.mark.gate
+def test_programs_that_only_fail_prove_nothing_and_no_key_and_no_package_is_replaced(node: Node) -> None:
+    replica = node.fleet.hosts[1]
+    programs = [f"/usr/local/sbin/{each}" for each in ("openssl", "ssh-keygen", "dpkg-query", "getfacl")]
+    try:
+        for program in programs:
+            replica.write(program, "#!/bin/sh\nexit 1\n", 0o755)
+        planned = node.run(3, "plan", "--json")
+    finally:
+        replica.run(f"rm -f {' '.join(programs)}")
+    assert json.loads(planned.out)["actions"] == []
+    node.settled()
+
+
+def test_a_peer_whose_name_leads_back_proves_nothing_and_is_named_with_its_line(node: Node) -> None:
+    asks, *_, asked = node.fleet.hosts
+    host, peer = asks.name, asked.name
+    asks.run("cp -p /etc/hosts /root/hosts")
+    try:
+        line = asks.run(f"echo '127.0.0.1 {peer}' >>/etc/hosts; wc -l </etc/hosts").stdout.strip()
+        planned = node.run(3, "plan")
+    finally:
+        asks.run("cat /root/hosts >/etc/hosts")
+    why = f"{peer} leads to 127.0.0.1, an address of this host itself (/etc/hosts:{line})"
+    assert f'works: "{why}" → yes' in planned.out
+    assert "refused: correct where the name leads there" in planned.out
+    assert f"? {host}: cannot see outside {peer}: apache on 443: {why}" in planned.out
+    node.settled()
+
+
 def test_a_name_that_resolves_to_a_stranger_costs_no_order(node: Node) -> None:
     stranger = node.fleet.hosts[0].address.rpartition(".")[0] + ".99"
     node.fleet.ca.set_name(HOSTS[1], node.fleet.hosts[1].address, stranger)

@@ -115,7 +115,7 @@ def question_to(host: str, name: str, path: str, text: str) -> CommandQuestion:
     what that one says is the answer, and its last line names it."""
     asked = fetch(host, name, path, '--max-time 5 --connect-to "::$a:"')
     return CommandQuestion(
-        f"{ADDRESSES}; set -- $(addresses {quote(host)}); [ $# -gt 1 ] || set -- ''; for a; do "
+        f"{ADDRESSES}; set -- $(addresses {quote(host)}); [ $# -gt 1 ] || set -- ''; for a; do a=${{a#=}}; "
         f'o=$({asked} || {ABSENT}); s=$?; [ $s = 0 ] && [ "$o" = {quote(text)} ] || break; done; '
         'printf %s "$o"; [ $# = 1 ] || printf \'\\nat %s\' "$a"; exit $s'
     )

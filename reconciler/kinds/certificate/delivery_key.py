@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from reconciler import x509
-from reconciler.kinds.certificate.pair import public_half
+from reconciler.kinds.certificate.pair import MATCHES, belonging, public_half
 from reconciler.kinds.paths import (
     NEW,
     chown_steps,
@@ -71,7 +71,10 @@ class DeliveryKey(Resource):
             (certificate,) = x509.chain(answers["certificate"] or "")
         except (x509.Unreadable, ValueError):
             return {"type": "a file without its certificate"}
-        if said.status != 0 or said.output.split() != x509.public_key_pem(certificate).split():
+        pair = belonging(said, x509.public_key_pem(certificate))
+        if isinstance(pair, CannotSee):
+            return pair
+        if pair != MATCHES:
             return {"type": "a key that its certificate does not belong to"}
         return {"type": USABLE, "public": x509.base64_der(certificate), **ownership(entry)}
 
@@ -83,14 +86,18 @@ class DeliveryKey(Resource):
         if change.removes:
             yield Step(f"rm -f -- {path} {certificate}", "declared absent", where=(self.path,))
         elif change.creates or "type" in change.deltas:
-            yield from move_aside(self.path, change)
-            new = self.path + NEW
+            new, to = self.path + NEW, self.certificate + NEW
             yield Step(
                 # A hundred years: what it is good for ends when it is no longer declared, not by a date.
                 "(umask 077; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -sha256"
-                f" -days 36500 -subj '/CN=reconcile delivery' -keyout {quote(new)} -out {certificate})"
-                f" && {into_place(new, self.path)}",
+                f" -days 36500 -subj '/CN=reconcile delivery' -keyout {quote(new)} -out {quote(to)})",
                 "makes root's key for deliveries; it stays on this host",
+                where=(self.path,),
+            )
+            yield from move_aside(self.path, change)
+            yield Step(
+                f"{into_place(to, self.certificate)} && {into_place(new, self.path)}",
+                "puts both in place",
                 where=(self.path,),
             )
         else:

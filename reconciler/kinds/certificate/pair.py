@@ -167,21 +167,26 @@ def is_good(state: Mapping[str, Value], trust: Trust) -> bool:
     return all(state.get(name) == value for name, value in wanted(trust).items())
 
 
+NOT = "no"
+
+
 def readable_by(users: Iterable[str], path: str) -> Mapping[str, Question]:
     """Whether each of these accounts can read the file at `path`, tried as that account."""
     return {
-        f"readable by {user}": CommandQuestion(f"runuser -u {quote(user)} -- test -r {quote(path)}")
+        f"readable by {user}": CommandQuestion(
+            f"runuser -u {quote(user)} -- sh -c 'test -r \"$1\" || echo {NOT}' sh {quote(path)}"
+        )
         for user in users
     }
 
 
 def is_readable(result: CommandResult | CannotSee) -> bool | CannotSee:
-    """Whether it can, from the answer to `readable_by`. test(1) prints nothing; runuser(1) says what it
-    cannot do."""
+    """Whether it can, from the answer to `readable_by`; runuser(1) says what it cannot do."""
     if isinstance(result, CannotSee):
         return result
     if result.needs_root:
         return CannotSee("only root can try whether a service could read the key")
-    if result.status != 0 and result.output and "does not exist" not in result.output:
-        return CannotSee(f"whether a service could read the key could not be tried: {result.output}")
-    return result.status == 0
+    if result.status != 0 and "does not exist" not in result.output:
+        why = result.output or f"`runuser` ended with {result.status} and no message"
+        return CannotSee(f"whether a service could read the key could not be tried: {why}")
+    return result.status == 0 and result.output != NOT

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.kinds.certificate import pair
 from reconciler.kinds.certificate.release import KEY_FILE, Arrival, Current, Delivery, Release
 from reconciler.model import CannotSee, Plan, Ref
 from reconciler.questions.files import FileEntry
@@ -60,7 +61,7 @@ def of_release(shown: dict[str, Any], wanted: str = ID) -> Plan:
         ({"key": FileEntry("f", "0640", "postgres", "ssl-cert", 1, "")}, "key file"),
         ({"key": None}, "key file"),
         ({"acl": {"user:": "rw-", "user:daemon": "r--"}}, "key file"),
-        ({"readable by postgres": CommandResult(1, "")}, "readable by postgres"),
+        ({"readable by postgres": CommandResult(0, pair.NOT)}, "readable by postgres"),
         ({"parts": CommandResult(1, "cmp: EOF")}, "parts"),
         ({"public": CommandResult(1, "unable to load key")}, "pair"),
         ({"fullchain": fullchain(names=NAMES[:1])}, "names"),
