@@ -88,6 +88,12 @@ class Managed:
         return f"{self.env.paths.letsencrypt}/renewal/manual-{name}-hook{suffix}.sh"
 
     @property
+    def of_apache(self) -> bool:
+        """Whether the Apache of the node serves it, alone or beside the other one."""
+        also = self.env.services.apache_also
+        return self.env.services.apache and (self.is_own or self.store.name == also)
+
+    @property
     def others(self) -> bool:
         """Whether the environment has more than one of them."""
         return bool(self.env.ordered)
@@ -96,6 +102,8 @@ class Managed:
         """The names under which clients ask a host for it; None for sending none."""
         if self.is_own:
             return self.env.router, host.name, None
+        if {*self.names} == {*self.env.names}:
+            return self.env.router, host.name
         return asked_as(self.names)
 
     @cached_property
