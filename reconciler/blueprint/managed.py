@@ -111,6 +111,11 @@ class Managed:
         """Those of its hosts that are not the primary, in the order in which they switch."""
         return tuple(sorted((h for h in self.hosts if not h.primary), key=lambda host: host.name))
 
+    @property
+    def at_once(self) -> int:
+        """How many of its hosts may switch at the same time."""
+        return self.settings.at_once(len(self.hosts))
+
     @cached_property
     def rollout(self) -> WaveOrder:
         """In which order its hosts switch."""
@@ -119,7 +124,7 @@ class Managed:
             self.env.primary,
             all_hosts=self.hosts,
             canary=self.settings.canary,
-            at_once=self.settings.at_once(len(self.hosts)),
+            at_once=self.at_once,
             serving=self.serving,
             release=self.release,
             of="" if self.is_own else f" of {self.name}",
