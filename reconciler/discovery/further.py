@@ -75,9 +75,12 @@ class Found:
 def entries(found: Found) -> tuple[Ordered, ...]:
     """An entry for each lineage of the primary that could be ordered so, and a remark on each other one."""
     made: dict[str, Ordered] = {}
-    for name, of in sorted(_lineages(found.surveys.get(found.primary, {})).items()):
-        if "server" not in of:
-            continue
+    here = _lineages(found.surveys.get(found.primary, {}))
+    for host, state in found.surveys.items():
+        for name in sorted(_lineages(state).keys() - here.keys()):
+            why = f"{name} is on {host}, and not on the primary {found.primary}: not taken over"
+            found.remark("certificates", f"certbot's lineage {why}")
+    for name, of in sorted(here.items()):
         called = name.replace(".", "-")
         entry = _entry(found, name, called, of)
         why_not = f"{called} is there already" if called in made else _why_not(found, of, entry)
@@ -91,11 +94,12 @@ def entries(found: Found) -> tuple[Ordered, ...]:
 
 
 def _lineages(state: State) -> dict[str, dict[str, Value]]:
+    """What a host shows of each that it has; a store of ours is none of certbot's."""
     lineages: dict[str, dict[str, Value]] = {}
     for key, value in state.items():
         if match := FIELD.fullmatch(key):
             lineages.setdefault(match[1], {})[match[2]] = value
-    return lineages
+    return {name: of for name, of in lineages.items() if "server" in of}
 
 
 def _entry(found: Found, name: str, called: str, of: Mapping[str, Value]) -> Ordered:
