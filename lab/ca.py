@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -85,15 +85,28 @@ class Authority:
         self.start_dns()
         self._start_pebble("pebble", PORT, self.roots, validity)
 
-    def start_other(self) -> None:
-        """Start another CA, unless it runs: it asks the same DNS, and has another root."""
+    def start_other(self, program: Path | str = "pebble", profiles: Mapping[str, int] | None = None) -> None:
+        """Start another CA, unless it runs: it asks the same DNS, and has another root. With `profiles`, that
+        a newer `program` has (`lab.newer`), certificates live as many seconds as theirs says."""
         self.start_dns()
         self.other_roots.touch()
-        self._start_pebble(OTHER, OTHER_PORT, self.other_roots, DAYS_90)
+        self._start_pebble(OTHER, OTHER_PORT, self.other_roots, DAYS_90, str(program), profiles)
 
-    def _start_pebble(self, name: str, port: int, roots: Path, validity: int) -> None:
+    def _start_pebble(
+        self,
+        name: str,
+        port: int,
+        roots: Path,
+        validity: int,
+        program: str = "pebble",
+        profiles: Mapping[str, int] | None = None,
+    ) -> None:
         if self._runs(name):
             return
+        periods = {
+            profile: {"description": profile, "validityPeriod": seconds}
+            for profile, seconds in (profiles or {}).items()
+        }
         config = {
             "pebble": {
                 "listenAddress": f"{self.address}:{port}",
@@ -104,14 +117,14 @@ class Authority:
                 "tlsPort": 443,
                 "ocspResponderURL": "",
                 "externalAccountBindingRequired": False,
-                "certificateValidityPeriod": validity,
+                **({"profiles": periods} if periods else {"certificateValidityPeriod": validity}),
             }
         }
         path = self.folder / f"{name}.json"
         path.write_text(json.dumps(config), encoding="utf-8")
         settings = ("PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=0", "PEBBLE_WFE_NONCEREJECT=0")
         dns = f"{self.address}:53"
-        self._spawn(name, ["env", *settings, "pebble", "-config", str(path), "-dnsserver", dns])
+        self._spawn(name, ["env", *settings, program, "-config", str(path), "-dnsserver", dns])
         self._learn_root(name, port, roots)
 
     def stop(self) -> None:

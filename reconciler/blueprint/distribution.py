@@ -20,7 +20,7 @@ from reconciler.kinds.file import File
 from reconciler.kinds.package import Package
 from reconciler.kinds.symlink import Symlink
 from reconciler.model import Ref, Resource
-from reconciler.questions.tls import COMPLAINT
+from reconciler.questions.tls import COMPLAINT, KEYS
 from reconciler.subjects import Subject
 
 SAME = """\
@@ -39,6 +39,8 @@ def _tool(each: Managed, host: Host) -> File:
         "keys": each.env.sync.keys,
         "forms": " ".join(each.env.forms_on(host, each.consumers)),
         "complaint": COMPLAINT,
+        "rsa": KEYS["RSA"],
+        "ecdsa": KEYS["ECDSA"],
     }
     content = templates.script("release.sh", each.env.name, settings, instead=_delivery(each))
     return File(host=host.name, path=each.store.tool, content=content, mode="0755", check="sh -n {}")

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.blueprint import tools, ways
+from reconciler.blueprint.managed import on
 from reconciler.blueprint.parts import part
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.certificate.release import Current
@@ -53,7 +54,8 @@ def apache(env: Environment, host: Host) -> Iterable[Resource]:
     """S6 and S10: it is our vhosts that answer, for other hosts too."""
     sites = [Site(80, "/etc/apache2/sites-enabled/cn-port80.conf")]
     if env.certificate.manage:
-        sites.append(Site(443, "/etc/apache2/sites-enabled/cn-ssl.conf", _folders(env)))
+        also = (each.store.current for each in on(env, host) if each.of_apache and not each.is_own)
+        sites.append(Site(443, "/etc/apache2/sites-enabled/cn-ssl.conf", (*_folders(env), *also)))
     yield ApacheSites(host=host.name, names=(env.router, host.name), sites=tuple(sites))
 
 

@@ -88,6 +88,12 @@ class Managed:
         return f"{self.env.paths.letsencrypt}/renewal/manual-{name}-hook{suffix}.sh"
 
     @property
+    def of_apache(self) -> bool:
+        """Whether the Apache of the node serves it, alone or beside the other one."""
+        also = self.env.services.apache_also
+        return self.env.services.apache and (self.is_own or self.store.name == also)
+
+    @property
     def others(self) -> bool:
         """Whether the environment has more than one of them."""
         return bool(self.env.ordered)
@@ -96,12 +102,19 @@ class Managed:
         """The names under which clients ask a host for it; None for sending none."""
         if self.is_own:
             return self.env.router, host.name, None
+        if {*self.names} == {*self.env.names}:
+            return self.env.router, host.name
         return asked_as(self.names)
 
     @cached_property
     def replicas(self) -> tuple[Host, ...]:
         """Those of its hosts that are not the primary, in the order in which they switch."""
         return tuple(sorted((h for h in self.hosts if not h.primary), key=lambda host: host.name))
+
+    @property
+    def at_once(self) -> int:
+        """How many of its hosts may switch at the same time."""
+        return self.settings.at_once(len(self.hosts))
 
     @cached_property
     def rollout(self) -> WaveOrder:
@@ -111,7 +124,7 @@ class Managed:
             self.env.primary,
             all_hosts=self.hosts,
             canary=self.settings.canary,
-            at_once=self.settings.at_once(len(self.hosts)),
+            at_once=self.at_once,
             serving=self.serving,
             release=self.release,
             of="" if self.is_own else f" of {self.name}",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from reconciler.blueprint import templates
-from reconciler.blueprint.managed import Managed, managed
+from reconciler.blueprint.managed import Managed, managed, on
 from reconciler.blueprint.parts import part
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.acl import Acl
@@ -125,7 +125,9 @@ def challenge_answer(env: Environment, host: Host) -> Iterable[Resource]:
         text=text,
         names=(env.router, host.name),
         loads=APACHE_LOADS,
-        established=Ref(host.name, Current.kind, Current.path),
+        established=tuple(
+            Ref(host.name, Current.kind, each.store.current) for each in on(env, host) if each.of_apache
+        ),
         owner=Ref(host.name, Service.kind, "apache2"),
         needs=(
             Ref(host.name, "package", "apache2"),

@@ -18,10 +18,16 @@ def asked_as(names: Iterable[str]) -> tuple[str | None, ...]:
     return tuple(name for name in names if not name.startswith("*")) or (None,)
 
 
-def of_consumer(each: Consumer, names: tuple[str | None, ...]) -> TlsService:
-    """A further service, which is asked under these names."""
+def of_consumer(each: Consumer, names: tuple[str | None, ...], key: str = "") -> TlsService:
+    """A further service, which is asked under these names, and for one kind of key where that is said."""
     told = None if each.reloads_itself else f"systemctl {each.on_change} {each.unit}"
-    return TlsService(each.unit, each.port, each.protocol, each.check, told, each.unit, names)
+    called = named(each.unit, key)
+    return TlsService(called, each.port, each.protocol, each.check, told, each.unit, names, key)
+
+
+def named(service: str, key: str) -> str:
+    """What a service is called where it is asked for one kind of key; empty for any."""
+    return f"{service} ({key})" if key else service
 
 
 def proven(

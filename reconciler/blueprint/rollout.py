@@ -8,7 +8,7 @@ from dataclasses import replace
 from reconciler.blueprint import ways
 from reconciler.blueprint.managed import Managed, on
 from reconciler.blueprint.node import PROBE_URL, probe_text
-from reconciler.blueprint.outside import of_consumer, proven
+from reconciler.blueprint.outside import named, of_consumer, proven
 from reconciler.blueprint.parts import part
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.certificate.answer import Answer
@@ -102,18 +102,17 @@ def _is_told(each: Managed) -> bool:
 def _on_this_host(each: Managed, host: Host) -> Iterable[Ref]:
     yield each.release(host)
     yield Ref(host.name, Current.kind, each.store.current)
-    if each.is_own:
-        yield from _own_services(each.env, host)
+    yield from _own_services(each, host)
     for unit in dict.fromkeys(one.unit for one in each.env.consumers_on(host, each.consumers)):
         yield Ref(host.name, Service.kind, unit)
 
 
-def _own_services(env: Environment, host: Host) -> Iterable[Ref]:
-    services = env.services
+def _own_services(each: Managed, host: Host) -> Iterable[Ref]:
+    services, own = each.env.services, each.is_own
     units = (
-        ("apache2", services.apache, ApacheSites.kind),
-        (f"postgresql@{services.postgresql}-main", services.postgresql, PostgresqlSettings.kind),
-        (f"tomcat{services.tomcat}", services.tomcat, TomcatConnector.kind),
+        ("apache2", each.of_apache, ApacheSites.kind),
+        (f"postgresql@{services.postgresql}-main", own and services.postgresql, PostgresqlSettings.kind),
+        (f"tomcat{services.tomcat}", own and services.tomcat, TomcatConnector.kind),
     )
     for unit, used, judged in units:
         if used:
@@ -124,15 +123,22 @@ def _own_services(env: Environment, host: Host) -> Iterable[Ref]:
 
 def endpoints(each: Managed, host: Host) -> list[TlsService]:
     """The services of a host that use a certificate, in the order in which they switch."""
-    names = each.asked_as(host)
-    found = list(_own_endpoints(each.env, host, names)) if each.is_own else []
-    return found + [of_consumer(one, names) for one in each.env.consumers_on(host, each.consumers)]
+    env, names = each.env, each.asked_as(host)
+    further = env.consumers_on(host, each.consumers)
+    return [
+        *_own_endpoints(each, names),
+        *(of_consumer(one, names, env.key_asked(one)) for one in further),
+    ]
 
 
-def _own_endpoints(env: Environment, host: Host, names: tuple[str | None, ...]) -> Iterable[TlsService]:
-    services = env.services
-    if services.apache:
-        yield TlsService("apache", 443, "tls", "apache2ctl -t", "systemctl reload apache2", "apache2", names)
+def _own_endpoints(each: Managed, names: tuple[str | None, ...]) -> Iterable[TlsService]:
+    services = each.env.services
+    if each.of_apache:
+        key = each.settings.key if services.apache_also else ""
+        check, reload = "apache2ctl -t", "systemctl reload apache2"
+        yield TlsService(named("apache", key), 443, "tls", check, reload, "apache2", names, key)
+    if not each.is_own:
+        return
     if services.postgresql:
         unit = f"postgresql@{services.postgresql}-main"
         yield TlsService("postgresql", 5432, "postgresql", None, f"systemctl reload {unit}", unit, (None,))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from reconciler.blueprint import templates
 from reconciler.blueprint.brought import judged
+from reconciler.blueprint.managed import on
 from reconciler.blueprint.parts import part
 from reconciler.environment.services import FORMS, Consumer
 from reconciler.environment.settings import Environment, Host
@@ -55,15 +56,18 @@ def apache(env: Environment, host: Host) -> Iterable[Resource]:
 def port_443(env: Environment, host: Host) -> Iterable[Resource]:
     """S10: port 443 with the whole chain, the key and the clients' CAs; no pinned intermediate."""
     path = "/etc/apache2/sites-available/cn-ssl.conf"
+    also = next((each.store.current for each in on(env, host) if each.of_apache and not each.is_own), None)
     values = {
         "router": env.router,
         "host": host.name,
         "certificate": env.paths.certificate,
+        "also": also,
         "client_ca": env.services.client_ca,
     }
     content = templates.text("cn-ssl.conf", env.name, values)
     yield ApacheModule(host=host.name, module="ssl")
-    yield File(host=host.name, path=path, content=content, mode="0644", needs=(current(env, host),))
+    needs = (current(env, host), *([Ref(host.name, Current.kind, also)] if also else []))
+    yield File(host=host.name, path=path, content=content, mode="0644", needs=needs)
     yield ApacheSite(host=host.name, site="cn-ssl")
 
 
@@ -168,7 +172,7 @@ def consumers(env: Environment, host: Host) -> Iterable[Resource]:
         yield Service(
             host=host.name,
             unit=unit,
-            ports=tuple(each.port for each in ports),
+            ports=tuple(dict.fromkeys(each.port for each in ports)),
             check=ports[0].check,
             loads=ports[0].loads,
             on_change=ports[0].on_change,

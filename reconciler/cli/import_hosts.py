@@ -58,6 +58,8 @@ QUESTIONS = (
 """What is asked where no host is given: the router's name says which hosts are offered."""
 MISSING = MappingProxyType({"name": NAME, "router": ROUTER})
 """What is asked once the hosts turn out not to show it."""
+Roots = tuple[str | None, str | None]
+"""The files with the roots of the CA and of the second one."""
 NO_FILE = Path("environments/new.yaml")
 """In place of the file while its name is not known."""
 
@@ -85,6 +87,10 @@ def import_hosts(
             "--roots", metavar="FILE", help="The root certificates of the CA, as PEM, if it is your own."
         ),
     ] = None,
+    fallback_roots: Annotated[
+        str | None,
+        typer.Option("--fallback-roots", metavar="FILE", help="The same of the second CA, the fallback."),
+    ] = None,
     json: Json = False,
     parallel: Parallel = 32,
     timeout: Timeout = None,
@@ -107,11 +113,11 @@ def import_hosts(
         name=name, router=router, hosts=tuple(host or ()), primary=primary, user=user, port=port,
         identity=identity, known_hosts=known_hosts, jump=jump,
     )  # fmt: skip
-    return _import(new, roots, output, options, context.obj)
+    return _import(new, (roots, fallback_roots), output, options, context.obj)
 
 
 def _import(
-    new: NewEnvironment, roots: str | None, output: Path | None, options: Options, workplace: Workplace
+    new: NewEnvironment, roots: Roots, output: Path | None, options: Options, workplace: Workplace
 ) -> int:
     formats.check(options, Formats(), output)
     if output or new.name:
@@ -121,10 +127,10 @@ def _import(
         new = asked(new, QUESTIONS, output or NO_FILE, workplace)
     if not new.hosts:
         raise CommandError(Code.USAGE, "--host is required, at least once: --host NAME[=ADDRESS]")
-    if roots and not Path(roots).expanduser().is_file():
-        raise CommandError(
-            Code.USAGE, f"--roots {roots}: is not a file; expected the CA's root certificates as PEM"
-        )
+    for flag, file in zip(("--roots", "--fallback-roots"), roots, strict=True):
+        if file and not Path(file).expanduser().is_file():
+            why = f"{flag} {file}: is not a file; expected the CA's root certificates as PEM"
+            raise CommandError(Code.USAGE, why)
     path, made, remarks = _described(new, roots, output, options, workplace, asks=asks)
     text = write_new(path, made, remarks)
     if path == files.STDOUT:
@@ -146,7 +152,7 @@ def _import(
 
 def _described(
     new: NewEnvironment,
-    roots: str | None,
+    roots: Roots,
     output: Path | None,
     options: Options,
     workplace: Workplace,
@@ -161,9 +167,8 @@ def _described(
         name = new.name or discovered.environment_name(surveys)
         path = free_path(output, name)
         spell = partial(relative, path)
-        given = ImportInput(
-            name, hosts, new.ssh(spell), new.primary, new.router, spell(roots) if roots else None
-        )
+        files_of = (spell(file) if file else None for file in roots)
+        given = ImportInput(name, hosts, new.ssh(spell), new.primary, new.router, *files_of)
         return path, *discovered.environment(given, surveys)
     except Undetermined as error:
         if not asks:

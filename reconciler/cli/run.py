@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.approval import binding
+from reconciler.blueprint.managed import managed
 from reconciler.cli import files, formats, leaving, team
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.look import origin, plan_document
@@ -111,7 +112,8 @@ class Run:
         silent = dict(self.fleet.sight.unreachable)
         hosts = self._lock()
         seen = self.fleet.settle()
-        run.record_lock(hosts, seen, self.fleet.resources.values(), self.environment.at_once)
+        at_once = {each.name: each.at_once for each in managed(self.environment)}
+        run.record_lock(hosts, seen, self.fleet.resources.values(), at_once)
         # A host that died since it was looked at, a moment ago, keeps the others from nothing.
         lost = {host: why for host, why in seen.unreachable.items() if host not in silent}
         approved = binding.without_lost(approved, lost)

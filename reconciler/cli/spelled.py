@@ -97,6 +97,7 @@ COMMANDS = {
         "--known-hosts": "FILE",
         "--jump": "[USER@]HOST[:PORT],…",
         "--roots": "FILE",
+        "--fallback-roots": "FILE",
         "--json": "",
         "--parallel": "N",
         "--timeout": "S",

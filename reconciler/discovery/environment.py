@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.environment.certificate import CURVES, LETS_ENCRYPT, Certificate, Fallback
+from reconciler.discovery.further import Found, entries
+from reconciler.discovery.parsing import key_settings, second_ca
+from reconciler.environment.certificate import LETS_ENCRYPT, Certificate
 from reconciler.environment.services import Services, TomcatTls
 from reconciler.environment.settings import Environment, Host, Paths, Ssh, Sync
 from reconciler.model import State, Value
@@ -49,6 +51,7 @@ class ImportInput:
     primary: str | None = None
     router: str | None = None
     roots: str | None = None
+    fallback_roots: str | None = None
 
 
 @dataclass
@@ -110,13 +113,16 @@ def environment(given: ImportInput, surveys: Surveys) -> tuple[Environment, dict
         )
     hosts = _hosts(draft)
     primary = next((host.name for host in hosts if host.primary), hosts[0].name)
+    certificate = _certificate(draft, str(router), primary)
+    known = {host.name: surveys.get(host.name, {}) for host in hosts}
     made = Environment(
         name=given.name,
         router=str(router),
         hosts=hosts,
         ssh=given.ssh,
         sync=Sync(**_section(draft, Sync, "sync")),
-        certificate=_certificate(draft, str(router), primary),
+        certificate=certificate,
+        ordered=entries(Found(known, primary, str(router), certificate, draft.remark)),
         paths=Paths(**_section(draft, Paths, "paths")),
         services=_services(draft),
     )
@@ -182,12 +188,7 @@ def _certificate(draft: _Draft, router: str, primary: str) -> Certificate:
     mine = draft.surveys.get(primary, {})
     known = {router.lower(), *(host.name.lower() for host in draft.given.hosts)}
     found["names"] = tuple(name for name in str(mine.get("names", "")).split() if name not in known)
-    kind, _, size = str(mine.get("key", "")).partition(" ")
-    if "key_size" not in found and size in ("3072", "4096"):
-        found["key_size"] = int(size)
-    curves = {curve: name for name, curve in CURVES.items()}
-    if kind == "ECDSA" and size in curves:
-        found.setdefault("key_type", curves[size])
+    found |= key_settings(mine.get("key"), found)
     if draft.majority("services.portal"):
         found.pop("key_type", None)  # the portal takes RSA alone: the plan replaces the certificate
     if found.get("key_type", "rsa") != "rsa":
@@ -198,14 +199,12 @@ def _certificate(draft: _Draft, router: str, primary: str) -> Certificate:
         draft.remark(
             "certificate.roots", "the CA is not Let's Encrypt's; its roots cannot be found out (--roots)"
         )
-    if server := mine.get("certificate.fallback_server"):
-        email = mine.get("certificate.fallback_email")
-        found["fallback"] = Fallback(
-            server=str(server),
-            email=None if email in (None, found.get("email")) else str(email),
-            ca_bundle=str(mine.get("certificate.fallback_ca_bundle") or "") or None,
-        )
-        draft.remark("certificate.fallback", "the roots of the second CA cannot be found out (`roots`)")
+    of = {name.removeprefix("certificate."): value for name, value in mine.items()}
+    if second := second_ca(of, found.get("email")):
+        found["fallback"] = replace(second, roots=draft.given.fallback_roots)
+        if not draft.given.fallback_roots and second.server != LETS_ENCRYPT:
+            why = "the second CA is not Let's Encrypt's; its roots cannot be found out (--fallback-roots)"
+            draft.remark("certificate.fallback", why)
     if not mine.get("lineage"):
         draft.remark("certificate.names", f"{primary} has no lineage of {router}; one will be ordered")
     return Certificate(**found)
@@ -241,8 +240,6 @@ def _remark_on_hosts(draft: _Draft, made: Environment) -> None:
 def _not_declared(state: State) -> Iterable[str]:
     if left := state.get("left alone"):
         yield f"not changed: certbot is also run by {left}; remove that once our own job is there"
-    if further := state.get("further"):
-        yield f"also ordered there: {further}; write an entry of `certificates` for each, none is made here"
     if sites := state.get("other sites"):
         yield f"not changed: {sites} also make Apache answer to this name; disable them once ours are there"
     if keys := state.get("other keys"):

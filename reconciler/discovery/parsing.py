@@ -14,6 +14,7 @@ from typing import Any
 from reconciler import x509
 from reconciler.blueprint.renewal import settings
 from reconciler.blueprint.templates import MARK
+from reconciler.environment.certificate import CURVES, Fallback
 from reconciler.model import Value
 
 JOB = "/etc/cron.d/reconcile-certificate"
@@ -121,7 +122,7 @@ def _first(blocks: Iterable[Mapping[str, str]], name: str) -> str | None:
 
 def lineage(seen: Mapping[str, Any], router: str | None) -> dict[str, Value]:
     """The lineage that certbot has for this router: its CA, and the names, key, days of its certificate."""
-    servers = {_lineage_of(path): line.removeprefix("server = ") for path, line in seen["lineages"]}
+    servers = {lineage_of(path): line.removeprefix("server = ") for path, line in seen["lineages"]}
     leaves: dict[str, Any] = {}
     for path, pem in seen["leaves"]:
         try:
@@ -143,33 +144,67 @@ def lineage(seen: Mapping[str, Any], router: str | None) -> dict[str, Value]:
     return found
 
 
-def _lineage_of(conf: str) -> str:
+def lineage_of(conf: str) -> str:
+    """The lineage that a file of certbot's `renewal` is about."""
     return conf.rpartition("/")[2].removesuffix(".conf")
+
+
+def variables(lines: Found) -> dict[str, str]:
+    """What a renewal script of ours assigns: settings stand at its top, so the first of a name counts."""
+    pairs = [line.partition("=") for _, line in lines if not line.startswith("#")]
+    return {name: (words(value) or [""])[0] for name, _, value in reversed(pairs)}
+
+
+def times_of_job(lines: Found) -> dict[str, Value]:
+    """When a cron job of ours renews, and how far that is put off at random."""
+    found: dict[str, Value] = {}
+    for _, line in lines:
+        fields = line.split()
+        found["schedule"] = " ".join(fields[:5])
+        found["jitter"] = int(fields[-1]) if fields[-1].isdigit() else None
+    return found
+
+
+def key_settings(key: Value, script: Mapping[str, Value]) -> dict[str, Value]:
+    """`key_type` and `key_size` by the key of a certificate, where a script of ours does not say them."""
+    kind, _, size = str(key or "").partition(" ")
+    curves = {curve: name for name, curve in CURVES.items()}
+    found: dict[str, Value] = {}
+    if "key_size" not in script and size in ("3072", "4096"):
+        found["key_size"] = int(size)
+    if "key_type" not in script and kind == "ECDSA" and size in curves:
+        found["key_type"] = curves[size]
+    return found
+
+
+def second_ca(of: Mapping[str, Value], email: Value) -> Fallback | None:
+    """The fallback that a script of ours names; `email` is the contact at the first CA."""
+    if not (server := of.get("fallback_server")):
+        return None
+    contact = of.get("fallback_email")
+    return Fallback(
+        server=str(server),
+        email=None if contact in (None, email) else str(contact),
+        ca_bundle=str(of.get("fallback_ca_bundle") or "") or None,
+    )
 
 
 def renewal(seen: Mapping[str, Any], output: Mapping[str, str]) -> dict[str, Value]:
     """How the certificate is renewed: by our script and job, or by others."""
-    pairs = [line.partition("=") for _, line in seen["script"] if not line.startswith("#")]
-    # Settings stand at the top of the script, so the first line of a name is the one that counts.
-    script = {name: (words(value) or [""])[0] for name, _, value in reversed(pairs)}
+    script = variables(seen["script"])
     found = {f"certificate.{name}": value for name, value in settings(script).items()}
     contacts = [each.strip('"').removeprefix("mailto:") for each in output["contact"].splitlines()]
     if contacts and not script:
         found["certificate.email"] = contacts[0]
-    for _, line in seen["job"]:
-        fields = line.split()
-        found["certificate.schedule"] = " ".join(fields[:5])
-        found["certificate.jitter"] = int(fields[-1]) if fields[-1].isdigit() else None
+    found |= {f"certificate.{name}": value for name, value in times_of_job(seen["job"]).items()}
     marks = [line for _, line in (*seen["script"], *seen["mark"]) if line.startswith(MARK)]
     found_jobs = [path for path in output["renews"].splitlines() if path not in (JOB, PACKAGED)]
-    further = [path.removeprefix(f"{JOB}-") for path in found_jobs if path.startswith(f"{JOB}-")]
     elsewhere = [path for path in found_jobs if not path.startswith(f"{JOB}-")]
     return found | {
         "certificate.administrators": _recipient(seen["notice"]) or _recipient(seen["old notice"]),
         "environment": marks[0].removeprefix(MARK).partition(";")[0] if marks else None,
         "renewed by": " ".join([*(path for path, _ in seen["job"]), *elsewhere]) or None,
         "left alone": " ".join(elsewhere) or None,
-        "further": " ".join(further) or None,
         "timer": True if "certbot.timer" in output["units"].split() else None,
         "paths.certificate": _certificate_link(seen, output["ours"]),
     }

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from reconciler.blueprint.renewal import OPTIONAL, SETTINGS
 from reconciler.blueprint.templates import MARK
-from reconciler.discovery import parsing
+from reconciler.discovery import further, parsing
 from reconciler.discovery.parsing import JOB
 from reconciler.kinds.certificate.release import Current
 from reconciler.model import CannotSee, Question, Resource, Seen, Value
@@ -48,6 +48,9 @@ DATA_LINKS = "find /var/lib/postgresql/*/main -maxdepth 1 -type l -name 'server.
 OURS = f"find /etc /opt /srv -maxdepth 3 -lname {Current.path} 2>/dev/null"
 """The links by which services reach the certificate in use."""
 
+STORES = "ls -d /var/lib/reconciler/certificates/*/current 2>/dev/null"
+"""The same links to further certificates."""
+
 SITE = r"^[[:space:]]*(<VirtualHost|ServerName|Alias|SSLCACertificateFile)[[:space:]]"
 # LinesQuestion matches in capitals or not: what is read here is parsed once more.
 SCRIPT = f"^({'|'.join((*SETTINGS, *OPTIONAL))})=|^{MARK}"
@@ -79,6 +82,10 @@ class Survey(Resource):
             "connectors": CommandQuestion(CONNECTORS),
             "lineages": LinesQuestion(f"{FOLDER}/renewal/*.conf", "^server = "),
             "leaves": LeavesQuestion(f"{FOLDER}/live/*/cert.pem"),
+            "in the dns": LinesQuestion(f"{FOLDER}/renewal/*.conf", "^(pref_challs|authenticator) = dns"),
+            "further scripts": LinesQuestion(f"{FOLDER}/renewal/certificate-*.sh", SCRIPT),
+            "further jobs": LinesQuestion(f"{JOB}-*", r"^[0-9*].* sh .*certificate-.*\.sh renew"),
+            "stores": CommandQuestion(STORES),
             "script": LinesQuestion(f"{FOLDER}/renewal/certificate.sh", SCRIPT),
             "job": LinesQuestion(JOB, r"^[0-9*].* sh .*certificate\.sh renew"),
             "sites": LinesQuestion("/etc/apache2/sites-enabled/*", SITE),
@@ -96,12 +103,14 @@ class Survey(Resource):
         seen: dict[str, Any] = {label: () if label in hidden else answer for label, answer in answers.items()}
         output = {label: str(seen[label].output) if seen[label] else "" for label in _COMMANDS}
         router = self.router or next(iter(seen["cn.router.hostname"]), None)
+        own = parsing.lineage(seen, router)
         state: dict[str, Value] = {
             **parsing.properties(seen),
             **parsing.account(output["account"]),
             **parsing.services(output, seen),
             **parsing.sites(seen["sites"], router),
-            **parsing.lineage(seen, router),
+            **own,
+            **further.shown(seen, output["stores"], own.get("lineage"), now),
             **parsing.renewal(seen, output),
         }
         if hidden:
@@ -109,4 +118,4 @@ class Survey(Resource):
         return {name: value for name, value in state.items() if value is not None}
 
 
-_COMMANDS = ("account", "units", "portals", "contact", "renews", "links", "ours", "connectors")
+_COMMANDS = ("account", "units", "portals", "contact", "renews", "links", "ours", "connectors", "stores")

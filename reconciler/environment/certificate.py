@@ -223,6 +223,11 @@ class Certificate:
         return max(1, hosts * int(self.max_unavailable.removesuffix("%")) // 100)
 
     @property
+    def key(self) -> str:
+        """The kind of its key, of `questions.tls.KEYS`."""
+        return "ECDSA" if self.key_type in CURVES else "RSA"
+
+    @property
     def days(self) -> int:
         """For how many days its certificates live, by what is declared."""
         return days_of(self.profile, self.lifetime)

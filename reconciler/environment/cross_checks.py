@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 from reconciler.environment.authority_checks import check_authorities
+from reconciler.environment.both_keys_checks import check_both_keys
 from reconciler.environment.brought import CLIENT
 from reconciler.environment.certificate import Certificate
 from reconciler.environment.compromised_checks import check_compromised
@@ -32,7 +33,7 @@ def cross_check(placed: Placed) -> list[Problem]:
     """Every problem of this kind; a value of a wrong type is left to the schema."""
     cross = _Cross(placed)
     cross.check()
-    more = (check_ordered, check_authorities, check_compromised)
+    more = (check_ordered, check_authorities, check_compromised, check_both_keys)
     return [*cross.problems, *(problem for check in more for problem in check(placed))]
 
 
@@ -283,7 +284,6 @@ class _Cross:
 
     def _check_consumers(self) -> None:
         items = self._value.get("consumers")
-        first: dict[tuple[Any, Any], int] = {}
         for number, item in enumerate(items if isinstance(items, list) else ()):
             path: Path = ("consumers", number)
             no_node = self._value.get("blueprint") is False
@@ -291,16 +291,12 @@ class _Cross:
             if uses_own and (no_node or self._section("certificate").get("manage") is False):
                 self._problem(path, "it uses the certificate, and none is managed here")
             if isinstance(item, dict) and isinstance(item.get("unit"), str):
-                what = (item["unit"].removesuffix(".service"), item.get("port"))
-                if OWN.fullmatch(what[0]) and not no_node:
+                unit = item["unit"].removesuffix(".service")
+                if OWN.fullmatch(unit) and not no_node:
                     self._problem(
                         path,
-                        f"{what[0]} is one of the node's own services: see `services:`, and its switches",
+                        f"{unit} is one of the node's own services: see `services:`, and its switches",
                     )
-                if what in first:
-                    line = self._placed.place(("consumers", first[what])).line
-                    self._problem(path, f"{what[0]} on {what[1]} is here twice; see line {line}")
-                first.setdefault(what, number)
 
     def _check_brought(self) -> None:
         """Each has a name of its own, and what serves one is where it is, and may read its key."""

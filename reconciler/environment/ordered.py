@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from reconciler.environment.certificate import CHALLENGES, Certificate
@@ -60,6 +60,23 @@ class Ordered:
 def is_ordered(entry: Mapping[str, Any]) -> bool:
     """Whether an entry of `certificates` is one of these: it names no file that somebody brings."""
     return "file" not in entry
+
+
+def said(own: Certificate, entry: Ordered) -> dict[str, Any]:
+    """What an entry has to say of its settings to have them, beside an own certificate with these: what
+    `inherited` does not bring. That it has none where the own one has some cannot be said."""
+    mine, its = (
+        {each.name: getattr(of, each.name) for each in fields(Certificate) if each.name != "trusted"}
+        for of in (own, entry.settings)
+    )
+    usual = {each.name: each.default for each in fields(Certificate)}
+    found = {key: its[key] for key in ("server", "key_type", "challenge") if its[key] != mine[key]}
+    has = {**usual, **inherited({key: mine[key] for key in mine if mine[key] != usual[key]}, found)}
+    return {
+        key: value
+        for key, value in its.items()
+        if key in found or (key not in OWN_ALONE and value is not None and value != has[key])
+    }
 
 
 def inherited(own: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:

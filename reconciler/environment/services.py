@@ -37,6 +37,12 @@ class Services:
     """The services that use the certificate; a version is part of paths and unit names."""
 
     apache: bool = option("Whether Apache serves the certificate on port 443.", default=True)
+    apache_also: str | None = option(
+        "The `name` of the one of `certificates` that Apache serves beside the environment's own, with the"
+        " other kind of key, RSA or ECDSA, and the same names: each client is shown the one that it takes.",
+        default=None,
+        schema=LINE,
+    )
     client_ca: str | None = option(
         "The CA bundle that Apache verifies client certificates with.", default=None, schema=PLAIN
     )
@@ -61,7 +67,9 @@ class Services:
 class Consumer:
     """One more service that uses the certificate: it is told of a new one, and proven like the others. Its
     own configuration, a `file` of `resources`, names the files in `paths.certificate`; those of a
-    further one that is ordered are in /var/lib/reconciler/certificates/NAME/current."""
+    further one that is ordered are in /var/lib/reconciler/certificates/NAME/current. A second paragraph for
+    the same port, with another `certificate`, has the service show each client the one whose kind of key, RSA
+    or ECDSA, it takes."""
 
     unit: str = option("Its systemd unit, such as `nginx`.", schema=UNIT)
     port: int = option("The port on which it serves the certificate.", schema=PORT)
@@ -111,6 +119,11 @@ class Consumer:
         schema={"minItems": 1, "items": {"type": "string"}},
     )
 
+    @property
+    def where(self) -> tuple[str, int]:
+        """The unit, without what systemd adds to its name, and the port."""
+        return self.unit.removesuffix(".service"), self.port
+
 
 def of_one_unit(consumers: Iterable[Consumer]) -> list[Consumer]:
     """The same, where each says what any paragraph of its unit does: the ports of a service are checked and
@@ -118,12 +131,8 @@ def of_one_unit(consumers: Iterable[Consumer]) -> list[Consumer]:
     each = list(consumers)
     units: dict[str, list[Consumer]] = {}
     for one in each:
-        units.setdefault(_name(one), []).append(one)
-    return [_merged(one, units[_name(one)]) for one in each]
-
-
-def _name(one: Consumer) -> str:
-    return one.unit.removesuffix(".service")
+        units.setdefault(one.where[0], []).append(one)
+    return [_merged(one, units[one.where[0]]) for one in each]
 
 
 def _merged(one: Consumer, unit: list[Consumer]) -> Consumer:

@@ -269,6 +269,16 @@ class Environment:
         mine = of_one_unit(each for each in self.consumers if each.hosts is None or host.is_in(each.hosts))
         return [each for each in mine if each.certificate == certificate]
 
+    def key_asked(self, one: Consumer) -> str:
+        """The one kind of key that a client has to take to be shown what this consumer serves, of
+        `questions.tls.KEYS`; empty where its port has no other certificate."""
+        there = {each.certificate for each in self.consumers if each.where == one.where}
+        return self.settings_of(one.certificate).key if len(there) > 1 else ""
+
+    def settings_of(self, name: str | None) -> Certificate:
+        """Those of the certificate that is ordered under a name; of the environment's own for any other."""
+        return next((each.settings for each in self.ordered if each.name == name), self.certificate)
+
     def forms_on(self, host: Host, certificate: str | None = None) -> tuple[str, ...]:
         """The files that each release on a host has in the forms that its further services read."""
         declared = {each.form for each in self.consumers_on(host, certificate)}
@@ -294,8 +304,7 @@ class Environment:
 
     def lifetime_of(self, ref: Ref) -> timedelta:
         """The declared lifetime of a certificate that is ordered, by a ref of `certificate` or `release`."""
-        settings = next((each.settings for each in self.ordered if each.name == ref.name), self.certificate)
-        return timedelta(days=settings.days)
+        return timedelta(days=self.settings_of(ref.name).days)
 
     @property
     def at_once(self) -> int:

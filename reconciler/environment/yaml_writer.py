@@ -14,6 +14,7 @@ from typing import Any
 
 from reconciler.environment.certificate import Fallback
 from reconciler.environment.form import VERSION
+from reconciler.environment.ordered import said
 from reconciler.environment.services import TomcatTls
 from reconciler.environment.settings import Environment, HostSsh
 
@@ -38,7 +39,26 @@ def text(environment: Environment, schema: str, remarks: Remarks) -> str:
     for name in SECTIONS:
         section = list(_section(name, getattr(environment, name), remarks))
         lines += ["", *section] if section else []
-    return "\n".join(lines) + "\n"
+    further = list(_entries(environment, remarks))
+    return "\n".join([*lines, "", *further] if further else lines) + "\n"
+
+
+def _entries(environment: Environment, remarks: Remarks) -> Iterable[str]:
+    """The further certificates that are ordered."""
+    yield from _comments("certificates", remarks, "")
+    if environment.ordered:
+        yield "certificates:"
+    for entry in environment.ordered:
+        yield f"  - name: {scalar(entry.name)}"
+        yield f"    names: {scalar(entry.names)}"
+        if entry.hosts is not None:
+            yield f"    hosts: {scalar(entry.hosts)}"
+        for key, value in said(environment.certificate, entry).items():
+            if isinstance(value, Fallback):
+                yield f"    {key}:"
+                yield from _settings(value, "", {}, "      ")
+            else:
+                yield f"    {key}: {scalar(value)}"
 
 
 def scalar(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -26,15 +26,24 @@ class RunRecord:
         hosts: Collection[str],
         seen: Observation,
         resources: Collection[Resource],
-        max_unavailable: int,
+        at_once: Mapping[str, int],
     ) -> None:
-        """After the hosts are locked and were looked at again: which they are, which were lost, and what a
-        rollout begins with. Raises `NoJournal`."""
+        """After the hosts are locked and were looked at again: which they are, which were lost, and what the
+        rollout of each certificate begins with; `at_once` has how many hosts may be away from what was proven
+        by it, by the name of its `serving`. Raises `NoJournal`."""
+        rollouts: dict[str, dict[str, Any]] = {}
+        own = None
+        for name, found in _switches(resources).items():
+            rollout = _rollout(found, seen, at_once[name])
+            if found[0].store.name:
+                rollouts[name] = rollout
+            else:
+                own = rollout
         body = {
             "hosts": sorted(hosts),
             "lost": dict(seen.unreachable),
-            "rollout": _rollout(resources, seen, max_unavailable),
-            "beside": sorted({each.name for each in _switches(resources) if each.store.name}),
+            "rollout": own,
+            "beside": rollouts,
         }
         self._journal.append(self.number, self._environment, "locked", body)
 
@@ -87,18 +96,18 @@ def _intended(action: Action) -> dict[str, Any]:
     }
 
 
-def _switches(resources: Iterable[Resource]) -> list[Serving]:
-    return [each for each in resources if isinstance(each, Serving)]
+def _switches(resources: Iterable[Resource]) -> dict[str, list[Serving]]:
+    """What switches the hosts of each certificate, by its name."""
+    found: dict[str, list[Serving]] = {}
+    for each in resources:
+        if isinstance(each, Serving):
+            found.setdefault(each.name, []).append(each)
+    return found
 
 
-def _rollout(
-    resources: Iterable[Resource], observation: Observation, max_unavailable: int
-) -> dict[str, Any] | None:
-    """Of the environment's own certificate: whose turn is before whose, which are canaries, how many may be
-    away and may fail, and what was in use and proven."""
-    found = [each for each in _switches(resources) if not each.store.name]
-    if not found:
-        return None
+def _rollout(found: Sequence[Serving], observation: Observation, max_unavailable: int) -> dict[str, Any]:
+    """Of one certificate: whose turn is before whose, which are canaries, how many may be away and may fail,
+    and what was in use and proven."""
     seen: dict[str, Any] = {}
     overdue: list[str] = []
     for each in found:

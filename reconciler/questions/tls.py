@@ -26,6 +26,13 @@ STARTTLS = {
 PROTOCOLS = ("tls", *STARTTLS)
 """Those, and the one where TLS begins with the first byte."""
 
+KEYS = {
+    "RSA": "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:RSA+SHA256:RSA+SHA384:RSA+SHA512",
+    "ECDSA": "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512",
+}
+"""The kinds of key, and what a client offers that takes no other, in OpenSSL's words (SSL_CTX_set1_sigalgs).
+A server that has certificates with both goes by that (RFC 8446, section 4.4.2.2; RFC 5246, section 7.4.2)."""
+
 LOOPBACK = "127.0.0.1"
 LOCAL = ("localhost", LOOPBACK, "::1")
 """What a host calls itself."""
@@ -146,10 +153,11 @@ class HandshakeQuestion:
 
     A service whose key does not belong to its certificate presents the certificate all the
     same; only a handshake that was completed proves the pair. `protocol` is one of
-    `PROTOCOLS`. All handshakes run side by side, for `limit` seconds; one that has not ended then
-    tells nothing: it is `CannotSee`. A `host` with several addresses is asked at each, as its clients
-    take any of them: where they do not all present the same, the answer is what is wrong, and where. One
-    that is `elsewhere` is another host: an address of the host that asks then proves nothing.
+    `PROTOCOLS`, and `key` the one of `KEYS` that the client takes; any if it is empty. All handshakes run
+    side by side, for `limit` seconds; one that has not ended then tells nothing: it is `CannotSee`. A `host`
+    with several addresses is asked at each, as its clients take any of them: where they do not all present
+    the same, the answer is what is wrong, and where. One that is `elsewhere` is another
+    host: an address of the host that asks then proves nothing.
     """
 
     limit: ClassVar[int] = 10
@@ -158,6 +166,7 @@ class HandshakeQuestion:
     protocol: str
     name: str | None
     host: str = LOOPBACK
+    key: str = ""
     elsewhere: bool = False
 
     @classmethod
@@ -175,6 +184,8 @@ class HandshakeQuestion:
         for number, q in enumerate(questions):
             sni = f"-servername {quote(q.name)}" if q.name else "-noservername"
             start = f" -starttls {STARTTLS[q.protocol]}" if q.protocol in STARTTLS else ""
+            if q.key:
+                start += f" -sigalgs {KEYS[q.key]}"
             if q.host == LOOPBACK:
                 lines.append(f"shake {number} -connect {LOOPBACK}:{q.port}{start} {sni} &")
                 continue

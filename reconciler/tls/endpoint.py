@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Endpoint:
     """Where the service `service` of the host `host` is asked: at `address` (an IP address or a
     name) and `port`, in one of `questions.tls.PROTOCOLS`. `name`, a DNS name in ASCII, is sent as SNI;
-    None sends none."""
+    None sends none. `key` is the one of `questions.tls.KEYS` that the client takes; any if it is empty."""
 
     host: str
     address: str
@@ -17,6 +17,7 @@ class Endpoint:
     port: int
     protocol: str
     name: str | None
+    key: str = ""
 
 
 @dataclass(frozen=True)

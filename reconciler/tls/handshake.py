@@ -16,10 +16,11 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from OpenSSL import SSL, crypto
 
+from reconciler.questions.tls import KEYS
 from reconciler.tls.endpoint import Endpoint, NoHandshake, TlsAnswer
 from reconciler.tls.starttls import ask_for_tls
 
@@ -80,6 +81,8 @@ def _handshake(connected: socket.socket, endpoint: Endpoint, deadline: float, pi
     settings = SSL.Context(SSL.TLS_CLIENT_METHOD)
     # Whatever is shown is wanted, trusted or not; OpenSSL still checks that the key signs.
     settings.set_verify(SSL.VERIFY_NONE)
+    if endpoint.key:
+        _take_only(settings, KEYS[endpoint.key])
     connection = SSL.Connection(settings, connected)
     if endpoint.name is not None:
         connection.set_tlsext_host_name(endpoint.name.encode("ascii"))
@@ -94,6 +97,14 @@ def _handshake(connected: socket.socket, endpoint: Endpoint, deadline: float, pi
     with suppress(SSL.Error, OSError):
         connection.shutdown()
     return TlsAnswer(chain, connection.get_protocol_version_name(), status)
+
+
+def _take_only(settings: SSL.Context, signatures: str) -> None:
+    """The public part of pyOpenSSL has no word for this, only for ciphers, which in TLS 1.3 say nothing of
+    the key; what it is made of has had the function for years (cryptography, `_cffi_src/openssl/ssl.py`)."""
+    openssl: Any = SSL._lib  # type: ignore[attr-defined]  # noqa: SLF001
+    if not openssl.SSL_CTX_set1_sigalgs_list(settings._context, signatures.encode("ascii")):  # noqa: SLF001
+        raise NoHandshake(f"OpenSSL here does not know {signatures}", listens=True)
 
 
 def _complete(connection: SSL.Connection, act: Callable[[], T], deadline: float) -> T:

@@ -47,7 +47,7 @@ def endpoints(environment: Environment, of: Managed | None = None) -> list[Endpo
     """Every service of every host that uses it, under every name that clients use."""
     of = of or own(environment)
     return [
-        Endpoint(host.name, host.address or host.name, each.service, each.port, each.protocol, name)
+        Endpoint(host.name, host.address or host.name, each.service, each.port, each.protocol, name, each.key)
         for host in of.hosts
         for each in blueprint_endpoints(of, host)
         for name in each.names

@@ -36,6 +36,8 @@ class Root:
             "keys": str(self.keys),
             "forms": "",
             "complaint": "{ print }",
+            "rsa": "",
+            "ecdsa": "",
         }
         self.script = templates.script("release.sh", "e", settings)
 

@@ -47,7 +47,7 @@ class Store:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         settings = {"store": str(self.store), "group": "root", "keys": "", "forms": " ".join(self.forms)}
-        script = templates.script("release.sh", "e", {**settings, "complaint": ""})
+        script = templates.script("release.sh", "e", {**settings, "complaint": "", "rsa": "", "ecdsa": ""})
         return subprocess.run(
             ["sh", "-s", "--", *words], input=script, text=True, capture_output=True, timeout=60, check=False
         )

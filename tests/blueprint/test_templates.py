@@ -69,6 +69,8 @@ def test_a_setting_reaches_the_script_as_it_is(value: str, number: int) -> None:
         "keys": "",
         "forms": "",
         "complaint": "",
+        "rsa": "",
+        "ecdsa": "",
     }
     assignments = templates.script("release.sh", "stage", settings).partition("\n\n#")[0]
     command = f"{assignments}\n" + 'printf "%s\\0%s\\0%s" "$store" "$group" "$complaint"'
@@ -77,11 +79,19 @@ def test_a_setting_reaches_the_script_as_it_is(value: str, number: int) -> None:
 
 
 def test_settings_that_are_not_those_of_the_template_are_an_error() -> None:
-    other_order = {"group": "g", "store": "/x", "keys": "", "forms": "", "complaint": ""}
+    other_order = {
+        "group": "g",
+        "store": "/x",
+        "keys": "",
+        "forms": "",
+        "complaint": "",
+        "rsa": "",
+        "ecdsa": "",
+    }
     for settings in ({}, {"store": "/x"}, other_order):
         with pytest.raises(
             ValueError,
-            match=r"release\.sh has the settings \['store', 'group', 'keys', 'forms', 'complaint'\]",
+            match=r"release\.sh has the settings \['store', 'group', 'keys', 'forms', 'complaint', 'rsa', 'ecdsa'\]",
         ):
             templates.script("release.sh", "stage", settings)
     with pytest.raises(KeyError, match="key"):

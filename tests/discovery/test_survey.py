@@ -64,7 +64,6 @@ def test_what_our_own_files_tell() -> None:
         "environment": "stage",
         "renewed by": "job /etc/cron.daily/x",
         "left alone": "/etc/cron.daily/x",
-        "further": "web",
     }
 
 
@@ -110,6 +109,42 @@ def test_what_files_made_by_hand_tell() -> None:
 def test_what_cannot_be_seen_is_named_and_nothing_is_guessed_of_it() -> None:
     state = survey(units=CannotSee("no systemd"), leaves=HIDDEN)
     assert state == {"services.apache": False, "hidden": "leaves, units"}
+
+
+def test_further_lineages_are_told_with_what_our_own_script_and_job_say_of_them() -> None:
+    state = survey(
+        router=ROUTER,
+        lineages=(
+            (f"/etc/letsencrypt/renewal/{ROUTER}.conf", "server = https://ca.example.org/"),
+            ("/etc/letsencrypt/renewal/web.conf", "server = https://cb.example.org/"),
+            ("/etc/letsencrypt/renewal/old.conf", "server = https://cb.example.org/"),
+        ),
+        leaves=(
+            ("/etc/letsencrypt/live/web/cert.pem", leaf("web.example.org", "www.example.org")),
+            ("/etc/letsencrypt/live/old/cert.pem", "junk"),
+        ),
+        in_the_dns=(("/etc/letsencrypt/renewal/web.conf", "pref_challs = dns-01,"),),
+        further_scripts=(
+            ("/etc/letsencrypt/renewal/certificate-web.sh", "email=w@example.org"),
+            ("/etc/letsencrypt/renewal/certificate-other.sh", "email=o@example.org"),
+        ),
+        further_jobs=(
+            ("/etc/cron.d/reconcile-certificate-web", "5 1 * * * root sh /x/certificate-web.sh renew 9"),
+        ),
+        stores=CommandResult(0, "/var/lib/reconciler/certificates/web/current\n"),
+    )
+    assert {key: value for key, value in state.items() if key.startswith("further")} == {
+        "further old server": "https://cb.example.org/",
+        "further web server": "https://cb.example.org/",
+        "further web names": "web.example.org www.example.org",
+        "further web key": "ECDSA secp256r1",
+        "further web lifetime": state["further web lifetime"],
+        "further web challenge": "dns-01",
+        "further web email": "w@example.org",
+        "further web schedule": "5 1 * * *",
+        "further web jitter": 9,
+        "further web store": True,
+    }
 
 
 def test_words_of_a_shell_text() -> None:

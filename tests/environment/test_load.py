@@ -227,10 +227,16 @@ def test_without_the_blueprint_it_is_any_fleet(tmp_path: Path) -> None:
     assert "the template has $primary, which is not one of account, environment, host, hosts" in found
 
 
+TWICE = (
+    "x on 1 is here already, in line 4: the second paragraph of a port is for another certificate, with the other"
+    " kind of key"
+)
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ("", "x on 1 is here twice; see line 4"),
+        ("", TWICE),
         ("certificate: {manage: false}\n", "it uses the certificate, and none is managed here"),
         ("  # x", "tomcat10 is one of the node's own services: see `services:`, and its switches"),
         ("blueprint: false\n", "it uses the certificate, and none is managed here"),

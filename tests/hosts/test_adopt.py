@@ -22,6 +22,8 @@ from tests.support.serving import ROUTER, Node
 
 pytestmark = [pytest.mark.fleet, pytest.mark.gate]
 
+WEB = "web.test.dataone.org"
+"""The name of a further certificate, which has a lineage `web` of its own."""
 ACCOUNT = r"""set -eu
 cat >>/etc/dataone/node.properties <<END
 cn.router.hostname=$router
@@ -72,6 +74,9 @@ names=; for name in $router $hosts; do names="$names -d $name"; done
 certbot certonly -n -q --agree-tos -m operations@example.org --manual --preferred-challenges http \
   --manual-auth-hook /etc/letsencrypt/renewal/manual-auth-hook.sh --key-type rsa --server $server \
   --cert-name $router $names
+certbot certonly -n -q --manual --preferred-challenges http \
+  --manual-auth-hook /etc/letsencrypt/renewal/manual-auth-hook.sh --key-type ecdsa --elliptic-curve secp384r1 \
+  --server $server --cert-name web -d $web
 mkdir -p /etc/letsencrypt/renew-hook.d
 cat >/etc/letsencrypt/renew-hook.d/notify-administrators.sh <<'END'
 #!/bin/bash
@@ -117,7 +122,8 @@ a2enmod -q ssl >/dev/null && a2ensite -q cn-ssl >/dev/null && systemctl restart 
 def by_hand(fleet: Fleet) -> None:
     """What the procedure tells an administrator to do on each host."""
     names = " ".join(host.name for host in fleet.hosts)
-    values = f"router={ROUTER}; hosts='{names}'; server={fleet.ca.directory}\n"
+    values = f"router={ROUTER}; hosts='{names}'; server={fleet.ca.directory}; web={WEB}\n"
+    fleet.ca.set_name(WEB, *(host.address for host in fleet.hosts))
     own = "-m 600 -o rsync_user -g rsync_user /dev/stdin /home/rsync_user/.ssh/authorized_keys"
     with ThreadPoolExecutor() as pool:
         installing = pool.submit(fleet.hosts[0].run, "apt-get -qq -y install certbot >/dev/null 2>&1")
@@ -181,6 +187,9 @@ def test_hosts_configured_by_hand_are_declared_as_they_are(
     assert (made.sync.account, made.sync.folder) == ("rsync_user", "/home/rsync_user")
     assert made.certificate.server == node.fleet.ca.directory
     assert made.certificate.administrators == "administrator@example.org"
+    (further,) = made.ordered
+    assert (further.name, further.names, further.hosts) == ("web", (WEB,), None)
+    assert (further.settings.server, further.settings.key_type) == (made.certificate.server, "ecdsa-p384")
     services = made.services
     assert (services.postgresql, services.postgresql_certificate) == ("15", "links")
     assert (services.tomcat, services.portal) == ("10", True)
@@ -219,6 +228,7 @@ def test_every_difference_is_named(node: Node, first: tuple[Path, dict[str, Any]
     assert "/etc/cron.weekly/certbot-renew" in told
     assert "cn-http.conf" in told
     assert "3 keys that are not ours open rsync_user" in told
+    assert "web: no host shows what serves it" in told
     hold({k: v for k, v in said.items() if k not in ("code", "err")}, "import")
 
 
@@ -250,5 +260,12 @@ def test_once_applied_the_first_plan_is_empty(node: Node, first: tuple[Path, dic
     assert (said["code"], said["differences"], said["err"]) == (0, [], "")
     again, declared = load(str(path)), load(str(node.file))
     assert again.name == "lab", "as the hosts say"
+    assert again.ordered == declared.ordered
+    primary = node.fleet.hosts[0]
+    assert primary.run("test -e /var/lib/reconciler/orders-web", check=False).returncode == 1, (
+        "not ordered again"
+    )
+    shown = "openssl x509 -noout -serial -in /var/lib/reconciler/certificates/web/current/cert.pem"
+    assert len({host.run(shown).stdout for host in node.fleet.hosts}) == 1
     assert (again.certificate, again.paths) == (declared.certificate, declared.paths)
     assert replace(again.services, tomcat_tls=None) == replace(declared.services, tomcat_tls=None)

@@ -4,16 +4,13 @@ run; and what a host that fails its switch, or is gone, makes of that."""
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from lab.ca import PORT
 from tests.support.fleet import PREFIX, _fleet
 from tests.support.running import begun_actions
-from tests.support.serving import LIVE, ROUTER, STORE, Clients, Node
+from tests.support.serving import LIVE, ROUTER, STORE, Clients, Node, is_revoked
 
 pytestmark = [pytest.mark.fleet, pytest.mark.gate]
 
@@ -34,20 +31,9 @@ class Compromised(Node):
         """The public half of the key of certbot's lineage."""
         return self.fleet.hosts[0].run(f"openssl pkey -pubout -in {LIVE}/privkey.pem").stdout
 
-    def at_the_ca(self, number: str) -> dict[str, Any]:
-        """What the CA says of a certificate (Pebble's management interface, cert-status-by-serial)."""
-        url = f"https://{self.fleet.ca.address}:{PORT + 1000}/cert-status-by-serial/{number}"
-        done = subprocess.run(
-            ["curl", "-sSk", "--max-time", "5", url], capture_output=True, text=True, check=True
-        )
-        return dict(json.loads(done.stdout))
-
     def is_revoked(self, number: str) -> bool:
-        """Whether the CA has revoked it, and then for a compromised key (RFC 5280, section 5.3.1)."""
-        said = self.at_the_ca(number)
-        assert said["Status"] in ("Valid", "Revoked"), said
-        assert said["Status"] == "Valid" or said["Reason"] == 1, said
-        return said["Status"] == "Revoked"
+        """Whether the CA has revoked it."""
+        return is_revoked(self.fleet, number)
 
     def compromise(self, *numbers: str) -> None:
         """Declares these."""

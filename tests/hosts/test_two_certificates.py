@@ -10,11 +10,14 @@ from datetime import UTC, datetime
 import pytest
 
 from lab import LabHost
+from lab.ca import OTHER_PORT
 from reconciler import x509
 from reconciler.tls.endpoint import Endpoint, NoHandshake
 from reconciler.tls.handshake import probe_tls
+from tests.hosts.test_dns_challenge import HOOK as DNS_HOOK
 from tests.support.fleet import PREFIX, _fleet
-from tests.support.serving import ROUTER, Node
+from tests.support.running import begun_actions
+from tests.support.serving import ROUTER, Clients, Node, is_revoked
 
 pytestmark = [pytest.mark.fleet, pytest.mark.gate]
 
@@ -24,12 +27,12 @@ CONF = "/etc/letsencrypt/renewal/web.conf"
 DECLARED = """\
 certificates:
   - name: web
-    names: [{name}]
+    names: [{names}]
     server: {server}
     roots: {roots}
     key_type: ecdsa-p256
     max_failed: 0
-consumers:
+{entry}consumers:
   - unit: nginx
     port: {port}
     certificate: web
@@ -37,7 +40,7 @@ consumers:
     check: nginx -t
     loads: [/etc/nginx]
 resources:
-  - symlink: /etc/nginx/sites-enabled/default
+{resources}  - symlink: /etc/nginx/sites-enabled/default
     absent: true
     needs: [package nginx]
   - file: /etc/nginx/conf.d/web.conf
@@ -50,12 +53,30 @@ resources:
     mode: "0644"
     needs: [package nginx]
 """
+HOOK = """\
+  - file: /etc/letsencrypt/dns-hook-web
+    source: dns-hook.sh
+    mode: "0700"
+    hosts: [primary]
+"""
 DEAF = "/etc/systemd/system/nginx.service.d"
 """Where a test makes nginx deaf to a reload."""
 
 
 class TwoCertificates(Node):
     """Hosts that serve two certificates of two CAs."""
+
+    def declare_web(self, entry: str = "", names: str = WEB, resources: str = "") -> None:
+        """Both, with further lines of the entry of the second."""
+        ca = self.fleet.ca
+        more = {"entry": entry, "names": names, "resources": resources}
+        where = {"port": PORT, "store": STORE, "server": ca.other_directory, "roots": ca.other_roots}
+        self.declare(DECLARED.format(**where, **more))
+
+    def number(self) -> str:
+        """The serial number of the second, as an administrator reads it."""
+        said = self.fleet.hosts[0].run("openssl x509 -noout -serial -in /etc/letsencrypt/live/web/cert.pem")
+        return said.stdout.strip().removeprefix("serial=")
 
     def web(self, host: LabHost) -> str:
         """What a client of the second is shown by a host: its identity, or why a client would not take it."""
@@ -97,9 +118,7 @@ def node(
         made = TwoCertificates(fleet, tmp_path_factory.mktemp("two"), 20)
         fleet.ca.start_other()
         fleet.ca.set_name(WEB, *(host.address for host in fleet.hosts))
-        declared = {"name": WEB, "port": PORT, "store": STORE}
-        authority = {"server": fleet.ca.other_directory, "roots": fleet.ca.other_roots}
-        made.declare(DECLARED.format(**declared, **authority))
+        made.declare_web()
         # What a package brings is changed by the run after the one that installs it; and what is only just
         # starting on hosts that were bare makes a plan stale.
         for _ in range(4):
@@ -168,6 +187,72 @@ def test_one_that_is_not_served_is_brought_back_and_the_other_goes_on(node: TwoC
     node.settled()
 
 
+def test_one_that_is_compromised_is_replaced_rolled_out_and_revoked_at_its_own_ca(
+    node: TwoCertificates,
+) -> None:
+    own, web, orders, number = node.one(), node.one_web(), node.orders(), node.number()
+    node.declare_web(f"    compromised: ['{number}']\n")
+    expected = [
+        "change cn-lab-1 certificate web",
+        "change cn-lab-1 delivery cn-lab-2.test.dataone.org web",
+        "change cn-lab-1 release web",
+        f"change cn-lab-1 revocation {number}",
+        "change cn-lab-2 release web",
+        "reload cn-lab-1 serving web",
+        "reload cn-lab-2 serving web",
+    ]
+    assert sorted(node.pending(2)) == expected
+    with Clients(node) as clients:
+        ended = node.apply(0)
+    assert clients.failures == []
+    assert begun_actions(ended) == expected
+    last = [line for line in ended.err.splitlines() if line.endswith((": change", ": reload"))][-1]
+    assert f" revocation {number}: change" in last
+    assert is_revoked(node.fleet, number, OTHER_PORT)
+    assert not is_revoked(node.fleet, node.number(), OTHER_PORT)
+    assert node.one_web() != web
+    # Nothing of it is the environment's own's.
+    assert (node.one(), node.orders()) == (own, orders)
+    primary = node.fleet.hosts[0]
+    assert f" {number}" in primary.run("cat /var/lib/reconciler/revoked-web").stdout
+    assert primary.run("test -e /var/lib/reconciler/revoked", check=False).returncode == 1
+    node.settled()
+    node.declare_web()
+    node.settled()
+
+
+def test_one_is_ordered_and_renewed_by_records_in_the_dns_beside_one_on_port_80(
+    node: TwoCertificates,
+) -> None:
+    own, web, orders = node.one(), node.one_web(), node.orders()
+    hook = DNS_HOOK.replace("SERVER", node.fleet.ca.address)
+    (node.folder / "dns-hook.sh").write_text(hook, encoding="utf-8")
+    # The CA could ask no host for it: its name leads nowhere.
+    node.fleet.ca.forget(WEB)
+    challenge = "    challenge: dns-01\n    dns_hook: /etc/letsencrypt/dns-hook-web\n    dns_wait: 5\n"
+    try:
+        node.declare_web(challenge, f'{WEB}, "*.{WEB}"', HOOK)
+        node.settle()
+        first = node.one_web()
+        assert first != web
+        host = node.fleet.hosts[-1]
+        shown = probe_tls(Endpoint(host.name, host.address, "nginx", PORT, "tls", f"any.{WEB}"), 10)
+        assert f"*.{WEB}" in x509.names(x509.chain_der(shown.chain)[0])
+        primary = node.fleet.hosts[0]
+        assert "pref_challs = dns-01," in primary.run(f"cat {CONF}").stdout
+        assert "pref_challs = http-01," in primary.run(f"cat /etc/letsencrypt/renewal/{ROUTER}.conf").stdout
+        # The next renewal is its own cron job's, and goes by the same way.
+        node.renew_web()
+        node.apply(0)
+        assert node.one_web() not in (web, first)
+        assert (node.one(), node.orders()) == (own, orders)
+        node.run(0, "verify")
+    finally:
+        node.fleet.ca.set_name(WEB, *(host.address for host in node.fleet.hosts))
+    node.declare_web()
+    node.settle()
+
+
 def test_commands_tell_of_both(node: TwoCertificates) -> None:
     node.run(0, "drift")
     (known,) = node.document(0, "status")["environments"]
@@ -185,9 +270,9 @@ def test_commands_tell_of_both(node: TwoCertificates) -> None:
 
 def test_one_that_is_ended_is_renewed_no_more(node: TwoCertificates) -> None:
     primary, web = node.fleet.hosts[0], node.one_web()
-    gone = {"name": WEB, "port": PORT, "store": STORE, "server": node.fleet.ca.other_directory}
-    text = DECLARED.format(**gone, roots=node.fleet.ca.other_roots).partition("consumers:")[0]
-    node.declare(f"{text}    absent: true\n")
+    node.declare_web("    absent: true\n")
+    text = node.file.read_text(encoding="utf-8")
+    node.file.write_text(text.partition("consumers:")[0], encoding="utf-8")
     node.settle()
     for path in (
         "/etc/cron.d/reconcile-certificate-web",

@@ -297,7 +297,7 @@ def test_entries_after_one_and_the_newest_run(tmp_path: Path) -> None:
         assert [each.what for each in journal.entries(None, "lab", after=number)] == ["onset"]
 
 
-def test_what_a_rollout_begins_with_is_of_the_environments_own_certificate(tmp_path: Path) -> None:
+def test_what_the_rollout_of_each_certificate_begins_with_is_told(tmp_path: Path) -> None:
     def serving(name: str, store: Store = OWN) -> Serving:
         lineage, trust = Ref("a", "certificate", name), Trust((name,), b"")
         return Serving(host="a", router=name, lineage=lineage, trust=trust, endpoints=(), store=store)
@@ -306,7 +306,11 @@ def test_what_a_rollout_begins_with_is_of_the_environments_own_certificate(tmp_p
     seen = Observation({each.ref: {"current": each.router, "proven": each.router} for each in (own, web)})
     with Journal(tmp_path) as journal:
         number = journal.begin("lab", {}, b"")
-        RunRecord(journal, number, "lab").record_lock(["a"], seen, [own, web], 1)
+        RunRecord(journal, number, "lab").record_lock(
+            ["a"], seen, [own, web], {"cn.example.org": 1, "web": 2}
+        )
         (entry,) = (each for each in journal.entries(number) if each.what == "locked")
     assert entry.body["rollout"]["seen"] == {"a": {"current": "cn.example.org", "proven": "cn.example.org"}}
-    assert entry.body["beside"] == ["web"]
+    assert entry.body["rollout"]["max_unavailable"] == 1
+    (web_told,) = entry.body["beside"].values()
+    assert (web_told["max_unavailable"], web_told["seen"]["a"]["current"]) == (2, "web")

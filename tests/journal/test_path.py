@@ -176,19 +176,80 @@ def test_a_run_that_has_not_begun_is_none() -> None:
     assert verdict.detail == "it acts before it has begun"
 
 
-def test_the_rollout_of_a_further_certificate_is_none_of_the_environments_own() -> None:
-    def web(entry: tuple[str, Any], key: str) -> tuple[str, Any]:
-        what, body = entry
-        return what, {**body, key: [{**each, "name": "web"} for each in body[key]]}
+def web(entry: tuple[str, Any], key: str = "actions") -> tuple[str, Any]:
+    """An entry about the switches of a further certificate, `web`, in place of the own one's."""
+    what, body = entry
 
+    def of(each: dict[str, Any]) -> dict[str, Any]:
+        words = {
+            name: [step.replace("bin/release", "bin/release-web") for step in each[name]]
+            for name in ("steps", "rescue")
+            if name in each
+        }
+        return {**each, "name": "web", **words}
+
+    told = {name: [of(each) for each in body[name]] for name in {key, "passed"} & body.keys()}
+    return what, {**body, **told}
+
+
+def both(**rollout: Any) -> tuple[str, Any]:
+    """`locked` with the rollout of `web` beside the own one."""
+    what, body = locked(**rollout)
+    return what, {**body, "beside": {"web": body["rollout"]}}
+
+
+def test_the_rollout_of_a_further_certificate_is_none_of_the_environments_own() -> None:
+    """As an older version has told it: by its name alone, so it is passed over."""
     what, body = locked()
     beside = (what, {**body, "beside": ["web"]})
-    other = [
-        web(begins("h2", steps=["sh /var/lib/reconciler/bin/release-web use staged"]), "actions"),
-        web(ended("failed", "h2", put_back=True), "outcomes"),
-    ]
+    other = [web(begins("h2", steps=["sh /x"])), web(ended("failed", "h2", put_back=True), "outcomes")]
     assert [each.result for each in judged(beside, *other, *ALL, END)] == ["path"]
     # A host that is lost by it is lost to the other too.
     lost = [other[0], web(ended("lost", "h2"), "outcomes")]
     assert [each.result for each in judged(beside, *ALL[:2], *lost, begins("h3", passed=("h2",)))] == ["path"]
     assert [each.result for each in judged(locked(), *other)] == ["deviation"]
+
+
+ITS = [each for host in HOSTS for each in (web(begins(host)), web(ended("done", host), "outcomes"))]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [both(), *ITS, *ALL, END],
+        [both(), *ALL[:2], *ITS, *ALL[2:], END],  # neither waits for the other
+        [both(), web(begins("h1")), web(ended("failed", "h1", put_back=True), "outcomes"), *ALL, END],
+        [both(), web(begins("h1")), web(ended("lost", "h1"), "outcomes"), begins("h2", passed=("h1",))],
+    ],
+)
+def test_each_rollout_is_judged_by_itself(entries: list[Any]) -> None:
+    assert [each.result for each in judged(*entries)] == ["path"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "at", "why"),
+    [
+        ([both(), *ALL[:2], web(begins("h2"))], 5, "web: h2 is switched before h1"),
+        ([both(), web(begins("h1", steps=STEPS[:2]))], 3, "web: h1 is switched without a proof"),
+        ([both(), web(begins("h1", rescue=[]))], 3, "web: nothing would put back what was proven on h1"),
+        (
+            [both(), web(begins("h1")), web(ended("failed", "h1"), "outcomes"), web(begins("h2"))],
+            5,
+            "web: h2 is switched although h1 before it was left",
+        ),
+        (
+            [both(), web(begins("h1")), web(ended("failed", "h1"), "outcomes"), begins("h2")],
+            5,
+            "h2 is switched bef",
+        ),
+        (
+            [both(canaries=("h1",)), web(begins("h2", passed=("h1",)))],
+            3,
+            "web: h2 is switched although h1, a can",
+        ),
+    ],
+)
+def test_what_is_no_step_of_a_further_rollout_is_named_with_it(entries: list[Any], at: int, why: str) -> None:
+    (verdict,) = judged(*entries)
+    assert (verdict.result, verdict.entry) == ("deviation", at)
+    assert verdict.detail.startswith(why)

@@ -80,7 +80,7 @@ def test_an_answer_is_waited_for_where_what_is_loaded_could_give_it(
 ) -> None:
     link, owner = Ref("h", "current", "/l"), Ref("h", "service", "apache2")
     answer = Answer(
-        host="h", path="/x", text="here", names=("n",), established=link, owner=owner, loads=LOADS
+        host="h", path="/x", text="here", names=("n",), established=(link,), owner=owner, loads=LOADS
     )
     unit = {"LoadState": "loaded", "ActiveState": "active", "Age": "3"}
     given = {"unit": unit, "tree": ON_DISK, "record": record, "n": CommandResult(0, said)}

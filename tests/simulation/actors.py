@@ -21,7 +21,7 @@ from reconciler.journal.record import RunRecord
 from reconciler.journal.undo import inverse
 from reconciler.model import Action, Outcome, Plan, Ref, Resource
 from tests.simulation.connection import SimConnection
-from tests.simulation.declared import Declared, environment, resources
+from tests.simulation.declared import ROUTER, Declared, environment, resources
 from tests.simulation.watch import SWITCH, Watch
 from tests.simulation.world import Cut, Hung, Killed, Violated, World
 
@@ -216,7 +216,7 @@ class Controller:
             return Ended("FAILED", reason=str(error))
         if self.parts.looks_again:
             fleet.settle()
-        at_once = environment(self.declared).at_once
+        at_once = {ROUTER: environment(self.declared).at_once}
         record.record_lock(hosts, fleet.sight, fleet.resources.values(), at_once)
         lost = {host: why for host, why in fleet.sight.unreachable.items() if host not in silent}
         approved = binding.without_lost(approved, lost)

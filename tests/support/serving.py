@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -12,6 +14,7 @@ from typing import Any, Self
 import pytest
 
 from lab import Fleet, LabHost
+from lab.ca import PORT
 from reconciler import x509
 from reconciler.tls.endpoint import Endpoint, NoHandshake, TlsAnswer
 from reconciler.tls.handshake import probe_all_tls, probe_tls
@@ -121,6 +124,19 @@ class Node(AdminMachine):
             + [f"change cn-lab-{n} release {ROUTER}" for n in hosts]
             + [f"change cn-lab-1 delivery cn-lab-{n}.test.dataone.org" for n in hosts if n != 1]
         )
+
+
+def is_revoked(fleet: Fleet, number: str, port: int = PORT) -> bool:
+    """Whether the CA at a port has revoked a certificate, and then for a compromised key (RFC 5280, section
+    5.3.1), as Pebble's management interface has it (cert-status-by-serial)."""
+    url = f"https://{fleet.ca.address}:{port + 1000}/cert-status-by-serial/{number}"
+    done = subprocess.run(
+        ["curl", "-sSk", "--max-time", "5", url], capture_output=True, text=True, check=True
+    )
+    said = json.loads(done.stdout)
+    assert said["Status"] in ("Valid", "Revoked"), said
+    assert said["Status"] == "Valid" or said["Reason"] == 1, said
+    return said["Status"] == "Revoked"
 
 
 class Clients:

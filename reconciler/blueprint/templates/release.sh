@@ -5,6 +5,8 @@ group=ssl-cert
 keys=/etc/ssh/reconciler
 forms='bundle.pem keystore.p12 cert.der privkey.der'
 complaint='{ print }'
+rsa=rsa_pss_rsae_sha256:RSA+SHA256
+ecdsa=ECDSA+SHA256
 
 # release seal PEER                  signs and encrypts the staged pair for root on PEER
 # release inspect SOURCE ACCOUNT SENDER
@@ -16,9 +18,10 @@ complaint='{ print }'
 # release form NAME                  0 if this form of the current one is of its pair, 1 if not, 77 if only root
 #                                    can tell
 # release proven KEEP                records the current one as proven; keeps the KEEP newest folders
-# release prove SECONDS PORT tls | postgresql NAME...
+# release prove SECONDS PORT PROTOCOL[+RSA | +ECDSA] NAME...
 #                                    waits until this host completes handshakes with the current
-#                                    one under every name ('' for none); 1 and what it saw if not
+#                                    one under every name ('' for none), where it is said for a client
+#                                    that takes no other kind of key; 1 and what it saw if not
 set -u
 umask 077
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -192,13 +195,17 @@ proven() {
   done
 }
 
-handshake() {  # PORT PROTOCOL NAME: prints what s_client says; 0 if the handshake was completed
+handshake() {  # PORT PROTOCOL[+KEY] NAME: prints what s_client says; 0 if the handshake was completed
   # What is served is compared, not trusted, so no CAs have to be read.
   set -- "$1" "$2" "$3" -no-CAfile -no-CApath -connect "127.0.0.1:$1"
-  case $2 in
+  case ${2%+*} in
   tls) ;;
   postgresql) set -- "$@" -starttls postgres ;;
-  *) set -- "$@" -starttls "$2" ;;
+  *) set -- "$@" -starttls "${2%+*}" ;;
+  esac
+  case $2 in
+  *+RSA) set -- "$@" -sigalgs "$rsa" ;;
+  *+ECDSA) set -- "$@" -sigalgs "$ecdsa" ;;
   esac
   if [ -n "$3" ]; then set -- "$@" -servername "$3"; else set -- "$@" -noservername; fi
   shift 3

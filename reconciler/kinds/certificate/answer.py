@@ -27,8 +27,8 @@ class Answer(Resource):
 
     The host is asked over HTTP, because files do not prove it: another vhost may take the path.
     If something else answers, Apache reloads its configuration. Declared by the blueprint, so that
-    the first certificate can be ordered before everything that needs one. Once a pair is in use
-    (`established`), all that Apache loads, and Apache itself (`owner`), is settled first: a reload of
+    the first certificate can be ordered before everything that needs one. Once each pair of Apache's is in
+    use (`established`), all that Apache loads, and Apache itself (`owner`), is settled first: a reload of
     half a configuration would close port 443. A service that is down is then reported by `owner`.
     """
 
@@ -42,8 +42,8 @@ class Answer(Resource):
     text: str
     """The one line that it answers."""
     names: tuple[str, ...]
-    established: Ref
-    """The link to the certificate in use."""
+    established: tuple[Ref, ...]
+    """The links to the certificates in use that Apache serves."""
     owner: Ref
     """The service that loads the configuration."""
     unit: str = "apache2"
@@ -69,12 +69,13 @@ class Answer(Resource):
     def want(self, look: View) -> State | None:
         own = look.own()
         silent = isinstance(own, Mapping) and set(own.values()) == {NOTHING}
-        if silent and look.value(self.established, "leads to") == LOADABLE:
+        if silent and all(look.value(link, "leads to") == LOADABLE for link in self.established):
             return {}
         return {f"as {name}": ANSWERS for name in self.names}
 
     def needed(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref]:
-        return (*self.needs, self.owner) if is_established(seen.get(self.established)) else self.needs
+        ready = all(is_established(seen.get(link)) for link in self.established)
+        return (*self.needs, self.owner) if ready else self.needs
 
     def verb(self, change: Change) -> str:
         return "reload"

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from reconciler.kinds.certificate.answer import ANSWERS, question_to, verdict
 from reconciler.kinds.certificate.serving import TlsService, presented, unseen_service
 from reconciler.model import CannotSee, Change, Question, Ref, Resource, Seen, State, Step, View
-from reconciler.questions.tls import LOCAL, NOTHING, HandshakeQuestion
+from reconciler.questions.tls import LOCAL, NOTHING
 from reconciler.subjects import Subject
 from reconciler.unknowns import is_unknown
 
@@ -46,8 +46,7 @@ class Outside(Resource):
     def ask(self) -> Mapping[str, Question]:
         elsewhere = self.peer not in (self.host, *LOCAL)
         questions: dict[str, Question] = {
-            each.label: HandshakeQuestion(each.port, each.protocol, self._name(each), self.peer, elsewhere)
-            for each in self.endpoints
+            each.label: each.question(self._name(each), self.peer, elsewhere) for each in self.endpoints
         }
         if self.web:
             questions[WEB] = question_to(self.peer, self.router, *self.web)

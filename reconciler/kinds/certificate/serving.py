@@ -28,7 +28,13 @@ from reconciler.model import (
 )
 from reconciler.questions.files import FileEntry, StatQuestion
 from reconciler.questions.system import UnitQuestion
-from reconciler.questions.tls import NOTHING, CertificatesQuestion, HandshakeQuestion, HandshakeResult
+from reconciler.questions.tls import (
+    LOOPBACK,
+    NOTHING,
+    CertificatesQuestion,
+    HandshakeQuestion,
+    HandshakeResult,
+)
 from reconciler.refs import flat
 from reconciler.subjects import Risk, Subject
 
@@ -44,7 +50,8 @@ class TlsService:
 
     `protocol` is one of `questions.tls.PROTOCOLS`; `check` and `reload` are shell commands, `unit` is
     systemd's name of the service; `names` are those that clients send (SNI), None for sending none.
-    One that loads changed files by itself has no `reload`.
+    One that loads changed files by itself has no `reload`. Where the port has another certificate too, with
+    a key of the other kind, `key` is this one's: clients that take no other are shown it.
     """
 
     service: str
@@ -54,11 +61,16 @@ class TlsService:
     reload: str | None
     unit: str
     names: tuple[str | None, ...]
+    key: str = ""
 
     @property
     def label(self) -> str:
         """The field of a state that is about it."""
         return f"{self.service} on {self.port}"
+
+    def question(self, name: str | None, host: str = LOOPBACK, elsewhere: bool = False) -> HandshakeQuestion:
+        """A handshake with it for one of its names."""
+        return HandshakeQuestion(self.port, self.protocol, name, host, self.key, elsewhere)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,9 +238,8 @@ class Serving(Resource):
         )
 
     def _prove(self, each: TlsService, seconds: int) -> str:
-        return self.store.run(
-            "prove", seconds, each.port, each.protocol, *(name or "" for name in each.names)
-        )
+        asked = f"{each.protocol}+{each.key}" if each.key else each.protocol
+        return self.store.run("prove", seconds, each.port, asked, *(name or "" for name in each.names))
 
     def _proof(self, each: TlsService) -> Step:
         minutes = 1 + self.deadline // 60
@@ -321,11 +332,7 @@ def service_questions(endpoints: Collection[TlsService]) -> Mapping[str, Questio
     """What to ask of services: their units, and a handshake under each of their names."""
     return {
         **{f"unit {each.unit}": UnitQuestion(each.unit) for each in endpoints},
-        **{
-            f"{each.label} {name}": HandshakeQuestion(each.port, each.protocol, name)
-            for each in endpoints
-            for name in each.names
-        },
+        **{f"{each.label} {name}": each.question(name) for each in endpoints for name in each.names},
     }
 
 

@@ -17,7 +17,7 @@ OWNER = Ref("b", "service", "apache2")
 
 def test_port_80_is_loaded_again_only_where_something_else_answers() -> None:
     link = Ref("b", "current", "/c")
-    answer = Answer(host="b", path="/p", text="t", names=("a", "b"), established=link, owner=OWNER)
+    answer = Answer(host="b", path="/p", text="t", names=("a", "b"), established=(link,), owner=OWNER)
 
     def made(first: CommandResult, second: CommandResult, established: Seen = None) -> int:
         seen = answer.read({"unit": OLD, "a": first, "b": second}, NOW)
