@@ -206,6 +206,36 @@ def test_a_file_that_certbots_next_renewal_needs_is_made_of_the_others_without_a
     assert node.one() != before
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("fault", "what"),
+    [
+        ("mkdir {file}", "directory"),
+        ("ln -s /nowhere {file}", "link that leads nowhere"),
+        ("mknod {file} c 1 3", "character special file"),
+    ],
+)
+def test_what_is_no_file_in_the_lineage_is_named_and_left_alone_and_holds_up_no_host(
+    node: Node, fault: str, what: str
+) -> None:
+    primary, orders = node.fleet.hosts[0], node.orders()
+    node.renew()
+    renewed = node.orders()
+    file = primary.run(f"readlink -f {LIVE}/cert.pem").stdout.strip()
+    before = node.one()
+    primary.run(f"mv {file} /root/was.pem; {fault.format(file=file)}")
+    found = primary.run(f"stat -c '%F %i' {file}").stdout
+    try:
+        ended = node.apply(4)
+        assert f"{file} is no file but a {what}; certbot can neither renew nor order" in ended.out
+        assert primary.run(f"stat -c '%F %i' {file}").stdout == found
+    finally:
+        primary.run(f"rm -rf {file}; mv /root/was.pem {file}")
+    assert len(renewed) > len(orders)
+    node.apply(0)
+    assert (node.one() != before, node.orders()) == (True, renewed)
+
+
 # -- the order ---------------------------------------------------------------------------------
 
 

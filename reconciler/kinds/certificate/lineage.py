@@ -12,6 +12,14 @@ from reconciler import x509
 from reconciler.kinds.certificate import caa, certbot, compromised, ordering, pair, profile
 from reconciler.kinds.certificate.certbot import CertbotLineage, Renewal
 from reconciler.kinds.certificate.compromised import Compromised
+from reconciler.kinds.certificate.lineage_state import (
+    has_stale_links,
+    is_absent,
+    is_unusable,
+    may_be_between_two,
+    origin,
+    release_of,
+)
 from reconciler.kinds.certificate.pair import Trust
 from reconciler.kinds.certificate.store import OWN
 from reconciler.model import (
@@ -135,7 +143,7 @@ class Lineage(Resource):
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         seen = self._seen(answers, now)
-        if isinstance(seen, Mapping) and not self.absent and _may_be_between_two(seen):
+        if isinstance(seen, Mapping) and not self.absent and may_be_between_two(seen):
             return InTransit("certbot may be changing it at this moment", SWITCHED_WITHIN, seen)
         return seen
 
@@ -164,7 +172,7 @@ class Lineage(Resource):
         state["links"] = self.certbot.links(answers, versions)
         if "names" in found:
             chain = x509.chain(answers["fullchain"])
-            state |= {"fresh": self._fresh(chain, answers["ari"], now), **_origin(chain)}
+            state |= {"fresh": self._fresh(chain, answers["ari"], now), **origin(chain)}
             state |= self.compromised.facts(chain[0], answers)
             if state["links"] == "newest":
                 state |= self._of_newest(answers, versions, now)
@@ -240,7 +248,7 @@ class Lineage(Resource):
         if self.absent:
             return None
         own = look.own()
-        if _absent(own) and isinstance(own, Mapping) and own["release"] != "none":
+        if is_absent(own) and isinstance(own, Mapping) and own["release"] != "none":
             return {"lineage": "present"}
         renewal: dict[str, Value] = {f"renewal: {key}": value for key, value in self._renewal(own)}
         if isinstance(own, Mapping):
@@ -252,7 +260,7 @@ class Lineage(Resource):
         if isinstance(own, Mapping):
             whole |= {name: value for name, value in SEEN_SOMETIMES.items() if name in own}
         # Other resources refer to the release; until the order it is not known which it will be.
-        another = {"release": NEW} if self._orders(own) or _stale_links(own) else {}
+        another = {"release": NEW} if self._orders(own) or has_stale_links(own) else {}
         if (newer := self.taken(own)) is not None:
             another = {"release": newer}
         return {"lineage": "present", **pair.wanted(self.trust), **whole, **another}
@@ -263,7 +271,7 @@ class Lineage(Resource):
             yield Risk.ORDER
 
     def verb(self, change: Change) -> str:
-        creates = _absent(change.seen) and self._orders(change.seen)
+        creates = is_absent(change.seen) and self._orders(change.seen)
         return "create" if creates else super().verb(change)
 
     def needed(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref]:
@@ -275,12 +283,14 @@ class Lineage(Resource):
         seen = change.seen or {}
         if change.removes:
             return None
+        if certbot.NO_FILE in str(seen.get("files")):
+            return f"{seen['files']}; certbot can neither renew nor order beside it: move it away, and apply"
         orders = self._orders(seen)
         if (orders or profile.FIELD in change.deltas) and (why := profile.refused(seen, self.profile)):
             return why
         if orders and (why := ordering.refusal(seen, self.trust.names)):
             return why
-        settled = _absent(seen) or _stale_links(seen) or self.taken(seen) is not None
+        settled = is_absent(seen) or has_stale_links(seen) or self.taken(seen) is not None
         if "chain" in change.deltas and not orders and not settled:
             return (
                 f"{seen['chain']}; another order would most likely bring the same: look at `certificate:`"
@@ -292,9 +302,9 @@ class Lineage(Resource):
         """Whether only a new certificate can settle what was seen."""
         if not isinstance(own, Mapping):
             return False
-        if _absent(own):
+        if is_absent(own):
             return own["release"] == "none"
-        if _stale_links(own) or self.taken(own) is not None:
+        if has_stale_links(own) or self.taken(own) is not None:
             # The links are set first, then the pair is checked: most likely the newest version is good.
             return False
         wanted = {**pair.wanted(self.trust), "fresh": True, compromised.FIELD: False}
@@ -329,11 +339,11 @@ class Lineage(Resource):
         yield from self._made_usable(seen, change.deltas)
         if self._orders(seen):
             yield Step(
-                f"sh {quote(self.script)} order {_release(seen)}",
+                f"sh {quote(self.script)} order {release_of(seen)}",
                 "proves that the CA would find a challenge everywhere, then orders",
                 minutes=15,
             )
-        elif _absent(seen):
+        elif is_absent(seen):
             yield self.certbot.register(self.server, self.contact)
             yield from self.certbot.take_over(self.spare, self._renewal(seen))
         else:
@@ -350,7 +360,7 @@ class Lineage(Resource):
     def _made_usable(self, seen: State, deltas: Container[str]) -> Iterable[Step]:
         """What comes before an order too: with a lineage that it cannot use, certbot would fail, or call the
         next one ROUTER-0001."""
-        if "remains" in seen or (_unusable(seen) and not _stale_links(seen)):
+        if "remains" in seen or (is_unusable(seen) and not has_stale_links(seen)):
             yield self.certbot.set_aside("certbot cannot work with it; it is kept")
         else:
             if "renewal file" in seen and "renewal file" in deltas:
@@ -365,36 +375,3 @@ class Lineage(Resource):
 
     def requires(self) -> Iterable[str]:
         return ("package:certbot", *([f"path:{self.hook}"] if self.hook else []))
-
-
-def _origin(chain: tuple[Any, ...]) -> dict[str, Value]:
-    """Where its chain leads and what it is for: for `forecast`, never a delta."""
-    usages = " ".join(x509.usages(chain[0]))
-    return {"anchor": x509.anchor(chain), "usages": usages}
-
-
-def _release(seen: State) -> str:
-    """The release that an order is to replace: where another is there by then, nothing is ordered."""
-    release = str(seen.get("release"))
-    return release if re.fullmatch("[0-9a-f]{32}", release) else "none"
-
-
-def _absent(own: Seen) -> bool:
-    return isinstance(own, Mapping) and own.get("lineage") == "absent"
-
-
-def _unusable(seen: State) -> bool:
-    """Whether certbot cannot read what it has, so that it could neither renew nor replace it."""
-    release, pair_is = str(seen.get("release")), seen.get("pair")
-    return release.startswith("unreadable") or pair_is == "there is no usable key"
-
-
-def _stale_links(own: Seen) -> bool:
-    return isinstance(own, Mapping) and own.get("links", "newest") != "newest"
-
-
-def _may_be_between_two(seen: State) -> bool:
-    """Whether the parts do not fit together, as they do not while certbot sets one link after another."""
-    if _absent(seen):
-        return "remains" in seen
-    return _stale_links(seen) or seen.get("pair") != "matches" or seen.get("files", "whole") != "whole"

@@ -15,10 +15,12 @@ from typing import Any, ClassVar
 
 from reconciler.kinds.certificate import pair
 from reconciler.kinds.certificate.pair import GROUP, Trust
+from reconciler.kinds.certificate.renewals import concerns_renewals
 from reconciler.kinds.certificate.store import INCOMING, OWN, Store
 from reconciler.kinds.paths import move_aside, ownership, type_of, unseen
 from reconciler.kinds.ssh_access import client
 from reconciler.model import (
+    Action,
     CannotSee,
     Change,
     Delta,
@@ -178,6 +180,9 @@ class Delivery(Resource):
     def refers(self) -> Iterable[Ref]:
         return (self.lineage, self.arrival)
 
+    def held_by(self, other: Ref, action: Action, pending: Action | None) -> bool:
+        return other != self.lineage or not concerns_renewals(pending)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Release(Resource):
@@ -273,6 +278,9 @@ class Release(Resource):
 
     def refers(self) -> Iterable[Ref]:
         return (self.lineage,)
+
+    def held_by(self, other: Ref, action: Action, pending: Action | None) -> bool:
+        return other != self.lineage or not concerns_renewals(pending)
 
 
 def _mode(entry: FileEntry | None) -> str:
