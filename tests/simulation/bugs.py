@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from reconciler.approval.binding import without_lost
 from reconciler.fleet.events import ActionEnded, Event
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.kinds.certificate.release import Current, Release
@@ -164,6 +165,11 @@ def _inside_only(declared: Declared) -> tuple[Resource, ...]:
     return tuple(each for each in resources(declared) if each.kind not in ("outside", "reachable"))
 
 
+def _by_host_alone(approved: Plan, plan: Plan, lost: Mapping[str, str], before: Any) -> Plan:
+    """Of what was approved only that goes which was to be done on a lost host."""
+    return without_lost(approved, plan, lost, {})
+
+
 BUGS: dict[str, Parts] = {
     "no second look": Parts(looks_again=False),
     "reload before link": Parts(resources=with_kind(Serving, ReloadBeforeLink)),
@@ -181,5 +187,6 @@ BUGS: dict[str, Parts] = {
     "late host without a lock": Parts(fleet=LateHosts),
     "half way out of turn": Parts(resources=with_kind(Serving, OutOfTurn)),
     "broken link waits for an order": Parts(resources=with_kind(Current, WaitsForOrder)),
+    "stale by a lost host": Parts(without_lost=_by_host_alone),
 }
-"""By name. The last three, and `a former lineage leads`, are defects that the simulation has found in the program."""
+"""By name. The last four, and `a former lineage leads`, are defects that the simulation has found in the program."""

@@ -58,6 +58,8 @@ class Run:
         """Whether somebody has approved the saved plan."""
         self.runs: list[tuple[int, Declared]] = []
         self.disturbed_at = 0
+        self.changed_at = 0
+        """The same, but for hosts that go down: nobody has changed anything then."""
         self.nested = False
 
     def host(self, number: int) -> SimHost:
@@ -118,7 +120,7 @@ class Run:
                 self._judge(self.controller("second").apply(people=declared.approvers), declared)
             finally:
                 self.nested = False
-            self.disturbed_at = self.world.ticks
+            self._disturb()
 
     def _renew(self) -> None:
         self._cron()
@@ -137,7 +139,7 @@ class Run:
                     shell.orders(mine, SCRIPT)
                 if shell.late:
                     raise shell.late
-                host.changed_at = self.disturbed_at = self.world.ticks
+                self._touch(host)
 
     def _judge(self, ended: Ended, declared: Declared) -> None:
         """What a run says of itself is true from outside."""
@@ -145,6 +147,8 @@ class Run:
         for each in ended.outcomes:
             if each.result != "done":
                 self.world.say(f"   {each.result}: {each.ref}: {each.detail[:150]}")
+        if ended.code == "STALE" and ended.report is None and self.changed_at < ended.began_at:
+            raise Violated(f"nobody has changed anything, and a run ended as stale: {ended.reason}")
         if ended.code != "OK" or ended.looked_at <= self.disturbed_at:
             return
         lineage = self.world.hosts[declared.primary].lineage
@@ -158,8 +162,13 @@ class Run:
 
     # What happens to hosts
 
-    def _touch(self, host: SimHost) -> None:
+    def _disturb(self) -> None:
+        self.disturbed_at = self.changed_at = self.world.ticks
+
+    def _touch(self, host: SimHost, *, only_down: bool = False) -> None:
         self.disturbed_at = host.changed_at = self.world.ticks
+        if not only_down:
+            self._disturb()
 
     def _drift(self, number: int, what: str) -> None:
         host = self.host(number)
@@ -182,7 +191,7 @@ class Run:
             unit.delay = 45
         else:
             host.up, host.lock = False, None
-        self._touch(host)
+        self._touch(host, only_down=what == "down")
 
     def _heal(self) -> None:
         self.world.jumped = max(0.0, self.world.jumped)
@@ -192,7 +201,7 @@ class Run:
                 unit.deaf, unit.loopback, unit.delay = False, False, 1
             if not host.up and not host.dead:
                 host.boot(self.world.now)
-        self.disturbed_at = self.world.ticks
+        self._disturb()
 
     def _reboot(self, number: int) -> None:
         host = self.host(number)
@@ -204,11 +213,11 @@ class Run:
         if not any(host.dead for host in self.world.hosts.values()) and len(self.declared.hosts) > 1:
             host = self.host(number)
             host.up, host.dead, host.lock = False, True, None
-            self._touch(host)
+            self._touch(host, only_down=True)
 
     def _lie(self, number: int) -> None:
         self.host(number).liar = True
-        self.disturbed_at = self.world.ticks
+        self._disturb()
 
     # The CA, the clock, and what is armed
 
@@ -220,17 +229,17 @@ class Run:
         for host in self.world.hosts.values():
             if host.lineage:
                 self.world.ca.wants_renewed.add(host.lineage.release)
-        self.disturbed_at = self.world.ticks
+        self._disturb()
         self._cron()
 
     def _wait(self, seconds: float) -> None:
         self.world.now += seconds
-        self.disturbed_at = self.world.ticks
+        self._disturb()
 
     def _jump(self, seconds: float) -> None:
         """Clocks are set."""
         self.world.jumped += seconds
-        self.disturbed_at = self.world.ticks
+        self._disturb()
 
     def _kill(self) -> None:
         raise Killed
