@@ -14,9 +14,9 @@ from reconciler.environment.ordered import Ordered
 from reconciler.environment.settings import PRIMARY, Environment, Host
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.kinds.certificate.pair import Trust
-from reconciler.kinds.certificate.release import Release
+from reconciler.kinds.certificate.release import Arrival, Release
 from reconciler.kinds.certificate.serving import Serving
-from reconciler.kinds.certificate.store import OWN, Store
+from reconciler.kinds.certificate.store import INCOMING, OWN, Store
 from reconciler.model import Ref
 
 
@@ -102,6 +102,12 @@ class Managed:
     def replicas(self) -> tuple[Host, ...]:
         """Those of its hosts that are not the primary, in the order in which they switch."""
         return tuple(sorted((h for h in self.hosts if not h.primary), key=lambda host: host.name))
+
+    @cached_property
+    def arrivals(self) -> tuple[Ref, ...]:
+        """What has arrived at each of the replicas, and is staged there."""
+        name = f"{self.env.sync.folder}/{INCOMING} {self.store.name}".strip()
+        return tuple(Ref(each.name, Arrival.kind, name) for each in self.replicas)
 
     @cached_property
     def rollout(self) -> WaveOrder:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.support.faults import until
 from tests.support.forged import authority, key_pem, pem, rsa_key, signed
 from tests.support.running import begun_actions
-from tests.support.serving import ARCHIVE, LIVE, ROUTER, SCRIPT, Node, reason
+from tests.support.serving import ARCHIVE, LIVE, ROUTER, SCRIPT, STORE, Node, reason
 
 pytestmark = pytest.mark.fleet
 CERTIFICATE = f"change cn-lab-1 certificate {ROUTER}"
@@ -111,6 +111,32 @@ def test_a_lineage_older_than_the_release_in_use_gets_that_without_an_order(node
     node.renew()
     node.apply(0)
     assert node.one() != before
+
+
+@pytest.mark.soak
+def test_a_primary_that_comes_back_gets_the_newest_of_its_peers_without_an_order(node: Node) -> None:
+    """As one that was down while another was the primary: all it has is of the time before."""
+    primary = node.fleet.hosts[0]
+    keep = f"d=/root/was; rm -rf $d; mkdir $d; cp -a /etc/letsencrypt {STORE} $d/"
+    primary.run(keep)
+    node.renew()
+    node.apply(0)
+    newest, orders = node.one(), node.orders()
+    primary.run(
+        f"rm -rf /etc/letsencrypt {STORE}; cp -a /root/was/letsencrypt /etc/; cp -a /root/was/certificate {STORE};"
+        " systemctl reload apache2 postgresql@15-main"
+    )
+    plan = node.run(0, "plan").out
+    assert "brought" in plan
+    node.apply(0)
+    assert (node.one(), node.orders()) == (newest, orders)
+    issued = primary.run(f"openssl x509 -noout -serial -in {LIVE}/cert.pem").stdout
+    assert issued == primary.run(f"openssl x509 -noout -serial -in {STORE}/current/cert.pem").stdout
+    assert "Nothing to do" in node.run(0, "plan").out
+    # And certbot renews that.
+    node.renew()
+    node.apply(0)
+    assert node.one() != newest
 
 
 @pytest.mark.soak

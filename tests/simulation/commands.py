@@ -273,6 +273,24 @@ class Shell:
         self.host.outgoing.pop(found[1], None)
         return OK
 
+    def _says_sealed(self, found: re.Match[str], stdin: str | None) -> Result:
+        if self.host.full:
+            return DISK_FULL
+        self.host.sealed = (found[1], self.world.now)
+        return OK
+
+    def _collect(self, found: re.Match[str], stdin: str | None) -> Result:
+        peer = self.world.hosts[found[1]]
+        if not peer.up:
+            self.world.now += 10
+            return 255, "No route to host"
+        if self.host.full:
+            return DISK_FULL
+        if self.host.name not in peer.outgoing:
+            return 1, "delivery.cms: No such file or directory"
+        self.host.incoming = peer.outgoing[self.host.name]
+        return OK
+
     # certbot
 
     def _order(self, found: re.Match[str], stdin: str | None) -> Result:
@@ -330,7 +348,7 @@ class Shell:
         return OK if self.world.ca.mood == "well" else (1, "the CA cannot be reached")
 
     def _take_over(self, found: re.Match[str], stdin: str | None) -> Result:
-        copy = self.host.copy("current")
+        copy = self.host.copy("staged" if "/staged/" in found[0] else "current")
         if copy is None or not copy.intact:
             return 1, "No such file or directory"
         if self.host.full:
@@ -339,7 +357,7 @@ class Shell:
         return OK
 
     def _add(self, found: re.Match[str], stdin: str | None) -> Result:
-        copy = self.host.copy("current")
+        copy = self.host.copy("staged" if "/staged/" in found[0] else "current")
         if copy is None or not copy.intact or self.host.lineage is None:
             return 1, "No such file or directory"
         if self.host.full:
@@ -397,6 +415,8 @@ TABLE: list[tuple[re.Pattern[str], Does]] = [
     for pattern, does in (
         (rf"({_TOOL} prove 1 [^|]*) 2>/dev/null \|\| {{ (.*); }}", Shell._prove_or_reload),
         (rf"{_TOOL} use proven 2>/dev/null \|\| {_TOOL} use staged", Shell._tool_either),
+        (r"echo (\w+) >\S+/outgoing/\S+/release", Shell._says_sealed),
+        (r"runuser -u rsync_user -- sh -c .* rsync_user@(\S+) collect >.*", Shell._collect),
         (rf"{_TOOL} ((?:seal|stage|use|proven|prove) .*)", Shell._release),
         (r"apache2ctl -t", Shell._check_apache),
         (r"runuser -u postgres -- /usr/lib/postgresql/15/bin/postgres -C ssl .*", Shell._check_postgresql),

@@ -361,14 +361,19 @@ class Run:
         newest = primary.lineage.release
         if not self._would_do(newest):
             return  # another one has to be ordered, for which every host must be there
-        best = primary.best
-        if best > newest and self._would_do(best):
-            raise Violated(f"{primary.name} had {best[-4:]}, and now the fleet is led to {newest[-4:]}")
+        hosts = [self.world.hosts[name] for name in self.declared.hosts if name not in dead]
+        best = max(host.best for host in hosts)
+        if best > newest and self._would_do(best) and any(self._has(host, best) for host in hosts):
+            raise Violated(f"the fleet had {best[-4:]}, and now it is led to {newest[-4:]}")
         for name, port, release in self.world.served():
             if name in self.declared.hosts and name not in dead and release != newest:
                 raise Violated(
                     f"{name}:{port} serves {(release or 'nothing')[-4:]}, the newest is {newest[-4:]}"
                 )
+
+    def _has(self, host: SimHost, release: str) -> bool:
+        """Whether a host has it, so that services can load it."""
+        return any(copy.release == release and copy.loadable for copy in host.copies.values())
 
     def _would_do(self, release: str) -> bool:
         """Whether nobody would order anew what is as good as this one."""
@@ -430,7 +435,7 @@ def normal(seen: Mapping[Ref, Any], world: World, primary: str) -> dict[Ref, Any
         return {
             key: "newest" if value == newest else value
             for key, value in state.items()
-            if key not in ("expires", "arrived", "limit", "text", "check")
+            if key not in ("expires", "arrived", "limit", "text", "check", "begins", "leads from", "sealed")
         }
 
     return {ref: one(state) for ref, state in seen.items()}

@@ -42,6 +42,7 @@ FIRST = {
     "half way out of turn": 920,
     "broken link waits for an order": 1473,
     "canary is one of many": 250,
+    "a returning primary leads": 587,
     "stale by a lost host": 110,
 }
 """For each planted bug the first seed that finds it, which spares the ones before. Where sequences are drawn

@@ -15,12 +15,14 @@ from reconciler.kinds.certificate.compromised import Compromised
 from reconciler.kinds.certificate.lineage_state import (
     has_stale_links,
     is_absent,
+    is_unreadable,
     is_unusable,
     may_be_between_two,
     origin,
     release_of,
 )
 from reconciler.kinds.certificate.pair import Trust
+from reconciler.kinds.certificate.returning import BROUGHT, LEADS, Returning, begin
 from reconciler.kinds.certificate.store import OWN
 from reconciler.model import (
     Action,
@@ -114,6 +116,8 @@ class Lineage(Resource):
     """The file with the CA's renewal information."""
     compromised: Compromised = compromised.NONE
     """Those that are replaced, and never taken over, because their key is thought compromised."""
+    returning: Returning | None = None
+    """How a certificate that is newer than its own, and that only replicas have, gets here."""
     replaces: str | None = None
     """A release to replace although nothing is wrong with it (`apply --replace`)."""
 
@@ -143,6 +147,8 @@ class Lineage(Resource):
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         seen = self._seen(answers, now)
+        if isinstance(seen, Mapping) and not self.absent:
+            seen = {**seen, **self._leads(seen, answers)}
         if isinstance(seen, Mapping) and not self.absent and may_be_between_two(seen):
             return InTransit("certbot may be changing it at this moment", SWITCHED_WITHIN, seen)
         return seen
@@ -180,6 +186,14 @@ class Lineage(Resource):
         if (account := certbot.account(answers)) is not None:
             state["account"] = account
         return state | self._remembered(answers)
+
+    def _leads(self, seen: State, answers: Mapping[str, Any]) -> dict[str, Value]:
+        """When the newest certificate of this host begins; nothing where that cannot be said yet."""
+        if has_stale_links(seen) or seen.get("release") in (self.replaces, "none"):
+            return {LEADS: ""} if seen.get("release") == "none" else {}
+        used = is_absent(seen) or self.taken(seen) is not None
+        chain = answers["spare fullchain" if used else "fullchain"]
+        return {LEADS: "" if is_unreadable(seen) else begin(chain)}
 
     def _about_orders(
         self, answers: Mapping[str, Any], now: datetime, pair: Container[str] = ()
@@ -248,8 +262,9 @@ class Lineage(Resource):
         if self.absent:
             return None
         own = look.own()
+        brought = self.returning.wanted(look, own) if self.returning else {}
         if is_absent(own) and isinstance(own, Mapping) and own["release"] != "none":
-            return {"lineage": "present"}
+            return {"lineage": "present", **brought}
         renewal: dict[str, Value] = {f"renewal: {key}": value for key, value in self._renewal(own)}
         if isinstance(own, Mapping):
             if f"renewal: {profile.KEY}" not in own:
@@ -263,7 +278,7 @@ class Lineage(Resource):
         another = {"release": NEW} if self._orders(own) or has_stale_links(own) else {}
         if (newer := self.taken(own)) is not None:
             another = {"release": newer}
-        return {"lineage": "present", **pair.wanted(self.trust), **whole, **another}
+        return {"lineage": "present", **pair.wanted(self.trust), **whole, **another, **brought}
 
     @classmethod
     def risks(cls, action: Action) -> Iterable[str]:
@@ -271,7 +286,7 @@ class Lineage(Resource):
             yield Risk.ORDER
 
     def verb(self, change: Change) -> str:
-        creates = is_absent(change.seen) and self._orders(change.seen)
+        creates = is_absent(change.seen) and self._orders(change.seen) and BROUGHT not in change.deltas
         return "create" if creates else super().verb(change)
 
     def needed(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref]:
@@ -285,13 +300,13 @@ class Lineage(Resource):
             return None
         if certbot.NO_FILE in str(seen.get("files")):
             return f"{seen['files']}; certbot can neither renew nor order beside it: move it away, and apply"
-        orders = self._orders(seen)
+        orders = self._orders(seen) and BROUGHT not in change.deltas
         if (orders or profile.FIELD in change.deltas) and (why := profile.refused(seen, self.profile)):
             return why
         if orders and (why := ordering.refusal(seen, self.trust.names)):
             return why
         settled = is_absent(seen) or has_stale_links(seen) or self.taken(seen) is not None
-        if "chain" in change.deltas and not orders and not settled:
+        if "chain" in change.deltas and not (orders or settled or BROUGHT in change.deltas):
             return (
                 f"{seen['chain']}; another order would most likely bring the same: look at `certificate:`"
                 " `roots` first, then `apply --replace certificate`"
@@ -324,7 +339,8 @@ class Lineage(Resource):
 
     def notes(self, seen: State, change: Change | None) -> Iterable[str]:
         if self.second:
-            yield from self.second.notes(seen, self.server, orders=self._orders(seen))
+            orders = self._orders(seen) and not (change and BROUGHT in change.deltas)
+            yield from self.second.notes(seen, self.server, orders=orders)
         yield from caa.notes(seen, self.trust.names)
 
     def diff_text(self, delta: Delta, seen: State | None) -> str | None:
@@ -337,20 +353,24 @@ class Lineage(Resource):
             yield self.certbot.set_aside("this host is no longer the primary; what certbot has is kept")
             return
         yield from self._made_usable(seen, change.deltas)
-        if self._orders(seen):
+        source, brought = self.spare, self.returning is not None and BROUGHT in change.deltas
+        if self.returning and brought:
+            yield from self.returning.steps(change.deltas[BROUGHT].want)
+            source = self.returning.staged
+        if self._orders(seen) and not brought:
             yield Step(
                 f"sh {quote(self.script)} order {release_of(seen)}",
                 "proves that the CA would find a challenge everywhere, then orders",
                 minutes=15,
             )
-        elif is_absent(seen):
+        elif is_absent(seen) or (brought and is_unusable(seen)):
             yield self.certbot.register(self.server, self.contact)
-            yield from self.certbot.take_over(self.spare, self._renewal(seen))
+            yield from self.certbot.take_over(source, self._renewal(seen))
         else:
             if "links" in change.deltas:
                 yield self.certbot.relink()
-            if self.taken(seen) is not None:
-                yield from self.certbot.add(self.spare)
+            if brought or self.taken(seen) is not None:
+                yield from self.certbot.add(source)
             differs = any(name.startswith("renewal: ") for name in change.deltas)
             if differs and "renewal file" not in change.deltas:
                 yield self.certbot.set_renewal(self._renewal(seen))
@@ -369,6 +389,9 @@ class Lineage(Resource):
                 yield self.certbot.restore_files()
         if "account" in seen and "account" in deltas:
             yield self.certbot.set_accounts_aside(self.server)
+
+    def refers(self) -> Iterable[Ref]:
+        return self.returning.peers if self.returning else ()
 
     def provides(self) -> Iterable[str]:
         return (f"path:{self.certbot.live}",)

@@ -28,8 +28,12 @@ def is_absent(own: Seen) -> bool:
 
 def is_unusable(seen: State) -> bool:
     """Whether certbot cannot read what it has, so that it could neither renew nor replace it."""
-    release, pair_is = str(seen.get("release")), seen.get("pair")
-    return release.startswith("unreadable") or pair_is == "there is no usable key"
+    return is_unreadable(seen) or seen.get("pair") == "there is no usable key"
+
+
+def is_unreadable(seen: State) -> bool:
+    """Whether what certbot has is no certificate."""
+    return str(seen.get("release")).startswith("unreadable")
 
 
 def has_stale_links(own: Seen) -> bool:

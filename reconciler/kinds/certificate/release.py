@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from reconciler.kinds.certificate import pair
+from reconciler import x509
+from reconciler.kinds.certificate import compromised, pair, returning
+from reconciler.kinds.certificate.compromised import Compromised
 from reconciler.kinds.certificate.pair import GROUP, Trust
 from reconciler.kinds.certificate.renewals import concerns_renewals
 from reconciler.kinds.certificate.store import INCOMING, OWN, Store
@@ -52,7 +54,8 @@ KEY_FILE = f"root:{GROUP} 0640"
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival(Resource):
-    """What has been delivered to a replica and what is staged there; observed only, never changed."""
+    """What has been delivered to a replica and what is staged there; observed only, unless that is newer than
+    what the primary has: then it is sealed for the primary, which collects it."""
 
     kind: ClassVar[str] = "arrival"
     title: ClassVar[str] = "folder"
@@ -66,6 +69,11 @@ class Arrival(Resource):
     """The primary, whose root signs."""
     trust: Trust
     store: Store = OWN
+    lineage: Ref | None = None
+    peers: tuple[Ref, ...] = ()
+    """The arrivals of all replicas, this one too."""
+    compromised: Compromised = compromised.NONE
+    overdue: float = 0.25
 
     @property
     def name(self) -> str:
@@ -78,7 +86,14 @@ class Arrival(Resource):
         # Before the first apply the tool is not there, and so nothing has arrived.
         told = self.store.run("inspect", self.folder, self.account, self.sender)
         arrived = CommandQuestion(f"[ ! -e {self.store.tool} ] || {told}", most=DELIVERED_MOST)
-        return {"arrived": arrived, **there, "staged parts": CommandQuestion(self.store.parts)}
+        sealed = quote(returning.sealed_file(self.store, self.sender))
+        return {
+            "arrived": arrived,
+            **there,
+            "staged parts": CommandQuestion(self.store.parts),
+            "sealed": CommandQuestion(f"find {sealed} -mmin -{returning.FRESH} -exec cat {{}} + 2>/dev/null"),
+            **self.compromised.questions(),
+        }
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         arrived = _inspected(answers["arrived"])
@@ -98,13 +113,30 @@ class Arrival(Resource):
         whole = _are_whole(answers["staged parts"])
         if isinstance(whole, CannotSee):
             return whole
-        return usable if whole else {**usable, "staged": NOTHING_USABLE}
+        if not whole or usable["staged"] == NOTHING_USABLE:
+            return {**usable, "staged": NOTHING_USABLE}
+        leaf = x509.chain(answers["staged fullchain"])[0]
+        if x509.left(leaf, now) < self.overdue or self.compromised.has(leaf, answers):
+            return usable
+        sealed: CommandResult | CannotSee = answers["sealed"]
+        said = sealed.output if isinstance(sealed, CommandResult) and sealed.status == 0 else ""
+        begins = returning.begin(answers["staged fullchain"])
+        return {**usable, returning.BEGINS: begins, returning.SEALED: said or "none"}
 
     def want(self, look: View) -> State | None:
-        return {}
+        own = look.own()
+        begins = own.get(returning.BEGINS) if isinstance(own, Mapping) else None
+        if not isinstance(own, Mapping) or not isinstance(begins, str) or self.lineage is None:
+            return {}
+        than = look.value(self.lineage, returning.LEADS)
+        if not isinstance(than, str) or begins <= than:
+            return {}
+        mine = returning.is_mine(look, self.ref, self.peers, begins)
+        return {returning.SEALED: own["staged"]} if mine else {}
 
     def steps(self, change: Change) -> Iterable[Step]:
-        return ()
+        release = str(change.deltas[returning.SEALED].want)
+        yield from returning.sealing(self.store, self.sender, release)
 
 
 def _inspected(result: CommandResult | CannotSee) -> dict[str, Any] | CannotSee:

@@ -108,6 +108,7 @@ def test_a_delivery_is_due_until_it_has_arrived_over_there() -> None:
         "staged fullchain": None,
         "staged public": CommandResult(1, ""),
         "staged parts": CommandResult(1, ""),
+        "sealed": CommandResult(1, ""),
     }
     assert due(nothing)
     assert due({**nothing, "arrived": CommandResult(1, WHOLE)}), "it has no key"
