@@ -12,10 +12,11 @@ from reconciler.blueprint.parts import part
 from reconciler.blueprint.revocation import compromised
 from reconciler.blueprint.ways import WRAPPER
 from reconciler.environment.settings import Environment, Host
+from reconciler.kinds.certificate.arrival import Arrival
 from reconciler.kinds.certificate.delivery_key import PINS, DeliveryKey, DeliveryPins
 from reconciler.kinds.certificate.form import CertificateFile
 from reconciler.kinds.certificate.pair import GROUP
-from reconciler.kinds.certificate.release import Arrival, Current, Delivery, Release
+from reconciler.kinds.certificate.release import Current, Delivery, Release
 from reconciler.kinds.certificate.store import INCOMING, STORE, TOOL
 from reconciler.kinds.directory import Directory
 from reconciler.kinds.file import File

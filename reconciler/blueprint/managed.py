@@ -12,9 +12,10 @@ from reconciler.blueprint.waves import WaveOrder, wave_order
 from reconciler.environment.certificate import CURVES, Certificate
 from reconciler.environment.ordered import Ordered
 from reconciler.environment.settings import PRIMARY, Environment, Host
+from reconciler.kinds.certificate.arrival import Arrival
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.kinds.certificate.pair import Trust
-from reconciler.kinds.certificate.release import Arrival, Release
+from reconciler.kinds.certificate.release import Release
 from reconciler.kinds.certificate.serving import Serving
 from reconciler.kinds.certificate.store import INCOMING, OWN, Store
 from reconciler.model import Ref

@@ -12,8 +12,9 @@ from typing import Any
 
 from reconciler.approval.binding import without_lost
 from reconciler.fleet.events import ActionEnded, Event
+from reconciler.kinds.certificate.arrival import Arrival
 from reconciler.kinds.certificate.lineage import Lineage
-from reconciler.kinds.certificate.release import Arrival, Current, Release
+from reconciler.kinds.certificate.release import Current, Release
 from reconciler.kinds.certificate.serving import Serving
 from reconciler.kinds.directory import Directory
 from reconciler.model import Action, Change, Observation, Plan, Ref, Resource, Step, View

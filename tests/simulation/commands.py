@@ -237,6 +237,13 @@ class Shell:
         self.host.folders[found[2]] = found[1][-4:]
         return OK
 
+    def _key_mode(self, found: re.Match[str], stdin: str | None) -> Result:
+        copy = self.host.copy("current")
+        if copy is None:
+            return 1, "No such file or directory"
+        copy.mode = True
+        return OK
+
     def _link(self, found: re.Match[str], stdin: str | None) -> Result:
         if found[2].rpartition("/")[0] not in self.host.folders:
             return 1, "No such file or directory"
@@ -432,6 +439,7 @@ TABLE: list[tuple[re.Pattern[str], Does]] = [
         (r"\{ .*; \} \|\| \{ rm -f \S+; false; \}", Shell._nothing),
         (rf"sync (\S+{_NEW}) && mv -T \S+ (\S+) && sync \S+", Shell._into_place),
         (r"install -d -m (\S+) (\S+)", Shell._folder),
+        (r"chown root:ssl-cert \S+/current/privkey.pem && chmod 0640 \S+", Shell._key_mode),
         (r"chmod (\d+) (\S+)", Shell._chmod),
         (r"chown -h \S+ \S+", Shell._nothing),
         (r"ln -s -f -n -- (\S+) \S+ && mv -T \S+ (\S+) && sync \S+", Shell._link),

@@ -11,8 +11,9 @@ from reconciler.environment.settings import Environment
 from reconciler.kinds.certificate import returning
 from reconciler.kinds.certificate.answer import ANSWERS
 from reconciler.kinds.certificate.answer import NOTHING as SILENT
+from reconciler.kinds.certificate.arrival import NOTHING_USABLE
 from reconciler.kinds.certificate.outside import WEB
-from reconciler.kinds.certificate.release import KEY_FILE, LOADABLE, NOTHING_USABLE
+from reconciler.kinds.certificate.release import KEY_FILE, LOADABLE
 from reconciler.kinds.certificate.serving import OLDER, OVERDUE
 from reconciler.kinds.service import STARTS_WITHIN, just_started
 from reconciler.questions.system import CommandResult

@@ -115,6 +115,20 @@ def test_a_host_that_goes_down_while_a_run_takes_its_lock_is_named_and_no_plan_i
     assert ended <= {"INCOMPLETE", "FAILED", "PARTIAL"}
 
 
+def test_two_hosts_that_fail_lastingly_hold_up_nobody_once_another_has_proven_it() -> None:
+    """More than `max_failed` (1). Where they are the first to be tried, it may be the certificate's fault."""
+    for deaf, left in (((2, 3), 0), ((1, 2), 3)):
+        ops = (*(("lasting", host, "deaf") for host in deaf), ("due",), ("apply",))
+        with Folder() as folder:
+            run = Run(Sequence(5, False, 1, ops), Parts(), folder)
+            for op in ops:
+                run.do(op)
+        lineage = run.world.hosts[run.declared.primary].lineage
+        assert lineage
+        old = {name for name, _, release in run.world.served() if release != lineage.release}
+        assert len(old) == len(deaf) + left, deaf
+
+
 def _after(sequence: Sequence, parts: Parts) -> tuple[SimHost, str, dict[str, set[str | None]]]:
     """After all of a sequence but its end: the host whose disk is full, the newest certificate, and what
     each host serves."""

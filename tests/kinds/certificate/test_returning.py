@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from reconciler import x509
+from reconciler.kinds.certificate.arrival import Arrival
 from reconciler.kinds.certificate.compromised import Compromised, serial
-from reconciler.kinds.certificate.release import Arrival
 from reconciler.kinds.certificate.returning import BEGINS, SEALED, Returning
 from reconciler.model import Action, InTransit, Plan, Ref
 from reconciler.plan.planner import plan
