@@ -66,7 +66,8 @@ def _coming_after(hosts: Container[str], before: Mapping[Ref, Collection[Ref]]) 
         for other in others:
             after.setdefault(other, []).append(ref)
     open_refs = {ref for ref in {*before, *after} if ref.host in hosts}
-    found: set[Ref] = set()
+    # What comes right before may be there for what comes after: a pair that is sealed for the primary.
+    found = {each for ref in open_refs for each in before.get(ref, ())}
     while open_refs:
         open_refs = {each for ref in open_refs for each in after.get(ref, ())} - found
         found |= open_refs

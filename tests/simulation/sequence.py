@@ -58,8 +58,8 @@ class Run:
         """Whether somebody has approved the saved plan."""
         self.runs: list[tuple[int, Declared]] = []
         self.disturbed_at = 0
-        self.changed_at = 0
-        """The same, but for hosts that go down: nobody has changed anything then."""
+        self.changed_at = self.lost_at = 0
+        """When somebody changed something, and when a host went down, which is no change by anybody."""
         self.nested = False
 
     def host(self, number: int) -> SimHost:
@@ -147,7 +147,8 @@ class Run:
         for each in ended.outcomes:
             if each.result != "done":
                 self.world.say(f"   {each.result}: {each.ref}: {each.detail[:150]}")
-        if ended.code == "STALE" and ended.report is None and self.changed_at < ended.began_at:
+        went_down = self.changed_at < ended.began_at <= self.lost_at
+        if ended.code == "STALE" and ended.report is None and went_down:
             raise Violated(f"nobody has changed anything, and a run ended as stale: {ended.reason}")
         if ended.code != "OK" or ended.looked_at <= self.disturbed_at:
             return
@@ -167,7 +168,9 @@ class Run:
 
     def _touch(self, host: SimHost, *, only_down: bool = False) -> None:
         self.disturbed_at = host.changed_at = self.world.ticks
-        if not only_down:
+        if only_down:
+            self.lost_at = self.world.ticks
+        else:
             self._disturb()
 
     def _drift(self, number: int, what: str) -> None:

@@ -131,7 +131,7 @@ def _arrival(world: World, host: SimHost, env: Environment, name: str, absent: b
 
 
 def _begin(world: World, release: str) -> str:
-    return datetime.fromtimestamp(world.ca.issued[release].begin, UTC).isoformat(timespec="minutes")
+    return datetime.fromtimestamp(world.ca.issued[release].begin, UTC).isoformat(timespec="seconds")
 
 
 def _current(world: World, host: SimHost, env: Environment, name: str, absent: bool) -> Any:

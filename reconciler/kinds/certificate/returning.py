@@ -19,7 +19,7 @@ from reconciler.model import Ref, Seen, Step, Value, View, quote
 
 BEGINS: Final = "begins"
 """The field of an arrival's state with when the certificate begins that is staged (ISO 8601, UTC, to the
-minute); not there where it is none for the primary: not good, about to expire, or compromised."""
+second); not there where it is none for the primary: not good, about to expire, or compromised."""
 
 LEADS: Final = "leads from"
 """The field of a lineage's state with when the newest certificate of its host begins; empty where there is
@@ -50,7 +50,7 @@ def newest(look: View, peers: Iterable[Ref], than: Value) -> tuple[str, str] | N
 
 def begin(certificates: Any) -> str:
     """When the first of these certificates (PEM) begins, as in the fields. Raises `x509.Unreadable`."""
-    return x509.window(x509.chain(certificates)[0])[0].isoformat(timespec="minutes")
+    return x509.window(x509.chain(certificates)[0])[0].isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
