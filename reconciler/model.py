@@ -387,8 +387,8 @@ class Resource:
         """Resources, of other hosts too, whose seen state is a part of what is wanted."""
         return ()
 
-    def held_by(self, other: Ref, action: Action) -> bool:
-        """Whether this action on it waits as long as one on `other`, which comes before it, is open."""
+    def held_by(self, other: Ref, action: Action, pending: Action | None) -> bool:
+        """Whether this action on it waits for `other`, which comes before it; `pending` is open there."""
         return True
 
     def replacement(self, seen: State) -> Resource:

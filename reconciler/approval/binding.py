@@ -9,7 +9,7 @@ is a part of its fields, and its steps are some of the approved ones, in their o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,10 +29,49 @@ class Stale(Exception):
         super().__init__("the plan is stale")
 
 
-def without_lost(approved: Plan, lost: Mapping[str, str]) -> Plan:
-    """What was approved, but for what was to be done on hosts that were lost since: host to reason."""
-    actions = tuple(each for each in approved.actions if each.ref.host not in lost)
-    return replace(approved, actions=actions, unreachable={**approved.unreachable, **lost})
+def without_lost(
+    approved: Plan, plan: Plan, lost: Mapping[str, str], before: Mapping[Ref, Collection[Ref]]
+) -> Plan:
+    """What was approved, but for what was to be done on hosts that were lost since: host to reason.
+
+    What goes by what such a host shows (`before` has what comes before each resource) may be another thing in
+    `plan` than was approved, or nothing: that is no change by anybody. It is among the `unknown`, and so
+    nothing is done about it, and the rest is.
+    """
+    there = {each.ref: each for each in approved.actions if each.ref.host not in lost}
+    now = {each.ref: each for each in plan.actions}
+    left_out = {
+        ref: "it goes by a host that was lost since"
+        for ref in sorted(_coming_after(lost, before))
+        if not _is_displayed_same(there.get(ref), now.get(ref))
+    }
+    return replace(
+        approved,
+        actions=tuple(each for ref, each in there.items() if ref not in left_out),
+        unreachable={**approved.unreachable, **lost},
+        unknown={**approved.unknown, **left_out},
+    )
+
+
+def _is_displayed_same(approved: Action | None, action: Action | None) -> bool:
+    if approved is None or action is None:
+        return approved is action
+    return not _why_disallowed(approved, action) and _displayed(approved) == _displayed(action)
+
+
+def _coming_after(hosts: Container[str], before: Mapping[Ref, Collection[Ref]]) -> set[Ref]:
+    """All resources that come after one of these hosts, directly or by way of others."""
+    after: dict[Ref, list[Ref]] = {}
+    for ref, others in before.items():
+        for other in others:
+            after.setdefault(other, []).append(ref)
+    open_refs = {ref for ref in {*before, *after} if ref.host in hosts}
+    # What comes right before may be there for what comes after: a pair that is sealed for the primary.
+    found = {each for ref in open_refs for each in before.get(ref, ())}
+    while open_refs:
+        open_refs = {each for ref in open_refs for each in after.get(ref, ())} - found
+        found |= open_refs
+    return found
 
 
 def disallowed(approved: Plan, plan: Plan, finished: Collection[Ref]) -> list[str]:

@@ -17,7 +17,8 @@ from reconciler.kinds.certificate.answer import Answer
 from reconciler.kinds.certificate.compromised import NONE
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.kinds.certificate.ordering import SecondAuthority
-from reconciler.kinds.certificate.store import Store
+from reconciler.kinds.certificate.returning import Returning
+from reconciler.kinds.certificate.store import INCOMING, Store
 from reconciler.kinds.cron import Cron
 from reconciler.kinds.file import File
 from reconciler.kinds.package import Package
@@ -160,7 +161,22 @@ def _issued(each: Managed, host: Host) -> Iterable[Resource]:
         hook=settings.dns_hook,
         ari=each.store.ari,
         compromised=compromised(each) if here else NONE,
+        returning=_returning(each) if here and each.replicas else None,
         absent=not here,
+    )
+
+
+def _returning(each: Managed) -> Returning:
+    sync = each.env.sync
+    ports = ((peer.name, each.env.sshd_port(peer)) for peer in each.replicas)
+    return Returning(
+        peers=each.arrivals,
+        folder=f"{sync.folder}/{INCOMING}",
+        account=sync.account,
+        identity=sync.identity,
+        known_hosts=sync.known_hosts,
+        ports=tuple(each for each in ports if each[1] != 22),
+        store=each.store,
     )
 
 

@@ -9,11 +9,14 @@ from reconciler.blueprint import templates
 from reconciler.blueprint.managed import Managed, on, own
 from reconciler.blueprint.node import parents
 from reconciler.blueprint.parts import part
+from reconciler.blueprint.revocation import compromised
+from reconciler.blueprint.ways import WRAPPER
 from reconciler.environment.settings import Environment, Host
+from reconciler.kinds.certificate.arrival import Arrival
 from reconciler.kinds.certificate.delivery_key import PINS, DeliveryKey, DeliveryPins
 from reconciler.kinds.certificate.form import CertificateFile
 from reconciler.kinds.certificate.pair import GROUP
-from reconciler.kinds.certificate.release import Arrival, Current, Delivery, Release
+from reconciler.kinds.certificate.release import Current, Delivery, Release
 from reconciler.kinds.certificate.store import INCOMING, STORE, TOOL
 from reconciler.kinds.directory import Directory
 from reconciler.kinds.file import File
@@ -22,14 +25,6 @@ from reconciler.kinds.symlink import Symlink
 from reconciler.model import Ref, Resource
 from reconciler.questions.tls import COMPLAINT, KEYS
 from reconciler.subjects import Subject
-
-SAME = """\
-  if [ "$pair" ] && [ "$(sed -n '/^-----BEGIN CERT/,/^-----END CERT/{/^-----/d;p}' "$new/fullchain.pem" |
-    base64 -d | sha256sum | cut -c 1-32)" != "$1" ]; then
-    echo "what is in $2 is another certificate than $1: nothing is staged" >&2
-    return 1
-  fi
-"""
 
 
 def _tool(each: Managed, host: Host) -> File:
@@ -52,7 +47,6 @@ def _delivery(each: Managed) -> Mapping[str, str]:
     if not each.others:
         return {}
     return {
-        '  if ! loadable "$new"; then': f'{SAME}  if ! loadable "$new"; then',
         'rm -rf -- "$2"': f'rm -f -- "$2/{each.store.sealed}"',
         **({} if each.is_own else {"/delivery.cms": f"/{each.store.sealed}"}),
     }
@@ -143,6 +137,15 @@ def _arrival(each: Managed, host: Host) -> Arrival:
         sender=env.primary.name,
         trust=each.trust,
         store=each.store,
+        lineage=each.lineage,
+        peers=each.arrivals,
+        compromised=compromised(each),
+        overdue=each.settings.overdue / 100,
+        needs=(
+            Ref(host.name, File.kind, WRAPPER),
+            Ref(host.name, File.kind, each.store.tool),
+            Ref(host.name, DeliveryPins.kind, PINS),
+        ),
     )
 
 

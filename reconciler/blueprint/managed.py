@@ -12,11 +12,12 @@ from reconciler.blueprint.waves import WaveOrder, wave_order
 from reconciler.environment.certificate import CURVES, Certificate
 from reconciler.environment.ordered import Ordered
 from reconciler.environment.settings import PRIMARY, Environment, Host
+from reconciler.kinds.certificate.arrival import Arrival
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.kinds.certificate.pair import Trust
 from reconciler.kinds.certificate.release import Release
 from reconciler.kinds.certificate.serving import Serving
-from reconciler.kinds.certificate.store import OWN, Store
+from reconciler.kinds.certificate.store import INCOMING, OWN, Store
 from reconciler.model import Ref
 
 
@@ -115,6 +116,12 @@ class Managed:
     def at_once(self) -> int:
         """How many of its hosts may switch at the same time."""
         return self.settings.at_once(len(self.hosts))
+
+    @cached_property
+    def arrivals(self) -> tuple[Ref, ...]:
+        """What has arrived at each of the replicas, and is staged there."""
+        name = f"{self.env.sync.folder}/{INCOMING} {self.store.name}".strip()
+        return tuple(Ref(each.name, Arrival.kind, name) for each in self.replicas)
 
     @cached_property
     def rollout(self) -> WaveOrder:

@@ -11,10 +11,12 @@ from dataclasses import replace
 
 from reconciler.blueprint import distribution, node, templates, ways
 from reconciler.blueprint.parts import part
+from reconciler.blueprint.ways import PROGRAMS, WRAPPER
 from reconciler.environment.settings import Environment, Host
 from reconciler.kinds.account import Account
 from reconciler.kinds.certificate.delivery_key import DeliveryKey
 from reconciler.kinds.certificate.former import Former
+from reconciler.kinds.certificate.store import STORE
 from reconciler.kinds.directory import Directory
 from reconciler.kinds.effective.login import AccountAccess
 from reconciler.kinds.file import File
@@ -26,10 +28,6 @@ from reconciler.kinds.tagged_lines import AuthorizedKeys, KnownHosts
 from reconciler.model import Ref, Resource
 from reconciler.subjects import Subject
 
-PROGRAMS = "/usr/local/lib/reconciler"
-"""Where what other accounts run or read lies; root's."""
-
-WRAPPER = f"{PROGRAMS}/rsync-wrapper.sh"
 DROP_IN = "/etc/ssh/sshd_config.d/10-reconciler.conf"
 """An early name: among blocks that match, the first to set a keyword counts (sshd_config(5))."""
 
@@ -41,7 +39,12 @@ ADDRESS = re.compile(r"[0-9.]+$|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$")
 def sync_account(env: Environment, host: Host) -> Iterable[Resource]:
     """S3: the sync account, its key pair, its wrapper; and that it can never become root."""
     account = env.sync.account
-    settings = {"challenge": env.paths.challenge, "home": env.sync.folder}
+    settings = {
+        "challenge": env.paths.challenge,
+        "home": env.sync.folder,
+        "store": STORE,
+        "primary": env.primary.name,
+    }
     yield Account(host=host.name, account=account, home=env.sync.folder, shell="/bin/sh")
     yield Directory(host=host.name, path=env.sync.keys, owner="root", mode="0755")
     yield Keypair(

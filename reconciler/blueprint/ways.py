@@ -5,6 +5,12 @@ from __future__ import annotations
 from reconciler.blueprint.parts import once
 from reconciler.environment.settings import Environment, Host
 
+PROGRAMS = "/usr/local/lib/reconciler"
+"""Where what other accounts run or read lies; root's."""
+
+WRAPPER = f"{PROGRAMS}/rsync-wrapper.sh"
+"""What the sync account's key on another host runs here."""
+
 
 def proven_from(env: Environment, host: Host) -> list[Host]:
     """Those hosts to which a host proves that it gets: all others; or, in an environment of more hosts than

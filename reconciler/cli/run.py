@@ -32,6 +32,7 @@ from reconciler.monitor import delivery, notices, tracker
 from reconciler.output import text
 from reconciler.output.documents.results import apply_document
 from reconciler.output.progress import duration
+from reconciler.plan.order import edges
 from reconciler.printable import printable
 
 
@@ -116,9 +117,11 @@ class Run:
         run.record_lock(hosts, seen, self.fleet.resources.values(), at_once)
         # A host that died since it was looked at, a moment ago, keeps the others from nothing.
         lost = {host: why for host, why in seen.unreachable.items() if host not in silent}
-        approved = binding.without_lost(approved, lost)
-        changed = binding.changes_since(approved, self._without(waiting))
-        if changed:
+        now = self._without(waiting)
+        if lost:
+            before = edges(self.fleet.resources.values(), seen.seen)
+            approved = binding.without_lost(approved, now, lost, before)
+        if changed := binding.changes_since(approved, now):
             raise CommandError(Code.STALE, *_stale(changed), "nothing was done; make a new plan")
         try:
             result = executor.apply(self.fleet, approved, run, waiting)

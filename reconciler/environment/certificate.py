@@ -180,8 +180,8 @@ class Certificate:
         schema={"minimum": 0, "maximum": 1000},
     )
     max_failed: int = option(
-        "How many hosts may fail to switch, and be no worse for it, before a rollout stops, unless the"
-        " certificate in use is `overdue`.",
+        "How many hosts may fail to switch, and be no worse for it, before a rollout stops, unless another"
+        " has proven the certificate, or the one in use is `overdue`.",
         default=1,
         schema={"minimum": 0, "maximum": 1000},
     )

@@ -23,7 +23,7 @@ class Rollout:
     def stopped_by(self, action: Action, waits: Collection[Ref], plan: Plan) -> Ref | None:
         """What stops a rollout before this action, which `waits` for these others: one before it was lost or
         left worse than this run has found it, or is half way and only another run may bring it on; or more
-        failed than may.
+        failed than may, and no other host has proven the same: so it may not be the fault of those.
 
         One that was half way already, and cannot be brought on, counts as failed. It is passed over like one
         that is lost: it was away before this run, and no switch of another host makes it worse.
@@ -43,11 +43,21 @@ class Rollout:
             elif ref in open_now and ref not in waits and self._was_away(ref):
                 (failed if ref in self.planned else worse).append(ref)
         resource, found = self.resources[action.ref], self.seen_first.get(action.ref)
-        if len(failed) > resource.tolerates(found):
+        if len(failed) > resource.tolerates(found) and not self._is_proven(action.ref, open_now, plan):
             worse += failed
         left = open_now.difference(waits)
         worse += [ref for ref in resource.canaries(found) if ref in failed or ref in left]
         return next(iter(worse), None)
+
+    def _is_proven(self, ref: Ref, open_now: Collection[Ref], plan: Plan) -> bool:
+        """Whether one of those alike is as desired."""
+        return any(
+            (each.kind, each.name) == (ref.kind, ref.name)
+            and each not in open_now
+            and each not in plan.unknown
+            and each.host not in plan.unreachable
+            for each in self.resources
+        )
 
     def stopped_at(self, action: Action, ref: Ref) -> str:
         """Where a rollout has stopped before this action, in words."""

@@ -12,7 +12,7 @@ to four hosts is explored, and holds, for whatever `refusal` lets through:
 - what is put back is what was proven, and only what was seen to be served is proven;
 - a lost host stops nobody;
 - nor does one that was half way before the run and cannot be brought on, unless more are so, or have
-  failed, than may;
+  failed, than may, and no host has proven the release;
 - but a canary that is not lost stops those after it until it is proven.
 
 `journal.path` holds the journal of real runs against the same rules (decision 28).
@@ -86,7 +86,7 @@ def refusal(rules: Rules, known: Knowledge, batch: Mapping[Any, Any], passed: Co
         ]:
             return f"{host} is switched although {min(unproven)}, a canary, is not proven"
         failed = [each for each in first if _failed(known, each, passed)]
-        if len(failed) > rules.max_failed and host not in rules.overdue:
+        if len(failed) > rules.max_failed and not (host in rules.overdue or _proven(known, release)):
             return f"{host} is switched although more than {rules.max_failed} before it failed"
     away -= {*known.lost, *(host for host, result in known.results.items() if result == "lost")}
     away -= {host for host in known.found_away if _failed(known, host, passed)}
@@ -124,6 +124,11 @@ def _failed(known: Knowledge, host: Any, passed: Collection[Any]) -> bool:
     result = known.results.get(host)
     left_so = result is None and host in known.found_away and host in passed and host not in known.lost
     return left_so or result in ("put back", "as found")
+
+
+def _proven(known: Knowledge, release: Any) -> bool:
+    """Whether a host that can be looked at has proven a release, which so is not what others failed at."""
+    return any(links == (release, release) for host, links in known.seen.items() if host not in known.lost)
 
 
 def _leaves(links: Links | None, release: Any) -> bool:

@@ -351,7 +351,7 @@ class Service(Resource):
     def refers(self) -> Iterable[Ref]:
         return (self.judged,) if self.judged else ()
 
-    def held_by(self, other: Ref, action: Action) -> bool:
+    def held_by(self, other: Ref, action: Action, pending: Action | None) -> bool:
         return other != self.judged or "running" not in {delta.field for delta in action.deltas}
 
     def provides(self) -> Iterable[str]:

@@ -164,7 +164,7 @@ def _with_waits(order: Iterable[int], progress: Progress) -> Iterable[Action]:
         elsewhere: set[int] = set()
         for other in graph.expanded(before):
             there = refs[other]
-            if action and not graph.resources[number].held_by(there, action):
+            if action and not graph.resources[number].held_by(there, action, progress.actions.get(there)):
                 continue
             if there in progress.actions or _holds_up(there, other in refers, progress):
                 (here if there.host == ref.host else elsewhere).add(other)

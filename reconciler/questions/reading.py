@@ -35,13 +35,20 @@ class ReadingQuestion:
     def parse(cls, output: bytes, questions: list[ReadingQuestion]) -> list[CommandResult | CannotSee]:
         answers = each_record(output, questions, _result)
         return [
-            answer if isinstance(answer, CannotSee) else judged(question.command, answer)
+            CannotSee(f"{question.path} {answer.reason}")
+            if answer is ODD
+            else answer
+            if isinstance(answer, CannotSee)
+            else judged(question.command, answer)
             for question, answer in zip(questions, answers, strict=True)
         ]
 
 
+ODD = CannotSee("is something else than a file")
+
+
 def _result(record: str) -> CommandResult | CannotSee:
     if record == "odd":
-        return CannotSee("there is something else than a file in its place")
+        return ODD
     status, _, output = record.partition(" ")
     return CommandResult(int(status), output.strip()) if status.isdecimal() else NO_ANSWER

@@ -125,12 +125,12 @@ class CertificatesQuestion:
         if len(records) != len(questions) + 1:
             return [NO_ANSWER for _ in questions]
         answers: list[str | None | CannotSee] = []
-        for record in records[:-1]:
+        for question, record in zip(questions, records, strict=False):
             text = record.strip()
             if text == "hidden":
                 answers.append(CannotSee("the account may not read the certificate"))
             elif text == "odd":
-                answers.append(CannotSee("there is something else than a file in its place"))
+                answers.append(CannotSee(f"{question.path} is something else than a file"))
             elif text.endswith("failed"):
                 answers.append(CannotSee("the certificate could not be read (`head`)"))
             else:

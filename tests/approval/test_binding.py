@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.approval.binding import changes_since, disallowed
+from reconciler.approval.binding import changes_since, disallowed, without_lost
 from reconciler.approval.commitment import commit
 from reconciler.kinds.service import Service
 from reconciler.model import Action, Delta, Plan, Ref, Step
@@ -119,3 +119,25 @@ def test_a_check_may_say_the_same_of_a_configuration_in_other_words_at_each_look
     assert changes_since(first, later) == []
     mended = plan("e", [service], {service.ref: {"running": True, "configuration": "valid"}}, {})
     assert changes_since(first, mended) == ["a service x: it has been settled since"]
+
+
+def test_what_goes_by_a_host_that_was_lost_is_left_out_and_all_else_is_as_it_was_approved() -> None:
+    """`b` shows what `a`'s second action and `c`'s go by, and is gone; nobody has changed anything."""
+    by_b, free, c = (replace(ACTION, ref=Ref(host, "file", f"/{name}")) for host, name in ("ay", "ax", "cy"))
+    approved = Plan("e", (by_b, free, c, replace(ACTION, ref=Ref("b", "file", "/b"))))
+    before = {by_b.ref: {Ref("b", "file", "/z")}, c.ref: {by_b.ref}, free.ref: set[Ref]()}
+    lost = {"b": "it does not answer"}
+
+    def changes(*actions: Action) -> list[str]:
+        now = Plan("e", actions, unreachable=lost)
+        return changes_since(without_lost(approved, now, lost, before), now)
+
+    assert changes(free) == []
+    other = replace(by_b, deltas=(Delta("mode", "0600", "0640"),))
+    assert changes(free, other, c) == []
+    new = replace(ACTION, ref=Ref("c", "file", "/z"))
+    assert changes(free, new) == ["c file /z: change: not in the plan (mode: '0600' → '0644')"]
+    assert changes(by_b, c) == ["a file /x: it has been settled since"]
+    left = without_lost(approved, Plan("e", (free, other, c), unreachable=lost), lost, before)
+    assert [each.ref for each in left.actions] == [free.ref, c.ref]
+    assert set(left.unknown) == {by_b.ref}

@@ -55,10 +55,9 @@ class Root:
 
 
 def some_pair(root: Root) -> dict[str, str]:
-    """A certificate with its key and an issuer, by certbot's names; it takes root's own."""
+    """A certificate with its key and an issuer, by certbot's names; it takes root's own for both."""
     leaf, key = ((root.keys / f"delivery{name}.pem").read_text() for name in ("", "-key"))
-    issuer = "-----BEGIN CERTIFICATE-----\nissuer\n-----END CERTIFICATE-----\n"
-    return {"cert": leaf, "chain": issuer, "fullchain": leaf + issuer, "privkey": key}
+    return {"cert": leaf, "chain": leaf, "fullchain": leaf + leaf, "privkey": key}
 
 
 class Staging:
@@ -93,7 +92,8 @@ class Staging:
     def stage(self) -> tuple[bool, int, float]:
         """Whether it was staged, how many bytes the store has, and how many seconds it took."""
         start = time.monotonic()
-        done = self.replica.run("stage", "0" * 32, self.incoming, "bin", "cn-1")
+        release = x509.identity(x509.chain(self.pair["fullchain"]))
+        done = self.replica.run("stage", release, self.incoming, "bin", "cn-1")
         store = self.replica.store
         size = sum(each.stat().st_size for each in store.rglob("*.pem"))
         return done.returncode == 0 and (store / "staged").is_dir(), size, time.monotonic() - start

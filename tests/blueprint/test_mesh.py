@@ -41,7 +41,13 @@ class Wrapper:
         self.challenge.mkdir()
         self.log = self.home / "actions.log"
         self.path = folder / "wrapper"
-        settings = {"challenge": str(self.challenge), "home": str(self.home)}
+        self.store = folder / "certificate"
+        settings = {
+            "challenge": str(self.challenge),
+            "home": str(self.home),
+            "store": str(self.store),
+            "primary": "cn-1",
+        }
         self.path.write_text(templates.script("rsync-wrapper.sh", "e", settings), encoding="utf-8")
 
     def ask(self, role: str, request: str, stdin: str = "x") -> tuple[int, str]:
@@ -77,6 +83,20 @@ def test_the_primarys_key_puts_and_removes_challenges(wrapper: Wrapper) -> None:
     assert (wrapper.challenge / "a-B_9").read_text() == "y" * 1024
     assert wrapper.ask("deliver", "challenge remove a-B_9") == (0, "")
     assert list(wrapper.challenge.iterdir()) == []
+
+
+def test_the_primarys_key_collects_what_was_sealed_for_it_and_nothing_else(wrapper: Wrapper) -> None:
+    for folder, name in ((wrapper.store, "delivery"), (Path(f"{wrapper.store}s/web"), "delivery-web")):
+        for host in ("cn-1", "cn-2"):
+            file = folder / "outgoing" / host / f"{name}.cms"
+            file.parent.mkdir(parents=True)
+            file.write_text(f"{name} for {host}")
+    assert wrapper.ask("deliver", "collect") == (0, "delivery for cn-1")
+    assert wrapper.ask("deliver", "collect web") == (0, "delivery-web for cn-1")
+    assert wrapper.ask("ping", "collect")[0] == 64
+    for name in ("../web", "/etc", "web/../../certificate", "a b", "web;id", "$(id)"):
+        assert wrapper.ask("deliver", f"collect {name}")[0] == 64
+    assert wrapper.ask("deliver", "collect other")[0] == 1
 
 
 def test_what_is_asked_for_cannot_name_the_role(wrapper: Wrapper) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from reconciler.blueprint import resources
-from reconciler.blueprint.distribution import SAME
 from reconciler.environment.load import load
 from reconciler.model import Ref, Resource
 from reconciler.refs import flat
@@ -51,7 +50,7 @@ def told(each: Resource) -> tuple[object, ...]:
     """What a plan can show of a resource, but the script that takes deliveries."""
     text = getattr(each, "content", None)
     if isinstance(text, str):
-        text = text.replace('rm -f -- "$2/delivery.cms"', 'rm -rf -- "$2"').replace(SAME, "")
+        text = text.replace('rm -f -- "$2/delivery.cms"', 'rm -rf -- "$2"')
     return text, each.needs, each.follows, dict(each.ask()), list(each.provides()), list(each.watches())
 
 

@@ -309,6 +309,13 @@ FAULTS = [
         f"ln -sfn ../../archive/none/cert1.pem {LIVE}/cert.pem",
         PRIMARY,
     ),
+    Fault(
+        "certbot: a folder in place of a file of the lineage",
+        f"f=$(readlink -f {LIVE}/chain.pem); mv $f /root/chain.pem; mkdir $f",
+        PRIMARY,
+        undone=f"f=$(readlink -f {LIVE}/chain.pem); rmdir $f; mv /root/chain.pem $f",
+        told="is no file but a directory",
+    ),
     Fault(  # the folders above it let nobody but root through
         "certbot: the key of the lineage may be read by all",
         f"chmod 644 {ARCHIVE}/privkey*.pem",

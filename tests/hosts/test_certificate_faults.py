@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.support.faults import until
 from tests.support.forged import authority, key_pem, pem, rsa_key, signed
 from tests.support.running import begun_actions
-from tests.support.serving import ARCHIVE, LIVE, ROUTER, SCRIPT, Node, reason
+from tests.support.serving import ARCHIVE, LIVE, ROUTER, SCRIPT, STORE, Node, reason
 
 pytestmark = pytest.mark.fleet
 CERTIFICATE = f"change cn-lab-1 certificate {ROUTER}"
@@ -116,6 +116,32 @@ def test_a_lineage_older_than_the_release_in_use_gets_that_without_an_order(node
 
 
 @pytest.mark.soak
+def test_a_primary_that_comes_back_gets_the_newest_of_its_peers_without_an_order(node: Node) -> None:
+    """As one that was down while another was the primary: all it has is of the time before."""
+    primary = node.fleet.hosts[0]
+    keep = f"d=/root/was; rm -rf $d; mkdir $d; cp -a /etc/letsencrypt {STORE} $d/"
+    primary.run(keep)
+    node.renew()
+    node.apply(0)
+    newest, orders = node.one(), node.orders()
+    primary.run(
+        f"rm -rf /etc/letsencrypt {STORE}; cp -a /root/was/letsencrypt /etc/; cp -a /root/was/certificate {STORE};"
+        " systemctl reload apache2 postgresql@15-main"
+    )
+    plan = node.run(0, "plan").out
+    assert "brought" in plan
+    node.apply(0)
+    assert (node.one(), node.orders()) == (newest, orders)
+    issued = primary.run(f"openssl x509 -noout -serial -in {LIVE}/cert.pem").stdout
+    assert issued == primary.run(f"openssl x509 -noout -serial -in {STORE}/current/cert.pem").stdout
+    assert "Nothing to do" in node.run(0, "plan").out
+    # And certbot renews that.
+    node.renew()
+    node.apply(0)
+    assert node.one() != newest
+
+
+@pytest.mark.soak
 def test_a_chain_without_its_intermediate_is_refused_and_nothing_is_ordered(node: Node) -> None:
     before, orders = node.one(), node.orders()
     _, intermediate = authority()
@@ -206,6 +232,36 @@ def test_a_file_that_certbots_next_renewal_needs_is_made_of_the_others_without_a
     node.renew()
     node.apply(0)
     assert node.one() != before
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("fault", "what"),
+    [
+        ("mkdir {file}", "directory"),
+        ("ln -s /nowhere {file}", "link that leads nowhere"),
+        ("mknod {file} c 1 3", "character special file"),
+    ],
+)
+def test_what_is_no_file_in_the_lineage_is_named_and_left_alone_and_holds_up_no_host(
+    node: Node, fault: str, what: str
+) -> None:
+    primary, orders = node.fleet.hosts[0], node.orders()
+    node.renew()
+    renewed = node.orders()
+    file = primary.run(f"readlink -f {LIVE}/cert.pem").stdout.strip()
+    before = node.one()
+    primary.run(f"mv {file} /root/was.pem; {fault.format(file=file)}")
+    found = primary.run(f"stat -c '%F %i' {file}").stdout
+    try:
+        ended = node.apply(4)
+        assert f"{file} is no file but a {what}; certbot can neither renew nor order" in ended.out
+        assert primary.run(f"stat -c '%F %i' {file}").stdout == found
+    finally:
+        primary.run(f"rm -rf {file}; mv /root/was.pem {file}")
+    assert len(renewed) > len(orders)
+    node.apply(0)
+    assert (node.one() != before, node.orders()) == (True, renewed)
 
 
 # -- the order ---------------------------------------------------------------------------------

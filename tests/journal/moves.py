@@ -280,7 +280,8 @@ class Model:
             # A host that is half way from before, and is passed over, is counted whatever its turn.
             left = sum(not run.results[each] for each in run.found & run.stuck)
             failed = sum(each in ("put back", "as found") for each in bad) + left
-            if {"failed", "lost"} & set(bad) or failed > self.rules.max_failed:
+            too_many = failed > self.rules.max_failed and not self._is_proven(run)
+            if {"failed", "lost"} & set(bad) or too_many:
                 raise Broken(f"{name} switches although the rollout had to stop")
         # Where the network is divided, another run may have a part of the fleet: each keeps the limit on its own.
         gone = {each for each, host in enumerate(world.hosts) if host.newest != number}
@@ -292,6 +293,10 @@ class Model:
         if name not in away and len(with_these) > self.rules.max_unavailable:
             raise Broken(f"away from what was proven: {sorted(with_these)}")
 
+    def _is_proven(self, run: Run) -> bool:
+        """Whether a host has proven the release, so that it is not what others fail at."""
+        return any(run.seen[each] == (run.want, run.want) for each in self.names if each not in run.lost)
+
     def _checked(self, world: World) -> World:
         if any(host.proven != host.served for host in world.hosts):
             raise Broken("something is proven that was not served")
@@ -301,7 +306,7 @@ class Model:
         stops = {each for each in self.names if run.results[each] in ("failed", "lost")} - run.found
         failed = sum(each in ("put back", "as found") for each in run.results)
         failed += sum(not run.results[each] for each in run.found & run.stuck)
-        stops |= {1} if failed > self.rules.max_failed else set()
+        stops |= {1} if failed > self.rules.max_failed and not self._is_proven(run) else set()
         bad = {each for each in self.names if run.results[each] in ("put back", "as found")} | run.stuck
         stops |= bad & {*self.rules.canaries}
         for name in self.names:

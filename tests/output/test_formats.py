@@ -252,7 +252,7 @@ def test_a_comment_begins_with_counts_and_risks_and_folds_what_is_alike() -> Non
         "<b>switch and proof</b>: 3 actions"
     )
     assert text.count("+ create file /usr/local/lib/reconciler/rsync-wrapper.sh  (all 3 hosts)\n") == 1
-    assert "    content: +63 lines\n" in text
+    assert "    content: +74 lines\n" in text
     assert "<details open>" not in text
     assert "<details open>" in markdown.merge_request_comment(facts(drifted()).plan)
 

@@ -20,6 +20,7 @@ from reconciler.journal.path import paths
 from reconciler.journal.record import RunRecord
 from reconciler.journal.undo import inverse
 from reconciler.model import Action, Outcome, Plan, Ref, Resource
+from reconciler.plan.order import edges
 from tests.simulation.connection import SimConnection
 from tests.simulation.declared import ROUTER, Declared, environment, resources
 from tests.simulation.watch import SWITCH, Watch
@@ -91,6 +92,7 @@ class Parts:
     fleet: type[SimFleet] = SimFleet
     record: type[SimRecord] = SimRecord
     looks_again: bool = True
+    without_lost: Any = binding.without_lost
     resources: Any = resources
 
 
@@ -108,6 +110,8 @@ class Ended:
     """Its number in the journal; 0 where nothing was begun."""
     looked_at: int = 0
     """The tick at which the first of its hosts was last looked at."""
+    began_at: int = 0
+    """The tick before its first look, or before what it applies was saved."""
 
 
 class Controller:
@@ -152,8 +156,10 @@ class Controller:
         wanted: Sequence[Resource] = (),
     ) -> Ended:
         """Looks, takes the plan for approved by so many people (or has a saved one), and carries it out."""
+        began_at = 0 if saved else self.world.ticks
         try:
-            return self._apply(saved, auto, people, wanted or self.parts.resources(self.declared))
+            ended = self._apply(saved, auto, people, wanted or self.parts.resources(self.declared))
+            return replace(ended, began_at=began_at)
         except (Killed, Cut, Hung):
             return Ended("killed")
 
@@ -219,12 +225,13 @@ class Controller:
         at_once = {ROUTER: environment(self.declared).at_once}
         record.record_lock(hosts, fleet.sight, fleet.resources.values(), at_once)
         lost = {host: why for host, why in fleet.sight.unreachable.items() if host not in silent}
-        approved = binding.without_lost(approved, lost)
-        if self.parts.looks_again:
-            now = fleet.plan()
-            now = replace(now, actions=tuple(each for each in now.actions if each.ref not in waiting))
-            if changed := binding.changes_since(approved, now):
-                return Ended("STALE", plan=now, reason="; ".join(changed))
+        now = fleet.plan()
+        now = replace(now, actions=tuple(each for each in now.actions if each.ref not in waiting))
+        if lost:
+            before = edges(fleet.resources.values(), fleet.sight.seen)
+            approved = self.parts.without_lost(approved, now, lost, before)
+        if self.parts.looks_again and (changed := binding.changes_since(approved, now)):
+            return Ended("STALE", plan=now, reason="; ".join(changed))
         try:
             report = executor.apply(fleet, approved, record, waiting)
         except binding.Stale as stale:

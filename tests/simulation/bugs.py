@@ -10,7 +10,9 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from reconciler.approval.binding import without_lost
 from reconciler.fleet.events import ActionEnded, Event
+from reconciler.kinds.certificate.arrival import Arrival
 from reconciler.kinds.certificate.lineage import Lineage
 from reconciler.kinds.certificate.release import Current, Release
 from reconciler.kinds.certificate.serving import Serving
@@ -164,6 +166,23 @@ def _inside_only(declared: Declared) -> tuple[Resource, ...]:
     return tuple(each for each in resources(declared) if each.kind not in ("outside", "reachable"))
 
 
+def _own_lineage_leads(declared: Declared) -> tuple[Resource, ...]:
+    """A primary whose own certificate is older than its peers' leads them to it."""
+    return tuple(
+        replace(each, returning=None)
+        if isinstance(each, Lineage)
+        else replace(each, lineage=None)
+        if isinstance(each, Arrival)
+        else each
+        for each in resources(declared)
+    )
+
+
+def _by_host_alone(approved: Plan, plan: Plan, lost: Mapping[str, str], before: Any) -> Plan:
+    """Of what was approved only that goes which was to be done on a lost host."""
+    return without_lost(approved, plan, lost, {})
+
+
 BUGS: dict[str, Parts] = {
     "no second look": Parts(looks_again=False),
     "reload before link": Parts(resources=with_kind(Serving, ReloadBeforeLink)),
@@ -181,5 +200,7 @@ BUGS: dict[str, Parts] = {
     "late host without a lock": Parts(fleet=LateHosts),
     "half way out of turn": Parts(resources=with_kind(Serving, OutOfTurn)),
     "broken link waits for an order": Parts(resources=with_kind(Current, WaitsForOrder)),
+    "a returning primary leads": Parts(resources=_own_lineage_leads),
+    "stale by a lost host": Parts(without_lost=_by_host_alone),
 }
-"""By name. The last three, and `a former lineage leads`, are defects that the simulation has found in the program."""
+"""By name. The last five, and `a former lineage leads`, are defects that the simulation has found in the program."""

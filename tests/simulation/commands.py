@@ -237,6 +237,13 @@ class Shell:
         self.host.folders[found[2]] = found[1][-4:]
         return OK
 
+    def _key_mode(self, found: re.Match[str], stdin: str | None) -> Result:
+        copy = self.host.copy("current")
+        if copy is None:
+            return 1, "No such file or directory"
+        copy.mode = True
+        return OK
+
     def _link(self, found: re.Match[str], stdin: str | None) -> Result:
         if found[2].rpartition("/")[0] not in self.host.folders:
             return 1, "No such file or directory"
@@ -271,6 +278,24 @@ class Shell:
 
     def _delivered(self, found: re.Match[str], stdin: str | None) -> Result:
         self.host.outgoing.pop(found[1], None)
+        return OK
+
+    def _says_sealed(self, found: re.Match[str], stdin: str | None) -> Result:
+        if self.host.full:
+            return DISK_FULL
+        self.host.sealed = (found[1], self.world.now)
+        return OK
+
+    def _collect(self, found: re.Match[str], stdin: str | None) -> Result:
+        peer = self.world.hosts[found[1]]
+        if not peer.up:
+            self.world.now += 10
+            return 255, "No route to host"
+        if self.host.full:
+            return DISK_FULL
+        if self.host.name not in peer.outgoing:
+            return 1, "delivery.cms: No such file or directory"
+        self.host.incoming = peer.outgoing[self.host.name]
         return OK
 
     # certbot
@@ -330,7 +355,7 @@ class Shell:
         return OK if self.world.ca.mood == "well" else (1, "the CA cannot be reached")
 
     def _take_over(self, found: re.Match[str], stdin: str | None) -> Result:
-        copy = self.host.copy("current")
+        copy = self.host.copy("staged" if "/staged/" in found[0] else "current")
         if copy is None or not copy.intact:
             return 1, "No such file or directory"
         if self.host.full:
@@ -339,7 +364,7 @@ class Shell:
         return OK
 
     def _add(self, found: re.Match[str], stdin: str | None) -> Result:
-        copy = self.host.copy("current")
+        copy = self.host.copy("staged" if "/staged/" in found[0] else "current")
         if copy is None or not copy.intact or self.host.lineage is None:
             return 1, "No such file or directory"
         if self.host.full:
@@ -397,6 +422,8 @@ TABLE: list[tuple[re.Pattern[str], Does]] = [
     for pattern, does in (
         (rf"({_TOOL} prove 1 [^|]*) 2>/dev/null \|\| {{ (.*); }}", Shell._prove_or_reload),
         (rf"{_TOOL} use proven 2>/dev/null \|\| {_TOOL} use staged", Shell._tool_either),
+        (r"echo (\w+) >\S+/outgoing/\S+/release", Shell._says_sealed),
+        (r"runuser -u rsync_user -- sh -c .* rsync_user@(\S+) collect >.*", Shell._collect),
         (rf"{_TOOL} ((?:seal|stage|use|proven|prove) .*)", Shell._release),
         (r"apache2ctl -t", Shell._check_apache),
         (r"runuser -u postgres -- /usr/lib/postgresql/15/bin/postgres -C ssl .*", Shell._check_postgresql),
@@ -412,6 +439,7 @@ TABLE: list[tuple[re.Pattern[str], Does]] = [
         (r"\{ .*; \} \|\| \{ rm -f \S+; false; \}", Shell._nothing),
         (rf"sync (\S+{_NEW}) && mv -T \S+ (\S+) && sync \S+", Shell._into_place),
         (r"install -d -m (\S+) (\S+)", Shell._folder),
+        (r"chown root:ssl-cert \S+/current/privkey.pem && chmod 0640 \S+", Shell._key_mode),
         (r"chmod (\d+) (\S+)", Shell._chmod),
         (r"chown -h \S+ \S+", Shell._nothing),
         (r"ln -s -f -n -- (\S+) \S+ && mv -T \S+ (\S+) && sync \S+", Shell._link),

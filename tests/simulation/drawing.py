@@ -52,7 +52,19 @@ def draw(seed: int) -> Sequence:
         ops.insert(rng.randrange(len(ops)), ("dead", rng.randrange(5)))
     sequence = Sequence(hosts, rng.random() < 0.1, rng.choice((1, 1, 1, 2)), tuple(ops))
     sequence = _with_canaries(sequence, random.Random(f"canaries of {seed}"))
-    return _with_backup(sequence, random.Random(f"backups of {seed}"))
+    sequence = _with_backup(sequence, random.Random(f"backups of {seed}"))
+    return _with_return(sequence, random.Random(f"returns of {seed}"))
+
+
+def _with_return(sequence: Sequence, rng: random.Random) -> Sequence:
+    """The same, now and then with a primary whose disk is full while another one takes its place and renews, and
+    that is the primary again before it has caught up; drawn apart, too."""
+    if sequence.hosts == 1 or rng.random() >= 0.05:
+        return sequence
+    ops, at = [*sequence.ops], rng.randrange(len(sequence.ops) + 1)
+    away: list[Op] = [("lasting", 0, "full"), ("edit", "primary", 1), ("apply",), ("due",), ("apply",)]
+    ops[at:at] = [*away, ("edit", "primary", 0), ("heal",)]
+    return replace(sequence, ops=tuple(ops))
 
 
 def _with_canaries(sequence: Sequence, rng: random.Random) -> Sequence:

@@ -58,6 +58,8 @@ class Run:
         """Whether somebody has approved the saved plan."""
         self.runs: list[tuple[int, Declared]] = []
         self.disturbed_at = 0
+        self.changed_at = self.lost_at = 0
+        """When somebody changed something, and when a host went down, which is no change by anybody."""
         self.nested = False
 
     def host(self, number: int) -> SimHost:
@@ -118,7 +120,7 @@ class Run:
                 self._judge(self.controller("second").apply(people=declared.approvers), declared)
             finally:
                 self.nested = False
-            self.disturbed_at = self.world.ticks
+            self._disturb()
 
     def _renew(self) -> None:
         self._cron()
@@ -137,7 +139,7 @@ class Run:
                     shell.orders(mine, SCRIPT)
                 if shell.late:
                     raise shell.late
-                host.changed_at = self.disturbed_at = self.world.ticks
+                self._touch(host)
 
     def _judge(self, ended: Ended, declared: Declared) -> None:
         """What a run says of itself is true from outside."""
@@ -145,6 +147,9 @@ class Run:
         for each in ended.outcomes:
             if each.result != "done":
                 self.world.say(f"   {each.result}: {each.ref}: {each.detail[:150]}")
+        went_down = self.changed_at < ended.began_at <= self.lost_at
+        if ended.code == "STALE" and ended.report is None and went_down:
+            raise Violated(f"nobody has changed anything, and a run ended as stale: {ended.reason}")
         if ended.code != "OK" or ended.looked_at <= self.disturbed_at:
             return
         lineage = self.world.hosts[declared.primary].lineage
@@ -158,8 +163,15 @@ class Run:
 
     # What happens to hosts
 
-    def _touch(self, host: SimHost) -> None:
+    def _disturb(self) -> None:
+        self.disturbed_at = self.changed_at = self.world.ticks
+
+    def _touch(self, host: SimHost, *, only_down: bool = False) -> None:
         self.disturbed_at = host.changed_at = self.world.ticks
+        if only_down:
+            self.lost_at = self.world.ticks
+        else:
+            self._disturb()
 
     def _drift(self, number: int, what: str) -> None:
         host = self.host(number)
@@ -182,7 +194,7 @@ class Run:
             unit.delay = 45
         else:
             host.up, host.lock = False, None
-        self._touch(host)
+        self._touch(host, only_down=what == "down")
 
     def _heal(self) -> None:
         self.world.jumped = max(0.0, self.world.jumped)
@@ -192,7 +204,7 @@ class Run:
                 unit.deaf, unit.loopback, unit.delay = False, False, 1
             if not host.up and not host.dead:
                 host.boot(self.world.now)
-        self.disturbed_at = self.world.ticks
+        self._disturb()
 
     def _reboot(self, number: int) -> None:
         host = self.host(number)
@@ -204,11 +216,11 @@ class Run:
         if not any(host.dead for host in self.world.hosts.values()) and len(self.declared.hosts) > 1:
             host = self.host(number)
             host.up, host.dead, host.lock = False, True, None
-            self._touch(host)
+            self._touch(host, only_down=True)
 
     def _lie(self, number: int) -> None:
         self.host(number).liar = True
-        self.disturbed_at = self.world.ticks
+        self._disturb()
 
     # The CA, the clock, and what is armed
 
@@ -220,17 +232,17 @@ class Run:
         for host in self.world.hosts.values():
             if host.lineage:
                 self.world.ca.wants_renewed.add(host.lineage.release)
-        self.disturbed_at = self.world.ticks
+        self._disturb()
         self._cron()
 
     def _wait(self, seconds: float) -> None:
         self.world.now += seconds
-        self.disturbed_at = self.world.ticks
+        self._disturb()
 
     def _jump(self, seconds: float) -> None:
         """Clocks are set."""
         self.world.jumped += seconds
-        self.disturbed_at = self.world.ticks
+        self._disturb()
 
     def _kill(self) -> None:
         raise Killed
@@ -352,14 +364,19 @@ class Run:
         newest = primary.lineage.release
         if not self._would_do(newest):
             return  # another one has to be ordered, for which every host must be there
-        best = primary.best
-        if best > newest and self._would_do(best):
-            raise Violated(f"{primary.name} had {best[-4:]}, and now the fleet is led to {newest[-4:]}")
+        hosts = [self.world.hosts[name] for name in self.declared.hosts if name not in dead]
+        best = max(host.best for host in hosts)
+        if best > newest and self._would_do(best) and any(self._has(host, best) for host in hosts):
+            raise Violated(f"the fleet had {best[-4:]}, and now it is led to {newest[-4:]}")
         for name, port, release in self.world.served():
             if name in self.declared.hosts and name not in dead and release != newest:
                 raise Violated(
                     f"{name}:{port} serves {(release or 'nothing')[-4:]}, the newest is {newest[-4:]}"
                 )
+
+    def _has(self, host: SimHost, release: str) -> bool:
+        """Whether a host has it, so that services can load it."""
+        return any(copy.release == release and copy.loadable for copy in host.copies.values())
 
     def _would_do(self, release: str) -> bool:
         """Whether nobody would order anew what is as good as this one."""
@@ -421,7 +438,7 @@ def normal(seen: Mapping[Ref, Any], world: World, primary: str) -> dict[Ref, Any
         return {
             key: "newest" if value == newest else value
             for key, value in state.items()
-            if key not in ("expires", "arrived", "limit", "text", "check")
+            if key not in ("expires", "arrived", "limit", "text", "check", "begins", "leads from", "sealed")
         }
 
     return {ref: one(state) for ref, state in seen.items()}

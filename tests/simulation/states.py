@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.environment.settings import Environment
+from reconciler.kinds.certificate import returning
 from reconciler.kinds.certificate.answer import ANSWERS
 from reconciler.kinds.certificate.answer import NOTHING as SILENT
+from reconciler.kinds.certificate.arrival import NOTHING_USABLE
 from reconciler.kinds.certificate.outside import WEB
-from reconciler.kinds.certificate.release import KEY_FILE, LOADABLE, NOTHING_USABLE
+from reconciler.kinds.certificate.release import KEY_FILE, LOADABLE
 from reconciler.kinds.certificate.serving import OLDER, OVERDUE
 from reconciler.kinds.service import STARTS_WITHIN, just_started
 from reconciler.questions.system import CommandResult
@@ -72,15 +74,19 @@ def _certificate(world: World, host: SimHost, env: Environment, name: str, absen
     if why := limited(host.ledger, world.wall):
         state["limit"] = why
     copy, spare = host.copy("current"), "none"
-    if copy and copy.intact and _is_good(world, copy.release, env) and world.fresh(copy.release, overdue):
+    if copy and copy.intact and _is_good(world, copy.release, env) and world.left(copy.release) >= overdue:
         spare = copy.release
     if mine is None:
-        return {"lineage": "absent", **state, "release": spare}
+        leads = {returning.LEADS: "" if spare == "none" else _begin(world, spare)}
+        return {"lineage": "absent", **state, **leads, "release": spare}
     state |= {"lineage": "present", **_pair(world, mine.release), "fresh": world.fresh(mine.release, overdue)}
     state["links"] = "newest" if mine.newest else "cert.pem leads to an older version"
     issued = world.ca.issued
     if mine.newest and spare != "none" and issued[spare].begin > issued[mine.release].begin:
         state["release in use"] = f"newer: {spare}"
+        state[returning.LEADS] = _begin(world, spare)
+    elif mine.newest:
+        state[returning.LEADS] = _begin(world, mine.release)
     state |= {"renewal file": "whole", "account": "there"}
     return state | {f"renewal: {key}": value for key, value in mine.conf.items()}
 
@@ -111,10 +117,21 @@ def _arrival(world: World, host: SimHost, env: Environment, name: str, absent: b
     arrived = host.incoming
     staged = copy.release if copy and copy.intact else None
     found = {"arrived": arrived, "staged": staged}
-    return {
+    state: dict[str, Any] = {
         key: value if value and _is_good(world, value, env) else NOTHING_USABLE
         for key, value in found.items()
     }
+    usable, overdue = state["staged"], env.certificate.overdue / 100
+    if usable != NOTHING_USABLE and world.left(usable) >= overdue:
+        release, since = host.sealed
+        is_fresh = world.now - since < returning.FRESH * 60
+        state |= {returning.BEGINS: _begin(world, usable)}
+        state |= {returning.SEALED: release if is_fresh else "none"}
+    return state
+
+
+def _begin(world: World, release: str) -> str:
+    return datetime.fromtimestamp(world.ca.issued[release].begin, UTC).isoformat(timespec="seconds")
 
 
 def _current(world: World, host: SimHost, env: Environment, name: str, absent: bool) -> Any:

@@ -42,6 +42,8 @@ FIRST = {
     "half way out of turn": 920,
     "broken link waits for an order": 1473,
     "canary is one of many": 250,
+    "a returning primary leads": 587,
+    "stale by a lost host": 110,
 }
 """For each planted bug the first seed that finds it, which spares the ones before. Where sequences are drawn
 in another way, `python -m tests.simulation --bugs` tells them anew; the search goes on from there for a minute."""
@@ -96,6 +98,35 @@ def test_a_host_that_is_half_way_and_cannot_go_on_holds_up_nobody_else() -> None
     half, newest, served = _after(sequence, Parts(resources=with_kind(Serving, HeldUp)))
     assert [newest in each for each in served.values()] == [False] * 3
     carry_out(sequence)
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_a_host_that_goes_down_while_a_run_takes_its_lock_is_named_and_no_plan_is_stale(number: int) -> None:
+    ended: set[str] = set()
+    for ticks in range(2, 19, 2):
+        with Folder() as folder:
+            run = Run(Sequence(2, False, 1, ()), Parts(), folder)
+            for op in (("due",), ("arm", ticks, "lasting", number, "down")):
+                run.do(op)
+            found = run.controller().apply()
+            assert found.plan
+            assert list(found.plan.unreachable) == [run.declared.hosts[number]], ticks
+            ended.add(found.code)
+    assert ended <= {"INCOMPLETE", "FAILED", "PARTIAL"}
+
+
+def test_two_hosts_that_fail_lastingly_hold_up_nobody_once_another_has_proven_it() -> None:
+    """More than `max_failed` (1). Where they are the first to be tried, it may be the certificate's fault."""
+    for deaf, left in (((2, 3), 0), ((1, 2), 3)):
+        ops = (*(("lasting", host, "deaf") for host in deaf), ("due",), ("apply",))
+        with Folder() as folder:
+            run = Run(Sequence(5, False, 1, ops), Parts(), folder)
+            for op in ops:
+                run.do(op)
+        lineage = run.world.hosts[run.declared.primary].lineage
+        assert lineage
+        old = {name for name, _, release in run.world.served() if release != lineage.release}
+        assert len(old) == len(deaf) + left, deaf
 
 
 def _after(sequence: Sequence, parts: Parts) -> tuple[SimHost, str, dict[str, set[str | None]]]:

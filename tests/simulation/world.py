@@ -145,6 +145,8 @@ class SimHost:
     """staged, current and proven: to which folder each leads."""
     outgoing: dict[str, str] = field(default_factory=dict)
     incoming: str | None = None
+    sealed: tuple[str, float] = ("none", 0.0)
+    """Which release it says is sealed for the primary, and since when."""
     lineage: Lineage | None = None
     ledger: list[tuple[float, str]] = field(default_factory=list)
     ordering: bool = False

@@ -99,6 +99,11 @@ stage() {
     if [ "$pair" ]; then printf '%s\n' "$pair" | part $name; else cat "$2/$name.pem"; fi |
       install -m $mode -o root -g "$group" /dev/stdin "$new/$name.pem" && test -s "$new/$name.pem" || return 1
   done
+  if [ "$pair" ] && [ "$(sed -n '/^-----BEGIN CERT/,/^-----END CERT/{/^-----/d;p}' "$new/fullchain.pem" |
+    base64 -d | sha256sum | cut -c 1-32)" != "$1" ]; then
+    echo "what is in $2 is another certificate than $1: nothing is staged" >&2
+    return 1
+  fi
   if ! loadable "$new"; then
     echo "the key in $2 does not belong to its certificate: nothing is staged" >&2
     return 1

@@ -2,10 +2,13 @@
 # Examples of its settings; the blueprint writes those of the environment.
 challenge=/var/www/.well-known/acme-challenge
 home=/home/rsync_user
+store=/var/lib/reconciler/certificate
+primary=cn-1.example.org
 
 # rsync-wrapper.sh ping      the key may prove that it gets in, and nothing else: a replica's
 # rsync-wrapper.sh deliver   it may also put and remove challenges, and deliver a certificate into
-#                            ~/incoming: the primary's
+#                            ~/incoming, or collect what root here has sealed for the primary: the
+#                            primary's
 #
 # The only thing that the sync account's key on another host may do here; which of the two is in
 # command= of authorized_keys, and what is asked for comes from over there. Nothing here runs as
@@ -38,9 +41,17 @@ case $request in
   note 'delivery'
   exec rsync --server "-tce.$flags" --timeout=60 . incoming/
   ;;
+collect | 'collect '*)
+  # Encrypted to root on the primary, so that nobody else can read it. NAME is that of a further certificate.
+  name=${request#collect}
+  name=${name# }
+  case $name in *[!A-Za-z0-9_-]*) refuse 'this is no name of a certificate' ;; esac
+  note "$request"
+  exec cat "$store${name:+s/$name}/outgoing/$primary/delivery${name:+-$name}.cms"
+  ;;
 'challenge put '*) verb=put token=${request#challenge put } ;;
 'challenge remove '*) verb=remove token=${request#challenge remove } ;;
-*) refuse 'only ping, challenge put, challenge remove and a delivery are allowed' ;;
+*) refuse 'only ping, challenge put, challenge remove, collect and a delivery are allowed' ;;
 esac
 # A token is base64url (RFC 8555, section 8.3), so it cannot be a path.
 case $token in

@@ -26,6 +26,8 @@ disk leaves is empty or cut off); `f` is the one that is not so."""
 FORMER = "/var/lib/reconciler/former-$(date -u +%Y%m%d-%H%M%S)"
 """Where what certbot cannot work with is kept, as a shell word."""
 
+NO_FILE = " is no file but a "
+
 PARTS = ("cert", "chain")
 """Of certbot's files, those that hold a part of what fullchain.pem does."""
 
@@ -73,7 +75,9 @@ class CertbotLineage:
                 " | sed -n '/^privkey[0-9]*[.]pem$/p' | sort -V | tail -n 5;"
                 # After that, for certbot may bring another meanwhile.
                 f" cd {quote(self.live)} 2>/dev/null && for f in {' '.join(NAMES)}; do"
-                ' printf "now %s %s\\n" $f "$(readlink $f.pem)"; done; :'
+                ' printf "now %s %s\\n" $f "$(readlink $f.pem)";'
+                ' if [ -e $f.pem ]; then [ -f $f.pem ] || echo "odd $f $(stat -L -c %F $f.pem)";'
+                ' elif [ -L "$(readlink $f.pem)" ]; then echo "odd $f link that leads nowhere"; fi; done; :'
             ),
         }
 
@@ -186,11 +190,15 @@ class CertbotLineage:
     def files(self, answers: Mapping[str, Any], versions: list[int]) -> str | None:
         """Whether cert.pem and chain.pem of the newest version are the leaf of fullchain.pem and the rest:
         "whole", or which is not so; None where that could not be seen. certbot renews nothing where one is
-        missing (storage.py, consistent), and reads from cert.pem until when it is good."""
+        missing (storage.py, consistent), and reads from cert.pem until when it is good. What is said of one
+        with something else in its place has `NO_FILE` in it."""
         whole = x509.chain(answers["fullchain"])
+        no_files = dict(re.findall(r"^odd (\w+) (.+)$", answers["versions"].output, re.MULTILINE))
         for name, wanted in zip(PARTS, (whole[:1], whole[1:]), strict=True):
             text: str | None | CannotSee = answers[name]
             path = f"{self.archive}/{name}{max(versions, default=0)}.pem"
+            if name in no_files:
+                return f"{path}{NO_FILE}{no_files[name]}"
             if isinstance(text, CannotSee):
                 return None
             if text is None:

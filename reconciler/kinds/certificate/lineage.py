@@ -12,7 +12,17 @@ from reconciler import x509
 from reconciler.kinds.certificate import caa, certbot, compromised, ordering, pair, profile
 from reconciler.kinds.certificate.certbot import CertbotLineage, Renewal
 from reconciler.kinds.certificate.compromised import Compromised
+from reconciler.kinds.certificate.lineage_state import (
+    has_stale_links,
+    is_absent,
+    is_unreadable,
+    is_unusable,
+    may_be_between_two,
+    origin,
+    release_of,
+)
 from reconciler.kinds.certificate.pair import Trust
+from reconciler.kinds.certificate.returning import BROUGHT, LEADS, Returning, begin
 from reconciler.kinds.certificate.store import OWN
 from reconciler.model import (
     Action,
@@ -106,6 +116,8 @@ class Lineage(Resource):
     """The file with the CA's renewal information."""
     compromised: Compromised = compromised.NONE
     """Those that are replaced, and never taken over, because their key is thought compromised."""
+    returning: Returning | None = None
+    """How a certificate that is newer than its own, and that only replicas have, gets here."""
     replaces: str | None = None
     """A release to replace although nothing is wrong with it (`apply --replace`)."""
 
@@ -135,7 +147,9 @@ class Lineage(Resource):
 
     def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
         seen = self._seen(answers, now)
-        if isinstance(seen, Mapping) and not self.absent and _may_be_between_two(seen):
+        if isinstance(seen, Mapping) and not self.absent:
+            seen = {**seen, **self._leads(seen, answers)}
+        if isinstance(seen, Mapping) and not self.absent and may_be_between_two(seen):
             return InTransit("certbot may be changing it at this moment", SWITCHED_WITHIN, seen)
         return seen
 
@@ -164,7 +178,7 @@ class Lineage(Resource):
         state["links"] = self.certbot.links(answers, versions)
         if "names" in found:
             chain = x509.chain(answers["fullchain"])
-            state |= {"fresh": self._fresh(chain, answers["ari"], now), **_origin(chain)}
+            state |= {"fresh": self._fresh(chain, answers["ari"], now), **origin(chain)}
             state |= self.compromised.facts(chain[0], answers)
             if state["links"] == "newest":
                 state |= self._of_newest(answers, versions, now)
@@ -172,6 +186,14 @@ class Lineage(Resource):
         if (account := certbot.account(answers)) is not None:
             state["account"] = account
         return state | self._remembered(answers)
+
+    def _leads(self, seen: State, answers: Mapping[str, Any]) -> dict[str, Value]:
+        """When the newest certificate of this host begins; nothing where that cannot be said yet."""
+        if has_stale_links(seen) or seen.get("release") in (self.replaces, "none"):
+            return {LEADS: ""} if seen.get("release") == "none" else {}
+        used = is_absent(seen) or self.taken(seen) is not None
+        chain = answers["spare fullchain" if used else "fullchain"]
+        return {LEADS: "" if is_unreadable(seen) else begin(chain)}
 
     def _about_orders(
         self, answers: Mapping[str, Any], now: datetime, pair: Container[str] = ()
@@ -240,8 +262,9 @@ class Lineage(Resource):
         if self.absent:
             return None
         own = look.own()
-        if _absent(own) and isinstance(own, Mapping) and own["release"] != "none":
-            return {"lineage": "present"}
+        brought = self.returning.wanted(look, own) if self.returning else {}
+        if is_absent(own) and isinstance(own, Mapping) and own["release"] != "none":
+            return {"lineage": "present", **brought}
         renewal: dict[str, Value] = {f"renewal: {key}": value for key, value in self._renewal(own)}
         if isinstance(own, Mapping):
             if f"renewal: {profile.KEY}" not in own:
@@ -252,10 +275,10 @@ class Lineage(Resource):
         if isinstance(own, Mapping):
             whole |= {name: value for name, value in SEEN_SOMETIMES.items() if name in own}
         # Other resources refer to the release; until the order it is not known which it will be.
-        another = {"release": NEW} if self._orders(own) or _stale_links(own) else {}
+        another = {"release": NEW} if self._orders(own) or has_stale_links(own) else {}
         if (newer := self.taken(own)) is not None:
             another = {"release": newer}
-        return {"lineage": "present", **pair.wanted(self.trust), **whole, **another}
+        return {"lineage": "present", **pair.wanted(self.trust), **whole, **another, **brought}
 
     @classmethod
     def risks(cls, action: Action) -> Iterable[str]:
@@ -263,7 +286,7 @@ class Lineage(Resource):
             yield Risk.ORDER
 
     def verb(self, change: Change) -> str:
-        creates = _absent(change.seen) and self._orders(change.seen)
+        creates = is_absent(change.seen) and self._orders(change.seen) and BROUGHT not in change.deltas
         return "create" if creates else super().verb(change)
 
     def needed(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref]:
@@ -275,13 +298,15 @@ class Lineage(Resource):
         seen = change.seen or {}
         if change.removes:
             return None
-        orders = self._orders(seen)
+        if certbot.NO_FILE in str(seen.get("files")):
+            return f"{seen['files']}; certbot can neither renew nor order beside it: move it away, and apply"
+        orders = self._orders(seen) and BROUGHT not in change.deltas
         if (orders or profile.FIELD in change.deltas) and (why := profile.refused(seen, self.profile)):
             return why
         if orders and (why := ordering.refusal(seen, self.trust.names)):
             return why
-        settled = _absent(seen) or _stale_links(seen) or self.taken(seen) is not None
-        if "chain" in change.deltas and not orders and not settled:
+        settled = is_absent(seen) or has_stale_links(seen) or self.taken(seen) is not None
+        if "chain" in change.deltas and not (orders or settled or BROUGHT in change.deltas):
             return (
                 f"{seen['chain']}; another order would most likely bring the same: look at `certificate:`"
                 " `roots` first, then `apply --replace certificate`"
@@ -292,9 +317,9 @@ class Lineage(Resource):
         """Whether only a new certificate can settle what was seen."""
         if not isinstance(own, Mapping):
             return False
-        if _absent(own):
+        if is_absent(own):
             return own["release"] == "none"
-        if _stale_links(own) or self.taken(own) is not None:
+        if has_stale_links(own) or self.taken(own) is not None:
             # The links are set first, then the pair is checked: most likely the newest version is good.
             return False
         wanted = {**pair.wanted(self.trust), "fresh": True, compromised.FIELD: False}
@@ -314,7 +339,8 @@ class Lineage(Resource):
 
     def notes(self, seen: State, change: Change | None) -> Iterable[str]:
         if self.second:
-            yield from self.second.notes(seen, self.server, orders=self._orders(seen))
+            orders = self._orders(seen) and not (change and BROUGHT in change.deltas)
+            yield from self.second.notes(seen, self.server, orders=orders)
         yield from caa.notes(seen, self.trust.names)
 
     def diff_text(self, delta: Delta, seen: State | None) -> str | None:
@@ -327,20 +353,24 @@ class Lineage(Resource):
             yield self.certbot.set_aside("this host is no longer the primary; what certbot has is kept")
             return
         yield from self._made_usable(seen, change.deltas)
-        if self._orders(seen):
+        source, brought = self.spare, self.returning is not None and BROUGHT in change.deltas
+        if self.returning and brought:
+            yield from self.returning.steps(change.deltas[BROUGHT].want)
+            source = self.returning.staged
+        if self._orders(seen) and not brought:
             yield Step(
-                f"sh {quote(self.script)} order {_release(seen)}",
+                f"sh {quote(self.script)} order {release_of(seen)}",
                 "proves that the CA would find a challenge everywhere, then orders",
                 minutes=15,
             )
-        elif _absent(seen):
+        elif is_absent(seen) or (brought and is_unusable(seen)):
             yield self.certbot.register(self.server, self.contact)
-            yield from self.certbot.take_over(self.spare, self._renewal(seen))
+            yield from self.certbot.take_over(source, self._renewal(seen))
         else:
             if "links" in change.deltas:
                 yield self.certbot.relink()
-            if self.taken(seen) is not None:
-                yield from self.certbot.add(self.spare)
+            if brought or self.taken(seen) is not None:
+                yield from self.certbot.add(source)
             differs = any(name.startswith("renewal: ") for name in change.deltas)
             if differs and "renewal file" not in change.deltas:
                 yield self.certbot.set_renewal(self._renewal(seen))
@@ -350,7 +380,7 @@ class Lineage(Resource):
     def _made_usable(self, seen: State, deltas: Container[str]) -> Iterable[Step]:
         """What comes before an order too: with a lineage that it cannot use, certbot would fail, or call the
         next one ROUTER-0001."""
-        if "remains" in seen or (_unusable(seen) and not _stale_links(seen)):
+        if "remains" in seen or (is_unusable(seen) and not has_stale_links(seen)):
             yield self.certbot.set_aside("certbot cannot work with it; it is kept")
         else:
             if "renewal file" in seen and "renewal file" in deltas:
@@ -360,41 +390,11 @@ class Lineage(Resource):
         if "account" in seen and "account" in deltas:
             yield self.certbot.set_accounts_aside(self.server)
 
+    def refers(self) -> Iterable[Ref]:
+        return self.returning.peers if self.returning else ()
+
     def provides(self) -> Iterable[str]:
         return (f"path:{self.certbot.live}",)
 
     def requires(self) -> Iterable[str]:
         return ("package:certbot", *([f"path:{self.hook}"] if self.hook else []))
-
-
-def _origin(chain: tuple[Any, ...]) -> dict[str, Value]:
-    """Where its chain leads and what it is for: for `forecast`, never a delta."""
-    usages = " ".join(x509.usages(chain[0]))
-    return {"anchor": x509.anchor(chain), "usages": usages}
-
-
-def _release(seen: State) -> str:
-    """The release that an order is to replace: where another is there by then, nothing is ordered."""
-    release = str(seen.get("release"))
-    return release if re.fullmatch("[0-9a-f]{32}", release) else "none"
-
-
-def _absent(own: Seen) -> bool:
-    return isinstance(own, Mapping) and own.get("lineage") == "absent"
-
-
-def _unusable(seen: State) -> bool:
-    """Whether certbot cannot read what it has, so that it could neither renew nor replace it."""
-    release, pair_is = str(seen.get("release")), seen.get("pair")
-    return release.startswith("unreadable") or pair_is == "there is no usable key"
-
-
-def _stale_links(own: Seen) -> bool:
-    return isinstance(own, Mapping) and own.get("links", "newest") != "newest"
-
-
-def _may_be_between_two(seen: State) -> bool:
-    """Whether the parts do not fit together, as they do not while certbot sets one link after another."""
-    if _absent(seen):
-        return "remains" in seen
-    return _stale_links(seen) or seen.get("pair") != "matches" or seen.get("files", "whole") != "whole"

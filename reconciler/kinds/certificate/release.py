@@ -1,4 +1,4 @@
-"""The kinds about the folders that hold a certificate: `delivery`, `arrival`, `release`, `current`.
+"""The kinds about the folders that hold a certificate: `delivery`, `release`, `current`.
 
 Below `/var/lib/reconciler/certificate` every host has `releases/DATE-ID/`, each written once, and
 three links: `staged` to the release that was staged last, `current` to the one that services
@@ -15,10 +15,12 @@ from typing import Any, ClassVar
 
 from reconciler.kinds.certificate import pair
 from reconciler.kinds.certificate.pair import GROUP, Trust
+from reconciler.kinds.certificate.renewals import concerns_renewals
 from reconciler.kinds.certificate.store import INCOMING, OWN, Store
 from reconciler.kinds.paths import move_aside, ownership, type_of, unseen
 from reconciler.kinds.ssh_access import client
 from reconciler.model import (
+    Action,
     CannotSee,
     Change,
     Delta,
@@ -28,7 +30,6 @@ from reconciler.model import (
     Seen,
     State,
     Step,
-    Value,
     View,
     quote,
 )
@@ -36,85 +37,14 @@ from reconciler.questions.files import AclQuestion, FileEntry, StatQuestion
 from reconciler.questions.system import CommandQuestion, CommandResult
 from reconciler.subjects import Subject
 
-DELIVERED_MOST = 100_000
-"""Characters of a chain and a public key that are read."""
-
-NOTHING_USABLE = "nothing usable"
-
 LOADABLE = "a pair that services can load"
+
+WRONG_MODE = "privkey.pem is "
+"""How what is wrong with the ownership of a key is told, before that."""
 
 KEY_FILE = f"root:{GROUP} 0640"
 """The one ownership that Apache, PostgreSQL and Tomcat all accept: PostgreSQL wants root's key to be
 0640 or less (PostgreSQL's documentation, "Secure TCP/IP Connections with SSL")."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Arrival(Resource):
-    """What has been delivered to a replica and what is staged there; observed only, never changed."""
-
-    kind: ClassVar[str] = "arrival"
-    title: ClassVar[str] = "folder"
-    subject: ClassVar[str] = Subject.DISTRIBUTION
-    declarable: ClassVar[bool] = False
-
-    folder: str
-    """The folder in the sync account's home into which the primary delivers."""
-    account: str
-    sender: str
-    """The primary, whose root signs."""
-    trust: Trust
-    store: Store = OWN
-
-    @property
-    def name(self) -> str:
-        return f"{self.folder} {self.store.name}".strip()
-
-    def ask(self) -> Mapping[str, Question]:
-        there = {
-            f"staged {name}": each for name, each in pair.questions(f"{self.store.folder}/staged").items()
-        }
-        # Before the first apply the tool is not there, and so nothing has arrived.
-        told = self.store.run("inspect", self.folder, self.account, self.sender)
-        arrived = CommandQuestion(f"[ ! -e {self.store.tool} ] || {told}", most=DELIVERED_MOST)
-        return {"arrived": arrived, **there, "staged parts": CommandQuestion(self.store.parts)}
-
-    def read(self, answers: Mapping[str, Any], now: datetime) -> Seen:
-        arrived = _inspected(answers["arrived"])
-        if isinstance(arrived, CannotSee):
-            return arrived
-        states = {
-            "arrived": pair.facts(arrived, self.trust, now),
-            "staged": pair.facts(
-                {k: answers[f"staged {k}"] for k in ("fullchain", "public")}, self.trust, now
-            ),
-        }
-        usable: dict[str, Value] = {}
-        for name, state in states.items():
-            if isinstance(state, CannotSee):
-                return state
-            usable[name] = str(state["release"]) if pair.is_good(state, self.trust) else NOTHING_USABLE
-        whole = _are_whole(answers["staged parts"])
-        if isinstance(whole, CannotSee):
-            return whole
-        return usable if whole else {**usable, "staged": NOTHING_USABLE}
-
-    def want(self, look: View) -> State | None:
-        return {}
-
-    def steps(self, change: Change) -> Iterable[Step]:
-        return ()
-
-
-def _inspected(result: CommandResult | CannotSee) -> dict[str, Any] | CannotSee:
-    """What was delivered, as answers to `pair.questions`. What this host cannot open is nothing."""
-    if isinstance(result, CannotSee):
-        return result
-    if result.needs_root:
-        return CannotSee("only root can open what was delivered")
-    chain, mark, public = result.output.partition("-----BEGIN PUBLIC KEY-----")
-    if result.status != 0 or not mark:
-        return {"fullchain": None, "public": CommandResult(1, "")}
-    return {"fullchain": chain, "public": CommandResult(0, mark + public)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +108,9 @@ class Delivery(Resource):
     def refers(self) -> Iterable[Ref]:
         return (self.lineage, self.arrival)
 
+    def held_by(self, other: Ref, action: Action, pending: Action | None) -> bool:
+        return other != self.lineage or not concerns_renewals(pending)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Release(Resource):
@@ -231,7 +164,7 @@ class Release(Resource):
         acl = answers["acl"]
         named = isinstance(acl, dict) and any(not entry.endswith(":") for entry in acl)
         state["key file"] = _mode(entry) + (" and an ACL" if named else "")
-        whole = _are_whole(answers["parts"])
+        whole = are_whole(answers["parts"])
         readable = {user: pair.is_readable(answers[f"readable by {user}"]) for user in self.users}
         if hidden := unseen(acl, whole, *readable.values()):
             return hidden
@@ -274,13 +207,16 @@ class Release(Resource):
     def refers(self) -> Iterable[Ref]:
         return (self.lineage,)
 
+    def held_by(self, other: Ref, action: Action, pending: Action | None) -> bool:
+        return other != self.lineage or not concerns_renewals(pending)
+
 
 def _mode(entry: FileEntry | None) -> str:
     owned = ownership(entry) if entry else None
     return f"{owned['owner']}:{owned['group']} {owned['mode']}" if owned else "none"
 
 
-def _are_whole(result: CommandResult | CannotSee) -> bool | CannotSee:
+def are_whole(result: CommandResult | CannotSee) -> bool | CannotSee:
     """The answer to `Store.parts`. cmp(1) ends with 1 where files differ and 2 where one cannot be read; what
     cat cannot read it does not get."""
     if isinstance(result, CannotSee):
@@ -323,13 +259,17 @@ class Current(Resource):
         if isinstance(why_not, CannotSee):
             return why_not
         if why_not is None and (mode := _mode(key)) != KEY_FILE:
-            why_not = f"privkey.pem is {mode}"
+            why_not = f"{WRONG_MODE}{mode}"
         return {"type": type_of(link), "leads to": why_not or LOADABLE}
 
     def want(self, look: View) -> State | None:
         return {"type": "link", "leads to": LOADABLE}
 
     def steps(self, change: Change) -> Iterable[Step]:
+        if _is_mode_alone(change.seen):
+            key = quote(f"{self.path}/privkey.pem")
+            yield Step(f"chown root:{GROUP} {key} && chmod 0640 {key}", "lets services read the key again")
+            return
         yield from move_aside(self.path, change)
         yield Step(
             f"{self.store.run('use', 'proven')} 2>/dev/null || {self.store.run('use', 'staged')}",
@@ -340,11 +280,19 @@ class Current(Resource):
         return (f"path:{self.path}",)
 
     def needed(self, seen: Mapping[Ref, Seen]) -> Iterable[Ref]:
-        if is_established(seen.get(self.ref)):
+        own = seen.get(self.ref)
+        if is_established(own) or _is_mode_alone(own):
             return ()
         # What is staged already will do: the next release may wait for an order, which waits for an Apache
         # that starts with no other link than this one.
         return tuple(ref for ref in self.needs if not _is_loadable(seen.get(ref)))
+
+
+def _is_mode_alone(seen: Seen) -> bool:
+    """Whether only the ownership of the key is wrong: what a service that runs as root needs is there."""
+    if not isinstance(seen, Mapping) or seen.get("type") != "link":
+        return False
+    return str(seen.get("leads to")).startswith(WRONG_MODE)
 
 
 def _is_loadable(seen: Seen) -> bool:

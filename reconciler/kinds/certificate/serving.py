@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from reconciler import x509
 from reconciler.kinds.certificate.pair import Trust
+from reconciler.kinds.certificate.renewals import concerns_renewals
 from reconciler.kinds.certificate.store import OWN, Store
 from reconciler.kinds.paths import unseen
 from reconciler.kinds.service import just_started
@@ -275,6 +276,9 @@ class Serving(Resource):
 
     def refers(self) -> Iterable[Ref]:
         return (self.lineage,)
+
+    def held_by(self, other: Ref, action: Action, pending: Action | None) -> bool:
+        return other != self.lineage or not concerns_renewals(pending)
 
     def watches(self) -> Iterable[str]:
         return (f"{self.store.folder}/staged",)

@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from reconciler import x509
 from reconciler.kinds.certificate.certbot import CertbotLineage, versions
 from reconciler.kinds.certificate.lineage import Lineage
+from reconciler.kinds.certificate.release import Release
 from reconciler.model import CannotSee, InTransit, Plan
+from reconciler.plan.planner import plan
 from reconciler.questions.files import FileEntry
 from reconciler.questions.system import CommandQuestion, CommandResult
 from tests.kinds.certificate.pairs import (
@@ -45,11 +47,15 @@ def lineage(**more: Any) -> Lineage:
     return Lineage(
         host="a",
         router=NAMES[0],
-        folder="/etc/letsencrypt",
         script="/etc/letsencrypt/renewal/certificate.sh",
         server="https://ca/dir",
         spare="/spare",
-        **{"trust": TRUST, "renewal": (("server", "https://ca/dir"),), **more},
+        **{
+            "folder": "/etc/letsencrypt",
+            "trust": TRUST,
+            "renewal": (("server", "https://ca/dir"),),
+            **more,
+        },
     )
 
 
@@ -357,6 +363,58 @@ def test_a_file_that_certbot_needs_is_told_with_its_path_and_made_of_fullchain_w
     steps = looked(answers(fullchain(days=(-90, -1)), **{name: None})).actions[0].steps
     assert "fullchain$n.pem >cert$n.pem" in steps[0].command
     assert "certificate.sh order" in steps[1].command
+
+
+@pytest.mark.parametrize(
+    ("made", "what"),
+    [("mkdir {}", "directory"), ("ln -s /nowhere {}", "link that leads nowhere"), ("mkfifo {}", "fifo")],
+)
+@pytest.mark.parametrize("days", [(-1, 89), (-90, -1)], ids=["good", "over"])
+def test_what_is_no_file_in_the_lineage_is_named_and_left_alone(
+    tmp_path: Path, made: str, what: str, days: tuple[float, float]
+) -> None:
+    archive, live = (tmp_path / each / NAMES[0] for each in ("archive", "live"))
+    archive.mkdir(parents=True)
+    live.mkdir(parents=True)
+    for name in ("cert", "chain", "fullchain", "privkey"):
+        file = archive / f"{name}2.pem"
+        subprocess.run(["sh", "-c", made.format(file) if name == "chain" else f": >{file}"], check=True)
+        (live / f"{name}.pem").symlink_to(f"../../archive/{NAMES[0]}/{name}2.pem")
+    where = CertbotLineage(str(tmp_path), NAMES[0])
+    question = where.questions()["versions"]
+    assert isinstance(question, CommandQuestion)
+    said = subprocess.run(["sh", "-c", question.command], capture_output=True, text=True, check=True).stdout
+    conf = CONF.replace(b"/etc/letsencrypt", str(tmp_path).encode())
+    shown = answers(fullchain(days=days), chain=CannotSee("odd"), versions=CommandResult(0, said), conf=conf)
+    (action,) = looked(shown, folder=str(tmp_path)).actions
+    assert [each.seen for each in action.deltas if each.field == "files"] == [
+        f"{archive}/chain2.pem is no file but a {what}"
+    ]
+    assert action.blocked == (
+        f"{archive}/chain2.pem is no file but a {what}; certbot can neither renew nor order beside it:"
+        " move it away, and apply"
+    )
+    assert action.steps == ()
+
+
+def test_what_concerns_renewals_alone_holds_up_no_distribution() -> None:
+    def waits(**shown: Any) -> bool:
+        mine, new = lineage(), fullchain()
+        release = Release(host="a", router=NAMES[0], lineage=mine.ref, trust=TRUST, source="/live")
+        staged = {"fullchain": new, "public": public(new), "acl": None, "parts": CommandResult(0, "")}
+        staged["key"] = FileEntry("f", "0640", "root", "ssl-cert", 0, "")
+        seen = mine.read(answers(shown.pop("text", WHOLE), **shown), NOW)
+        seen = seen.instead if isinstance(seen, InTransit) else seen
+        made = plan("e", [mine, release], {mine.ref: seen, release.ref: release.read(staged, NOW)}, {})
+        lineages, releases = made.actions
+        return lineages.ref in releases.after
+
+    versions = f"{listed().output}\nodd chain directory"
+    assert not waits(chain=CannotSee("odd"), versions=CommandResult(0, versions))
+    assert not waits(account=CommandResult(1, "gone"))
+    assert not waits(conf=CONF.replace(b"//ca/", b"//other/"))
+    assert waits(versions=listed(privkey="../../archive/x/privkey1.pem"))
+    assert waits(text=fullchain(days=(-90, -1)))
 
 
 def test_what_is_made_of_fullchain_is_as_certbot_wrote_it(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from reconciler.kinds.certificate import pair
-from reconciler.kinds.certificate.release import KEY_FILE, Arrival, Current, Delivery, Release
+from reconciler.kinds.certificate.arrival import Arrival
+from reconciler.kinds.certificate.release import KEY_FILE, Current, Delivery, Release
 from reconciler.model import CannotSee, Plan, Ref
 from reconciler.questions.files import FileEntry
 from reconciler.questions.system import CommandResult
@@ -18,6 +19,7 @@ from tests.kinds.certificate.pairs import (
     NOW,
     TRUST,
     WHOLE,
+    commands,
     fullchain,
     planned,
     public,
@@ -109,6 +111,7 @@ def test_a_delivery_is_due_until_it_has_arrived_over_there() -> None:
         "staged fullchain": None,
         "staged public": CommandResult(1, ""),
         "staged parts": CommandResult(1, ""),
+        "sealed": CommandResult(1, ""),
     }
     assert due(nothing)
     assert due({**nothing, "arrived": CommandResult(1, WHOLE)}), "it has no key"
@@ -139,3 +142,17 @@ def test_a_broken_link_waits_for_a_release_only_where_none_is_staged(seen: Any, 
     ref = Ref("b", "release", NAMES[0])
     current = Current(host="b", needs=(ref,))
     assert tuple(current.needed({ref: seen})) == ((ref,) if waits else ())
+
+
+def test_a_key_with_another_mode_is_mended_where_it_is_and_waits_for_no_release() -> None:
+    ref = Ref("b", "release", NAMES[0])
+    current = Current(host="b", needs=(ref,))
+    seen = {"type": "link", "leads to": "privkey.pem is root:root 0600"}
+    assert tuple(current.needed({current.ref: seen, ref: CannotSee("why")})) == ()
+    assert commands(planned(current, seen)) == (
+        "chown root:ssl-cert /var/lib/reconciler/certificate/current/privkey.pem"
+        " && chmod 0640 /var/lib/reconciler/certificate/current/privkey.pem"
+    )
+    folder = {**seen, "type": "directory"}
+    assert tuple(current.needed({current.ref: folder})) == (ref,)
+    assert "use proven" in commands(planned(current, folder))

@@ -288,7 +288,7 @@ def test_a_plan_is_folded_as_in_the_terminal() -> None:
     subjects = re.findall("<summary><strong>([^<]*)</strong>", plan)
     assert (subjects[0], subjects[-1]) == ("programs and clock", "switch and proof")
     assert plan.count("/usr/local/lib/reconciler/rsync-wrapper.sh</code> <span") == 1
-    assert "<summary>content: +63 lines</summary>" in plan
+    assert "<summary>content: +74 lines</summary>" in plan
     assert plan.count('class="entry"') == len(fold(STATES["bare"]().plan))
     assert "<details open" not in plan
     assert '<details class="subject" open>' in html.page(STATES["drift"]())
