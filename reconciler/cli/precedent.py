@@ -82,9 +82,14 @@ def precedent(journal: Journal | None, environment: Environment, resources: Sequ
 def precedent_here(
     environment: Environment, resources: Sequence[Resource], workplace: Workplace
 ) -> Precedent:
-    """The same for a command that only looks: where there is no journal, none are known."""
+    """The same for a command that only looks: where there is no journal, none are known. Nor where all of it
+    is at a site: what was approved there, the journal there knows alone."""
+    from reconciler.cli import sites
     from reconciler.journal.journal import NoJournal
 
+    hosts = [each for each in environment.all_hosts if any(one.host == each.name for one in resources)]
+    if hosts and len(sites.away(environment, hosts)) == len(hosts):
+        return precedent(None, environment, resources)
     try:
         with workplace.journal_to_read() or nullcontext() as journal:
             return precedent(journal, environment, resources)
