@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from reconciler.cli import files, sites
 from reconciler.cli.exit import Code, CommandError
 from reconciler.cli.options import Options, say
-from reconciler.cli.precedent import precedent_here
+from reconciler.cli.precedent import precedent_to_save
 from reconciler.cli.saved import SavedPlan, check
 from reconciler.cli.selection import select
 from reconciler.cli.tasks import ask_workers, called, new_task, stream
@@ -40,7 +40,7 @@ def hand_over(
     if site is None or saved.document.scope.rollback:
         return None
     now = workplace.clock()
-    check(saved, environment, precedent_here(environment, resources, workplace), now)
+    check(saved, environment, precedent_to_save(environment, resources, workplace), now)
     until = min(now + TAKEN, saved.document.expiry)
     names = [host.name for host in hosts]
     one = TaskDocument(

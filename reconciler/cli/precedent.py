@@ -82,19 +82,28 @@ def precedent(journal: Journal | None, environment: Environment, resources: Sequ
 def precedent_here(
     environment: Environment, resources: Sequence[Resource], workplace: Workplace
 ) -> Precedent:
-    """The same for a command that only looks: where there is no journal, none are known. Nor where all of it
-    is at a site: what was approved there, the journal there knows alone."""
-    from reconciler.cli import sites
+    """The same for a command that only looks: where there is no journal, none are known."""
     from reconciler.journal.journal import NoJournal
 
-    hosts = [each for each in environment.all_hosts if any(one.host == each.name for one in resources)]
-    if hosts and len(sites.away(environment, hosts)) == len(hosts):
-        return precedent(None, environment, resources)
     try:
         with workplace.journal_to_read() or nullcontext() as journal:
             return precedent(journal, environment, resources)
     except NoJournal:
         return precedent(None, environment, resources)
+
+
+def precedent_to_save(
+    environment: Environment, resources: Sequence[Resource], workplace: Workplace
+) -> Precedent:
+    """The same for a plan that is saved: of hosts that are all at sites none are known, for what was approved
+    there the journal there knows alone."""
+    from reconciler.cli import sites
+
+    names = {each.host for each in resources}
+    hosts = [each for each in environment.all_hosts if each.name in names]
+    if len(sites.away(environment, hosts)) == len(hosts):
+        return precedent(None, environment, resources)
+    return precedent_here(environment, resources, workplace)
 
 
 def keep_signers(journal: Journal, environment: Environment) -> None:

@@ -133,12 +133,16 @@ def _from_workers(
     environment: Environment, site: str, hosts: Sequence[str], seconds: float, workplace: Workplace
 ) -> Answers:
     """Has the workers of a site look at hosts. Raises `HostError`."""
+    from reconciler.fleet.reply import NoAnswer
+
     until = in_seconds(workplace, seconds)
     tasks = [
         look_task(environment, site, hosts[at : at + HOSTS], until) for at in range(0, len(hosts), HOSTS)
     ]
     answers = ask_workers(environment, site, tasks, seconds)
     none = f"none has answered within {seconds:.0f} s; is `reconcile worker` running there?"
+    if not answers:
+        raise NoAnswer(site, none)
     return [(each.hosts, answers.get(each.id, none)) for each in tasks]
 
 

@@ -1,0 +1,206 @@
+"""A site that only dials out: its workers take tasks from a stream. Nothing is done twice, and nothing is lost.
+
+The server is a real one, and workers are processes; a worker is given up after two seconds without a sign of life.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.nats_server import NatsServer, needs_nats
+from tests.support.site import Site, each_once, ended, kill
+
+pytestmark = needs_nats
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[NatsServer]:
+    (folder := tmp_path / "server").mkdir()
+    made = NatsServer(folder)
+    made.start()
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def site(tmp_path: Path, server: NatsServer) -> Iterator[Site]:
+    (folder := tmp_path / "site").mkdir()
+    made = Site(folder, servers=[server.url])
+    yield made
+    made.close()
+
+
+def worker(site: Site) -> subprocess.Popen[str]:
+    return site.start("worker", "e", "--json", there=True)
+
+
+def answers(*workers: subprocess.Popen[str]) -> list[dict[str, Any]]:
+    """What workers have answered when they are ended."""
+    found = []
+    for each in workers:
+        os.killpg(each.pid, signal.SIGINT)
+        out = each.communicate(timeout=60)[0]
+        while out.strip():
+            document, at = json.JSONDecoder().raw_decode(out.lstrip())
+            found.append(document)
+            out = out.lstrip()[at:]
+    return found
+
+
+def test_a_worker_looks_and_carries_out_what_is_signed(site: Site) -> None:
+    at_work = worker(site)
+    plan = site.plan()
+    assert site.logged() == []
+    applied = site.run("apply", plan, "--env", "e", "--json")
+    assert applied.code == 0, applied.err
+    assert [each["result"] for each in applied.json["outcomes"]] == ["done"] * 4
+    assert site.run("observe", "e").code == 0
+    assert sorted(site.logged()) == each_once("b", "c")
+    assert [each["exit_code"] for each in answers(at_work)] == [0, 0, 0]
+
+
+def test_without_a_worker_the_hosts_are_dark_and_say_why(site: Site) -> None:
+    dark = site.run("plan", "e", "--timeout", "1")
+    assert dark.code == 3
+    assert "? b could not be looked at: a worker of the site s: none has answered within 3 s" in dark.out
+    assert "is `reconcile worker` running there?" in dark.out
+
+
+def test_a_worker_that_is_killed_while_it_acts_is_followed_by_one_that_goes_on(site: Site) -> None:
+    first = worker(site)
+    plan = site.plan()
+    site.hold.touch()
+    applying = site.start("apply", plan, "--env", "e", "--json")
+    site.until(lambda: len(site.logged()) == 2, "both hosts have begun with /x")
+    kill(first)
+    # Both steps were cut off. What was begun is begun again, for it has not come to its end.
+    site.hold.unlink()
+    second = worker(site)
+    applied = ended(applying)
+    assert applied.code == 0, applied.err
+    assert sorted(site.logged()) == sorted([*each_once("b", "c"), "begin b /x", "begin c /x"])
+    assert "was interrupted" in applied.err
+    assert [each["exit_code"] for each in answers(second)] == [0]
+
+
+def test_what_a_killed_worker_had_done_is_not_done_again(site: Site) -> None:
+    first = worker(site)
+    plan = site.plan()
+    applying = site.start("apply", plan, "--env", "e", "--json")
+    site.until(lambda: "end b /x" in site.logged(), "/x of b is done")
+    site.hold.touch()
+    site.until(lambda: "begin b /y" in site.logged() or applying.poll() is not None, "b has begun with /y")
+    kill(first)
+    site.hold.unlink()
+    worker(site)
+    assert ended(applying).code == 0
+    assert [site.logged().count(f"end {host} {label}") for host in "bc" for label in ("/x", "/y")] == [1] * 4
+    assert site.logged().count("begin b /x") == 1
+
+
+def test_a_server_that_is_killed_loses_neither_the_task_nor_the_answer(
+    site: Site, server: NatsServer
+) -> None:
+    at_work = worker(site)
+    plan = site.plan()
+    site.hold.touch()
+    applying = site.start("apply", plan, "--env", "e", "--json")
+    site.until(lambda: len(site.logged()) == 2, "both hosts have begun with /x")
+    server.kill()
+    site.hold.unlink()
+    site.until(lambda: len(site.logged()) == 8, "all is done")
+    server.start()
+    applied = ended(applying)
+    assert applied.code == 0, applied.err
+    assert sorted(site.logged()) == each_once("b", "c")
+    assert {each["exit_code"] for each in answers(at_work)} == {0}
+
+
+def test_a_task_that_waits_in_a_server_that_is_killed_is_taken_later(site: Site, server: NatsServer) -> None:
+    at_work = worker(site)
+    plan = site.plan()
+    kill(at_work)
+    applying = site.start("apply", plan, "--env", "e", "--json")
+    assert applying.stderr is not None
+    assert "is asked to carry out sha256:" in applying.stderr.readline()
+    from reconciler.environment.settings import Nats
+    from tests.support.streams import messages
+
+    nats = Nats(servers=(server.url,))
+    site.until(lambda: len(messages(nats, "reconcile.e.s.task")) == 2, "the task is in the stream")
+    server.kill()
+    server.start()
+    worker(site)
+    assert ended(applying).code == 0
+    assert sorted(site.logged()) == each_once("b", "c")
+
+
+def test_a_message_that_is_delivered_twice_is_carried_out_once(site: Site, server: NatsServer) -> None:
+    first, second = worker(site), worker(site)
+    plan = site.plan()
+    site.hold.touch()
+    applying = site.start("apply", plan, "--env", "e", "--json")
+    site.until(lambda: len(site.logged()) == 2, "both hosts have begun with /x")
+    from reconciler.environment.settings import Nats
+    from tests.support.streams import messages, publish
+
+    nats = Nats(servers=(server.url,))
+    task = messages(nats, "reconcile.e.s.task")[-1]
+    publish(nats, "reconcile.e.s.task", task)  # while the first is at it
+    site.hold.unlink()
+    assert ended(applying).code == 0
+    publish(nats, "reconcile.e.s.task", task)  # and once more when it has ended
+    site.until(lambda: not pending(nats), "all messages are acknowledged")
+    found = [each for each in answers(first, second) if each["apply"]]
+    assert [each["exit_code"] for each in found] == [0, 0, 0]
+    assert [each["apply"]["outcomes"] for each in found] == [found[0]["apply"]["outcomes"]] * 3
+    assert sorted(site.logged()) == each_once("b", "c")
+
+
+def pending(nats: Any) -> int:
+    from tests.support.streams import unacknowledged
+
+    return unacknowledged(nats, "e_s")
+
+
+def test_a_worker_that_comes_back_after_its_task_was_given_to_another_does_nothing_twice(
+    site: Site, server: NatsServer
+) -> None:
+    first = worker(site)
+    plan = site.plan()
+    site.hold.touch()
+    applying = site.start("apply", plan, "--env", "e", "--json")
+    site.until(lambda: len(site.logged()) == 2, "both hosts have begun with /x")
+    os.kill(first.pid, signal.SIGSTOP)  # it holds its locks, and says nothing any more
+    second = worker(site)
+    assert second.stderr is not None
+    while "task " not in (line := second.stderr.readline()):
+        assert line
+    os.kill(first.pid, signal.SIGCONT)
+    site.hold.unlink()
+    applied = ended(applying)
+    assert applied.code == 0, applied.err
+    assert sorted(site.logged()) == each_once("b", "c")
+
+
+def test_what_is_no_task_is_told_and_dropped(site: Site, server: NatsServer) -> None:
+    from reconciler.environment.settings import Nats
+    from tests.support.streams import publish
+
+    at_work = worker(site)
+    site.plan()
+    nats = Nats(servers=(server.url,))
+    for data in (b"", b"{}", b"\x1f\x8b\x08"):
+        publish(nats, "reconcile.e.s.task", data)
+    site.until(lambda: not pending(nats), "all messages are done with")
+    os.killpg(at_work.pid, signal.SIGINT)
+    err = at_work.communicate(timeout=60)[1]
+    assert err.count("is no task for this site, and is left out") == 3
