@@ -15,10 +15,14 @@ from typing import Any
 
 import pytest
 
+from reconciler.cli.worker import Worker
+from reconciler.cli.workplace import Workplace
+from reconciler.environment.settings import Nats
+from reconciler.journal.journal import Journal
+from reconciler.output.documents.tasks import Order, TaskDocument
 from tests.support.nats_server import NatsServer, needs_nats
 from tests.support.site import Site, each_once, ended, kill
-
-pytestmark = needs_nats
+from tests.support.site_program import Mark, SiteHost, environment
 
 
 @pytest.fixture
@@ -55,6 +59,7 @@ def answers(*workers: subprocess.Popen[str]) -> list[dict[str, Any]]:
     return found
 
 
+@needs_nats
 def test_a_worker_looks_and_carries_out_what_is_signed(site: Site) -> None:
     at_work = worker(site)
     plan = site.plan()
@@ -67,6 +72,7 @@ def test_a_worker_looks_and_carries_out_what_is_signed(site: Site) -> None:
     assert [each["exit_code"] for each in answers(at_work)] == [0, 0, 0]
 
 
+@needs_nats
 def test_without_a_worker_the_hosts_are_dark_and_say_why(site: Site) -> None:
     dark = site.run("plan", "e", "--timeout", "1")
     assert dark.code == 3
@@ -74,6 +80,7 @@ def test_without_a_worker_the_hosts_are_dark_and_say_why(site: Site) -> None:
     assert "is `reconcile worker` running there?" in dark.out
 
 
+@needs_nats
 def test_a_worker_that_is_killed_while_it_acts_is_followed_by_one_that_goes_on(site: Site) -> None:
     first = worker(site)
     plan = site.plan()
@@ -91,6 +98,7 @@ def test_a_worker_that_is_killed_while_it_acts_is_followed_by_one_that_goes_on(s
     assert [each["exit_code"] for each in answers(second)] == [0]
 
 
+@needs_nats
 def test_what_a_killed_worker_had_done_is_not_done_again(site: Site) -> None:
     first = worker(site)
     plan = site.plan()
@@ -106,6 +114,7 @@ def test_what_a_killed_worker_had_done_is_not_done_again(site: Site) -> None:
     assert site.logged().count("begin b /x") == 1
 
 
+@needs_nats
 def test_a_server_that_is_killed_loses_neither_the_task_nor_the_answer(
     site: Site, server: NatsServer
 ) -> None:
@@ -124,6 +133,7 @@ def test_a_server_that_is_killed_loses_neither_the_task_nor_the_answer(
     assert {each["exit_code"] for each in answers(at_work)} == {0}
 
 
+@needs_nats
 def test_a_task_that_waits_in_a_server_that_is_killed_is_taken_later(site: Site, server: NatsServer) -> None:
     at_work = worker(site)
     plan = site.plan()
@@ -131,7 +141,6 @@ def test_a_task_that_waits_in_a_server_that_is_killed_is_taken_later(site: Site,
     applying = site.start("apply", plan, "--env", "e", "--json")
     assert applying.stderr is not None
     assert "is asked to carry out sha256:" in applying.stderr.readline()
-    from reconciler.environment.settings import Nats
     from tests.support.streams import messages
 
     nats = Nats(servers=(server.url,))
@@ -143,13 +152,13 @@ def test_a_task_that_waits_in_a_server_that_is_killed_is_taken_later(site: Site,
     assert sorted(site.logged()) == each_once("b", "c")
 
 
+@needs_nats
 def test_a_message_that_is_delivered_twice_is_carried_out_once(site: Site, server: NatsServer) -> None:
     first, second = worker(site), worker(site)
     plan = site.plan()
     site.hold.touch()
     applying = site.start("apply", plan, "--env", "e", "--json")
     site.until(lambda: len(site.logged()) == 2, "both hosts have begun with /x")
-    from reconciler.environment.settings import Nats
     from tests.support.streams import messages, publish
 
     nats = Nats(servers=(server.url,))
@@ -171,6 +180,7 @@ def pending(nats: Any) -> int:
     return unacknowledged(nats, "e_s")
 
 
+@needs_nats
 def test_a_worker_that_comes_back_after_its_task_was_given_to_another_does_nothing_twice(
     site: Site, server: NatsServer
 ) -> None:
@@ -191,8 +201,86 @@ def test_a_worker_that_comes_back_after_its_task_was_given_to_another_does_nothi
     assert sorted(site.logged()) == each_once("b", "c")
 
 
+@pytest.fixture
+def at_the_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Site, Worker]]:
+    """A site, and a worker there in this process, to which a test delivers."""
+    made = Site(tmp_path)
+    for name, value in made.environ(there=True).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(Mark, "folder_of", tmp_path, raising=False)
+    workplace = Workplace(
+        load=lambda env: environment(tmp_path),
+        connect=lambda ssh, hosts: [SiteHost(host.name, tmp_path) for host in hosts],
+    )
+    yield made, Worker("e", "s", workplace)
+    made.close()
+
+
+def test_an_older_task_does_nothing_where_a_newer_one_has_acted_though_all_is_as_it_was_planned(
+    at_the_site: tuple[Site, Worker],
+) -> None:
+    site, here = at_the_site
+    older, newer = (task_of(site, name, number * 32) for name, number in (("p", "1"), ("q", "2")))
+    done = here.do(newer, Order(newer.id, 100, 9))
+    assert done is not None
+    assert done.exit_code == 0
+    for each in site.folder.glob("[bc]-[xy]"):
+        each.unlink()  # so that the older plan would be carried out as it stands
+    late = here.do(older, Order(older.id, 100, 8))
+    assert late is not None
+    assert (late.exit_code, late.apply) == (6, None)
+    assert "task 100.8 is older than one that was begun there, 100.9" in " ".join(late.lines)
+    assert sorted(site.logged()) == each_once("b", "c")
+    # The number alone stood against it.
+    again = here.do(older, Order(older.id, 101, 1))
+    assert again is not None
+    assert (again.exit_code, len(site.logged())) == (0, 16)
+
+
+def test_where_another_run_has_locked_a_host_the_task_is_tried_again(
+    at_the_site: tuple[Site, Worker],
+) -> None:
+    site, here = at_the_site
+    task = task_of(site, "p", "1" * 32)
+    other = SiteHost("b", site.folder)
+    other.lock("somebody")
+    assert here.do(task, Order(task.id, 100, 1)) is None
+    other.close()
+    done = here.do(task, Order(task.id, 100, 1))
+    assert done is not None
+    assert (done.exit_code, sorted(site.logged())) == (0, each_once("b", "c"))
+
+
+def test_where_something_had_failed_before_the_end_of_a_worker_nobody_goes_on(
+    at_the_site: tuple[Site, Worker],
+) -> None:
+    site, here = at_the_site
+    task = task_of(site, "p", "1" * 32)
+    begun = {"task": task.id, "who": "x"}
+    for result, code in (("failed", 6), ("done", 0)):
+        with Journal() as journal:
+            run = journal.begin("e", begun, b"")
+            action = {"host": "b", "kind": "thing", "name": "/x"}
+            journal.append(run, "e", "intent", {"actions": [{**action, "verb": "create"}]})
+            journal.append(run, "e", "outcome", {"outcomes": [{**action, "result": result}]})
+        (site.folder / "b-x").write_text("new\n")  # as that run has left it
+        done = here.do(task, Order(task.id, 100, 1))
+        assert done is not None
+        assert done.exit_code == code, done.lines
+    assert sorted(site.logged()) == sorted(set(each_once("b", "c")) - {"begin b /x", "end b /x"})
+
+
+def task_of(site: Site, name: str, number: str) -> TaskDocument:
+    """A task to carry out a plan, which is made, signed and brought there."""
+    digest = json.loads(Path(site.plan(name, there=True)).read_text())["digest"]
+    return TaskDocument(
+        id=number, do="apply", environment="e", site="s", digest=digest, hosts=["b", "c"],
+        expires="2099-01-01T00:00:00Z",
+    )  # fmt: skip
+
+
+@needs_nats
 def test_what_is_no_task_is_told_and_dropped(site: Site, server: NatsServer) -> None:
-    from reconciler.environment.settings import Nats
     from tests.support.streams import publish
 
     at_work = worker(site)

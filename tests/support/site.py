@@ -74,10 +74,10 @@ class Site:
     def run(self, *words: str, there: bool = False) -> Ended:
         return ended(self.start(*words, there=there))
 
-    def plan(self, name: str = "p", *more: str, sign: bool = True, bring: bool = True) -> str:
+    def plan(self, name: str = "p", *, sign: bool = True, bring: bool = True, there: bool = False) -> str:
         """Makes a plan of all that is at the site, signs it, and brings it there. Returns its file."""
         file = self.folder / f"{name}.json"
-        made = self.run("plan", "e", "-o", str(file), *more)
+        made = self.run("plan", "e", "-o", str(file), there=there)
         assert made.code == 0, made.err
         if sign:
             signed = self.run("approve", str(file), "--key", str(self.folder / "ada"), "-q")
