@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import logging
 import ssl
 import urllib.request
 import zlib
@@ -29,12 +30,17 @@ from nats.js.errors import NotFoundError
 
 from reconciler.environment.settings import Nats
 
+# It warns of what nats-py does at the end of a connection with TLS.
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+
 ACK_WAIT = 30.0
 """Seconds without a sign of life of a worker after which its task is given to the next one."""
 AGAIN = 5.0
 """Seconds until a task is tried again whose hosts another run has locked."""
 KEPT = 7 * 24 * 3600
 """Seconds for which a stream that we make keeps its messages."""
+CONNECT = 15.0
+"""Seconds within which a server has to be reached; a worker then begins anew."""
 UNPACKED = 64 << 20
 """Bytes of an answer at most."""
 SYNCS = (2, 10)
@@ -47,6 +53,10 @@ TROUBLE = (NatsError, OSError, ValueError)
 
 class StreamError(Exception):
     """The stream cannot be used; the message says why, and what to do."""
+
+
+class NoServer(StreamError):
+    """No server is reached; one may be later."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,7 @@ def ask(nats: Nats, site: str, tasks: Mapping[str, bytes], seconds: float) -> di
     answers that came within `seconds`. Raises `StreamError` where no task was given."""
 
     async def all_of_them() -> dict[str, bytes]:
-        async with _connected(nats, attempts=15, say=lambda _: None) as client:
+        async with _connected(nats, lambda _: None) as client:
             stream = client.jetstream()
             await _stream_of(nats, stream)
             for task, data in tasks.items():
@@ -131,31 +141,47 @@ def serve(
     or that many. `say` is told of trouble. Raises `StreamError`, and whatever `handle` does."""
 
     async def forever() -> None:
-        async with _connected(nats, attempts=-1, say=say) as client:
-            stream = client.jetstream()
-            info = await _stream_of(nats, stream)
-            for remark in _remarks(nats, client):
-                say(remark)
-            config = ConsumerConfig(
-                ack_policy=AckPolicy.EXPLICIT, ack_wait=ACK_WAIT, max_deliver=-1,
-                filter_subject=f"{nats.stream}.{site}.task",
-            )  # fmt: skip
-            durable = site.replace(".", "_")
-            source = await stream.pull_subscribe(
-                f"{nats.stream}.{site}.task", durable, stream=nats.stream, config=config
-            )
-            epoch, left = int(info.created.timestamp()) if info.created else 0, tasks
-            while left is None or left > 0:
-                for message in await _next(source, say):
-                    await _do(nats, client, message, epoch, site, handle, say)
-                    left = left and left - 1
+        left = tasks
+        while left is None or left > 0:
+            try:
+                async with _connected(nats, say) as client:
+                    left = await _take(nats, client, site, handle, say, left)
+            except NoServer as error:
+                say(f"{error}; trying again")
+                await asyncio.sleep(1)
 
     _run(forever())
 
 
+async def _take(
+    nats: Nats, client: Client, site: str, handle: Handle, say: Callable[[str], None], left: int | None
+) -> int | None:
+    """Takes tasks while there is a connection. Raises `NoServer` where it stays away."""
+    stream = client.jetstream()
+    info = await _stream_of(nats, stream)
+    for remark in _remarks(nats, client):
+        say(remark)
+    subject = f"{nats.stream}.{site}.task"
+    config = ConsumerConfig(
+        ack_policy=AckPolicy.EXPLICIT, ack_wait=ACK_WAIT, max_deliver=-1, filter_subject=subject
+    )
+    source = await stream.pull_subscribe(subject, site.replace(".", "_"), stream=nats.stream, config=config)
+    epoch = int(info.created.timestamp()) if info.created else 0
+    while left is None or left > 0:
+        for message in await _next(source, say):
+            await _do(nats, client, message, epoch, site, handle, say)
+            left = left and left - 1
+        if not client.is_connected:
+            # nats-py may wait for ever for the end of a connection whose TLS has failed.
+            await asyncio.sleep(CONNECT)
+            if not client.is_connected:
+                raise NoServer("the server is away")
+    return left
+
+
 async def _next(source: JetStreamContext.PullSubscription, say: Callable[[str], None]) -> list[Msg]:
     try:
-        return await source.fetch(1, timeout=30)
+        return await source.fetch(1, timeout=CONNECT)
     except NothingThere:
         return []
     except TROUBLE as error:
@@ -210,7 +236,7 @@ async def _until_done(what: Callable[[], Awaitable[Any]], say: Callable[[str], N
 
 
 @asynccontextmanager
-async def _connected(nats: Nats, *, attempts: int, say: Callable[[str], None]) -> AsyncIterator[Client]:
+async def _connected(nats: Nats, say: Callable[[str], None]) -> AsyncIterator[Client]:
     client, last = _Client(), [""]
     client.needs_tls = any(each.startswith("tls://") for each in nats.servers)
 
@@ -219,37 +245,44 @@ async def _connected(nats: Nats, *, attempts: int, say: Callable[[str], None]) -
             last[0] = text
             say(f"NATS: {text}")
 
+    connecting = client.connect(
+        list(nats.servers),
+        name="reconcile",
+        error_cb=hear,
+        tls=_tls(nats) if client.needs_tls else None,
+        user=nats.user,
+        password=_password(nats),
+        connect_timeout=5,
+        reconnect_time_wait=1,
+        max_reconnect_attempts=-1,
+    )
     try:
-        await client.connect(
-            list(nats.servers),
-            name="reconcile",
-            error_cb=hear,
-            tls=_tls(nats) if client.needs_tls else None,
-            user=nats.user,
-            password=_password(nats),
-            connect_timeout=5,
-            reconnect_time_wait=1,
-            max_reconnect_attempts=attempts,
-        )
+        await asyncio.wait_for(connecting, CONNECT)
     except TROUBLE as error:
         where = ", ".join(nats.servers)
-        raise StreamError(f"{where}: no connection ({last[0] or error}); see `nats:`") from None
+        raise NoServer(f"{where}: no connection ({last[0] or error}); see `nats:`") from None
     try:
         yield client
     finally:
         with suppress(*TROUBLE):
-            await client.close()
+            await asyncio.wait_for(client.close(), 5)
+
+
+def _readable(name: str) -> Path:
+    """The path of a file that can be read. Raises OSError, which names it, as `ssl` does not."""
+    path = Path(name).expanduser()
+    path.open("rb").close()
+    return path
 
 
 def _password(nats: Nats) -> str | None:
-    return Path(nats.password).expanduser().read_text(encoding="utf-8").strip() if nats.password else None
+    return _readable(nats.password).read_text(encoding="utf-8").strip() if nats.password else None
 
 
 def _tls(nats: Nats) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=nats.ca and str(Path(nats.ca).expanduser()))
+    context = ssl.create_default_context(cafile=_readable(nats.ca) if nats.ca else None)
     if nats.certificate:
-        key = nats.key and str(Path(nats.key).expanduser())
-        context.load_cert_chain(Path(nats.certificate).expanduser(), key)
+        context.load_cert_chain(_readable(nats.certificate), _readable(nats.key) if nats.key else None)
     return context
 
 
