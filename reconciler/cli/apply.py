@@ -111,6 +111,8 @@ def apply_with(
     saved = open_plan(Path(env)) if is_plan(Path(env)) else None
     if saved:
         options = replace(options, **as_json(saved.document.scope))
+        if order and order.digest != saved.document.digest:
+            raise CommandError(Code.STALE, f"{env}: it is another plan now; nothing was done")
         environment = environment_of(saved, by, workplace)
         if (code := hand_over(saved, environment, options, workplace)) is not None:
             return code

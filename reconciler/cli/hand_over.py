@@ -60,6 +60,11 @@ def hand_over(
         answer = _answer(environment, site, one, seconds, workplace)
     except HostError as error:
         raise _unknown(environment, site, names, error.reason) from None
+    except KeyboardInterrupt:
+        told = _unknown(
+            environment, site, names, f"no answer was waited for; it may begin until {one.expires}"
+        )
+        raise CommandError(Code.INTERRUPTED, *told.lines) from None
     if answer is None:
         why = f"no answer has come within {seconds:.0f} s; it is not begun after {one.expires}"
         raise _unknown(environment, site, names, why)

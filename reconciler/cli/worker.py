@@ -57,7 +57,8 @@ def worker(
         raise CommandError(Code.USAGE, why)
     here = Worker(env, site, workplace)
     if task is not None:
-        done = here.do(_given(task), Order("")) or busy(_given(task))
+        given = _given(task)
+        done = here.do(given) or busy(given)
         files.print_json(done)
         return done.exit_code
     if environment.nats is None:
@@ -69,7 +70,7 @@ def worker(
 
     def handle(delivery: Delivered) -> tuple[str, bytes] | None:
         found = read_task(door.unpacked(delivery.data))
-        done = here.do(found, Order(found.id, delivery.epoch, delivery.number))
+        done = here.do(found, delivery.epoch, delivery.number)
         if done is None:
             return None
         if loud:
@@ -109,16 +110,17 @@ class Worker:
     site: str
     workplace: Workplace
 
-    def do(self, task: TaskDocument, order: Order) -> AnswerDocument | None:
+    def do(self, task: TaskDocument, epoch: int = 0, number: int = 0) -> AnswerDocument | None:
         """Does what a task says, and answers; None where another run stands in the way, so that it can be
-        tried again. What was carried out before is not again: the journal has the answer."""
+        tried again. What was carried out before is not again: the journal has the answer. For `epoch` and
+        `number`, see `Order`."""
         lines: list[str] = []
 
         def take(line: str, error: bool) -> None:
             lines.append(line)
             write(f"{line}\n")
 
-        order = Order(task.id, order.epoch, order.number)
+        order = Order(task.id, task.digest, epoch, number)
         with taken(take):
             say(f"task {task.id}: {task.do} {', '.join(task.hosts[:5])}{' …' if len(task.hosts) > 5 else ''}")
             lines.clear()
@@ -130,6 +132,10 @@ class Worker:
                 return None if self._again(task, error.code) else self._answered(task, error.code, lines)
             except NoJournal as error:
                 return answer(task, Code.LOCAL, [*lines, str(error)])
+            except Exception as error:  # noqa: BLE001 - it would end each worker that is given this task
+                from reconciler.cli import unexpected
+
+                return answer(task, unexpected.report(error, ["worker", self.env]), lines)
 
     def _done(self, task: TaskDocument, order: Order, lines: Sequence[str]) -> AnswerDocument | None:
         environment = self._checked(task)

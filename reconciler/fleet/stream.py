@@ -134,18 +134,15 @@ async def _answer(
     return task, None
 
 
-def serve(
-    nats: Nats, site: str, handle: Handle, say: Callable[[str], None], *, tasks: int | None = None
-) -> None:
-    """Takes the tasks for a site, which is named ENVIRONMENT.SITE, one after another, until the process ends,
-    or that many. `say` is told of trouble. Raises `StreamError`, and whatever `handle` does."""
+def serve(nats: Nats, site: str, handle: Handle, say: Callable[[str], None]) -> None:
+    """Takes the tasks for a site, which is named ENVIRONMENT.SITE, one after another, until the process ends.
+    `say` is told of trouble. Raises `StreamError`, and whatever `handle` does."""
 
     async def forever() -> None:
-        left = tasks
-        while left is None or left > 0:
+        while True:
             try:
                 async with _connected(nats, say) as client:
-                    left = await _take(nats, client, site, handle, say, left)
+                    await _take(nats, client, site, handle, say)
             except NoServer as error:
                 say(f"{error}; trying again")
                 await asyncio.sleep(1)
@@ -153,9 +150,7 @@ def serve(
     _run(forever())
 
 
-async def _take(
-    nats: Nats, client: Client, site: str, handle: Handle, say: Callable[[str], None], left: int | None
-) -> int | None:
+async def _take(nats: Nats, client: Client, site: str, handle: Handle, say: Callable[[str], None]) -> None:
     """Takes tasks while there is a connection. Raises `NoServer` where it stays away."""
     stream = client.jetstream()
     info = await _stream_of(nats, stream)
@@ -167,16 +162,14 @@ async def _take(
     )
     source = await stream.pull_subscribe(subject, site.replace(".", "_"), stream=nats.stream, config=config)
     epoch = int(info.created.timestamp()) if info.created else 0
-    while left is None or left > 0:
+    while True:
         for message in await _next(source, say):
             await _do(nats, client, message, epoch, site, handle, say)
-            left = left and left - 1
         if not client.is_connected:
             # nats-py may wait for ever for the end of a connection whose TLS has failed.
             await asyncio.sleep(CONNECT)
             if not client.is_connected:
                 raise NoServer("the server is away")
-    return left
 
 
 async def _next(source: JetStreamContext.PullSubscription, say: Callable[[str], None]) -> list[Msg]:

@@ -19,7 +19,7 @@ from reconciler.cli.worker import Worker
 from reconciler.cli.workplace import Workplace
 from reconciler.environment.settings import Nats
 from reconciler.journal.journal import Journal
-from reconciler.output.documents.tasks import Order, TaskDocument
+from reconciler.output.documents.tasks import TaskDocument
 from tests.support.nats_server import NatsServer, needs_nats
 from tests.support.site import Site, each_once, ended, kill
 from tests.support.site_program import Mark, SiteHost, environment
@@ -221,18 +221,18 @@ def test_an_older_task_does_nothing_where_a_newer_one_has_acted_though_all_is_as
 ) -> None:
     site, here = at_the_site
     older, newer = (task_of(site, name, number * 32) for name, number in (("p", "1"), ("q", "2")))
-    done = here.do(newer, Order(newer.id, 100, 9))
+    done = here.do(newer, 100, 9)
     assert done is not None
     assert done.exit_code == 0
     for each in site.folder.glob("[bc]-[xy]"):
         each.unlink()  # so that the older plan would be carried out as it stands
-    late = here.do(older, Order(older.id, 100, 8))
+    late = here.do(older, 100, 8)
     assert late is not None
     assert (late.exit_code, late.apply) == (6, None)
     assert "task 100.8 is older than one that was begun there, 100.9" in " ".join(late.lines)
     assert sorted(site.logged()) == each_once("b", "c")
     # The number alone stood against it.
-    again = here.do(older, Order(older.id, 101, 1))
+    again = here.do(older, 101, 1)
     assert again is not None
     assert (again.exit_code, len(site.logged())) == (0, 16)
 
@@ -244,9 +244,9 @@ def test_where_another_run_has_locked_a_host_the_task_is_tried_again(
     task = task_of(site, "p", "1" * 32)
     other = SiteHost("b", site.folder)
     other.lock("somebody")
-    assert here.do(task, Order(task.id, 100, 1)) is None
+    assert here.do(task, 100, 1) is None
     other.close()
-    done = here.do(task, Order(task.id, 100, 1))
+    done = here.do(task, 100, 1)
     assert done is not None
     assert (done.exit_code, sorted(site.logged())) == (0, each_once("b", "c"))
 
@@ -264,7 +264,7 @@ def test_where_something_had_failed_before_the_end_of_a_worker_nobody_goes_on(
             journal.append(run, "e", "intent", {"actions": [{**action, "verb": "create"}]})
             journal.append(run, "e", "outcome", {"outcomes": [{**action, "result": result}]})
         (site.folder / "b-x").write_text("new\n")  # as that run has left it
-        done = here.do(task, Order(task.id, 100, 1))
+        done = here.do(task, 100, 1)
         assert done is not None
         assert done.exit_code == code, done.lines
     assert sorted(site.logged()) == sorted(set(each_once("b", "c")) - {"begin b /x", "end b /x"})
@@ -277,6 +277,35 @@ def task_of(site: Site, name: str, number: str) -> TaskDocument:
         id=number, do="apply", environment="e", site="s", digest=digest, hosts=["b", "c"],
         expires="2099-01-01T00:00:00Z",
     )  # fmt: skip
+
+
+def test_a_fault_of_the_program_is_answered_and_ends_no_worker(
+    at_the_site: tuple[Site, Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, here = at_the_site
+    task = task_of(site, "p", "1" * 32)
+    monkeypatch.setattr("reconciler.cli.worker.apply_with", lambda *_, **__: 1 // 0)
+    done = here.do(task, 100, 1)
+    assert done is not None
+    assert (done.exit_code, done.apply) == (1, None)
+    assert "ZeroDivisionError" in " ".join(done.lines)
+
+
+@needs_nats
+def test_whoever_stops_waiting_is_told_that_the_site_may_begin(site: Site) -> None:
+    at_work = worker(site)
+    plan = site.plan()
+    site.hold.touch()
+    applying = site.start("apply", plan, "--env", "e")
+    site.until(lambda: len(site.logged()) == 2, "both hosts have begun with /x")
+    os.killpg(applying.pid, signal.SIGINT)
+    stopped = ended(applying)
+    assert stopped.code == 130
+    assert "no answer was waited for; it may begin until" in stopped.err
+    assert "no host was changed" not in stopped.err
+    site.hold.unlink()
+    site.until(lambda: len(site.logged()) == 8, "all is done")
+    assert answers(at_work)
 
 
 @needs_nats

@@ -45,7 +45,7 @@ def admin(fleet: Fleet, tmp_path: Path, server: NatsServer) -> Iterator[AdminMac
     files = "".join(
         f"  - file: /srv/worker/{name}\n    content: {name}\n    hosts: [lab]\n"
         f"    check: {CHECK.format(name=name)}\n{more}"
-        for name, more in (("one", ""), ("two", "    needs: ['file:/srv/worker/one']\n"))
+        for name, more in (("one", ""), ("two", "    needs: [file /srv/worker/one]\n"))
     )
     made.declare(
         f"sites: {{lab: {{plans: plans}}}}\nnats: {{servers: ['{server.url}']}}\n"
@@ -74,7 +74,9 @@ def test_a_worker_that_is_killed_while_it_acts_on_hosts_is_followed_by_one_that_
     admin.run_words(0, "approve", plan, "--key", admin.folder / "ada", "-q")
     applying = admin.start("apply", plan, "--json")
     until(
-        lambda: all("one" in host.run("cat /srv/worker/began || :") for host in hosts), "all have begun", 60
+        lambda: all("one" in host.run("cat /srv/worker/began || :").stdout for host in hosts),
+        "all have begun",
+        60,
     )
     first.send_signal(signal.SIGKILL)
     first.communicate(timeout=20)
@@ -85,9 +87,9 @@ def test_a_worker_that_is_killed_while_it_acts_on_hosts_is_followed_by_one_that_
     assert ended.code == 0, ended.err
     for host in hosts:
         # The step at hand came to its end without its worker; nothing was begun twice.
-        assert host.run("cat /srv/worker/began") == "one\ntwo\n"
-        assert host.run("cat /srv/worker/one /srv/worker/two") == "one\ntwo\n"
-        assert len(host.run("cat /var/lib/reconciler/tasks/lab").split()) == 3
+        assert host.run("cat /srv/worker/began").stdout == "one\ntwo\n"
+        assert host.run("cat /srv/worker/one /srv/worker/two").stdout == "one\ntwo\n"
+        assert len(host.run("cat /var/lib/reconciler/tasks/lab").stdout.split()) == 3
     assert admin.pending(0, "plan", "--host", "lab") == []
     second.send_signal(signal.SIGINT)
     second.communicate(timeout=60)
