@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json as parser
 import os
+import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -202,7 +203,9 @@ class Worker:
             return self._answered(task, Code.OK, [])
         self._begins(task)
         saved = self._plan(task, environment)
-        code = apply_with(str(saved.file), Options(quiet=True), self.workplace, by=self.env, order=order)
+        # What it prints is for whoever watches; the answer is printed alone.
+        with redirect_stdout(sys.stderr):
+            code = apply_with(str(saved.file), Options(quiet=True), self.workplace, by=self.env, order=order)
         return self._answered(task, code, lines)
 
     def _answered(self, task: TaskDocument, code: int, lines: Sequence[str]) -> AnswerDocument:

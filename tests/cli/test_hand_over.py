@@ -75,6 +75,16 @@ def test_the_same_task_again_is_answered_from_the_journal(site: Site) -> None:
     assert sorted(site.logged()) == each_once("b", "c")
 
 
+def test_what_fails_there_is_told_here(site: Site) -> None:
+    plan = site.plan()
+    (site.folder / "c-x").mkdir()  # which is not seen, and cannot be written
+    failed = site.run("apply", plan, "--env", "e", "--json")
+    results = {f"{each['host']} {each['name']}": each["result"] for each in failed.json["outcomes"]}
+    assert (failed.code, results) == (
+        4, {"b /x": "done", "b /y": "done", "c /x": "failed", "c /y": "skipped"},
+    )  # fmt: skip
+
+
 def test_what_is_not_signed_is_not_carried_out_whatever_the_policy(site: Site) -> None:
     refused = site.run("apply", site.plan(sign=False), "--env", "e")
     assert refused.code == 8

@@ -58,9 +58,9 @@ class AnswerDocument(Document, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Order:
-    """Which task a run is for, and the digest of the plan that it names. `epoch` and `number` are its place in
-    the stream it came from: when that was made (seconds since 1970), and the number of the message; both 0
-    where it came over ssh."""
+    """Which task a run is for, and the digest of the plan that it names. `epoch` and `number` are its place
+    in the stream it came from: when that was made (seconds since 1970), and the number of the message; both
+    0 where it came over ssh."""
 
     task: str
     digest: str
