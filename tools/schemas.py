@@ -18,6 +18,7 @@ from reconciler.output.documents import (
     resources,
     results,
     status,
+    tasks,
 )
 
 DOCUMENTS: tuple[type[Document], ...] = (
@@ -37,6 +38,8 @@ DOCUMENTS: tuple[type[Document], ...] = (
     observation.ObservationDocument,
     plan.PlanDocument,
     status.StatusDocument,
+    tasks.TaskDocument,
+    tasks.AnswerDocument,
     results.ValidationDocument,
     results.FormattingDocument,
     results.VerifyDocument,

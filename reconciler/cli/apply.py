@@ -30,6 +30,7 @@ from reconciler.cli.flags import (
     Yes,
 )
 from reconciler.cli.formats import Formats
+from reconciler.cli.hand_over import hand_over
 from reconciler.cli.interrupted import Tally, report_interrupted
 from reconciler.cli.look import connected, look_with, plan_document
 from reconciler.cli.options import Options, say
@@ -54,6 +55,7 @@ from reconciler.model import Plan, quote
 from reconciler.monitor import tracker
 from reconciler.output import plans
 from reconciler.output.declared import declared_lines
+from reconciler.output.documents.tasks import Order
 from reconciler.output.text import Style
 
 
@@ -95,13 +97,25 @@ def apply(
 
 
 def apply_with(
-    env: str, options: Options, workplace: Workplace, *, yes: bool, auto: bool, by: str | None = None
+    env: str,
+    options: Options,
+    workplace: Workplace,
+    *,
+    yes: bool = False,
+    auto: bool = False,
+    by: str | None = None,
+    order: Order | None = None,
 ) -> int:
-    """Applies an environment or a saved plan; see `apply`. Raises `CommandError`."""
+    """Applies an environment or a saved plan; see `apply`. With an `order` it is a plan that this site was
+    asked to carry out: it has to be signed, whatever the policy. Raises `CommandError`."""
     saved = open_plan(Path(env)) if is_plan(Path(env)) else None
     if saved:
         options = replace(options, **as_json(saved.document.scope))
+        if order and order.digest != saved.document.digest:
+            raise CommandError(Code.STALE, f"{env}: it is another plan now; nothing was done")
         environment = environment_of(saved, by, workplace)
+        if (code := hand_over(saved, environment, options, workplace)) is not None:
+            return code
     elif by is not None:
         raise CommandError(Code.USAGE, f"--env is for a saved plan, and {env} is none")
     else:
@@ -122,7 +136,7 @@ def apply_with(
             ) as fleet,
         ):
             report_interrupted(journal, environment)
-            one = _Apply(environment, fleet, options, journal, workplace)
+            one = _Apply(environment, fleet, options, journal, workplace, order)
             return one.saved(saved) if saved else one.fresh(yes=yes, auto=auto)
     except NoJournal as error:
         more = "no further action was started; see what was done with `reconcile plan`"
@@ -136,10 +150,16 @@ class _Apply:
     """One `reconcile apply`, until it is clear what may be done."""
 
     def __init__(
-        self, environment: Environment, fleet: Fleet, options: Options, journal: Journal, workplace: Workplace
+        self,
+        environment: Environment,
+        fleet: Fleet,
+        options: Options,
+        journal: Journal,
+        workplace: Workplace,
+        order: Order | None = None,
     ) -> None:
         self.environment, self.fleet, self.options = environment, fleet, options
-        self.journal, self.workplace = journal, workplace
+        self.journal, self.workplace, self.order = journal, workplace, order
         self.newest_entry = journal.head()[0]
         self.precedent = precedent(journal, environment, list(fleet.resources.values()))
 
@@ -175,6 +195,9 @@ class _Apply:
             why_not = dict.fromkeys(each.reason for each in everyone if each.reason)
             raise self._refused(saved.plan, [*reasons, *why_not])
         approvers = dict.fromkeys(each.approver for each in everyone if not each.reason)
+        if self.order and not approvers:
+            why = "what is carried out at a site from elsewhere has to be signed (`policy: allowed_signers`)"
+            raise self._refused(saved.plan, [why])
         return self._run("apply of a saved plan").carry_out(
             saved.plan, list(approvers), digest=saved.document.digest
         )
@@ -283,6 +306,7 @@ class _Apply:
             journal=self.journal,
             workplace=self.workplace,
             precedent=self.precedent,
+            order=self.order,
         )
 
     def _end(self, code: Code) -> Code:

@@ -233,6 +233,22 @@ GROUPS: Mapping[str, Mapping[str, Description]] = MappingProxyType(
                 ends={Code.OK: "the plan is made; nothing is changed", **INCOMPLETE},
                 variables=(STATE, FILES, SITE, "PAGER"),
             ),
+            "worker": Description(
+                help="Look and apply at a site for those who ask elsewhere.",
+                examples={
+                    "reconcile worker stage": "Take tasks for RECONCILE_SITE from the stream of `nats:`.",
+                },
+                ends={
+                    Code.OK: "with --task: done",
+                    **INCOMPLETE,
+                    Code.FAILED: "",
+                    Code.PARTIAL: "",
+                    Code.STALE: "",
+                    Code.LOCKED: "",
+                    Code.NOT_APPROVED: "",
+                },
+                variables=(STATE, FILES, SITE, "RECONCILE_SIGNING_KEY"),
+            ),
             "unlock": Description(
                 help="Show who holds each host's lock; --break ends those processes.",
                 examples={

@@ -25,8 +25,10 @@ from reconciler.cli.next_steps import save_observation
 from reconciler.cli.options import Options, say
 from reconciler.cli.selection import open_environment, select
 from reconciler.cli.workplace import Workplace
+from reconciler.environment.settings import Environment
+from reconciler.model import Observation
 from reconciler.output import text
-from reconciler.output.documents.observation import observation_document
+from reconciler.output.documents.observation import ObservationDocument, observation_document
 
 
 def observe(
@@ -51,6 +53,24 @@ def observe(
     )  # fmt: skip
     formats.check(options, Formats(), output)
     environment = open_environment(env, workplace)
+    observation, document = observe_with(environment, options, workplace)
+    if output:
+        save_observation(output, document, env, options)
+    if json:
+        files.print_json(document)
+    elif not (output or quiet):
+        files.print_lines(text.observation_lines(observation))
+    warn(observation)
+    if json or output or quiet:
+        for name, reason in observation.unreachable.items():
+            say(f"{name}: {reason}")
+    return Code.INCOMPLETE if observation.unreachable else Code.OK
+
+
+def observe_with(
+    environment: Environment, options: Options, workplace: Workplace
+) -> tuple[Observation, ObservationDocument]:
+    """Looks at the hosts that the options leave. Raises `CommandError`."""
     resources = select(environment, options, workplace)
     records = team.records(environment, workplace)
     with connected(environment, resources, options, workplace, records=records, only_looks=True) as fleet:
@@ -63,14 +83,4 @@ def observe(
         looked=workplace.clock(),
         copy=sites.copy_of(environment),
     )
-    if output:
-        save_observation(output, document, env, options)
-    if json:
-        files.print_json(document)
-    elif not (output or quiet):
-        files.print_lines(text.observation_lines(observation))
-    warn(observation)
-    if json or output or quiet:
-        for name, reason in observation.unreachable.items():
-            say(f"{name}: {reason}")
-    return Code.INCOMPLETE if observation.unreachable else Code.OK
+    return observation, document

@@ -34,7 +34,7 @@ from reconciler.cli.formats import Formats
 from reconciler.cli.look import look, plan_document
 from reconciler.cli.next_steps import save_plan
 from reconciler.cli.options import Options
-from reconciler.cli.precedent import precedent_here
+from reconciler.cli.precedent import precedent_here, precedent_to_save
 from reconciler.cli.selection import open_environment, replaced, select
 from reconciler.cli.workplace import Workplace
 
@@ -81,7 +81,8 @@ def plan(
     made = _plan(environment, resources, seen, options, workplace)
     # What the document binds is slow to compute on purpose (`approval.commitment`).
     bound = output or json
-    document = plan_document(made, environment, options, workplace, declared) if bound else None
+    to_save = precedent_to_save(environment, resources, workplace).declared if bound else ()
+    document = plan_document(made, environment, options, workplace, to_save) if bound else None
     if output and document:
         save_plan(output, document, made, environment, options)
     formats.write_plan("plan", made, outputs, environment, workplace)

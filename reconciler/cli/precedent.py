@@ -92,6 +92,20 @@ def precedent_here(
         return precedent(None, environment, resources)
 
 
+def precedent_to_save(
+    environment: Environment, resources: Sequence[Resource], workplace: Workplace
+) -> Precedent:
+    """The same for a plan that is saved: of hosts that are all at sites none are known, for what was approved
+    there the journal there knows alone."""
+    from reconciler.cli import sites
+
+    names = {each.host for each in resources}
+    hosts = [each for each in environment.all_hosts if each.name in names]
+    if len(sites.away(environment, hosts)) == len(hosts):
+        return precedent(None, environment, resources)
+    return precedent_here(environment, resources, workplace)
+
+
 def keep_signers(journal: Journal, environment: Environment) -> None:
     """Keeps who may approve, for the day on which that changes. Raises `NoJournal`, `CommandError`."""
     named = environment.policy.allowed_signers

@@ -20,17 +20,20 @@ from reconciler.cli.workplace import Workplace
 from reconciler.document import as_json
 from reconciler.environment.settings import Environment
 from reconciler.fleet import apply as executor
+from reconciler.fleet.fence import Fence, Outdated
 from reconciler.fleet.fleet import Fleet
 from reconciler.fleet.reply import HostError, Locked
 from reconciler.fleet.report import Report
 from reconciler.journal.journal import Journal
 from reconciler.journal.leaving import new_run
 from reconciler.journal.record import RunRecord
+from reconciler.journal.tasks import Entries, goes_on, runs_of
 from reconciler.messages import Message
 from reconciler.model import Plan, Ref, quote
 from reconciler.monitor import delivery, notices, tracker
 from reconciler.output import text
 from reconciler.output.documents.results import apply_document
+from reconciler.output.documents.tasks import Order
 from reconciler.output.progress import duration
 from reconciler.plan.order import edges
 from reconciler.printable import printable
@@ -47,6 +50,8 @@ class Run:
     journal: Journal
     workplace: Workplace
     precedent: Precedent
+    order: Order | None = None
+    """The task that asked for it, where one did."""
 
     def carry_out(
         self,
@@ -98,6 +103,7 @@ class Run:
             digest = plan_document(approved, self.environment, self.options, self.workplace, declared).digest
         return {
             "id": new_run(),
+            **({"task": self.order.task} if self.order else {}),
             "command": self.command,
             "who": who(self.environment, self.workplace),
             "approvers": sorted(set(approvers)),
@@ -112,6 +118,7 @@ class Run:
     ) -> Code:
         silent = dict(self.fleet.sight.unreachable)
         hosts = self._lock()
+        self._take_numbers(hosts)
         seen = self.fleet.settle()
         at_once = {each.name: each.at_once for each in managed(self.environment)}
         run.record_lock(hosts, seen, self.fleet.resources.values(), at_once)
@@ -121,7 +128,13 @@ class Run:
         if lost:
             before = edges(self.fleet.resources.values(), seen.seen)
             approved = binding.without_lost(approved, now, lost, before)
-        if changed := binding.changes_since(approved, now):
+        # What another run has begun is judged as between two of its rounds.
+        changed = (
+            binding.disallowed(approved, now, ())
+            if goes_on(self._earlier)
+            else binding.changes_since(approved, now)
+        )
+        if changed:
             raise CommandError(Code.STALE, *_stale(changed), "nothing was done; make a new plan")
         try:
             result = executor.apply(self.fleet, approved, run, waiting)
@@ -144,6 +157,24 @@ class Run:
                 f"{error.host} is locked {Message.LOCKED}: {error.reason}",
                 "wait until that run has ended; nothing was done",
             ) from None
+        except HostError as error:
+            raise CommandError(Code.FAILED, f"{error.host}: {error.reason}", "nothing was done") from None
+
+    @property
+    def _earlier(self) -> list[Entries]:
+        """The runs for the same task; that which has just begun has not acted."""
+        return runs_of(self.journal, self.environment.name, self.order.task) if self.order else []
+
+    def _take_numbers(self, hosts: Collection[str]) -> None:
+        """Has the hosts remember the number of the task, where it has one. Raises `CommandError` where a
+        later one has acted there, or a host cannot."""
+        if not self.order or not self.order.epoch:
+            return
+        fence = Fence(self.environment.name, self.order.task, self.order.epoch, self.order.number)
+        try:
+            self.fleet.each(hosts, fence.script(), fence.check)
+        except Outdated as error:
+            raise CommandError(Code.STALE, error.line, "nothing was done") from None
         except HostError as error:
             raise CommandError(Code.FAILED, f"{error.host}: {error.reason}", "nothing was done") from None
 

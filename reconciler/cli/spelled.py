@@ -315,6 +315,12 @@ COMMANDS = {
         "-h": "",
         "--help": "",
     }),
+    "worker": Spelled(("ENV",), {
+        "--task": "JSON",
+        "--json": "",
+        "-h": "",
+        "--help": "",
+    }),
     "unlock": Spelled(("ENV",), {
         "--break": "",
         "--host": "NAME",

@@ -251,9 +251,15 @@ class _Cross:
         sites = self._section("sites")
         known = {host["name"] for _, host in (*self._hosts, *self._retired)}
         known |= {PRIMARY, REPLICAS, *(group for _, group in self._groups)}
-        for name in sites:
+        for name, each in sites.items():
             if name in known:
                 self._problem(("sites", name), f"{name} is a host or a group already")
+            if isinstance(each, dict) and ("gateway" in each) != ("file" in each):
+                self._problem(("sites", name), "`gateway` and `file` go together: its own copy of this file")
+            if isinstance(each, dict) and not ("gateway" in each or self._section("nats")):
+                self._problem(
+                    ("sites", name), "it has no `gateway`; without one it needs `nats:` and a worker"
+                )
         for key, hosts in (("hosts", self._hosts), ("retired", self._retired)):
             for number, host in hosts:
                 if isinstance(site := host.get("site"), str) and site not in sites:

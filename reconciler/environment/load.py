@@ -24,7 +24,7 @@ from reconciler.environment.rules import Acknowledged, Notices, Policy
 from reconciler.environment.schema import local_files
 from reconciler.environment.schema_errors import check
 from reconciler.environment.services import Consumer, Services, TomcatTls
-from reconciler.environment.settings import Environment, Host, HostSsh, Paths, SiteSettings, Ssh, Sync
+from reconciler.environment.settings import Environment, Host, HostSsh, Nats, Paths, SiteSettings, Ssh, Sync
 from reconciler.environment.yaml_reader import Number, Path, Placed, Problem, parse
 from reconciler.kinds import KINDS
 from reconciler.kinds.tagged_lines import TaggedLines
@@ -132,6 +132,7 @@ class _Builder:
                 name: SiteSettings(**each | {"ssh": self._host_ssh(each.get("ssh"))})
                 for name, each in value.get("sites", {}).items()
             },
+            nats=Nats(**_tuples(value["nats"])) if "nats" in value else None,
             ssh=self._ssh([*hosts, *retired]),
             sync=Sync(**value.get("sync", {})),
             certificate=self._certificate(),

@@ -17,7 +17,7 @@ from reconciler.environment.form import VERSION
 from reconciler.environment.ordered import OWN_ALONE, Ordered
 from reconciler.environment.rules import HOST_NAME, Acknowledged, Notices, Policy
 from reconciler.environment.services import Consumer, Services, TomcatTls
-from reconciler.environment.settings import WORD, Host, HostSsh, Paths, SiteSettings, Ssh, Sync
+from reconciler.environment.settings import WORD, Host, HostSsh, Nats, Paths, SiteSettings, Ssh, Sync
 from reconciler.kinds import DECLARABLE
 from reconciler.kinds.paths import LINE
 from reconciler.model import LocalFile, Resource
@@ -209,7 +209,7 @@ def environment_schema() -> dict[str, Any]:
     """The schema of the environment file (JSON Schema, draft 2020-12)."""
     host = _section(Host) | {"required": ["name"]}
     host["properties"]["ssh"] = _section(HostSsh)
-    site = _section(SiteSettings) | {"required": ["gateway", "file"]}
+    site = _section(SiteSettings)
     site["properties"]["ssh"] = _section(HostSsh)
     retired = host | {"properties": {k: v for k, v in host["properties"].items() if k != "primary"}}
     return {
@@ -228,8 +228,9 @@ def environment_schema() -> dict[str, Any]:
                 "type": "object",
                 "propertyNames": WORD,
                 "additionalProperties": site,
-                "description": "The sites, by name, whose hosts are looked at from a gateway there.",
+                "description": "The sites, by name, whose hosts are looked at by a machine there.",
             },
+            "nats": _section(Nats) | {"required": ["servers"]},
             **_sections(),
             "blueprint": {
                 "type": "boolean",

@@ -67,7 +67,7 @@ class Host:
         },
     )
     site: str | None = option(
-        "The site it is at, one of `sites`: it is looked at from the gateway there. Also a group.",
+        "The site it is at, one of `sites`: it is looked at by the gateway or a worker there. Also a group.",
         default=None,
         schema=WORD,
     )
@@ -87,18 +87,69 @@ class Host:
 
 @dataclass(frozen=True, kw_only=True)
 class SiteSettings:
-    """A site, whose hosts are looked at from its gateway: a machine that has reconcile and a copy of this
-    environment, which must be the same."""
+    """A site, whose hosts are looked at by a machine there that has reconcile and a copy of this environment,
+    which must be the same: its gateway, which is reached over ssh; without one, any machine there that runs
+    `reconcile worker`, which needs `nats`."""
 
-    gateway: str = option("The machine that looks at its hosts: how ssh reaches it.", schema=LINE)
-    file: str = option("Its own copy of this file, from the home of the account that logs in.", schema=LINE)
-    command: str = option("How reconcile is called there.", default="reconcile", schema=LINE)
+    gateway: str | None = option(
+        "The machine that looks at its hosts: how ssh reaches it.", default=None, schema=LINE
+    )
+    file: str | None = option(
+        "The gateway's own copy of this file, from the home of the account that logs in.",
+        default=None,
+        schema=LINE,
+    )
+    command: str = option("How reconcile is called on the gateway.", default="reconcile", schema=LINE)
+    plans: str | None = option(
+        "The folder there, relative to the copy of this file, with the plans that may be carried out from"
+        " here, and their approvals; by default nothing is done there from here.",
+        default=None,
+        schema=LINE,
+    )
     ssh: HostSsh | None = None
 
     @property
     def host(self) -> Host:
         """The gateway, as something to log in to."""
-        return Host(name=self.gateway, ssh=self.ssh)
+        return Host(name=self.gateway or "", ssh=self.ssh)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nats:
+    """The server of NATS JetStream through which sites without a gateway are asked. Paths are those of the
+    machine that reads this file: the same here and at the sites."""
+
+    servers: tuple[str, ...] = option(
+        "URLs of the servers of one cluster; without TLS only on this machine.",
+        default=(),
+        schema={
+            "items": {
+                "type": "string",
+                "pattern": r"^(tls://[^\s@]+|nats://(127\.[0-9.]+|\[::1\]|localhost)(:[0-9]+)?)$",
+                "x-want": "tls://HOST:PORT, or nats://127.0.0.1:PORT on this machine",
+            },
+            "minItems": 1,
+        },
+    )
+    stream: str = option(
+        "The stream; a worker makes it where it is missing.", default="reconcile", schema=WORD
+    )
+    user: str | None = option("The user that is logged in as.", default=None, schema=NAME)
+    password: str | None = option(
+        "The file with the password of that user, and nothing else.", default=None, schema=LINE
+    )
+    ca: str | None = option(
+        "A file of the CAs that the server's certificate may be of; by default this machine's.",
+        default=None,
+        schema=LINE,
+    )
+    certificate: str | None = option("A client certificate, with its chain.", default=None, schema=LINE)
+    key: str | None = option("The private key of that, without a passphrase.", default=None, schema=LINE)
+    monitor: str | None = option(
+        "The URL of the server's monitoring, from which `sync_interval` is read.",
+        default=None,
+        schema={"pattern": r"^https?://[^\s@]+$", "x-want": "a URL"},
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,6 +268,7 @@ class Environment:
     hosts: tuple[Host, ...]
     retired: tuple[Host, ...] = ()
     sites: Mapping[str, SiteSettings] = field(default_factory=dict)
+    nats: Nats | None = None
     ssh: Ssh = Ssh()
     sync: Sync = Sync()
     certificate: Certificate = field(default_factory=Certificate)

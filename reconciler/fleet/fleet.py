@@ -247,6 +247,20 @@ class Fleet:
         self._unlocked = frozenset(self.sight.unreachable)
         return locked
 
+    def each(self, names: Iterable[str], script: str, check: Callable[[str, Reply], None]) -> None:
+        """Has each of these hosts run a script, and gives its reply to `check`; one that is lost is
+        remembered as unreachable. Raises what `check` does."""
+
+        def one(name: str) -> None:
+            try:
+                reply = self.hosts[name].run(script, self.seconds)
+            except HostError as error:
+                self.lose(name, error.reason)
+            else:
+                check(name, reply)
+
+        self.at_once({name: partial(one, name) for name in names})
+
     def release(self, last: Mapping[str, str]) -> dict[str, str]:
         """Releases the lock of these hosts, each of which runs a last script before; nothing more can be
         done there. Returns where that failed, and why."""

@@ -23,9 +23,9 @@ class Connection(Protocol):
 
 
 class Gateway:
-    """The gateway of a site. A `command` there looks at all `hosts` of the site, in at most `seconds`, and
-    prints what it saw as JSON, which `read` makes an observation of: it raises ValueError where that cannot
-    be used.
+    """What looks at the hosts of a site for us: its gateway, or a worker there. `ask` has it look at all
+    `hosts`, and returns what it says, which `read` makes an observation of: it raises ValueError where that
+    cannot be used.
 
     What a gateway says is data. It is believed about the hosts of its own site, and about nothing else.
     """
@@ -34,13 +34,12 @@ class Gateway:
         self,
         name: str,
         hosts: Sequence[str],
-        connection: Connection,
-        command: str,
-        seconds: float,
+        ask: Callable[[], Any],
         read: Callable[[Any], Observation],
+        close: Callable[[], None] = lambda: None,
     ) -> None:
-        self.name, self.hosts = name, tuple(hosts)
-        self._connection, self._command, self._seconds, self._read = connection, command, seconds, read
+        self.name, self.hosts, self.close = name, tuple(hosts), close
+        self._ask, self._read = ask, read
 
     def look(self) -> Observation:
         """What was seen of each of the hosts, or why it could not be looked at."""
@@ -57,34 +56,36 @@ class Gateway:
         )
 
     def _look(self) -> Observation:
-        begin, end = secrets.token_hex(16), secrets.token_hex(16)
-        # What it prints comes as it is; what it complains of, and how it ended, after that.
-        script = (
-            f"printf '\\n{begin}\\n'; exec 3>&1\n"
-            f'e=$({self._command} 2>&1 >&3; echo "status $?")\n'
-            f"printf '\\n{end}\\n%s\\n' \"$e\""
-        )
-        reply = self._connection.run(script, self._seconds)
-        if reply.timed_out:
-            raise NoAnswer(self.name, f"it took longer than {self._seconds:.0f} s {Message.TOO_LONG}")
-        _, begun, rest = reply.output.decode("utf-8", "replace").partition(f"\n{begin}\n")
-        printed, ended, said = rest.partition(f"\n{end}\n")
-        if not (begun and ended):
-            raise NoAnswer(self.name, f"its answer does not have the expected form {Message.NO_REPORT}")
-        try:
-            document = json.loads(printed)
-        except (ValueError, RecursionError):
-            # The last line is the status.
-            *_, complaint = said.strip().splitlines()[:-1] or ["it printed no JSON"]
-            raise Refused(self.name, f"`{self._command}` failed there: {complaint}") from None
+        document = self._ask()
         try:
             return self._read(document)
         except ValueError as error:
             raise Refused(self.name, str(error)) from None
 
-    def close(self) -> None:
-        """Ends the connection to the gateway."""
-        self._connection.close()
+
+def ask(name: str, connection: Connection, command: str, seconds: float) -> Any:
+    """The JSON that a command prints on a gateway, parsed; it may take `seconds`. `name` is what the gateway
+    is called in errors. Raises `HostError`."""
+    begin, end = secrets.token_hex(16), secrets.token_hex(16)
+    # What it prints comes as it is; what it complains of, and how it ended, after that.
+    script = (
+        f"printf '\\n{begin}\\n'; exec 3>&1\n"
+        f'e=$({command} 2>&1 >&3; echo "status $?")\n'
+        f"printf '\\n{end}\\n%s\\n' \"$e\""
+    )
+    reply = connection.run(script, seconds)
+    if reply.timed_out:
+        raise NoAnswer(name, f"it took longer than {seconds:.0f} s {Message.TOO_LONG}")
+    _, begun, rest = reply.output.decode("utf-8", "replace").partition(f"\n{begin}\n")
+    printed, ended, said = rest.partition(f"\n{end}\n")
+    if not (begun and ended):
+        raise NoAnswer(name, f"its answer does not have the expected form {Message.NO_REPORT}")
+    try:
+        return json.loads(printed)
+    except (ValueError, RecursionError):
+        # The last line is the status.
+        *_, complaint = said.strip().splitlines()[:-1] or ["it printed no JSON"]
+        raise Refused(name, f"`{command}` failed there: {complaint}") from None
 
 
 def command(site: str, words: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from reconciler.environment.settings import Environment, Host, SiteSettings
 from reconciler.fleet.reply import NoAnswer
-from reconciler.fleet.site import Gateway
+from reconciler.fleet.site import Gateway, ask
 from reconciler.model import Observation
 from tests.support.local import LocalHost
 from tests.support.scripted import Scripted, Thing
@@ -195,7 +196,8 @@ class Silent:
 
 def test_a_gateway_that_does_not_answer_or_lacks_the_program_hides_its_hosts_and_says_why() -> None:
     def seen(connection: Any, command: str) -> Observation:
-        return Gateway("the gateway gw", ("b",), connection, command, 10, lambda found: Observation()).look()
+        look = partial(ask, "the gateway gw", connection, command, 10)
+        return Gateway("the gateway gw", ("b",), look, lambda found: Observation()).look()
 
     found = seen(Silent(), "x")
     assert found.unreachable == {"b": "the gateway gw: it does not answer on port 22"}

@@ -24,7 +24,7 @@ print("\\n" + json.dumps([code, sorted(sys.modules)]))
 """
 SLOW = {
     "apprise", "concurrent.futures", "cronsim", "cryptography", "email", "http", "jsonschema", "logging",
-    "OpenSSL", "paramiko", "pydantic", "rich", "urllib.request",
+    "nats", "OpenSSL", "paramiko", "pydantic", "rich", "urllib.request",
 }  # fmt: skip
 """What takes long to load, and only some commands need."""
 OURS = {"reconciler.environment.load", "reconciler.blueprint", "reconciler.output.text", "reconciler.fleet"}

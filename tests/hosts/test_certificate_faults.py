@@ -115,7 +115,7 @@ def test_a_lineage_older_than_the_release_in_use_gets_that_without_an_order(node
     assert node.one() != before
 
 
-@pytest.mark.soak
+@pytest.mark.gate
 def test_a_primary_that_comes_back_gets_the_newest_of_its_peers_without_an_order(node: Node) -> None:
     """As one that was down while another was the primary: all it has is of the time before."""
     primary = node.fleet.hosts[0]

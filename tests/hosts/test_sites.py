@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from lab import Fleet
 from tests import ROOT
+from tests.approval.test_signatures import key
 from tests.support import sshd as daemon
 from tests.support.running import HERE, AdminMachine
 
@@ -84,6 +86,32 @@ def test_a_site_is_planned_for_from_its_gateway_and_applied_there(machines: Mach
     # Something at the site is changed, and the gateway sees it.
     machines.fleet.hosts[2].run("echo otherwise >/etc/motd-of-sites")
     assert machines.pending(2, "drift") == ["change cn-lab-3 file /etc/motd-of-sites"]
+
+
+@pytest.mark.gate
+def test_a_signed_plan_of_a_site_is_carried_out_by_its_gateway(machines: Machines) -> None:
+    public = key(machines.folder, "ada").with_suffix(".pub").read_text()
+    for folder in (machines.folder, machines.there):
+        (folder / "signers").write_text(f"ada@example.org {public}", encoding="utf-8")
+    (machines.there / "plans").mkdir()
+    policy = "policy: {approvers: 1, allowed_signers: signers, author_may_approve: true}\n"
+    text = machines.file.read_text(encoding="utf-8").replace("    command:", "    plans: plans\n    command:")
+    for copy in (machines.file, machines.copy):
+        copy.write_text(f"{policy}{text}", encoding="utf-8")
+    plan = machines.folder / "p.json"
+    machines.run(0, "plan", "--host", "lab", "-o", plan)
+    assert "has no plan sha256:" in machines.run(8, "apply", plan).err
+    for name in ("p.json", "p.json.approvals"):
+        if name.endswith("approvals"):
+            machines.run_words(0, "approve", plan, "--key", machines.folder / "ada", "-q")
+        shutil.copy(machines.folder / name, machines.there / "plans")
+        if name == "p.json":
+            assert "lab: not approved: approval is needed" in machines.run(8, "apply", plan).err
+    done = machines.document(0, "apply", plan)["outcomes"]
+    assert sorted((each["host"], each["result"]) for each in done) == [
+        (host.name, "done") for host in machines.fleet.hosts[1:]
+    ]
+    assert machines.pending(2, "drift") == ["create cn-lab-1 file /etc/motd-of-sites"]
 
 
 @pytest.mark.gate

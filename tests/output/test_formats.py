@@ -373,7 +373,7 @@ DOCUMENTS = {
     "apply": "apply", "verify": "verify", "explain": "explain", "import": "import",
     "history": "history", "rollback": "plan", "graph": "graph", "approve": "approval",
     "init": "files", "report": "files", "cron": "files", "unlock": "locks", "status": "status",
-    "doctor": "doctor", "fmt": "formatting", "forecast": "forecast",
+    "doctor": "doctor", "fmt": "formatting", "forecast": "forecast", "worker": "answer",
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from reconciler.document import Document, Meta, Part
+from reconciler.document import Document, Meta, Part, read
 from reconciler.journal.elsewhere import RunElsewhere
 from reconciler.journal.journal import JournalEntry
 from reconciler.output.documents.parts import (
@@ -72,6 +72,14 @@ def apply_document(environment: str, report: Report | None, *, code: int) -> App
     ]
     partial = [str(ref) for ref in report.partial] if report else []
     return ApplyDocument(environment=environment, exit_code=code, outcomes=outcomes, neither=partial)
+
+
+def apply_from(body: Mapping[str, Any]) -> ApplyDocument | None:
+    """What the end of a run in the journal says was done; None where it says nothing of that. Raises
+    `NotADocument`."""
+    if "outcomes" not in body:
+        return None
+    return read(ApplyDocument, {name: body[name] for name in ApplyDocument.__struct_fields__ if name in body})
 
 
 class CheckPart(Part, frozen=True, kw_only=True):
