@@ -32,7 +32,7 @@ from reconciler.output.documents.results import apply_from
 from reconciler.output.documents.tasks import AnswerDocument, Order, TaskDocument, answer, read_task
 
 if TYPE_CHECKING:
-    from reconciler.environment.settings import Environment
+    from reconciler.environment.settings import Environment, Nats
     from reconciler.fleet.stream import Delivered
 
 
@@ -66,15 +66,22 @@ def worker(
         raise CommandError(
             Code.USAGE, f"{environment.file}: a worker takes its tasks from a stream: set `nats:`"
         )
-    door, loud = stream(), json
-    say(f"the worker of the site {site} takes tasks from {', '.join(environment.nats.servers)}")
+    _take_tasks(here, environment.nats, f"{environment.name}.{site}", shown=json)
+    return Code.OK
+
+
+def _take_tasks(here: Worker, nats: Nats, subject: str, shown: bool) -> None:
+    """Does what comes by the stream, until it is interrupted; each answer is printed where it is `shown`.
+    Raises `CommandError`."""
+    door = stream()
+    say(f"the worker of the site {here.site} takes tasks from {', '.join(nats.servers)}")
 
     def handle(delivery: Delivered) -> tuple[str, bytes] | None:
         found = read_task(door.unpacked(delivery.data))
         done = here.do(found, delivery.epoch, delivery.number)
         if done is None:
             return None
-        if loud:
+        if shown:
             files.print_json(done)
         data = door.packed(as_json(done))
         if len(data) > delivery.limit:
@@ -83,10 +90,9 @@ def worker(
         return found.id, data
 
     try:
-        door.serve(environment.nats, f"{environment.name}.{site}", handle, say)
+        door.serve(nats, subject, handle, say)
     except door.StreamError as error:
         raise CommandError(Code.LOCAL, str(error)) from None
-    return Code.OK
 
 
 def busy(task: TaskDocument) -> AnswerDocument:

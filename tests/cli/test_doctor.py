@@ -367,7 +367,9 @@ def test_what_is_no_directory_is_no_ca(place: Place, capsys: pytest.CaptureFixtu
 
 
 def test_what_apply_installs_is_no_fault_of_the_host(place: Place, capsys: pytest.CaptureFixture) -> None:
-    place.hosts[FIRST].says("dpkg-query", "apache2 installed 2.4")
+    place.hosts[FIRST].says(
+        "dpkg-query", "apache2 installed 2.4\ndpkg-query: no packages found matching rsync"
+    )
     for program in ("rsync", "awk"):
         (place.hosts[FIRST].programs / program).unlink()
     capsys.readouterr()

@@ -14,7 +14,7 @@ from reconciler.model import Place
 from tests.support.workplace import Scene, two_hosts
 from tools import reference
 
-WITHOUT = {"history", "graph", "cron"}
+WITHOUT = {"history", "graph", "cron", "worker"}
 """Commands that print only what they are asked for."""
 
 
@@ -28,7 +28,7 @@ def world() -> Scene:
     return two_hosts()
 
 
-def test_every_command_but_three_takes_it_and_says_what_it_leaves() -> None:
+def test_every_command_but_four_takes_it_and_says_what_it_leaves() -> None:
     for name, command in reference.commands().items():
         flags = dict(reference.flags(command))
         assert ("-q, --quiet" in flags) == (name not in WITHOUT), name
