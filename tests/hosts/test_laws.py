@@ -237,7 +237,7 @@ def test_a_second_run_from_another_checkout_is_told_who_is_at_it(admin: AdminMac
         ROOT / "reconciler", checkout / "reconciler", ignore=shutil.ignore_patterns("__pycache__")
     )
     colleague = AdminMachine(admin.fleet, checkout, checkout)
-    admin.declare(on(second, "file: /srv/slow, content: x, check: touch /srv/began && sleep 3"))
+    admin.declare(on(second, "file: /srv/slow, content: x, check: touch /srv/began && sleep 8"))
     colleague.declare(HERE + "  - file: /srv/theirs\n    content: y\n")
     running = admin.starts("file /srv/slow: create")
     until(lambda: second.run("test -e /srv/began", check=False).returncode == 0, "the slow step has begun")

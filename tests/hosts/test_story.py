@@ -338,7 +338,7 @@ def over(source: LabHost, target: LabHost, request: str, stdin: str = "x") -> tu
     return done.returncode, (done.stdout + done.stderr).strip()
 
 
-ONLY = "refused: only ping, challenge put, challenge remove and a delivery are allowed"
+ONLY = "refused: only ping, challenge put, challenge remove, collect and a delivery are allowed"
 OPTIONS = "refused: these options of rsync are not allowed"
 TOKEN = "refused: a token is letters, digits, - and _"
 REFUSED = [

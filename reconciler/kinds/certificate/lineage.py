@@ -189,7 +189,7 @@ class Lineage(Resource):
 
     def _leads(self, seen: State, answers: Mapping[str, Any]) -> dict[str, Value]:
         """When the newest certificate of this host begins; nothing where that cannot be said yet."""
-        if has_stale_links(seen) or seen.get("release") in (self.replaces, "none"):
+        if has_stale_links(seen) or seen.get("release") == "none":
             return {LEADS: ""} if seen.get("release") == "none" else {}
         used = is_absent(seen) or self.taken(seen) is not None
         chain = answers["spare fullchain" if used else "fullchain"]
@@ -262,7 +262,7 @@ class Lineage(Resource):
         if self.absent:
             return None
         own = look.own()
-        brought = self.returning.wanted(look, own) if self.returning else {}
+        brought = self.returning.wanted(look, own, self.replaces) if self.returning else {}
         if is_absent(own) and isinstance(own, Mapping) and own["release"] != "none":
             return {"lineage": "present", **brought}
         renewal: dict[str, Value] = {f"renewal: {key}": value for key, value in self._renewal(own)}

@@ -23,7 +23,7 @@ second); not there where it is none for the primary: not good, about to expire, 
 
 LEADS: Final = "leads from"
 """The field of a lineage's state with when the newest certificate of its host begins; empty where there is
-none that can be read, and not there where that cannot be said yet, or another is wanted in any case."""
+none that can be read, and not there where that cannot be said yet."""
 
 SEALED: Final = "sealed"
 """The field of an arrival's state that says what is sealed for the primary."""
@@ -71,9 +71,12 @@ class Returning:
         """The folder in which it lies then."""
         return f"{self.store.folder}/staged"
 
-    def wanted(self, look: View, own: Seen) -> dict[str, Value]:
-        """What is wanted of a lineage where a replica has a newer certificate; nothing of that elsewhere."""
-        found = newest(look, self.peers, own.get(LEADS)) if isinstance(own, Mapping) else None
+    def wanted(self, look: View, own: Seen, replaced: str | None) -> dict[str, Value]:
+        """What is wanted of a lineage where a replica has a newer certificate; nothing of that elsewhere, nor
+        where its release is to be `replaced` by an order."""
+        if not isinstance(own, Mapping) or own.get("release") == replaced:
+            return {}
+        found = newest(look, self.peers, own.get(LEADS))
         return {"release": found[1], BROUGHT: f"{found[1]} from {found[0]}"} if found else {}
 
     def steps(self, brought: Value) -> Iterable[Step]:

@@ -114,8 +114,12 @@ def test_what_is_compromised_is_not_brought_and_what_somebody_replaces_is_ordere
     shown = staged(WHOLE, compromised=CommandResult(0, ""))
     assert BEGINS not in arrival("b", compromised=bad).read(shown, NOW)
     assert BEGINS in arrival("b", compromised=replace(bad, serials=("00",))).read(shown, NOW)
-    (action,) = planned(answers(OLDER), WHOLE, None, replaces=x509.identity(x509.chain(OLDER))).actions
-    assert lines(action)[-1].endswith(f" order {x509.identity(x509.chain(OLDER))}")
+    older = x509.identity(x509.chain(OLDER))
+    *_, action = planned(answers(OLDER), WHOLE, None, replaces=older).actions
+    assert lines(action)[-1].endswith(f" order {older}")
+    # What is seen of it is the same, or a plan to replace it would be stale.
+    before, after = (lineage(returning=RETURNING, replaces=each) for each in (None, older))
+    assert before.read(answers(OLDER), NOW) == after.read(answers(OLDER), NOW)
 
 
 def test_what_was_sealed_a_moment_ago_is_not_sealed_again() -> None:
