@@ -6,6 +6,8 @@ there: with a `find` or a `getent` that only ends with 1, a settled host looks b
 
 from __future__ import annotations
 
+from functools import cache
+
 from reconciler.model import quote
 
 NEEDED = "base64 cat cut find getent head id sed sha256sum sort tail timeout wc xargs"
@@ -50,6 +52,7 @@ _AT_ONCE = (
 _ANSWER = "NzNjYjM4NThhNjg3YTg0OTRjYTMzMjMwNTMwMTYyODJmM2RhZDM5ZDQyY2Y2MmNhNGU3OWRkYTJhYWM3ZDlhYyAgLQo=0"
 
 
+@cache
 def script() -> str:
     """Shell that sets `m` to the commands that are missing and `s` to `LACKING`; where none is, once in each
     shell, to those that do not work, and `s` to `UNFIT`. `m` is empty where all is well."""

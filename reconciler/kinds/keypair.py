@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,15 +22,10 @@ from reconciler.kinds.paths import (
 )
 from reconciler.model import CannotSee, Change, Question, Resource, Seen, State, Step, View, option, quote
 from reconciler.questions.files import FileEntry, StatQuestion, TextQuestion
-from reconciler.questions.reading import ReadingQuestion
+from reconciler.questions.reading import NOT_READ, ReadingQuestion
 from reconciler.questions.system import CommandResult
 from reconciler.subjects import Subject
 from reconciler.unknowns import PUBLIC_KEY
-
-_NOT_READ = re.compile(
-    "permission denied|input/output error|cannot allocate|stale file handle", re.IGNORECASE
-)
-"""What ssh-keygen says where it has not read the file: nothing about the key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +64,7 @@ class Keypair(Resource):
         if said.status != 0 and "Permission denied" in said.output:
             return CannotSee("the account may not read the key")
         # What it says of a file that is no key, it says with 255 and in words: a pair would be made anew.
-        if said.status not in (0, 255) or not said.output or (said.status and _NOT_READ.search(said.output)):
+        if said.status not in (0, 255) or not said.output or (said.status and NOT_READ.search(said.output)):
             why = said.output.partition("\n")[0] or f"`ssh-keygen` ended with {said.status} and no message"
             return CannotSee(f"the key could not be checked: {why}")
         if "UNPROTECTED PRIVATE KEY FILE" in said.output:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from reconciler.model import CannotSee, quote
 from reconciler.questions.files import NO_ANSWER, each_record
 from reconciler.questions.system import CommandResult, judged
+
+NOT_READ = re.compile(
+    r"permission denied|input/output error|cannot allocate|stale file handle", re.IGNORECASE
+)
+"""What a program says where it has not read the file: nothing about what is in it."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler import x509
 from reconciler.model import CannotSee, Question, Value, quote
-from reconciler.questions.reading import ReadingQuestion
+from reconciler.questions.reading import NOT_READ, ReadingQuestion
 from reconciler.questions.system import CommandQuestion, CommandResult
 from reconciler.questions.tls import CertificatesQuestion
 
@@ -27,10 +27,6 @@ _NO_KEY = re.compile(
     r"could not (read|find) .*key|unable to load key|no such file or directory", re.IGNORECASE
 )
 """What `openssl pkey` says of a file without a key: OpenSSL 3 (apps/lib/apps.c), 1.1.1, and of no file."""
-
-_NOT_READ = re.compile(
-    r"permission denied|input/output error|cannot allocate|stale file handle", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True)
@@ -130,7 +126,7 @@ def belonging(result: CommandResult | CannotSee, public: str) -> str | CannotSee
     if result.status == 0:
         same = result.output.split() == public.split()
         return MATCHES if same else "the key belongs to another certificate"
-    if result.status == 1 and _NO_KEY.search(result.output) and not _NOT_READ.search(result.output):
+    if result.status == 1 and _NO_KEY.search(result.output) and not NOT_READ.search(result.output):
         return "there is no usable key"
     return CannotSee(f"the private key could not be checked: {_why_not(result)}")
 
