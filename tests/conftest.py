@@ -15,6 +15,7 @@ pytest_plugins = [
     "tests.support.faults",
     "tests.support.serving",
     "tests.support.browser",
+    "tests.support.nats_server",
 ]
 
 settings.register_profile(

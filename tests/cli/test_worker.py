@@ -26,15 +26,6 @@ from tests.support.site_program import Mark, SiteHost, environment
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    (folder := tmp_path / "server").mkdir()
-    made = NatsServer(folder)
-    made.start()
-    yield made
-    made.kill()
-
-
-@pytest.fixture
 def site(tmp_path: Path, server: NatsServer) -> Iterator[Site]:
     (folder := tmp_path / "site").mkdir()
     made = Site(folder, servers=[server.url])

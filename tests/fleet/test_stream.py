@@ -86,14 +86,6 @@ def test_without_the_extra_it_is_told_how_to_install_it(monkeypatch: pytest.Monk
     assert "pip install 'reconcile-certificates[nats]'" in raised.value.lines[0]
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    made = NatsServer(tmp_path)
-    made.start()
-    yield made
-    made.kill()
-
-
 @needs_nats
 @pytest.mark.parametrize(
     ("config", "told"),

@@ -29,14 +29,6 @@ class There(AdminMachine):
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    made = NatsServer(tmp_path)
-    made.start()
-    yield made
-    made.kill()
-
-
-@pytest.fixture
 def admin(fleet: Fleet, tmp_path: Path, server: NatsServer) -> Iterator[AdminMachine]:
     made = AdminMachine(fleet, tmp_path)
     public = key(tmp_path, "ada").with_suffix(".pub").read_text()

@@ -58,6 +58,12 @@ class Ended:
     err: str
 
     @property
+    def json(self) -> dict[str, Any]:
+        """The document on stdout."""
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+    @property
     def problems(self) -> str:
         """What stands on stderr without the progress of looks."""
         return PROGRESS.sub("", self.err)

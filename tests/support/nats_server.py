@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache, partial
 from importlib.util import find_spec
@@ -76,3 +77,12 @@ class NatsServer:
             self._process.kill()
             self._process.wait(20)
         self._process = None
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[NatsServer]:
+    (folder := tmp_path / "server").mkdir()
+    made = NatsServer(folder)
+    made.start()
+    yield made
+    made.kill()

@@ -9,29 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests import ROOT
 from tests.approval.test_signatures import key
+from tests.support.faults import Ended
 
 PATIENCE = 40.0
 """Seconds until what a test waits for must have come."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.out)
-        return found
 
 
 class Site:
